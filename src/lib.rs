@@ -1,0 +1,1 @@
+//! An MCP server over the OpenAI Codex CLI, with named conversations that continue.

@@ -1,0 +1,277 @@
+//! A small MCP client over a child's stdio: enough to be a real peer, no more.
+
+use std::{
+    collections::HashMap,
+    process::ExitStatus,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::oneshot,
+};
+
+/// How long any single answer may take before a test fails.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(90);
+
+/// One connection to one server process.
+#[derive(Debug)]
+pub struct Client {
+    child: tokio::sync::Mutex<Child>,
+    pid: u32,
+    stdin: tokio::sync::Mutex<Option<ChildStdin>>,
+    next_id: AtomicU64,
+    heard: Arc<Heard>,
+}
+
+/// What came back from the server.
+#[derive(Debug, Default)]
+struct Heard {
+    pending: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
+    notifications: Mutex<Vec<Value>>,
+    stray: Mutex<Vec<String>>,
+    stderr: Mutex<String>,
+}
+
+/// A tool result, taken apart.
+#[derive(Debug, Clone)]
+pub struct ToolResult {
+    /// Whether the tool said that it failed.
+    pub is_error: bool,
+    /// All text blocks, joined by newlines.
+    pub text: String,
+    /// The structured form, `null` if there was none.
+    pub structured: Value,
+    /// The whole result.
+    pub raw: Value,
+}
+
+impl std::ops::Index<&str> for ToolResult {
+    type Output = Value;
+
+    fn index(&self, field: &str) -> &Value {
+        &self.structured[field]
+    }
+}
+
+impl Client {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("start the server");
+        let heard = Arc::new(Heard::default());
+        let stdout = child.stdout.take().expect("a piped stdout");
+        tokio::spawn(listen(stdout, Arc::clone(&heard)));
+        let stderr = child.stderr.take().expect("a piped stderr");
+        tokio::spawn(collect(stderr, Arc::clone(&heard)));
+        Self {
+            pid: child.id().expect("a living child"),
+            stdin: tokio::sync::Mutex::new(child.stdin.take()),
+            child: tokio::sync::Mutex::new(child),
+            next_id: AtomicU64::new(1),
+            heard,
+        }
+    }
+
+    /// Shakes hands as a client of the given protocol revision and returns the server's answer.
+    pub async fn initialize(&self, revision: &str) -> Value {
+        let answer = self
+            .request(
+                "initialize",
+                json!({
+                    "protocolVersion": revision, "capabilities": {},
+                    "clientInfo": {"name": "testkit", "version": "1"},
+                }),
+            )
+            .await;
+        self.notify("notifications/initialized", json!({})).await;
+        answer["result"].clone()
+    }
+
+    /// Sends a request and returns the whole response: `result` or `error`.
+    pub async fn request(&self, method: &str, params: Value) -> Value {
+        let (_, answer) = self.begin(method, params).await;
+        answer.wait(method).await
+    }
+
+    /// Sends a request without waiting; the id serves to cancel it.
+    pub async fn begin(&self, method: &str, params: Value) -> (u64, Answer) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.heard.pending.lock().expect("unpoisoned").insert(id, sender);
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})).await;
+        (id, Answer(receiver))
+    }
+
+    /// Sends a notification.
+    pub async fn notify(&self, method: &str, params: Value) {
+        self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
+    }
+
+    /// Calls a tool and returns its result.
+    ///
+    /// # Panics
+    /// If the server answered with a protocol error or not at all.
+    pub async fn call(&self, tool: &str, arguments: Value) -> ToolResult {
+        let answer =
+            self.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
+        ToolResult::from_response(tool, &answer)
+    }
+
+    /// Writes one raw line.
+    pub async fn send_line(&self, line: &str) {
+        let mut stdin = self.stdin.lock().await;
+        let stdin = stdin.as_mut().expect("an open stdin");
+        // A server that has gone away is seen by the missing answer.
+        let _ = stdin.write_all(format!("{line}\n").as_bytes()).await;
+        let _ = stdin.flush().await;
+    }
+
+    async fn send(&self, message: &Value) {
+        self.send_line(&message.to_string()).await;
+    }
+
+    /// The notifications so far with this method.
+    pub fn notifications(&self, method: &str) -> Vec<Value> {
+        let all = self.heard.notifications.lock().expect("unpoisoned");
+        all.iter().filter(|message| message["method"] == method).cloned().collect()
+    }
+
+    /// Lines on stdout that were not protocol messages; there must be none.
+    pub fn stray_lines(&self) -> Vec<String> {
+        self.heard.stray.lock().expect("unpoisoned").clone()
+    }
+
+    /// Everything the server wrote to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.heard.stderr.lock().expect("unpoisoned").clone()
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Closes the server's stdin, as a client that goes away does.
+    pub async fn close_stdin(&self) {
+        self.stdin.lock().await.take();
+    }
+
+    /// Sends the server a signal by its name, such as `TERM`.
+    pub async fn signal(&self, name: &str) {
+        signal(self.pid, name).await;
+    }
+
+    /// Waits until the server has ended.
+    pub async fn exited(&self) -> ExitStatus {
+        let mut child = self.child.lock().await;
+        let exit = tokio::time::timeout(ANSWER_DEADLINE, child.wait()).await;
+        exit.expect("the server ends in time").expect("an exit status")
+    }
+
+    /// Closes stdin and waits for the end.
+    pub async fn close(&self) -> ExitStatus {
+        self.close_stdin().await;
+        self.exited().await
+    }
+}
+
+/// Sends a signal to any process by its number.
+pub async fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().await;
+    assert!(status.is_ok_and(|status| status.success()), "cannot signal {pid}");
+}
+
+/// The answer to a request that is still to come.
+#[derive(Debug)]
+pub struct Answer(oneshot::Receiver<Value>);
+
+impl Answer {
+    /// Waits for it.
+    ///
+    /// # Panics
+    /// If the server ended or took too long.
+    pub async fn wait(self, what: &str) -> Value {
+        match self.within(ANSWER_DEADLINE).await {
+            Some(answer) => answer,
+            None => panic!("no answer to `{what}`"),
+        }
+    }
+
+    /// Waits at most this long; none if the server ended or said nothing.
+    pub async fn within(self, limit: Duration) -> Option<Value> {
+        tokio::time::timeout(limit, self.0).await.ok()?.ok()
+    }
+}
+
+impl ToolResult {
+    /// Takes the response of a `tools/call` apart.
+    ///
+    /// # Panics
+    /// If it is a protocol error.
+    pub fn from_response(tool: &str, answer: &Value) -> Self {
+        let raw = answer["result"].clone();
+        assert!(raw.is_object(), "`{tool}` was not answered with a result: {answer}");
+        let blocks = raw["content"].as_array().cloned().unwrap_or_default();
+        let text: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+        Self {
+            is_error: raw["isError"].as_bool().unwrap_or(false),
+            text: text.join("\n"),
+            structured: raw["structuredContent"].clone(),
+            raw,
+        }
+    }
+
+    /// Asserts that the tool succeeded.
+    ///
+    /// # Panics
+    /// With the tool's own words if it did not.
+    #[must_use = "read the result, or say `let _ =`"]
+    pub fn ok(self) -> Self {
+        assert!(!self.is_error, "the tool failed: {}", self.raw);
+        self
+    }
+
+    /// Asserts that the tool failed with this code.
+    ///
+    /// # Panics
+    /// If it succeeded or failed otherwise.
+    #[must_use = "read the result, or say `let _ =`"]
+    pub fn failed_with(self, code: &str) -> Self {
+        assert!(self.is_error, "the tool did not fail: {}", self.raw);
+        assert_eq!(self.structured["code"], code, "{}", self.raw);
+        self
+    }
+}
+
+async fn listen(stdout: ChildStdout, heard: Arc<Heard>) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let Ok(message) = serde_json::from_str::<Value>(&line) else {
+            heard.stray.lock().expect("unpoisoned").push(line);
+            continue;
+        };
+        let waiting = match (message["id"].as_u64(), message.get("method")) {
+            (Some(id), None) => heard.pending.lock().expect("unpoisoned").remove(&id),
+            _ => None,
+        };
+        match waiting {
+            Some(sender) => drop(sender.send(message)),
+            None => heard.notifications.lock().expect("unpoisoned").push(message),
+        }
+    }
+    // Whoever still waits learns that nothing will come.
+    heard.pending.lock().expect("unpoisoned").clear();
+}
+
+async fn collect(mut stderr: tokio::process::ChildStderr, heard: Arc<Heard>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
+        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        heard.stderr.lock().expect("unpoisoned").push_str(&text);
+    }
+}

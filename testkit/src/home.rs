@@ -1,0 +1,85 @@
+//! A hermetic home: nothing of the user's own Codex, configuration or store is read or written.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// A temporary home directory with a Codex configuration that points at a fake model.
+#[derive(Debug)]
+pub struct Home {
+    root: TempDir,
+}
+
+impl Home {
+    /// Makes a home whose Codex asks the model at `model_url`.
+    pub fn new(model_url: &str) -> Self {
+        let root = TempDir::with_prefix("codex-mcp-").expect("make a temporary directory");
+        let home = Self { root };
+        for dir in [home.codex_home(), home.work(), home.state()] {
+            fs::create_dir_all(dir).expect("make a directory in the temporary home");
+        }
+        home.codex_config(&format!(
+            "model = \"gpt-mock\"\n\
+             model_provider = \"mock\"\n\
+             [model_providers.mock]\n\
+             name = \"mock\"\n\
+             base_url = \"{model_url}\"\n\
+             wire_api = \"responses\"\n\
+             env_key = \"MOCK_KEY\"\n\
+             request_max_retries = 0\n\
+             stream_max_retries = 0\n",
+        ));
+        home
+    }
+
+    /// Replaces Codex's own `config.toml`.
+    pub fn codex_config(&self, text: &str) {
+        fs::write(self.codex_home().join("config.toml"), text).expect("write Codex's config.toml");
+    }
+
+    /// The home directory itself.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// `CODEX_HOME`: configuration, threads and login of Codex.
+    pub fn codex_home(&self) -> PathBuf {
+        self.path().join(".codex")
+    }
+
+    /// The directory that calls work in.
+    pub fn work(&self) -> PathBuf {
+        self.path().join("work")
+    }
+
+    /// Where the server keeps its store.
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// The store file the server makes there.
+    pub fn store(&self) -> PathBuf {
+        self.state().join("codex-mcp-server/sessions.sqlite3")
+    }
+
+    /// The whole environment for the server and for Codex: nothing is inherited but PATH.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let path = |path: PathBuf| path.to_string_lossy().into_owned();
+        [
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("HOME", path(self.path().to_owned())),
+            ("CODEX_HOME", path(self.codex_home())),
+            ("XDG_CONFIG_HOME", path(self.path().join("config"))),
+            ("XDG_STATE_HOME", path(self.state())),
+            ("XDG_DATA_HOME", path(self.path().join("data"))),
+            ("TMPDIR", path(self.path().to_owned())),
+            ("MOCK_KEY", "loopback".to_owned()),
+            ("NO_COLOR", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}

@@ -1,0 +1,22 @@
+//! What the tests, the benchmarks and the demo share: a scriptable fake model, the real Codex CLI
+//! by version, a hermetic home for both, and a small MCP client.
+//!
+//! Only the model is a stand-in. Codex, the server, the store and the protocol are the real ones,
+//! and nothing here talks to anything but loopback and the npm registry.
+
+pub mod client;
+pub mod codex_cli;
+pub mod home;
+pub mod model;
+pub mod process;
+pub mod server;
+pub mod wait;
+
+pub use client::{Client, ToolResult};
+pub use home::Home;
+pub use model::{Model, ModelRequest, Reply};
+pub use server::Launch;
+pub use wait::wait_for;
+
+/// The Codex version the whole-program tests run against.
+pub const CODEX_VERSION: &str = "0.169.0";

@@ -1,0 +1,166 @@
+//! What the fake model answers, and how that looks on the wire.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// One scripted answer to one request.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub(super) delay: Duration,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// A complete answer.
+    Text(String),
+    /// A wish to run a shell command; the model is asked again with the output.
+    Command { line: String, escalated: bool },
+    /// An HTTP error instead of a stream.
+    Status { code: u16, message: String, kind: String },
+    /// A stream that says this much and then ends without completing.
+    Cut(String),
+    /// A stream that ends in `response.failed` with this code.
+    Failed { code: String, message: String },
+}
+
+impl Reply {
+    /// Answers with `text`.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::from(Body::Text(text.into()))
+    }
+
+    /// Asks Codex to run `line` in a shell, under the session's sandbox.
+    pub fn command(line: impl Into<String>) -> Self {
+        Self::from(Body::Command { line: line.into(), escalated: false })
+    }
+
+    /// Asks Codex to run `line` outside the sandbox, which needs an approval.
+    pub fn escalated_command(line: impl Into<String>) -> Self {
+        Self::from(Body::Command { line: line.into(), escalated: true })
+    }
+
+    /// Answers with an HTTP status and an error of the API's shape.
+    pub fn status(code: u16, message: impl Into<String>) -> Self {
+        Self::from(Body::Status { code, message: message.into(), kind: "mock_error".into() })
+    }
+
+    /// Sends `text` as a delta, then ends the stream before it is complete.
+    pub fn cut(text: impl Into<String>) -> Self {
+        Self::from(Body::Cut(text.into()))
+    }
+
+    /// Ends the stream with `response.failed`, as the API does for a full context window.
+    pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::from(Body::Failed { code: code.into(), message: message.into() })
+    }
+
+    /// Waits before the answer; text that streams has begun by then.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// The events that precede the delay.
+    pub(super) fn opening(&self, id: &str) -> Vec<Value> {
+        let mut events = vec![
+            json!({"type": "response.created", "response": {"id": id, "status": "in_progress"}}),
+        ];
+        if let (Body::Text(text), false) = (&self.body, self.delay.is_zero()) {
+            let first: String = text.chars().take(8).collect();
+            events.push(added(id));
+            events.push(delta(id, &first));
+        }
+        events
+    }
+
+    /// The events that follow it.
+    pub(super) fn closing(&self, id: &str, tools: &[&str]) -> Vec<Value> {
+        match &self.body {
+            Body::Text(text) => {
+                let rest = if self.delay.is_zero() {
+                    text.clone()
+                } else {
+                    text.chars().skip(8).collect()
+                };
+                let mut events = Vec::new();
+                if self.delay.is_zero() {
+                    events.push(added(id));
+                }
+                events.push(delta(id, &rest));
+                events.push(done(&json!({
+                    "type": "message", "id": format!("msg_{id}"), "role": "assistant",
+                    "content": [{"type": "output_text", "text": text}],
+                })));
+                events.push(completed(id));
+                events
+            }
+            Body::Command { line, escalated } => {
+                vec![done(&shell_call(id, line, *escalated, tools)), completed(id)]
+            }
+            Body::Cut(text) => vec![added(id), delta(id, text)],
+            Body::Failed { code, message } => vec![json!({
+                "type": "response.failed",
+                "response": {"id": id, "status": "failed", "error": {"code": code, "message": message}},
+            })],
+            Body::Status { .. } => Vec::new(),
+        }
+    }
+}
+
+impl From<Body> for Reply {
+    fn from(body: Body) -> Self {
+        Self { delay: Duration::ZERO, body }
+    }
+}
+
+/// A call of whichever shell tool this version of Codex offers.
+fn shell_call(id: &str, line: &str, escalated: bool, tools: &[&str]) -> Value {
+    let (name, mut arguments) = if tools.contains(&"exec_command") {
+        ("exec_command", json!({"cmd": line, "yield_time_ms": 30000}))
+    } else if tools.contains(&"shell_command") {
+        ("shell_command", json!({"command": line}))
+    } else {
+        ("shell", json!({"command": ["bash", "-lc", line]}))
+    };
+    if escalated {
+        arguments["sandbox_permissions"] = json!("require_escalated");
+        arguments["with_escalated_permissions"] = json!(true);
+        arguments["justification"] = json!("the script asks for it");
+    }
+    json!({
+        "type": "function_call", "id": format!("fc_{id}"), "call_id": format!("call_{id}"),
+        "name": name, "arguments": arguments.to_string(),
+    })
+}
+
+fn added(id: &str) -> Value {
+    json!({
+        "type": "response.output_item.added", "output_index": 0,
+        "item": {"type": "message", "id": format!("msg_{id}"), "role": "assistant", "content": []},
+    })
+}
+
+fn delta(id: &str, text: &str) -> Value {
+    json!({
+        "type": "response.output_text.delta", "item_id": format!("msg_{id}"),
+        "output_index": 0, "content_index": 0, "delta": text,
+    })
+}
+
+fn done(item: &Value) -> Value {
+    json!({"type": "response.output_item.done", "output_index": 0, "item": item})
+}
+
+fn completed(id: &str) -> Value {
+    json!({
+        "type": "response.completed",
+        "response": {"id": id, "status": "completed", "output": [], "usage": {
+            "input_tokens": 100, "input_tokens_details": {"cached_tokens": 10},
+            "output_tokens": 20, "output_tokens_details": {"reasoning_tokens": 5},
+            "total_tokens": 120,
+        }},
+    })
+}

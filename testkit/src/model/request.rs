@@ -1,0 +1,76 @@
+//! One request as the model saw it.
+
+use serde_json::Value;
+
+/// The body of one `POST /v1/responses`, with readers for the parts tests ask about.
+#[derive(Debug, Clone)]
+pub struct ModelRequest {
+    /// The body as sent.
+    pub body: Value,
+}
+
+impl ModelRequest {
+    /// The name of the model that was asked for.
+    pub fn model(&self) -> &str {
+        self.body["model"].as_str().unwrap_or_default()
+    }
+
+    /// The reasoning effort that was asked for, if any.
+    pub fn effort(&self) -> Option<&str> {
+        self.body["reasoning"]["effort"].as_str()
+    }
+
+    /// The messages of one role, in order, each flattened to text.
+    pub fn messages(&self, role: &str) -> Vec<String> {
+        self.items()
+            .filter(|item| item["type"] == "message" && item["role"] == role)
+            .map(|item| text_of(&item["content"]))
+            .collect()
+    }
+
+    /// What the user said, in order, without the context blocks Codex adds by itself.
+    pub fn prompts(&self) -> Vec<String> {
+        let mut prompts = self.messages("user");
+        prompts.retain(|text| !text.trim_start().starts_with(['<', '#']));
+        prompts
+    }
+
+    /// What the model had answered before, in order.
+    pub fn answers(&self) -> Vec<String> {
+        self.messages("assistant")
+    }
+
+    /// The newest item, unless it is a message: the output of a tool the model called.
+    pub fn tool_output(&self) -> Option<String> {
+        let last = self.items().last()?;
+        let kind = last["type"].as_str()?;
+        kind.ends_with("_output").then(|| match &last["output"] {
+            Value::String(text) => text.clone(),
+            other => text_of(other),
+        })
+    }
+
+    /// The names of the tools the model was offered.
+    pub fn tools(&self) -> Vec<&str> {
+        let tools = self.body["tools"].as_array();
+        tools
+            .into_iter()
+            .flatten()
+            .filter_map(|tool| tool["name"].as_str().or(tool["type"].as_str()))
+            .collect()
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Value> {
+        self.body["input"].as_array().into_iter().flatten()
+    }
+}
+
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}

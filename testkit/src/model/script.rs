@@ -1,0 +1,59 @@
+//! The responder that does what the last user message says.
+
+use std::time::Duration;
+
+use super::{ModelRequest, Reply};
+
+/// Answers by the last user message: its last line is a verb and its object.
+///
+/// | prompt | the model |
+/// |---|---|
+/// | `say TEXT` | answers TEXT |
+/// | `history` | answers with everything the user said before, one line each |
+/// | `settings` | answers with the model and effort it was asked for |
+/// | `slow SECONDS TEXT` | begins to answer, then finishes after a while |
+/// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
+/// | `escalate LINE` | the same outside the sandbox, which needs an approval |
+/// | `big BYTES` | answers with that many bytes |
+/// | `status CODE` | fails with that HTTP status |
+/// | `cut` | breaks the stream off |
+/// | `overflow` | fails because the context window is full |
+///
+/// Anything else is repeated: `you said: …`.
+pub fn script(request: &ModelRequest) -> Reply {
+    if let Some(output) = request.tool_output() {
+        return Reply::text(format!("ran: {output}"));
+    }
+    let prompts = request.prompts();
+    let prompt = prompts.last().map_or("", |text| text.lines().last().unwrap_or_default());
+    let (verb, object) = prompt.split_once(' ').unwrap_or((prompt, ""));
+    match verb {
+        "say" => Reply::text(object),
+        "history" => {
+            let earlier = prompts.len().saturating_sub(1);
+            Reply::text(prompts.iter().take(earlier).cloned().collect::<Vec<_>>().join("\n"))
+        }
+        "settings" => Reply::text(format!(
+            "model={} effort={}",
+            request.model(),
+            request.effort().unwrap_or("none")
+        )),
+        "slow" => {
+            let (seconds, text) = object.split_once(' ').unwrap_or((object, "slowly done"));
+            Reply::text(text).after(Duration::from_secs_f64(seconds.parse().unwrap_or(1.0)))
+        }
+        "run" => Reply::command(object),
+        "escalate" => Reply::escalated_command(object),
+        "big" => Reply::text("0123456789abcdef".repeat(object.parse::<usize>().unwrap_or(16) / 16)),
+        "status" => {
+            let code = object.parse().unwrap_or(500);
+            Reply::status(code, format!("scripted failure {code}"))
+        }
+        "cut" => Reply::cut("half an ans"),
+        "overflow" => Reply::failed(
+            "context_length_exceeded",
+            "Your input exceeds the context window of this model.",
+        ),
+        _ => Reply::text(format!("you said: {prompt}")),
+    }
+}

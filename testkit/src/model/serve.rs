@@ -1,0 +1,150 @@
+//! The HTTP side of the fake model.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{
+    Json, Router,
+    body::Body as HttpBody,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::{ModelRequest, Reply, reply::Body, script};
+
+type Responder = dyn Fn(&ModelRequest) -> Reply + Send + Sync;
+
+/// A running fake model. Dropping it ends the server.
+#[derive(Debug)]
+pub struct Model {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    requests: Mutex<Vec<ModelRequest>>,
+    open: AtomicUsize,
+    responder: Option<Box<Responder>>,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seen").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Starts a model on a free loopback port that answers by [`script`].
+    pub async fn start() -> Self {
+        Self::with(script).await
+    }
+
+    /// Starts a model that answers by `responder`.
+    pub async fn with(responder: impl Fn(&ModelRequest) -> Reply + Send + Sync + 'static) -> Self {
+        let listener =
+            tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("bind a loopback port");
+        let address = listener.local_addr().expect("the address that was bound");
+        let seen = Arc::new(Seen { responder: Some(Box::new(responder)), ..Seen::default() });
+        let app = Router::new()
+            .route("/v1/responses", post(respond))
+            .route("/v1/models", get(models))
+            .with_state(Arc::clone(&seen));
+        let server = tokio::spawn(async move {
+            let _ = axum::serve(listener, app).await;
+        });
+        Self { address, seen, server }
+    }
+
+    /// The base URL for a Codex model provider.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Every request so far, oldest first.
+    pub fn requests(&self) -> Vec<ModelRequest> {
+        self.seen.requests.lock().expect("unpoisoned").clone()
+    }
+
+    /// The newest request whose last prompt contains `text`.
+    pub fn request_for(&self, text: &str) -> Option<ModelRequest> {
+        let requests = self.requests();
+        requests.into_iter().rev().find(|r| r.prompts().last().is_some_and(|p| p.contains(text)))
+    }
+
+    /// How many answers are being streamed now.
+    pub fn open_streams(&self) -> usize {
+        self.seen.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Counts a stream as open until Codex has read it or hung up.
+struct OpenStream(Arc<Seen>);
+
+impl OpenStream {
+    fn new(seen: Arc<Seen>) -> Self {
+        seen.open.fetch_add(1, Ordering::SeqCst);
+        Self(seen)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn models() -> Json<Value> {
+    Json(json!({"object": "list", "data": [], "models": []}))
+}
+
+async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Response {
+    let request = ModelRequest { body };
+    let reply = match &seen.responder {
+        Some(responder) => responder(&request),
+        None => script(&request),
+    };
+    let id = {
+        let mut requests = seen.requests.lock().expect("unpoisoned");
+        requests.push(request.clone());
+        format!("resp_{}", requests.len())
+    };
+    if let Body::Status { code, message, kind } = &reply.body {
+        let error = json!({"error": {"message": message, "type": kind, "code": kind}});
+        let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return (status, Json(error)).into_response();
+    }
+    let open = OpenStream::new(seen);
+    let opening = reply.opening(&id);
+    let closing = reply.closing(&id, &request.tools());
+    let delay = stream::once(tokio::time::sleep(reply.delay)).filter_map(|()| async { None });
+    let events =
+        stream::iter(opening).chain(delay).chain(stream::iter(closing)).map(move |event| {
+            let _held = &open;
+            Ok::<_, Infallible>(sse(&event))
+        });
+    ([(header::CONTENT_TYPE, "text/event-stream")], HttpBody::from_stream(events)).into_response()
+}
+
+fn sse(event: &Value) -> String {
+    let kind = event["type"].as_str().unwrap_or_default();
+    format!("event: {kind}\ndata: {event}\n\n")
+}

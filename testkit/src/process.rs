@@ -1,0 +1,66 @@
+//! Looking at other processes through `/proc`: who lives, who is whose child, how big.
+
+use std::{fs, path::Path};
+
+/// The command line of a living process; empty once it is gone or a zombie.
+pub fn command_line(pid: u32) -> String {
+    let raw = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&raw).replace('\0', " ").trim().to_owned()
+}
+
+/// Whether the process runs; a zombie does not.
+pub fn is_alive(pid: u32) -> bool {
+    !command_line(pid).is_empty()
+}
+
+/// All living descendants of a process, children first.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            found.push(child);
+            parents.push(child);
+        }
+    }
+    found.retain(|pid| is_alive(*pid));
+    found
+}
+
+/// Every living process whose command line or environment mentions `needle`.
+///
+/// Tests put a path of their own into the environment of what they start, so this finds whatever of
+/// it is left, whoever its parent is by now.
+pub fn mentioning(needle: &str) -> Vec<u32> {
+    let mentions = |pid: &u32| {
+        ["cmdline", "environ"].iter().any(|file| {
+            let raw = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&raw).contains(needle)
+        })
+    };
+    let own = std::process::id();
+    pids().filter(|pid| *pid != own && is_alive(*pid)).filter(mentions).collect()
+}
+
+/// Resident memory in bytes; 0 once the process is gone.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    pids().filter(|pid| parent_of(*pid) == Some(parent)).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Path::new(&entry.file_name()).to_str()?.parse().ok())
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command name is in parentheses and may hold anything, so count from its end.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,77 @@
+//! Starting the server the way an MCP client does.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tokio::process::Command;
+
+use crate::{Client, Home};
+
+/// How to start one server: its binary, arguments and environment.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    binary: PathBuf,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    directory: PathBuf,
+}
+
+impl Launch {
+    /// A server that lives in `home` and drives the Codex at `codex`.
+    pub fn new(binary: impl Into<PathBuf>, home: &Home, codex: &Path) -> Self {
+        let mut env = home.env();
+        env.push(("CODEX_BIN".to_owned(), codex.to_string_lossy().into_owned()));
+        Self { binary: binary.into(), args: Vec::new(), env, directory: home.work() }
+    }
+
+    /// Adds command-line arguments.
+    #[must_use]
+    pub fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.args.extend(args.map(str::to_owned));
+        self
+    }
+
+    /// Sets an environment variable, or replaces it.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Removes an environment variable.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Starts the process with piped stdio and says nothing to it yet.
+    pub fn spawn(&self) -> Client {
+        Client::spawn(self.command())
+    }
+
+    /// Starts the process and completes the `initialize` handshake.
+    pub async fn connect(&self) -> Client {
+        let client = self.spawn();
+        client.initialize("2025-11-25").await;
+        client
+    }
+
+    /// The command itself, for what is not a conversation.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .current_dir(&self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+}

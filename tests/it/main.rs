@@ -1,0 +1,3 @@
+//! The whole program on the real Codex CLI.
+
+fn main() {}
