@@ -1,1 +1,7 @@
 //! An MCP server over the OpenAI Codex CLI, with named conversations that continue.
+//!
+//! A hall with two doors: clients come in by [`mcp`] (served by [`serve`]), Codex is driven through
+//! [`codex`], and nothing walks from door to door without crossing [`session`]. `ARCHITECTURE.md` has
+//! the whole picture.
+
+pub mod codex;

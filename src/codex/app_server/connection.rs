@@ -1,0 +1,237 @@
+//! One app-server child, from its handshake to its end.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    launch::{CodexConfig, Found},
+    routes::{Routes, Told},
+};
+use crate::codex::{
+    approval,
+    error::{CodexError, RpcErrorSource},
+    process::{self, ExitCause, Process},
+    protocol::{
+        AccountRead, Empty, Event, EventKind, InitializeParams, Initialized, TurnInterruptParams,
+    },
+    rpc::{self, Incoming, Peer, RpcError},
+    turn::{ThreadId, TurnId},
+};
+
+/// How long an interrupt may take to be acknowledged; up to 0.125 it may never be.
+const INTERRUPT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running app-server. It ends when the last reference is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    process: Process,
+    peer: Peer,
+    routes: Routes,
+    found: Found,
+    patience: Duration,
+    logged_in: AtomicBool,
+    open_threads: AtomicUsize,
+    last_used: Mutex<Instant>,
+    tasks: TaskTracker,
+}
+
+impl Connection {
+    /// Starts the child and shakes hands.
+    pub(super) async fn start(
+        found: Found,
+        config: &CodexConfig,
+        tasks: &TaskTracker,
+    ) -> Result<Arc<Self>, CodexError> {
+        let mut command = process::command(&found.binary);
+        command.arg("app-server");
+        let (process, pipes) = Process::spawn(command, tasks).map_err(|error| {
+            CodexError::Start { binary: found.binary.clone(), cause: error.to_string() }
+        })?;
+        let (peer, incoming) = rpc::connect(pipes.stdout, pipes.stdin, process.stop(), tasks);
+        let connection = Arc::new(Self {
+            process,
+            peer,
+            routes: Routes::default(),
+            found,
+            patience: config.patience,
+            logged_in: AtomicBool::new(false),
+            open_threads: AtomicUsize::new(0),
+            last_used: Mutex::new(Instant::now()),
+            tasks: tasks.clone(),
+        });
+        // The reader must not keep the connection alive, or dropping it would end nothing.
+        tasks.spawn(dispatch(Arc::downgrade(&connection), incoming));
+        let shaken: Result<Initialized, _> =
+            connection.call("initialize", InitializeParams::new()).await;
+        match shaken {
+            Ok(answer) => {
+                connection.peer.notify("initialized").await;
+                tracing::info!(
+                    binary = %connection.found.binary.display(),
+                    version = %connection.found.version,
+                    user_agent = answer.user_agent,
+                    "Codex started"
+                );
+                Ok(connection)
+            }
+            Err(error) => {
+                let binary = connection.found.binary.clone();
+                Err(CodexError::Start { binary, cause: error.to_string() })
+            }
+        }
+    }
+
+    /// Makes a request and reads its answer.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> Result<T, CodexError> {
+        self.call_within(self.patience, method, params).await
+    }
+
+    /// Makes sure that somebody is logged in if the provider asks for it.
+    ///
+    /// Without this an unlucky combination (no login, no network) waits for ever.
+    pub(super) async fn require_login(&self) -> Result<(), CodexError> {
+        if self.logged_in.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let account: AccountRead = self.call("account/read", serde_json::json!({})).await?;
+        if account.requires_openai_auth && account.account.is_none() {
+            return Err(CodexError::NotLoggedIn);
+        }
+        self.logged_in.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) async fn interrupt(
+        &self,
+        thread: &ThreadId,
+        turn: &TurnId,
+    ) -> Result<(), CodexError> {
+        let params = TurnInterruptParams { thread_id: &thread.0, turn_id: &turn.0 };
+        let answer: Result<Empty, _> =
+            self.call_within(INTERRUPT_PATIENCE, "turn/interrupt", params).await;
+        answer.map(drop)
+    }
+
+    /// Begins to listen to a thread's turn.
+    pub(super) fn listen(&self, thread: &ThreadId) -> mpsc::Receiver<Told> {
+        self.routes.listen(thread)
+    }
+
+    pub(super) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.process.is_ending()
+    }
+
+    pub(crate) async fn ended(&self) -> ExitCause {
+        self.process.ended().await
+    }
+
+    pub(super) async fn terminate(&self) {
+        self.process.terminate().await;
+    }
+
+    pub(super) fn thread_opened(&self) {
+        self.open_threads.fetch_add(1, Ordering::Relaxed);
+        self.touch();
+    }
+
+    pub(super) fn thread_closed(&self, thread: &ThreadId) {
+        self.routes.forget(thread);
+        self.open_threads.fetch_sub(1, Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// How long there has been nothing to do; zero while a thread is open.
+    pub(super) fn idle(&self) -> Duration {
+        if self.open_threads.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    fn touch(&self) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    async fn call_within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> Result<T, CodexError> {
+        self.touch();
+        let answer = tokio::time::timeout(patience, self.peer.request(method, params)).await;
+        let value = match answer {
+            Err(_) => return Err(CodexError::Timeout { method }),
+            Ok(Err(RpcError::Closed)) => return Err(CodexError::Exited(self.ended().await)),
+            Ok(Err(RpcError::Refused(error))) => {
+                return Err(CodexError::Refused { method, message: error.message });
+            }
+            Ok(Err(error)) => {
+                return Err(CodexError::Ask { method, source: RpcErrorSource::from(error) });
+            }
+            Ok(Ok(value)) => value,
+        };
+        serde_json::from_value(value).map_err(|source| CodexError::Answer { method, source })
+    }
+
+    async fn take(&self, call: Incoming) {
+        match call {
+            Incoming::Notification { method, params } => {
+                if let Some(event) = Event::parse(&method, &params) {
+                    self.told(event).await;
+                }
+            }
+            Incoming::Request { id, method, params } => match approval::refuse(&method, &params) {
+                Some(refusal) => {
+                    tracing::info!(method, "declined what Codex asked for");
+                    self.peer.respond(&id, &refusal.answer).await;
+                    if let Some(thread) = refusal.thread_id {
+                        self.routes.tell(&thread, Told::Declined(refusal.asked)).await;
+                    }
+                }
+                None => self.peer.refuse(&id, &method).await,
+            },
+        }
+    }
+
+    async fn told(&self, event: Event) {
+        let Event { thread_id, turn_id, kind } = event;
+        if matches!(kind, EventKind::ThreadClosed) {
+            tracing::debug!(thread_id, "Codex let go of a thread");
+        }
+        self.routes.tell(&thread_id, Told::Event { turn_id, kind }).await;
+    }
+}
+
+async fn dispatch(connection: std::sync::Weak<Connection>, mut incoming: mpsc::Receiver<Incoming>) {
+    while let Some(call) = incoming.recv().await {
+        let Some(connection) = connection.upgrade() else { return };
+        connection.take(call).await;
+    }
+    if let Some(connection) = connection.upgrade() {
+        connection.routes.close();
+        // A child that closes its stdout but lives on is of no use.
+        connection.process.stop().cancel();
+    }
+}

@@ -1,0 +1,202 @@
+//! Keeping one app-server: started when needed, stopped when idle, started again after its death.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    connection::Connection,
+    launch::{CodexConfig, Found},
+    thread::{Defaults, Model, Thread},
+};
+use crate::codex::{error::CodexError, settings::ThreadSettings, turn::ThreadId};
+
+/// A child that lived this long counts as having worked.
+const HEALTHY: Duration = Duration::from_secs(30);
+
+/// The pause before the second try after a failure; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A handle to Codex. Clones share one child.
+#[derive(Debug, Clone)]
+pub struct Codex(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: CodexConfig,
+    slot: Mutex<Slot>,
+    tasks: TaskTracker,
+    closing: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Option<Arc<Connection>>,
+    started: Option<Instant>,
+    failures: u32,
+}
+
+impl Codex {
+    /// A handle that starts nothing yet. Its tasks run on `tasks`.
+    pub fn new(config: CodexConfig, tasks: TaskTracker) -> Self {
+        let inner =
+            Inner { config, slot: Mutex::default(), tasks, closing: CancellationToken::new() };
+        Self(Arc::new(inner))
+    }
+
+    /// Which Codex is there, without starting it.
+    ///
+    /// # Errors
+    /// [`CodexError::NotFound`], [`CodexError::Start`].
+    pub async fn look(&self) -> Result<Found, CodexError> {
+        if let Some(connection) = &self.0.slot.lock().await.connection {
+            return Ok(connection.found().clone());
+        }
+        Found::look(&self.0.config.search).await
+    }
+
+    /// Starts a new thread.
+    ///
+    /// # Errors
+    /// If Codex cannot be started, nobody is logged in, or it refuses the settings.
+    pub async fn start_thread(&self, settings: &ThreadSettings) -> Result<Thread, CodexError> {
+        Thread::start(self.connection().await?, settings).await
+    }
+
+    /// Resumes a thread that Codex has a record of.
+    ///
+    /// # Errors
+    /// [`CodexError::ThreadUnavailable`] if it has none, [`CodexError::ActiveWriter`] if another process
+    /// holds the thread, else as for [`Codex::start_thread`].
+    pub async fn resume_thread(
+        &self,
+        thread: &ThreadId,
+        settings: &ThreadSettings,
+    ) -> Result<Thread, CodexError> {
+        Thread::resume(self.connection().await?, thread, settings).await
+    }
+
+    /// The user's own defaults that hold in a directory; empty where this Codex cannot say.
+    ///
+    /// # Errors
+    /// If Codex cannot be started or dies.
+    pub async fn defaults(&self, cwd: &Path) -> Result<Defaults, CodexError> {
+        Defaults::read(&*self.connection().await?, cwd).await
+    }
+
+    /// The models Codex offers.
+    ///
+    /// # Errors
+    /// If Codex cannot be started, dies, or is too old to say.
+    pub async fn models(&self) -> Result<Vec<Model>, CodexError> {
+        Model::list(&*self.connection().await?).await
+    }
+
+    /// Ends the child and starts none again. Turns that still run end as failed.
+    pub async fn shutdown(&self) {
+        self.0.closing.cancel();
+        // Whoever is starting a child holds the slot and gives up now.
+        let connection = self.0.slot.lock().await.connection.take();
+        if let Some(connection) = connection {
+            connection.terminate().await;
+        }
+    }
+
+    /// The living connection, or a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, CodexError> {
+        let mut slot = self.0.slot.lock().await;
+        if let Some(connection) = slot.connection.take_if(|connection| connection.is_ending()) {
+            let lived = slot.started.map(|started| started.elapsed()).unwrap_or_default();
+            slot.failures = if lived < HEALTHY { slot.failures + 1 } else { 0 };
+            let cause = connection.ended().await;
+            tracing::warn!(%cause, "Codex ended; starting it again");
+        }
+        if let Some(connection) = &slot.connection {
+            return Ok(Arc::clone(connection));
+        }
+        let starting = self.start(slot.failures);
+        let started = self.0.closing.run_until_cancelled(starting).await;
+        match started.unwrap_or(Err(CodexError::ShuttingDown)) {
+            Ok(connection) => {
+                slot.connection = Some(Arc::clone(&connection));
+                slot.started = Some(Instant::now());
+                self.0.tasks.spawn(self.clone().stop_when_idle(Arc::clone(&connection)));
+                Ok(connection)
+            }
+            Err(error) => {
+                slot.failures += 1;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self, failures: u32) -> Result<Arc<Connection>, CodexError> {
+        tokio::time::sleep(pause(failures)).await;
+        let found = Found::look(&self.0.config.search).await?.drivable()?;
+        Connection::start(found, &self.0.config, &self.0.tasks).await
+    }
+
+    /// Ends the child after it has had nothing to do for a while. A later call starts another.
+    async fn stop_when_idle(self, connection: Arc<Connection>) {
+        let limit = self.0.config.idle;
+        while !connection.is_ending() {
+            let rest = limit.saturating_sub(connection.idle());
+            if rest > Duration::ZERO {
+                let waited = self.0.closing.run_until_cancelled(tokio::time::sleep(rest)).await;
+                if waited.is_none() {
+                    return;
+                }
+                continue;
+            }
+            // Nobody can get hold of the connection while we have the slot.
+            let mut slot = self.0.slot.lock().await;
+            if connection.idle() >= limit {
+                slot.connection = None;
+                slot.failures = 0;
+                tracing::info!("Codex was idle; stopping it");
+                connection.terminate().await;
+                return;
+            }
+        }
+    }
+}
+
+/// The first failure costs nothing: most deaths are one-off.
+fn pause(failures: u32) -> Duration {
+    match failures.checked_sub(2) {
+        None => Duration::ZERO,
+        Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(10)).min(LONGEST_PAUSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        let millis: Vec<_> = [0, 1, 2, 3, 5, 9, 99].map(|n| pause(n).as_millis()).into();
+        assert_eq!(millis, [0, 0, 100, 200, 800, 10_000, 10_000]);
+    }
+
+    #[tokio::test]
+    async fn a_missing_codex_is_an_error_each_time_and_never_after_shutdown() {
+        let search =
+            crate::codex::SearchPath { binary: Some("/no/codex".into()), ..Default::default() };
+        let config = CodexConfig { search, idle: HEALTHY, patience: HEALTHY };
+        let codex = Codex::new(config, TaskTracker::new());
+        for _ in 0..2 {
+            assert!(matches!(codex.models().await, Err(CodexError::NotFound { .. })));
+        }
+        codex.shutdown().await;
+        assert!(matches!(codex.models().await, Err(CodexError::ShuttingDown)));
+    }
+}

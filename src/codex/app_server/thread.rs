@@ -1,0 +1,313 @@
+//! Threads on one connection, and the questions asked before one is opened.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::connection::Connection;
+use crate::codex::{
+    error::CodexError,
+    protocol::{
+        ConfigRead, ConfigReadParams, Empty, InjectItemsParams, ModelList, ModelListParams,
+        SandboxPolicy, ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams,
+        TurnStartParams, TurnStarted, UserInput, response_item,
+    },
+    settings::{ContextItem, Sandbox, ThreadSettings, TurnRequest},
+    turn::{ThreadId, Turn, TurnId},
+    version::CodexVersion,
+};
+
+/// A thread that is loaded in the running app-server.
+///
+/// While it is, no other process can write to it (from 0.147). [`Thread::release`] lets go of it.
+#[derive(Debug)]
+pub struct Thread {
+    id: ThreadId,
+    model: Option<String>,
+    effort: Option<String>,
+    sandbox: Option<SandboxPolicy>,
+    /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
+    recorded: AtomicBool,
+    ephemeral: bool,
+    connection: Arc<Connection>,
+}
+
+/// What the user's own Codex configuration says for a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Defaults {
+    /// `model`.
+    pub model: Option<String>,
+    /// `sandbox_mode`.
+    pub sandbox: Option<Sandbox>,
+}
+
+/// A model that Codex offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// What to pass as `model`.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether Codex takes it when nobody chooses.
+    pub is_default: bool,
+    /// The reasoning efforts it takes, lowest first.
+    pub efforts: Vec<String>,
+    /// The effort it uses when nobody chooses.
+    pub default_effort: Option<String>,
+}
+
+impl Thread {
+    pub(super) async fn start(
+        connection: Arc<Connection>,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        connection.require_login().await?;
+        let opened = connection.call("thread/start", ThreadStartParams::from(settings)).await?;
+        Ok(Self::opened(connection, opened, settings, false))
+    }
+
+    pub(super) async fn resume(
+        connection: Arc<Connection>,
+        thread: &ThreadId,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        connection.require_login().await?;
+        let resume = || {
+            let settings = ThreadStartParams::from(settings);
+            let params = ThreadResumeParams { thread_id: &thread.0, exclude_turns: true, settings };
+            connection.call::<ThreadOpened>("thread/resume", params)
+        };
+        let mut opened = resume().await;
+        if matches!(&opened, Err(CodexError::Refused { message, .. }) if message.contains("is archived"))
+        {
+            // Somebody died between the two halves of a release.
+            let params = ThreadParams { thread_id: &thread.0 };
+            let _: Empty = connection.call("thread/unarchive", params).await?;
+            opened = resume().await;
+        }
+        let opened = opened.map_err(|error| classify(error, thread))?;
+        Ok(Self::opened(connection, opened, settings, true))
+    }
+
+    fn opened(
+        connection: Arc<Connection>,
+        opened: ThreadOpened,
+        settings: &ThreadSettings,
+        recorded: bool,
+    ) -> Self {
+        connection.thread_opened();
+        Self {
+            id: ThreadId(opened.thread.id),
+            model: opened.model,
+            effort: opened.reasoning_effort,
+            sandbox: opened.sandbox,
+            recorded: AtomicBool::new(recorded),
+            ephemeral: settings.ephemeral,
+            connection,
+        }
+    }
+
+    /// Codex's name for it.
+    pub fn id(&self) -> &ThreadId {
+        &self.id
+    }
+
+    /// The model in force, if Codex said.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// The reasoning effort in force, if Codex said.
+    pub fn effort(&self) -> Option<&str> {
+        self.effort.as_deref()
+    }
+
+    /// The sandbox in force, if Codex said.
+    pub fn sandbox(&self) -> Option<Sandbox> {
+        self.sandbox.as_ref()?.mode()
+    }
+
+    /// The Codex that has it.
+    pub fn codex_version(&self) -> CodexVersion {
+        self.connection.found().version
+    }
+
+    /// Whether the app-server that has it still runs.
+    pub fn is_open(&self) -> bool {
+        !self.connection.is_ending()
+    }
+
+    /// Whether earlier conversation can be given to it as structured items.
+    pub fn takes_context(&self) -> bool {
+        self.codex_version() >= CodexVersion::INJECT_ITEMS
+    }
+
+    /// Gives it earlier conversation, as if it had been said here.
+    ///
+    /// # Errors
+    /// If Codex refuses, as versions before 0.121 do.
+    pub async fn give_context(&self, items: &[ContextItem]) -> Result<(), CodexError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let items = items.iter().map(response_item).collect();
+        let params = InjectItemsParams { thread_id: &self.id.0, items };
+        let _: Empty = self.connection.call("thread/inject_items", params).await?;
+        Ok(())
+    }
+
+    /// Starts a turn. Returns once Codex has acknowledged it, which is when the thread has a record.
+    ///
+    /// Only one turn may run on a thread; Codex would merge a second one into the first.
+    ///
+    /// # Errors
+    /// If Codex refuses or dies. The request is never repeated: it may have been begun.
+    pub async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
+        let told = self.connection.listen(&self.id);
+        let params = TurnStartParams {
+            thread_id: &self.id.0,
+            input: vec![UserInput::Text { text: &request.prompt }],
+            cwd: &request.cwd,
+            approval_policy: request.approval_policy,
+            sandbox_policy: self.sandbox.as_ref(),
+            model: request.model.as_deref(),
+            effort: request.effort.as_deref(),
+        };
+        let started: TurnStarted = self.connection.call("turn/start", params).await?;
+        self.recorded.store(true, Ordering::Relaxed);
+        let id = TurnId(started.turn.id);
+        Ok(Turn::new(id, self.id.clone(), told, Arc::clone(&self.connection)))
+    }
+
+    /// Lets go of the thread, so that any other process can resume it at once.
+    ///
+    /// Archiving unloads it and frees its lock in some milliseconds; unsubscribing alone takes a
+    /// minute (observed, 0.169). A failure is logged: the lock is free at the latest when the child
+    /// ends.
+    pub async fn release(self) {
+        let params = || ThreadParams { thread_id: &self.id.0 };
+        if self.ephemeral || !self.recorded.load(Ordering::Relaxed) {
+            // There is nothing that anybody else could resume.
+            let unsubscribed = self.connection.call::<Empty>("thread/unsubscribe", params()).await;
+            tracing::debug!(thread_id = %self.id, ok = unsubscribed.is_ok(), "left an unrecorded thread");
+            return;
+        }
+        let released = async {
+            let _: Empty = self.connection.call("thread/archive", params()).await?;
+            self.connection.call::<Empty>("thread/unarchive", params()).await
+        };
+        if let Err(error) = released.await {
+            tracing::warn!(thread_id = %self.id, %error, "cannot release a thread");
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.connection.thread_closed(&self.id);
+    }
+}
+
+impl Defaults {
+    pub(super) async fn read(connection: &Connection, cwd: &Path) -> Result<Self, CodexError> {
+        match connection.call::<ConfigRead>("config/read", ConfigReadParams { cwd }).await {
+            Ok(ConfigRead { config }) => {
+                Ok(Self { model: config.model, sandbox: config.sandbox_mode })
+            }
+            Err(CodexError::Refused { message, .. }) => {
+                tracing::debug!(message, "this Codex does not tell its configuration");
+                Ok(Self::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Model {
+    pub(super) async fn list(connection: &Connection) -> Result<Vec<Self>, CodexError> {
+        let mut models = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page: ModelList = connection.call("model/list", ModelListParams { cursor }).await?;
+            let visible = page.data.into_iter().filter(|model| !model.hidden);
+            models.extend(visible.map(|model| {
+                Self {
+                    id: model.model,
+                    name: model.display_name,
+                    description: model.description,
+                    is_default: model.is_default,
+                    efforts: model
+                        .supported_reasoning_efforts
+                        .into_iter()
+                        .map(|effort| effort.reasoning_effort)
+                        .collect(),
+                    default_effort: model.default_reasoning_effort,
+                }
+            }));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(models);
+            }
+        }
+    }
+}
+
+/// Sorts a refused resume by its words: Codex uses one code for everything.
+fn classify(error: CodexError, thread: &ThreadId) -> CodexError {
+    const UNAVAILABLE: &[&str] = &[
+        "no rollout found",
+        "failed to read thread",
+        "failed to read session metadata",
+        "failed to resolve rollout path",
+        "failed to load rollout",
+        "invalid session id",
+        "invalid thread id",
+        "thread not found",
+        "conversation not found",
+        "empty session file",
+        "stale path",
+    ];
+    let thread = thread.clone();
+    match error {
+        CodexError::Refused { message, .. } if message.contains("active writer") => {
+            CodexError::ActiveWriter { thread }
+        }
+        CodexError::Refused { message, .. }
+            if UNAVAILABLE.iter().any(|known| message.contains(known)) =>
+        {
+            CodexError::ThreadUnavailable { thread, reason: message }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_thread_that_is_gone_is_unavailable() {
+        let thread = ThreadId("t".into());
+        let sorted = |message: &str| {
+            classify(
+                CodexError::Refused { method: "thread/resume", message: message.into() },
+                &thread,
+            )
+        };
+        assert!(matches!(
+            sorted("no rollout found for thread id t"),
+            CodexError::ThreadUnavailable { .. }
+        ));
+        assert!(matches!(
+            sorted("thread t already has an active writer"),
+            CodexError::ActiveWriter { .. }
+        ));
+        assert!(matches!(sorted("database is locked"), CodexError::Refused { .. }));
+    }
+}

@@ -1,0 +1,92 @@
+//! What can go wrong with Codex itself. A turn that fails is an outcome, not an error.
+
+use std::path::PathBuf;
+
+use super::{process::ExitCause, rpc::RpcError, turn::ThreadId, version::CodexVersion};
+
+/// Why Codex could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CodexError {
+    /// There is no Codex CLI.
+    #[error("no Codex CLI found; looked at {}", searched.join(", "))]
+    NotFound {
+        /// The places that were tried, in order.
+        searched: Vec<String>,
+    },
+    /// It is older than anything we can drive.
+    #[error("Codex {found} at {} is too old", binary.display())]
+    TooOld {
+        /// Its version.
+        found: CodexVersion,
+        /// Where it is.
+        binary: PathBuf,
+    },
+    /// It did not start, or did not answer the handshake.
+    #[error("cannot start Codex at {}: {cause}", binary.display())]
+    Start {
+        /// Where it is.
+        binary: PathBuf,
+        /// What happened, in words.
+        cause: String,
+    },
+    /// It ended while something was under way.
+    #[error("Codex ended unexpectedly: {0}")]
+    Exited(ExitCause),
+    /// It did not answer in time.
+    #[error("Codex did not answer `{method}` in time")]
+    Timeout {
+        /// The request that was left open.
+        method: &'static str,
+    },
+    /// Nobody is logged in and the configured provider needs it.
+    #[error("Codex is not logged in")]
+    NotLoggedIn,
+    /// The thread cannot be resumed: no record of it, or not a readable one.
+    #[error("thread {thread} cannot be resumed: {reason}")]
+    ThreadUnavailable {
+        /// The thread.
+        thread: ThreadId,
+        /// Codex's words.
+        reason: String,
+    },
+    /// Another process holds the thread.
+    #[error("thread {thread} already has an active writer")]
+    ActiveWriter {
+        /// The thread.
+        thread: ThreadId,
+    },
+    /// Codex refused the request.
+    #[error("Codex refused `{method}`: {message}")]
+    Refused {
+        /// The request.
+        method: &'static str,
+        /// Codex's words.
+        message: String,
+    },
+    /// Codex answered something we cannot read.
+    #[error("cannot read Codex's answer to `{method}`")]
+    Answer {
+        /// The request.
+        method: &'static str,
+        /// What was wrong with the answer.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A request could not be sent.
+    #[error("cannot ask Codex for `{method}`")]
+    Ask {
+        /// The request.
+        method: &'static str,
+        /// Why not.
+        #[source]
+        source: RpcErrorSource,
+    },
+    /// The server is ending and starts nothing new.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+/// Keeps the wire's own error type out of the façade.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct RpcErrorSource(#[from] RpcError);

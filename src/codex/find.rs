@@ -1,0 +1,168 @@
+//! Where the Codex CLI is.
+//!
+//! The npm package puts a Node script on PATH that starts the native binary and stays in between; we
+//! look through it, which saves a Node process and makes signals arrive.
+
+use std::{
+    env::consts::{ARCH, EXE_SUFFIX, OS},
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+use super::error::CodexError;
+
+/// Where to look, from the environment. Values are passed in so that a test can choose them.
+#[derive(Debug, Clone, Default)]
+pub struct SearchPath {
+    /// The operator's choice; nothing else is tried if it is set.
+    pub binary: Option<PathBuf>,
+    /// `PATH`.
+    pub path: Option<std::ffi::OsString>,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+}
+
+/// Finds the native Codex binary.
+///
+/// The operator's choice wins; then PATH in order; then the places installers use, because clients
+/// started from a desktop have a short PATH.
+///
+/// # Errors
+/// [`CodexError::NotFound`] with every place that was looked at.
+pub fn find(search: &SearchPath) -> Result<PathBuf, CodexError> {
+    let name = format!("codex{EXE_SUFFIX}");
+    let mut searched = Vec::new();
+    let candidates = match &search.binary {
+        // A bare name is looked up on PATH, as a shell would.
+        Some(chosen) if chosen.components().count() == 1 => on_path(search, chosen.as_os_str()),
+        Some(chosen) => vec![chosen.clone()],
+        None => {
+            let mut all = on_path(search, OsStr::new(&name));
+            all.extend(usual_places(search).into_iter().map(|folder| folder.join(&name)));
+            all
+        }
+    };
+    for candidate in candidates {
+        if candidate.is_file() {
+            return Ok(native(&candidate).unwrap_or(candidate));
+        }
+        searched.push(candidate.display().to_string());
+    }
+    Err(CodexError::NotFound { searched })
+}
+
+fn on_path(search: &SearchPath, name: &OsStr) -> Vec<PathBuf> {
+    let path = search.path.clone().unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(name)).collect()
+}
+
+fn usual_places(search: &SearchPath) -> Vec<PathBuf> {
+    let home = search.home.iter().flat_map(|home| {
+        [".local/bin", ".npm-global/bin", ".volta/bin", ".bun/bin", ".cargo/bin"]
+            .map(|folder| home.join(folder))
+    });
+    let system = ["/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"].map(PathBuf::from);
+    home.chain(system).collect()
+}
+
+/// Looks through npm's shim: `…/@openai/codex/bin/codex.js` starts a binary that lies in
+/// `vendor/<target>/`, in the package itself or, in newer versions, in a package per platform.
+fn native(found: &Path) -> Option<PathBuf> {
+    let real = found.canonicalize().ok()?;
+    if real.extension() != Some(OsStr::new("js")) {
+        return None;
+    }
+    let package = real.parent()?.parent()?;
+    let scope = package.parent()?;
+    let platform = format!("codex-{}-{}", npm_os(), npm_arch());
+    let roots = [
+        package.to_owned(),
+        scope.join(&platform),
+        package.join("node_modules/@openai").join(&platform),
+    ];
+    let targets = roots.iter().filter_map(|root| std::fs::read_dir(root.join("vendor")).ok());
+    let name = format!("codex{EXE_SUFFIX}");
+    targets
+        .flatten()
+        .flatten()
+        .filter(|target| {
+            let target = target.file_name().to_string_lossy().into_owned();
+            target.starts_with(ARCH) && target.contains(rust_os())
+        })
+        .flat_map(|target| ["bin", "codex"].map(|folder| target.path().join(folder).join(&name)))
+        .find(|binary| binary.is_file())
+}
+
+fn npm_os() -> &'static str {
+    match OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    }
+}
+
+fn npm_arch() -> &'static str {
+    match ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// How the target triples in `vendor/` spell this system.
+fn rust_os() -> &'static str {
+    if OS == "macos" { "darwin" } else { OS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+
+    fn search(root: &Path) -> SearchPath {
+        SearchPath { binary: None, path: Some(root.join("bin").into()), home: Some(root.into()) }
+    }
+
+    #[test]
+    fn path_comes_before_the_usual_places() {
+        let root = tempfile::tempdir().unwrap();
+        let name = format!("codex{EXE_SUFFIX}");
+        let usual = root.path().join(".local/bin").join(&name);
+        touch(&usual);
+        assert_eq!(find(&search(root.path())).unwrap(), usual);
+        let first = root.path().join("bin").join(&name);
+        touch(&first);
+        assert_eq!(find(&search(root.path())).unwrap(), first);
+    }
+
+    #[test]
+    fn the_operators_choice_is_the_only_one() {
+        let root = tempfile::tempdir().unwrap();
+        touch(&root.path().join("bin").join(format!("codex{EXE_SUFFIX}")));
+        let chosen = SearchPath { binary: Some("/no/such/codex".into()), ..search(root.path()) };
+        let error = find(&chosen).unwrap_err().to_string();
+        assert!(error.ends_with("looked at /no/such/codex"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_npm_shim_is_looked_through() {
+        let root = tempfile::tempdir().unwrap();
+        let modules = root.path().join("lib/node_modules/@openai");
+        touch(&modules.join("codex/bin/codex.js"));
+        std::fs::create_dir_all(root.path().join("bin")).unwrap();
+        std::os::unix::fs::symlink(
+            modules.join("codex/bin/codex.js"),
+            root.path().join("bin/codex"),
+        )
+        .unwrap();
+        let target = format!("vendor/{ARCH}-unknown-{}-musl/bin/codex", rust_os());
+        let binary = modules.join(format!("codex-{}-{}", npm_os(), npm_arch())).join(target);
+        touch(&binary);
+        assert_eq!(find(&search(root.path())).unwrap(), binary.canonicalize().unwrap());
+    }
+}

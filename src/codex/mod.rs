@@ -1,0 +1,30 @@
+//! The south door: drives the Codex CLI. Knows nothing of MCP or of sessions.
+//!
+//! [`Codex`] is a handle to one warm `codex app-server` child, started at the first call that needs it
+//! and started again after it died. It opens [`Thread`]s; a thread starts [`Turn`]s; a turn yields
+//! [`TurnEvent`]s and ends in one [`TurnOutcome`].
+//!
+//! Layers, bottom up: [`process`] (a child and why it ended), [`rpc`] (lines to questions and
+//! answers), [`protocol`] (the subset of Codex's messages we use), [`app_server`] (who is asked, who
+//! is told). Only what is re-exported here leaves this folder.
+
+mod app_server;
+mod approval;
+mod error;
+mod find;
+mod process;
+mod protocol;
+mod rpc;
+mod settings;
+mod turn;
+mod version;
+
+pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, Thread};
+pub use error::CodexError;
+pub use find::{SearchPath, find};
+pub use settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings, TurnRequest};
+pub use turn::{
+    CommandRun, FailureKind, FileChange, ThreadId, Turn, TurnEvent, TurnFailure, TurnId,
+    TurnOutcome, TurnStatus, Usage,
+};
+pub use version::CodexVersion;

@@ -1,0 +1,84 @@
+//! The items of a turn.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One item, as far as we tell of it. A kind or a shape we do not know is [`Item::Other`].
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum Item {
+    AgentMessage {
+        text: String,
+    },
+    Reasoning {},
+    CommandExecution {
+        command: String,
+        #[serde(default)]
+        exit_code: Option<i64>,
+        #[serde(default)]
+        status: String,
+    },
+    FileChange {
+        #[serde(default)]
+        changes: Vec<Change>,
+        #[serde(default)]
+        status: String,
+    },
+    McpToolCall {
+        server: String,
+        tool: String,
+    },
+    WebSearch {
+        #[serde(default)]
+        query: String,
+    },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) path: String,
+    #[serde(default)]
+    kind: Value,
+}
+
+impl Item {
+    pub(crate) fn parse(value: &Value) -> Self {
+        Self::deserialize(value).unwrap_or_else(|error| {
+            tracing::debug!(%error, "an item of a shape we do not know");
+            Self::Other
+        })
+    }
+}
+
+impl Change {
+    /// `add`, `delete` or `update`; a plain word in old versions, an object in newer ones.
+    pub(crate) fn kind(&self) -> &str {
+        self.kind.as_str().or_else(|| self.kind.get("type")?.as_str()).unwrap_or("update")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn known_items_are_read_and_others_pass() {
+        let run = json!({"type": "commandExecution", "id": "1", "command": "ls", "exitCode": 2});
+        assert!(matches!(Item::parse(&run), Item::CommandExecution { exit_code: Some(2), .. }));
+        for odd in [json!({"type": "hologram"}), json!({"type": "agentMessage"}), json!(7)] {
+            assert_eq!(Item::parse(&odd), Item::Other);
+        }
+        let patch = json!({"type": "fileChange", "changes": [
+            {"path": "a", "kind": {"type": "add"}}, {"path": "b", "kind": "delete"}, {"path": "c"},
+        ]});
+        let Item::FileChange { changes, .. } = Item::parse(&patch) else { panic!("no patch") };
+        assert_eq!(
+            changes.iter().map(Change::kind).collect::<Vec<_>>(),
+            ["add", "delete", "update"]
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! The subset of the app-server protocol we use, hand-written.
+//!
+//! What we send is exact. What we read is lenient: unknown fields, items and notifications pass, a
+//! field that a version lacks is empty, enums are open. Linking Codex's own crates was tried by others
+//! and given up; the messages are few.
+
+mod answers;
+mod events;
+mod items;
+mod requests;
+
+pub(crate) use answers::{
+    AccountRead, ConfigRead, Empty, Initialized, ModelList, SandboxPolicy, ThreadOpened,
+    TurnStarted,
+};
+pub(crate) use events::{Event, EventKind, ReportedError, TurnEnd};
+pub(crate) use items::Item;
+pub(crate) use requests::{
+    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ThreadParams,
+    ThreadResumeParams, ThreadStartParams, TurnInterruptParams, TurnStartParams, UserInput,
+    response_item,
+};

@@ -1,0 +1,159 @@
+//! The parameters of the requests we make.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::SandboxPolicy;
+use crate::codex::settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InitializeParams {
+    client_info: ClientInfo,
+    capabilities: Capabilities,
+}
+
+#[derive(Debug, Serialize)]
+struct ClientInfo {
+    name: &'static str,
+    title: &'static str,
+    version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Capabilities {
+    experimental_api: bool,
+    opt_out_notification_methods: &'static [&'static str],
+}
+
+/// Streams nobody here reads. A command's whole output comes with its item.
+const OPT_OUT: &[&str] = &[
+    "account/rateLimits/updated",
+    "app/list/updated",
+    "command/exec/outputDelta",
+    "item/commandExecution/outputDelta",
+    "item/fileChange/outputDelta",
+    "item/fileChange/patchUpdated",
+    "item/plan/delta",
+    "item/reasoning/summaryTextDelta",
+    "item/reasoning/textDelta",
+    "skills/changed",
+    "thread/started",
+    "thread/status/changed",
+    "turn/diff/updated",
+];
+
+impl InitializeParams {
+    pub(crate) fn new() -> Self {
+        Self {
+            client_info: ClientInfo {
+                name: env!("CARGO_PKG_NAME"),
+                title: "Codex MCP Server",
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            capabilities: Capabilities {
+                experimental_api: true,
+                opt_out_notification_methods: OPT_OUT,
+            },
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadStartParams<'a> {
+    cwd: &'a Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<Sandbox>,
+    approval_policy: ApprovalPolicy,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ephemeral: bool,
+}
+
+impl<'a> From<&'a ThreadSettings> for ThreadStartParams<'a> {
+    fn from(settings: &'a ThreadSettings) -> Self {
+        Self {
+            cwd: &settings.cwd,
+            model: settings.model.as_deref(),
+            sandbox: settings.sandbox,
+            approval_policy: settings.approval_policy,
+            ephemeral: settings.ephemeral,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadResumeParams<'a> {
+    pub(crate) thread_id: &'a str,
+    /// Else the reply carries the whole history: 5 MB for one big answer.
+    pub(crate) exclude_turns: bool,
+    #[serde(flatten)]
+    pub(crate) settings: ThreadStartParams<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadParams<'a> {
+    pub(crate) thread_id: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TurnStartParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) input: Vec<UserInput<'a>>,
+    pub(crate) cwd: &'a Path,
+    pub(crate) approval_policy: ApprovalPolicy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sandbox_policy: Option<&'a SandboxPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) effort: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub(crate) enum UserInput<'a> {
+    Text { text: &'a str },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TurnInterruptParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) turn_id: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InjectItemsParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) items: Vec<Value>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ConfigReadParams<'a> {
+    pub(crate) cwd: &'a Path,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ModelListParams {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+}
+
+/// A message as the Responses API spells it, which is what `thread/inject_items` takes.
+pub(crate) fn response_item(item: &ContextItem) -> Value {
+    let (role, kind) = match item.speaker {
+        Speaker::User => ("user", "input_text"),
+        Speaker::Assistant => ("assistant", "output_text"),
+    };
+    json!({"type": "message", "role": role, "content": [{"type": kind, "text": item.text}]})
+}

@@ -1,0 +1,176 @@
+//! The asking end of a connection, and the two tasks that read and write it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+use tokio_util::{codec::FramedRead, sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    codec::{Line, Lines},
+    message::{self, ErrorObject, Incoming, Message, RequestId},
+    pending::Pending,
+};
+
+/// How many outgoing lines and incoming calls may wait before the other side has to.
+const QUEUE: usize = 256;
+
+/// Why a request has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RpcError {
+    #[error("the connection is closed")]
+    Closed,
+    #[error(transparent)]
+    Refused(#[from] ErrorObject),
+    #[error("cannot encode the request")]
+    Encode(#[source] serde_json::Error),
+}
+
+/// A handle to ask and tell the other side with. Clones share one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pending: Arc<Mutex<Pending>>,
+    outgoing: mpsc::Sender<String>,
+}
+
+/// Starts talking over a reader and a writer.
+///
+/// The receiver yields the other side's requests and notifications in order and ends with the
+/// connection. It must be drained: when [`QUEUE`] of them wait, reading stops until there is room.
+/// The connection ends when the reader ends or `stop` is cancelled; then the writer is dropped and
+/// every open request fails with [`RpcError::Closed`].
+pub(crate) fn connect(
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> (Peer, mpsc::Receiver<Incoming>) {
+    let pending = Arc::new(Mutex::new(Pending::default()));
+    let (outgoing, lines) = mpsc::channel(QUEUE);
+    let (incoming, receiver) = mpsc::channel(QUEUE);
+    let ended = stop.child_token();
+    tasks.spawn(write(writer, lines, ended.clone()));
+    tasks.spawn(read(reader, Arc::clone(&pending), incoming, ended));
+    (Peer { pending, outgoing }, receiver)
+}
+
+impl Peer {
+    /// Asks, and waits for the answer. Dropping the future forgets the question.
+    ///
+    /// The request is registered when this is called, so its answer cannot come too early.
+    pub(crate) fn request(
+        &self,
+        method: &'static str,
+        params: impl Serialize,
+    ) -> impl Future<Output = Result<Value, RpcError>> + Send + 'static {
+        let params = serde_json::to_value(params);
+        let registered = lock(&self.pending).register();
+        let peer = self.clone();
+        async move {
+            let (id, reply) = registered.ok_or(RpcError::Closed)?;
+            let _open = Open { id, pending: Arc::clone(&peer.pending) };
+            let params = params.map_err(RpcError::Encode)?;
+            let line = message::request(id, method, &params);
+            peer.outgoing.send(line).await.map_err(|_| RpcError::Closed)?;
+            // Else a request on a dead connection would keep its own channel alive.
+            drop(peer);
+            Ok(reply.await.map_err(|_| RpcError::Closed)??)
+        }
+    }
+
+    /// Tells the other side something without parameters.
+    pub(crate) async fn notify(&self, method: &str) {
+        self.write(message::notification(method)).await;
+    }
+
+    /// Answers a request of the other side.
+    pub(crate) async fn respond(&self, id: &RequestId, result: &Value) {
+        self.write(message::response(id, result)).await;
+    }
+
+    /// Answers a request of the other side that we do not know.
+    pub(crate) async fn refuse(&self, id: &RequestId, method: &str) {
+        let words = format!("`{method}` is not supported by this client");
+        self.write(message::refusal(id, -32601, &words)).await;
+    }
+
+    async fn write(&self, line: String) {
+        // A connection that is gone needs no answer.
+        let _ = self.outgoing.send(line).await;
+    }
+}
+
+/// Forgets a request when its future is dropped.
+struct Open {
+    id: u64,
+    pending: Arc<Mutex<Pending>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        lock(&self.pending).forget(self.id);
+    }
+}
+
+/// The lock is never held across an await and nothing under it can panic.
+fn lock(pending: &Mutex<Pending>) -> std::sync::MutexGuard<'_, Pending> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn write(
+    mut writer: impl AsyncWrite + Unpin,
+    mut lines: mpsc::Receiver<String>,
+    ended: CancellationToken,
+) {
+    let _end = ended.clone().drop_guard();
+    while let Some(Some(mut line)) = ended.run_until_cancelled(lines.recv()).await {
+        line.push('\n');
+        let written = async {
+            writer.write_all(line.as_bytes()).await?;
+            writer.flush().await
+        };
+        match ended.run_until_cancelled(written).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, "cannot write to the app-server");
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+async fn read(
+    reader: impl AsyncRead + Unpin,
+    pending: Arc<Mutex<Pending>>,
+    incoming: mpsc::Sender<Incoming>,
+    ended: CancellationToken,
+) {
+    let _end = ended.clone().drop_guard();
+    let mut lines = FramedRead::new(reader, Lines::default());
+    while let Some(Some(Ok(line))) = ended.run_until_cancelled(lines.next()).await {
+        let Line::Text(line) = line else {
+            tracing::warn!("skipped an oversized message from the app-server");
+            continue;
+        };
+        match Message::parse(&line) {
+            Some(Message::Response { id, result }) => lock(&pending).complete(id, result),
+            Some(Message::Incoming(call)) => {
+                if incoming.send(call).await.is_err() {
+                    break;
+                }
+            }
+            None if line.is_empty() => {}
+            None => tracing::debug!(bytes = line.len(), "skipped a line that is no message"),
+        }
+    }
+    lock(&pending).close();
+}
+
+#[cfg(test)]
+mod tests;

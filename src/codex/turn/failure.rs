@@ -1,0 +1,160 @@
+//! Why a turn failed, sorted by what the caller can do about it.
+
+use serde_json::Value;
+
+use crate::codex::protocol::ReportedError;
+
+/// A failed turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnFailure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// Codex's own words.
+    pub message: String,
+}
+
+/// The kinds of failure a caller would treat differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The provider does not accept the credentials.
+    Unauthorized,
+    /// The provider does not know or does not offer the model.
+    ModelRefused,
+    /// The provider finds the request wrong.
+    BadRequest,
+    /// Too many requests at the moment.
+    RateLimited,
+    /// The account's allowance is used up.
+    UsageLimit,
+    /// The conversation does not fit the model's context window.
+    ContextWindow,
+    /// The provider has trouble, or the connection broke.
+    Provider,
+    /// The sandbox cannot be set up.
+    Sandbox,
+    /// Codex itself died.
+    Exited,
+    /// Anything else.
+    Other,
+}
+
+impl TurnFailure {
+    /// Sorts what Codex reported.
+    pub(crate) fn new(error: &ReportedError) -> Self {
+        let message = plain(&error.message);
+        Self { kind: kind(&error.codex_error_info, &message), message }
+    }
+
+    /// Codex died in mid-turn.
+    pub(crate) fn exited(cause: &impl std::fmt::Display) -> Self {
+        Self { kind: FailureKind::Exited, message: format!("Codex ended unexpectedly: {cause}") }
+    }
+}
+
+/// `codexErrorInfo` is a word, or an object with one key; versions differ in which they use for the
+/// same thing (401 is `other` up to 0.155), so the words of the message decide where it says `other`.
+fn kind(info: &Value, message: &str) -> FailureKind {
+    let word = info
+        .as_str()
+        .or_else(|| info.as_object()?.keys().next().map(String::as_str))
+        .unwrap_or_default();
+    match word {
+        "contextWindowExceeded" => return FailureKind::ContextWindow,
+        "usageLimitExceeded" | "sessionBudgetExceeded" => return FailureKind::UsageLimit,
+        "rateLimitExceeded" => return FailureKind::RateLimited,
+        "modelNotFound" => return FailureKind::ModelRefused,
+        "unauthorized" => return FailureKind::Unauthorized,
+        "sandboxError" => return FailureKind::Sandbox,
+        "serverOverloaded" | "internalServerError" => return FailureKind::Provider,
+        _ => {}
+    }
+    let status = info
+        .get(word)
+        .and_then(|details| details.get("httpStatusCode")?.as_u64())
+        .or_else(|| status_in(message));
+    match status {
+        Some(401 | 403) => FailureKind::Unauthorized,
+        Some(429) => FailureKind::RateLimited,
+        Some(500..) => FailureKind::Provider,
+        _ if names_a_model(message) => FailureKind::ModelRefused,
+        Some(400..) => FailureKind::BadRequest,
+        _ if word == "badRequest" => FailureKind::BadRequest,
+        _ if message.starts_with("stream ") || !word.is_empty() && word != "other" => {
+            FailureKind::Provider
+        }
+        _ => FailureKind::Other,
+    }
+}
+
+/// `unexpected status 401 Unauthorized: …`, `exceeded retry limit, last status: 429 …`.
+fn status_in(message: &str) -> Option<u64> {
+    let (_, after) = message.split_once("status")?;
+    after.trim_start_matches([':', ' ']).split(' ').next()?.parse().ok()
+}
+
+fn names_a_model(message: &str) -> bool {
+    let lower = message.to_lowercase();
+    let refused = ["not found", "does not exist", "not supported", "not available", "unknown"];
+    lower.contains("model") && refused.iter().any(|word| lower.contains(word))
+}
+
+/// A 400 comes as the provider's raw JSON; its message is what a person wants to read.
+fn plain(message: &str) -> String {
+    let body: Option<Value> = serde_json::from_str(message).ok();
+    let inner = body.as_ref().and_then(|body| {
+        let error = body.get("error").unwrap_or(body);
+        error.get("message").or_else(|| body.get("detail"))?.as_str()
+    });
+    inner.unwrap_or(message).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sorted(message: &str, info: Value) -> FailureKind {
+        let error = ReportedError { message: message.into(), codex_error_info: info };
+        TurnFailure::new(&error).kind
+    }
+
+    #[test]
+    fn failures_are_sorted_by_what_codex_says() {
+        use FailureKind as Kind;
+        let status = |key: &str, code: u16| {
+            let mut info = json!({});
+            info[key] = json!({"httpStatusCode": code});
+            info
+        };
+        for (kind, message, info) in [
+            (Kind::ContextWindow, "ran out of room", json!("contextWindowExceeded")),
+            (Kind::UsageLimit, "limit", json!("usageLimitExceeded")),
+            (Kind::Unauthorized, "x", status("httpConnectionFailed", 401)),
+            (Kind::Unauthorized, "unexpected status 401 Unauthorized: x", json!("other")),
+            (Kind::RateLimited, "x", status("responseTooManyFailedAttempts", 429)),
+            (Kind::RateLimited, "exceeded retry limit, last status: 429 Too Many", Value::Null),
+            (
+                Kind::Provider,
+                "We're currently experiencing high demand",
+                json!("internalServerError"),
+            ),
+            (Kind::Provider, "stream disconnected before completion", json!("other")),
+            (Kind::ModelRefused, "The model `x` does not exist", json!("other")),
+            (Kind::ModelRefused, "x", json!("modelNotFound")),
+            (Kind::BadRequest, "unexpected status 400 Bad Request: {}", json!("other")),
+            (Kind::Other, "Missing environment variable: `KEY`.", json!("other")),
+        ] {
+            assert_eq!(sorted(message, info), kind, "{message}");
+        }
+    }
+
+    #[test]
+    fn raw_json_becomes_its_message() {
+        let error = ReportedError {
+            message: r#"{"error":{"message":"no such thing","type":"t"}}"#.into(),
+            ..ReportedError::default()
+        };
+        assert_eq!(TurnFailure::new(&error).message, "no such thing");
+    }
+}
