@@ -5,3 +5,4 @@
 //! the whole picture.
 
 pub mod codex;
+pub mod session;

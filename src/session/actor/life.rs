@@ -1,0 +1,172 @@
+//! The actor's loop: serve, rest, let go, leave.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, interval},
+};
+
+use super::{Message, Order, open::Loaded};
+use crate::session::{
+    SessionError, SessionName,
+    sessions::{QUEUE, Shared},
+    store::Claim,
+};
+
+/// How often a resting actor looks whether another server wants the session.
+const WANTED_TICK: Duration = Duration::from_millis(200);
+
+/// How long a lease lasts without being renewed. Only matters if the owner hangs: a dead owner is
+/// noticed at once.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Actor {
+    pub(super) name: SessionName,
+    pub(super) shared: Arc<Shared>,
+    pub(super) mailbox: mpsc::Receiver<Message>,
+    pub(super) loaded: Option<Loaded>,
+    waiting: VecDeque<Box<Order>>,
+    /// Whether we may hold the lease.
+    pub(super) leased: bool,
+}
+
+impl Actor {
+    pub(super) fn new(
+        name: SessionName,
+        shared: Arc<Shared>,
+        mailbox: mpsc::Receiver<Message>,
+    ) -> Self {
+        Self { name, shared, mailbox, loaded: None, waiting: VecDeque::new(), leased: false }
+    }
+
+    pub(super) async fn live(mut self) {
+        loop {
+            let message = match self.waiting.pop_front() {
+                Some(order) => Some(Message::Send(order)),
+                None => self.rest().await,
+            };
+            match message {
+                Some(Message::Send(order)) => self.serve(*order).await,
+                Some(Message::Delete(reply)) => {
+                    let deleted = self.delete().await;
+                    // Whoever asked may be gone.
+                    let _ = reply.send(deleted);
+                }
+                None => {
+                    self.let_go().await;
+                    if self.leave() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a message that came while a turn runs.
+    pub(super) fn queue(&mut self, message: Message) {
+        match message {
+            Message::Send(order) if self.waiting.len() < QUEUE => self.waiting.push_back(order),
+            Message::Send(order) => {
+                let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
+                answer(order.reply, Err(full));
+            }
+            Message::Delete(reply) => {
+                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            }
+        }
+    }
+
+    async fn serve(&mut self, mut order: Order) {
+        if order.reply.is_closed() {
+            return;
+        }
+        let outcome = if self.shared.closing.is_cancelled() {
+            Err(SessionError::ShuttingDown)
+        } else {
+            self.turn(&mut order).await
+        };
+        if let Err(error) = &outcome {
+            tracing::info!(session = %self.name, error = error as &dyn std::error::Error, "no turn");
+        }
+        answer(order.reply, outcome);
+    }
+
+    /// Waits for the next message. None if it is time to let go.
+    async fn rest(&mut self) -> Option<Message> {
+        if self.loaded.is_none() {
+            return self.mailbox.try_recv().ok();
+        }
+        let deadline = Instant::now() + self.shared.config.release_after;
+        let mut tick = interval(WANTED_TICK);
+        loop {
+            tokio::select! {
+                biased;
+                message = self.mailbox.recv() => return message,
+                () = self.shared.closing.cancelled() => return None,
+                () = tokio::time::sleep_until(deadline) => return None,
+                _ = tick.tick() => {
+                    if self.is_wanted().await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn is_wanted(&self) -> bool {
+        let Some(store) = self.shared.store.opened() else { return false };
+        store.is_wanted(&self.name).await.unwrap_or(false)
+    }
+
+    /// Makes the session free for everybody else.
+    async fn let_go(&mut self) {
+        self.unload().await;
+        if !std::mem::take(&mut self.leased) {
+            return;
+        }
+        let Some(store) = self.shared.store.opened() else { return };
+        if let Err(error) = store.release(&self.name).await {
+            // It runs out by itself.
+            tracing::warn!(session = %self.name, %error, "cannot give a lease back");
+        }
+    }
+
+    /// Leaves unless somebody wrote in this moment.
+    fn leave(&mut self) -> bool {
+        // Under the lock nobody can find the mailbox and write to it.
+        let mut live = self.shared.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !self.mailbox.is_empty() && !self.shared.closing.is_cancelled() {
+            return false;
+        }
+        self.mailbox.close();
+        live.remove(&self.name);
+        true
+    }
+
+    async fn delete(&mut self) -> Result<(), SessionError> {
+        let now = Timestamp::now();
+        let store = self.shared.store(now).await?;
+        let until = crate::session::record::after(now, LEASE);
+        match store.claim(&self.name, until, now).await {
+            Ok(Claim::Held) => return Err(SessionError::Busy { name: self.name.clone() }),
+            Ok(Claim::Missing) => return Err(SessionError::Unknown { name: self.name.clone() }),
+            Ok(Claim::Ours(_)) => self.leased = true,
+            // What cannot be read can still be deleted.
+            Err(crate::session::store::StoreError::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.let_go().await;
+        let store = self.shared.store(now).await?;
+        store.delete(&self.name).await?;
+        tracing::info!(session = %self.name, "session deleted");
+        Ok(())
+    }
+}
+
+/// Answers; whoever asked may be gone.
+fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    drop(reply.send(value));
+}

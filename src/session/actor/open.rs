@@ -1,0 +1,193 @@
+//! Finding the session in the store and its thread in Codex.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    Order,
+    life::{Actor, LEASE},
+    plan::Plan,
+};
+use crate::{
+    codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
+    session::{
+        Continuity, SessionError, SessionRecord, context,
+        model::ModelChoice,
+        record::after,
+        store::{Claim, Created, Turns},
+    },
+};
+
+/// How often a held session is asked for again.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a thread may seem to be held by somebody else: the Codex of a server that died, or that
+/// gave the session away, needs a moment to let go.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A thread that is ready for the next turn.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) thread: Thread,
+    pub(super) choice: ModelChoice,
+}
+
+/// How the thread relates to what was said before.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) continuity: Continuity,
+    /// Context for a Codex that takes none as items; goes before the prompt.
+    pub(super) preamble: Vec<ContextItem>,
+    /// Why the context was rebuilt.
+    pub(super) warning: Option<String>,
+}
+
+impl Actor {
+    /// Takes the session's lease, waiting for whoever holds it; makes the session if there is none.
+    pub(super) async fn claim(&mut self, order: &mut Order) -> Result<SessionRecord, SessionError> {
+        loop {
+            let now = Timestamp::now();
+            let store = self.shared.store(now).await?;
+            match store.claim(&self.name, after(now, LEASE), now).await? {
+                Claim::Ours(record) => {
+                    self.leased = true;
+                    return Ok(*record);
+                }
+                Claim::Held => {
+                    tokio::select! {
+                        () = tokio::time::sleep(HELD_PAUSE) => {}
+                        () = order.reply.closed() => return Err(SessionError::ShuttingDown),
+                        () = self.shared.closing.cancelled() => return Err(SessionError::ShuttingDown),
+                    }
+                }
+                Claim::Missing => self.create(order.automatic, now).await?,
+            }
+        }
+    }
+
+    async fn create(&mut self, automatic: bool, now: Timestamp) -> Result<(), SessionError> {
+        let config = &self.shared.config;
+        let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl);
+        match self.shared.store(now).await?.create(&record, config.cap, now).await? {
+            // Somebody else made it at the same time: as good.
+            Created::Conflict => Ok(()),
+            Created::Full => Err(SessionError::Full { cap: config.cap }),
+            Created::Done { evicted } => {
+                for name in evicted {
+                    tracing::info!(session = %name, "session evicted to make room");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the session and keeps count of its revision.
+    pub(super) async fn commit(
+        &self,
+        record: &mut SessionRecord,
+        turns: Turns<'_>,
+    ) -> Result<(), SessionError> {
+        let store = self.shared.store(Timestamp::now()).await?;
+        store.commit(record, turns).await?;
+        record.revision += 1;
+        Ok(())
+    }
+
+    /// Makes a thread ready that has the session's history: the loaded one, the one Codex has, or a new
+    /// one that is given our record.
+    pub(super) async fn open(
+        &mut self,
+        record: &SessionRecord,
+        plan: &mut Plan,
+    ) -> Result<Opened, SessionError> {
+        if let Some(loaded) = &self.loaded {
+            let is_current = record.thread_id.as_ref() == Some(loaded.thread.id());
+            if loaded.thread.is_open() && is_current && plan.fits(&loaded.thread) {
+                return Ok(Opened::simply(Continuity::Resumed));
+            }
+            self.unload().await;
+        }
+        let shared = &self.shared;
+        let (settings, choice) = match plan.complete(&shared.codex, &shared.config).await {
+            // Codex died since the last turn; it is started again.
+            Err(CodexError::Exited(_)) => plan.complete(&shared.codex, &shared.config).await?,
+            other => other?,
+        };
+        let reason = match &record.thread_id {
+            Some(id) => match self.resume(id, &settings).await {
+                Ok(thread) => {
+                    self.loaded = Some(Loaded { thread, choice });
+                    return Ok(Opened::simply(Continuity::Resumed));
+                }
+                Err(CodexError::ThreadUnavailable { reason, .. }) => reason,
+                Err(error) => return Err(error.into()),
+            },
+            None => "Codex has no thread of it yet".to_owned(),
+        };
+        let thread = shared.codex.start_thread(&settings).await?;
+        let opened = self.rebuild(record, &thread, &reason).await;
+        // Also when that failed: an open thread must be let go of.
+        self.loaded = Some(Loaded { thread, choice });
+        opened
+    }
+
+    /// Lets go of the thread, so that any other process can have it.
+    pub(super) async fn unload(&mut self) {
+        let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
+        // When Codex ends anyway, all its locks go with it.
+        if thread.is_open() && !self.shared.closing.is_cancelled() {
+            thread.release().await;
+        }
+    }
+
+    async fn resume(&self, id: &ThreadId, settings: &ThreadSettings) -> Result<Thread, CodexError> {
+        let started = Instant::now();
+        loop {
+            match self.shared.codex.resume_thread(id, settings).await {
+                Err(CodexError::ActiveWriter { .. }) if started.elapsed() < WRITER_PATIENCE => {
+                    tokio::time::sleep(HELD_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Gives a new thread what we remember.
+    async fn rebuild(
+        &self,
+        record: &SessionRecord,
+        thread: &Thread,
+        reason: &str,
+    ) -> Result<Opened, SessionError> {
+        let config = &self.shared.config;
+        let skip = record.turn_count.saturating_sub(config.rebuild_turns);
+        let store = self.shared.store(Timestamp::now()).await?;
+        let turns = store.turns(&self.name, skip, config.rebuild_turns).await?;
+        let items = context::items(&turns, config.rebuild_bytes);
+        if items.is_empty() && record.turn_count == 0 {
+            return Ok(Opened::simply(Continuity::New));
+        }
+        tracing::warn!(session = %self.name, reason, "the context is rebuilt");
+        let warning = Some(format!(
+            "Codex's own thread could not be continued ({reason}); a new one was given the last {} of \
+             {} turns from this server's record. Anything older is not known to the model.",
+            turns.len(),
+            record.turn_count,
+        ));
+        let preamble = if thread.takes_context() {
+            thread.give_context(&items).await?;
+            Vec::new()
+        } else {
+            items
+        };
+        Ok(Opened { continuity: Continuity::Rebuilt, preamble, warning })
+    }
+}
+
+impl Opened {
+    fn simply(continuity: Continuity) -> Self {
+        Self { continuity, preamble: Vec::new(), warning: None }
+    }
+}

@@ -1,0 +1,211 @@
+//! One turn: recorded before it starts, watched while it runs, recorded when it ends.
+
+use jiff::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::{
+    Order,
+    life::{Actor, LEASE},
+    open::{Loaded, Opened},
+    plan::Plan,
+};
+use crate::{
+    codex::{FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnStatus},
+    session::{
+        Reply, Request, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
+        context, record::after, store::Turns,
+    },
+};
+
+impl Actor {
+    /// Runs one turn from start to end.
+    pub(super) async fn turn(&mut self, order: &mut Order) -> Result<Reply, SessionError> {
+        let mut record = self.claim(order).await?;
+        if order.request.reset && record.status != SessionStatus::New {
+            self.unload().await;
+            record.reset();
+            self.commit(&mut record, Turns::Clear).await?;
+        }
+        let request = &order.request;
+        let mut plan = Plan::new(&request.settings, &record.settings, &self.shared.config)?;
+        let opened = self.open(&record, &mut plan).await?;
+        let Some(loaded) = self.loaded.take() else { return Err(SessionError::ShuttingDown) };
+        let ran = self.run(order, &mut record, &plan, opened, &loaded).await;
+        self.loaded = Some(loaded);
+        if ran.as_ref().is_ok_and(refused_model) {
+            // The thread would keep asking for it.
+            self.unload().await;
+        }
+        ran
+    }
+
+    async fn run(
+        &mut self,
+        order: &mut Order,
+        record: &mut SessionRecord,
+        plan: &Plan,
+        opened: Opened,
+        loaded: &Loaded,
+    ) -> Result<Reply, SessionError> {
+        let Loaded { thread, choice } = loaded;
+        // A model named by this call counts also on a thread that was opened with another.
+        let choice = plan.model.as_ref().unwrap_or(choice);
+        let Request { prompt, settings, .. } = order.request.clone();
+        let asked = match opened.preamble.as_slice() {
+            [] => prompt.clone(),
+            items => context::preamble(items, &prompt),
+        };
+        let started = Instant::now();
+        let request = plan.request(asked, thread, choice);
+        let mut entry = self.begin(record, settings, prompt, &request).await?;
+        let turn = match thread.start_turn(&request).await {
+            Ok(turn) => turn,
+            Err(error) => {
+                entry.details.error = Some(error.to_string());
+                self.finish(record, &mut entry, SessionStatus::Failed).await?;
+                return Err(error.into());
+            }
+        };
+        entry.details.turn_id = Some(turn.id().clone());
+        record.thread_id = Some(thread.id().clone());
+        record.codex_version = Some(thread.codex_version().to_string());
+        let turn_id = turn.id().clone();
+        // The turn runs; what cannot be written now is tried again at its end.
+        let acknowledged = self.commit(record, Turns::Put(&entry)).await;
+        let mut warnings: Vec<String> = opened.warning.into_iter().collect();
+        let outcome = self.watch(turn, order).await;
+        let status = self.note(record, &mut entry, &outcome, started);
+        let finished = self.finish(record, &mut entry, status).await;
+        if let Err(error) = acknowledged.and(finished) {
+            tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a turn is not recorded");
+            warnings.push(format!("This turn could not be fully recorded: {error}."));
+        }
+        warnings.extend(outcome.warnings);
+        Ok(Reply {
+            session: self.name.clone(),
+            thread_id: thread.id().clone(),
+            turn_id,
+            number: entry.number,
+            status: outcome.status,
+            response: outcome.response,
+            continuity: opened.continuity,
+            model: request.model,
+            model_source: choice.source,
+            reasoning_effort: request.effort,
+            sandbox: thread.sandbox(),
+            approval_policy: plan.approval_policy,
+            working_directory: plan.directory.clone(),
+            usage: outcome.usage,
+            duration: started.elapsed(),
+            commands: outcome.commands,
+            files_changed: outcome.files,
+            codex_version: thread.codex_version().to_string(),
+            warnings,
+        })
+    }
+
+    /// Records that a turn is about to start, and what its call chose.
+    async fn begin(
+        &self,
+        record: &mut SessionRecord,
+        settings: crate::session::Settings,
+        prompt: String,
+        request: &crate::codex::TurnRequest,
+    ) -> Result<TurnRecord, SessionError> {
+        let now = Timestamp::now();
+        record.settings = settings.or(&record.settings);
+        // A session keeps working where it began, wherever the next server is started.
+        record.settings.working_directory.get_or_insert_with(|| request.cwd.clone());
+        record.turn_count += 1;
+        record.status = SessionStatus::Running;
+        record.touch(now, self.shared.config.ttl);
+        let entry = TurnRecord {
+            number: record.turn_count,
+            prompt,
+            response: String::new(),
+            timestamp: now,
+            status: SessionStatus::Running,
+            details: TurnDetails {
+                model: request.model.clone(),
+                reasoning_effort: request.effort.clone(),
+                ..TurnDetails::default()
+            },
+        };
+        self.commit(record, Turns::Put(&entry)).await?;
+        Ok(entry)
+    }
+
+    /// Follows the turn to its end, or ends it if nobody waits any more.
+    async fn watch(&mut self, mut turn: Turn, order: &mut Order) -> TurnOutcome {
+        let mut renew = interval(LEASE / 3);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = turn.next() => match event {
+                    Some(TurnEvent::Ended(outcome)) => return *outcome,
+                    Some(event) => tracing::trace!(?event, "turn event"),
+                    None => return turn.interrupt().await,
+                },
+                () = order.reply.closed() => {
+                    tracing::info!(session = %self.name, "the caller is gone; interrupting its turn");
+                    return turn.interrupt().await;
+                }
+                () = self.shared.closing.cancelled() => return turn.interrupt().await,
+                Some(message) = self.mailbox.recv() => self.queue(message),
+                _ = renew.tick() => self.renew().await,
+            }
+        }
+    }
+
+    async fn renew(&self) {
+        let Some(store) = self.shared.store.opened() else { return };
+        if let Err(error) = store.renew(&self.name, after(Timestamp::now(), LEASE)).await {
+            tracing::warn!(session = %self.name, %error, "cannot renew a lease");
+        }
+    }
+
+    /// Takes the outcome into the record.
+    fn note(
+        &self,
+        record: &mut SessionRecord,
+        entry: &mut TurnRecord,
+        outcome: &TurnOutcome,
+        started: Instant,
+    ) -> SessionStatus {
+        entry.response.clone_from(&outcome.response);
+        entry.details.usage = outcome.usage;
+        entry.details.commands.clone_from(&outcome.commands);
+        entry.details.files_changed.clone_from(&outcome.files);
+        entry.details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+        record.usage += outcome.usage.unwrap_or_default();
+        match &outcome.status {
+            TurnStatus::Completed => SessionStatus::Completed,
+            TurnStatus::Interrupted => SessionStatus::Interrupted,
+            TurnStatus::Failed(TurnFailure { kind, message }) => {
+                entry.details.error = Some(message.clone());
+                if *kind == FailureKind::ModelRefused {
+                    // Else every later call of the session would fail the same way.
+                    record.settings.model = None;
+                }
+                SessionStatus::Failed
+            }
+        }
+    }
+
+    /// Records how the turn ended.
+    async fn finish(
+        &self,
+        record: &mut SessionRecord,
+        entry: &mut TurnRecord,
+        status: SessionStatus,
+    ) -> Result<(), SessionError> {
+        entry.status = status;
+        record.status = status;
+        record.touch(Timestamp::now(), self.shared.config.ttl);
+        self.commit(record, Turns::Put(entry)).await
+    }
+}
+
+fn refused_model(reply: &Reply) -> bool {
+    matches!(&reply.status, TurnStatus::Failed(failure) if failure.kind == FailureKind::ModelRefused)
+}

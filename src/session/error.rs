@@ -1,0 +1,73 @@
+//! Why a session could not do what was asked. A turn that failed is a reply, not an error.
+
+use std::path::PathBuf;
+
+use super::{SessionName, store::StoreError};
+use crate::codex::{CodexError, Sandbox};
+
+/// What can go wrong before a turn runs, or instead of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// There is no such session.
+    #[error("there is no session `{name}`")]
+    Unknown {
+        /// The name that was asked for.
+        name: SessionName,
+    },
+    /// A turn runs on it.
+    #[error("session `{name}` is running a turn")]
+    Busy {
+        /// The session.
+        name: SessionName,
+    },
+    /// Too many calls wait for it.
+    #[error("{waiting} calls already wait for session `{name}`")]
+    QueueFull {
+        /// The session.
+        name: SessionName,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Every session runs a turn, so none can make room.
+    #[error("all {cap} sessions are running a turn")]
+    Full {
+        /// The cap.
+        cap: usize,
+    },
+    /// The prompt has nothing in it.
+    #[error("the prompt is empty")]
+    PromptEmpty,
+    /// The prompt is too long.
+    #[error("the prompt has {length} characters, the limit is {limit}")]
+    PromptTooLong {
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// The working directory cannot be used.
+    #[error("cannot work in `{}`: {reason}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The sandbox is wider than the operator allows.
+    #[error("sandbox `{}` is wider than `{}`, which is the widest allowed", asked.as_str(), ceiling.as_str())]
+    SandboxAboveCeiling {
+        /// What was asked for.
+        asked: Sandbox,
+        /// The widest.
+        ceiling: Sandbox,
+    },
+    /// Codex could not do it.
+    #[error(transparent)]
+    Codex(#[from] CodexError),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server is ending.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}

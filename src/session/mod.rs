@@ -1,0 +1,24 @@
+//! The hall: named conversations. Knows nothing of MCP, nor of SQL outside `store/`.
+//!
+//! [`Sessions`] is the handle everybody holds. Each session in use is an [`actor`] of its own, which
+//! runs one turn at a time, records it before and after, and goes away when nobody needs it; what
+//! stays is in the [`store`].
+
+mod actor;
+mod config;
+mod context;
+mod error;
+mod model;
+mod name;
+mod record;
+mod request;
+mod sessions;
+pub mod store;
+
+pub use config::SessionConfig;
+pub use error::SessionError;
+pub use model::ModelSource;
+pub use name::{InvalidName, SessionName};
+pub use record::{SessionRecord, SessionStatus, Settings, TurnDetails, TurnRecord};
+pub use request::{Continuity, Reply, Request};
+pub use sessions::{Sessions, Transcript};

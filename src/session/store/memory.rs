@@ -1,0 +1,174 @@
+//! Sessions in memory: gone with the server, as in the ancestor. One server only, so every lease is
+//! ours.
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Claim, Created, Cursor, Listing, Page, SessionStore, StoreError, Turns};
+use crate::session::{
+    SessionName,
+    record::{SessionRecord, SessionStatus, TurnRecord},
+};
+
+/// A store that lives as long as the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    entries: Mutex<Entries>,
+}
+
+type Entries = HashMap<SessionName, Entry>;
+
+#[derive(Debug)]
+struct Entry {
+    record: SessionRecord,
+    turns: Vec<TurnRecord>,
+}
+
+impl MemoryStore {
+    /// The lock is never held across an await and nothing under it can panic.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn claim(
+        &self,
+        name: &SessionName,
+        _until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        Ok(match self.load(name, now).await? {
+            Some(record) => Claim::Ours(Box::new(record)),
+            None => Claim::Missing,
+        })
+    }
+
+    async fn renew(&self, _name: &SessionName, _until: Timestamp) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn is_wanted(&self, _name: &SessionName) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn release(&self, _name: &SessionName) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn create(
+        &self,
+        record: &SessionRecord,
+        cap: usize,
+        now: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let mut entries = self.lock();
+        remove_expired(&mut entries, now);
+        if entries.contains_key(&record.name) {
+            return Ok(Created::Conflict);
+        }
+        let mut evicted = Vec::new();
+        while entries.len() >= cap {
+            let Some(name) = least_worth(&entries) else { return Ok(Created::Full) };
+            entries.remove(&name);
+            evicted.push(name);
+        }
+        let entry = Entry { record: record.clone(), turns: Vec::new() };
+        entries.insert(record.name.clone(), entry);
+        Ok(Created::Done { evicted })
+    }
+
+    async fn commit(&self, record: &SessionRecord, turns: Turns<'_>) -> Result<(), StoreError> {
+        let mut entries = self.lock();
+        let entry = entries.get_mut(&record.name);
+        let Some(entry) = entry.filter(|entry| entry.record.revision == record.revision) else {
+            return Err(StoreError::Stale { name: record.name.clone() });
+        };
+        entry.record = SessionRecord { revision: record.revision + 1, ..record.clone() };
+        match turns {
+            Turns::Keep => {}
+            Turns::Clear => entry.turns.clear(),
+            Turns::Put(turn) => {
+                let known = entry.turns.iter_mut().find(|known| known.number == turn.number);
+                match known {
+                    Some(known) => known.clone_from(turn),
+                    None => entry.turns.push(turn.clone()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        name: &SessionName,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let entries = self.lock();
+        let record = entries.get(name).map(|entry| &entry.record);
+        Ok(record.filter(|record| !is_over(record, now)).cloned())
+    }
+
+    async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
+        let entries = self.lock();
+        let place = |record: &SessionRecord| {
+            (Reverse(record.last_accessed_at.as_millisecond()), record.name.clone())
+        };
+        let start =
+            page.after.as_ref().map(|cursor| (Reverse(cursor.accessed_ms), cursor.name.clone()));
+        let mut sessions: Vec<_> = entries
+            .values()
+            .map(|entry| &entry.record)
+            .filter(|record| !is_over(record, now))
+            .filter(|record| start.as_ref().is_none_or(|start| place(record) > *start))
+            .cloned()
+            .collect();
+        sessions.sort_by_key(place);
+        let limit = page.limit as usize;
+        let more = sessions.len() > limit;
+        sessions.truncate(limit);
+        let next = sessions.last().filter(|_| more).map(Cursor::at);
+        Ok(Listing { sessions, next, damaged: Vec::new() })
+    }
+
+    async fn turns(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<TurnRecord>, StoreError> {
+        let entries = self.lock();
+        let turns = entries.get(name).map(|entry| entry.turns.as_slice()).unwrap_or_default();
+        Ok(turns.iter().skip(skip as usize).take(limit as usize).cloned().collect())
+    }
+
+    async fn delete(&self, name: &SessionName) -> Result<bool, StoreError> {
+        Ok(self.lock().remove(name).is_some())
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
+        Ok(remove_expired(&mut self.lock(), now))
+    }
+}
+
+/// A session whose turn runs does not expire under it.
+fn is_over(record: &SessionRecord, now: Timestamp) -> bool {
+    record.is_expired(now) && record.status != SessionStatus::Running
+}
+
+fn remove_expired(entries: &mut Entries, now: Timestamp) -> Vec<SessionName> {
+    entries.extract_if(|_, entry| is_over(&entry.record, now)).map(|(name, _)| name).collect()
+}
+
+fn least_worth(entries: &Entries) -> Option<SessionName> {
+    let idle = entries.values().filter(|entry| entry.record.status != SessionStatus::Running);
+    let worth = |entry: &&Entry| (!entry.record.automatic, entry.record.last_accessed_at);
+    idle.min_by_key(worth).map(|entry| entry.record.name.clone())
+}

@@ -1,0 +1,79 @@
+//! Paging through sessions, last used first.
+
+use std::{fmt, str::FromStr};
+
+use crate::session::{SessionName, SessionRecord};
+
+/// Which part of the list is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// How many at most.
+    pub limit: u32,
+    /// Where the previous page ended.
+    pub after: Option<Cursor>,
+}
+
+/// A part of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// The sessions.
+    pub sessions: Vec<SessionRecord>,
+    /// Where to go on; none at the end.
+    pub next: Option<Cursor>,
+    /// Names of sessions that belong here but cannot be read.
+    pub damaged: Vec<String>,
+}
+
+/// A place in the list: the last session of a page.
+///
+/// It names a moment and a session, not a number, so that nothing is skipped or seen twice when
+/// sessions come and go between two pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) accessed_ms: i64,
+    pub(super) name: SessionName,
+}
+
+/// The text is not a cursor of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor from an earlier page")]
+pub struct InvalidCursor;
+
+impl Cursor {
+    pub(super) fn at(record: &SessionRecord) -> Self {
+        let accessed_ms = record.last_accessed_at.as_millisecond();
+        Self { accessed_ms, name: record.name.clone() }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.accessed_ms, self.name)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (accessed_ms, name) = text.split_once('.').ok_or(InvalidCursor)?;
+        Ok(Self {
+            accessed_ms: accessed_ms.parse().map_err(|_| InvalidCursor)?,
+            name: name.parse().map_err(|_| InvalidCursor)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_the_round_trip() {
+        let cursor: Cursor = "1700000000000.my-session".parse().unwrap();
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for bad in ["", "7", "x.y", "7.", "7.a b"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Rows as they lie in the file, and how they become records. A row that does not is damaged.
+
+use std::error::Error;
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::FromRow;
+
+use crate::session::{
+    record::{SessionRecord, SessionStatus, TurnRecord},
+    store::{Cursor, StoreError},
+};
+
+#[derive(Debug, FromRow)]
+pub(super) struct SessionRow {
+    pub(super) name: String,
+    automatic: bool,
+    created_at: i64,
+    last_accessed_at: i64,
+    expires_at: i64,
+    thread_id: Option<String>,
+    status: String,
+    turn_count: i64,
+    settings: String,
+    usage: String,
+    codex_version: Option<String>,
+    revision: i64,
+}
+
+#[derive(Debug, FromRow)]
+pub(super) struct TurnRow {
+    session: String,
+    number: i64,
+    status: String,
+    timestamp: i64,
+    prompt: String,
+    response: String,
+    details: String,
+}
+
+type Reason = Box<dyn Error + Send + Sync>;
+
+impl SessionRow {
+    /// Its place in the list; none if not even its name can be read.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        Some(Cursor { accessed_ms: self.last_accessed_at, name: self.name.parse().ok()? })
+    }
+
+    pub(super) fn into_record(self) -> Result<SessionRecord, StoreError> {
+        let name = self.name.clone();
+        self.read().map_err(|reason| damaged(name, &*reason))
+    }
+
+    fn read(self) -> Result<SessionRecord, Reason> {
+        Ok(SessionRecord {
+            name: self.name.parse()?,
+            automatic: self.automatic,
+            created_at: Timestamp::from_millisecond(self.created_at)?,
+            last_accessed_at: Timestamp::from_millisecond(self.last_accessed_at)?,
+            expires_at: Timestamp::from_millisecond(self.expires_at)?,
+            thread_id: self.thread_id.map(|id| parse_word(&id)).transpose()?,
+            status: status(&self.status)?,
+            turn_count: u32::try_from(self.turn_count)?,
+            settings: parse(&self.settings)?,
+            usage: parse(&self.usage)?,
+            codex_version: self.codex_version,
+            revision: self.revision,
+        })
+    }
+}
+
+impl TurnRow {
+    pub(super) fn into_record(self) -> Result<TurnRecord, StoreError> {
+        let name = self.session.clone();
+        self.read().map_err(|reason| damaged(name, &*reason))
+    }
+
+    fn read(self) -> Result<TurnRecord, Reason> {
+        Ok(TurnRecord {
+            number: u32::try_from(self.number)?,
+            prompt: self.prompt,
+            response: self.response,
+            timestamp: Timestamp::from_millisecond(self.timestamp)?,
+            status: status(&self.status)?,
+            details: parse(&self.details)?,
+        })
+    }
+}
+
+/// A value that is only ever read whole. It always has a JSON form.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// A moment as the file keeps it. The end of time does not fit and is cut to what does.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// A `null` where a value belongs is an empty value; anything else that does not fit is damage.
+fn parse<T: DeserializeOwned + Default>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str::<Option<T>>(text).map(Option::unwrap_or_default)
+}
+
+fn parse_word<T: DeserializeOwned>(word: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(word.into())
+}
+
+fn status(word: &str) -> Result<SessionStatus, String> {
+    SessionStatus::from_word(word).ok_or_else(|| format!("unknown status `{word}`"))
+}
+
+fn damaged(name: String, reason: &(dyn Error + Send + Sync)) -> StoreError {
+    StoreError::Damaged { name, reason: reason.to_string() }
+}
