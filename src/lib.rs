@@ -5,4 +5,5 @@
 //! the whole picture.
 
 pub mod codex;
+pub mod mcp;
 pub mod session;

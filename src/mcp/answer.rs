@@ -1,0 +1,127 @@
+//! What a client sees of a tool call.
+//!
+//! Some clients show their model only the structured form, some only the text, so each is complete by
+//! itself. Structured content is always an object, and is there on errors too.
+
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::error::Trouble;
+
+/// The answer of a tool that did what was asked, or of a turn that did not go well.
+#[derive(Debug)]
+pub(super) struct Answer {
+    structured: JsonObject,
+    text: String,
+    trouble: Option<Trouble>,
+}
+
+impl Answer {
+    /// An answer whose text is `text` and whose structured form is `value`, which must be an object.
+    pub(super) fn new(value: &impl Serialize, text: impl Into<String>) -> Self {
+        let structured = match serde_json::to_value(value) {
+            Ok(Value::Object(fields)) => fields,
+            // No output type of ours gets here; a test of every tool sees to it.
+            other => JsonObject::from_iter([("value".to_owned(), other.unwrap_or_default())]),
+        };
+        Self { structured, text: text.into(), trouble: None }
+    }
+
+    /// An answer whose text is the structured form itself.
+    pub(super) fn plain(value: &impl Serialize) -> Self {
+        let mut answer = Self::new(value, "");
+        answer.text = serde_json::to_string_pretty(&answer.structured).unwrap_or_default();
+        answer
+    }
+
+    /// Marks the answer as a failure.
+    pub(super) fn with_trouble(mut self, trouble: Trouble) -> Self {
+        self.trouble = Some(trouble);
+        self
+    }
+
+    /// Adds what the caller should know besides.
+    pub(super) fn warn(&mut self, warning: &str) {
+        let warnings = self.structured.entry("warnings").or_insert_with(|| json!([]));
+        if let Value::Array(warnings) = warnings {
+            warnings.push(warning.into());
+        }
+        self.text.push_str(&format!("\n[warning: {warning}]"));
+    }
+
+    pub(super) fn into_result(self) -> CallToolResult {
+        let Self { mut structured, mut text, trouble } = self;
+        let is_error = trouble.is_some();
+        if let Some(trouble) = trouble {
+            let said = if text.is_empty() { String::new() } else { format!("\n\n{text}") };
+            text = format!("{} {}{said}", trouble.message, trouble.next);
+            structured.insert("code".to_owned(), trouble.code.into());
+            structured.insert("message".to_owned(), trouble.message.into());
+            structured.insert("next".to_owned(), trouble.next.into());
+        }
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        result.structured_content = Some(Value::Object(structured));
+        result.is_error = Some(is_error);
+        result
+    }
+}
+
+impl From<Trouble> for Answer {
+    fn from(trouble: Trouble) -> Self {
+        Self { structured: JsonObject::new(), text: String::new(), trouble: None }
+            .with_trouble(trouble)
+    }
+}
+
+/// Cuts a text to at most `limit` characters, at a character boundary. Says whether it did.
+pub(super) fn cut(text: &str, limit: usize) -> (&str, bool) {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
+        None => (text, false),
+    }
+}
+
+/// A part of a text, counted in characters.
+pub(super) fn part(text: &str, offset: usize, limit: usize) -> (&str, bool) {
+    let rest = match text.char_indices().nth(offset) {
+        Some((start, _)) => text.get(start..).unwrap_or_default(),
+        None => "",
+    };
+    cut(rest, limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_complete_in_both_forms() {
+        let trouble = Trouble { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
+        let result =
+            Answer::new(&json!({"sessionId": "s"}), "half").with_trouble(trouble).into_result();
+        let structured = result.structured_content.unwrap();
+        assert_eq!(
+            structured,
+            json!({"sessionId": "s", "code": "c", "message": "It broke.", "next": "Mend it."})
+        );
+        let text = serde_json::to_value(&result.content).unwrap()[0]["text"].clone();
+        assert_eq!(text, "It broke. Mend it.\n\nhalf");
+    }
+
+    proptest! {
+        #[test]
+        fn parts_put_together_are_the_text(text in "\\PC{0,40}", size in 1usize..7) {
+            let (mut whole, mut offset) = (String::new(), 0);
+            loop {
+                let (piece, more) = part(&text, offset, size);
+                whole.push_str(piece);
+                offset += size;
+                if !more { break }
+            }
+            prop_assert_eq!(whole, text);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Reading a call's arguments.
+//!
+//! Lenient about what we do not know (one client puts arguments of its own into every call) and about
+//! `null`, which means absent; exact about everything else, because a client's model can only correct
+//! what it is told precisely.
+
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::ToolError;
+
+/// Reads the arguments into a tool's input.
+pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T, ToolError> {
+    let mut given = arguments.unwrap_or_default();
+    given.retain(|_, value| !value.is_null());
+    serde_path_to_error::deserialize(Value::Object(given)).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner().to_string();
+        match reason.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+            Some((field, _)) => ToolError::argument(field, "it is required"),
+            None => ToolError::argument(&path, &reason),
+        }
+    })
+}
+
+/// The names of arguments the tool does not have.
+pub(super) fn unknown(arguments: Option<&JsonObject>, schema: &JsonObject) -> Vec<String> {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let is_known = |name: &String| known.is_some_and(|known| known.contains_key(name));
+    let given = arguments.into_iter().flat_map(JsonObject::keys);
+    given.filter(|name| !is_known(name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Input {
+        prompt: String,
+        reset_session: Option<bool>,
+    }
+
+    fn parse(arguments: Value) -> Result<Input, ToolError> {
+        read(arguments.as_object().cloned())
+    }
+
+    #[test]
+    fn null_is_absent_and_unknown_passes() {
+        let input = parse(json!({"prompt": "p", "resetSession": null, "extra": 1})).unwrap();
+        assert_eq!((input.prompt.as_str(), input.reset_session), ("p", None));
+        let schema = json!({"properties": {"prompt": {}}});
+        let given = json!({"prompt": "p", "extra": 1});
+        assert_eq!(unknown(given.as_object(), schema.as_object().unwrap()), ["extra"]);
+    }
+
+    #[test]
+    fn a_bad_argument_is_named() {
+        for (arguments, argument) in [
+            (json!({}), "prompt"),
+            (json!({"prompt": null}), "prompt"),
+            (json!({"prompt": 7}), "prompt"),
+            (json!({"prompt": "p", "resetSession": "yes"}), "resetSession"),
+        ] {
+            let error = parse(arguments.clone()).unwrap_err();
+            assert!(error.message().contains(&format!("`{argument}`")), "{arguments}: {error:?}");
+        }
+    }
+}

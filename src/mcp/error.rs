@@ -1,0 +1,283 @@
+//! What a client is told when something goes wrong: a stable code, one sentence, the next step.
+//!
+//! What the caller can act on is a tool result; only our own fault is a protocol error. The mapping is
+//! exhaustive on purpose: a new error does not compile until it has a code and a next step.
+
+use rmcp::model::ErrorData;
+use serde::Serialize;
+
+use crate::{
+    codex::{CodexError, CodexVersion, FailureKind, TurnFailure},
+    session::{SessionError, store::StoreError},
+};
+
+/// Why a tool did not do what was asked.
+#[derive(Debug)]
+pub(super) enum ToolError {
+    /// Something the caller, or the person behind it, can act on.
+    Caller(Trouble),
+    /// Our own fault. The detail is for the log.
+    Internal(String),
+}
+
+/// An error one can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Trouble {
+    /// Stable; for programs.
+    pub(super) code: &'static str,
+    /// One sentence; for people.
+    pub(super) message: String,
+    /// What to do.
+    pub(super) next: String,
+}
+
+impl ToolError {
+    /// A bad argument, named.
+    pub(super) fn argument(name: &str, reason: &str) -> Self {
+        Self::caller(
+            "invalid_argument",
+            format!("Argument `{name}`: {reason}."),
+            format!("Call again with a valid `{name}`, or without it if it is optional."),
+        )
+    }
+
+    fn caller(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Caller(Trouble { code, message: message.into(), next: next.into() })
+    }
+
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        match self {
+            Self::Caller(trouble) => &trouble.message,
+            Self::Internal(detail) => detail,
+        }
+    }
+}
+
+/// A protocol error that says nothing of our insides but can be found in the log.
+pub(super) fn internal(detail: &str) -> ErrorData {
+    let id = uuid::Uuid::new_v4();
+    tracing::error!(%id, detail, "internal error");
+    ErrorData::internal_error(
+        format!("internal error {id}; the server's log (stderr) has the details under this id"),
+        None,
+    )
+}
+
+impl From<SessionError> for ToolError {
+    fn from(error: SessionError) -> Self {
+        let message = sentence(&error);
+        let (code, next) = match error {
+            SessionError::Codex(error) => return error.into(),
+            SessionError::Store(error) => return error.into(),
+            SessionError::Unknown { .. } => (
+                "unknown_session",
+                "Use `listSessions` for the names there are; sessions expire when they are not used.",
+            ),
+            SessionError::Busy { .. } => {
+                ("session_busy", "Call again when its turn is over, or use another session.")
+            }
+            SessionError::QueueFull { .. } => {
+                ("session_busy", "Wait for the calls that are under way, or use another session.")
+            }
+            SessionError::Full { .. } => (
+                "too_many_sessions",
+                "Wait until a turn is over. The operator can raise `session.cap`.",
+            ),
+            SessionError::PromptEmpty => {
+                return Self::argument("prompt", "it is empty; say what Codex shall do");
+            }
+            SessionError::PromptTooLong { length, limit } => {
+                let reason = format!(
+                    "it has {length} characters, {limit} are allowed; put long material \
+                                      into a file in the working directory and name the file"
+                );
+                return Self::argument("prompt", &reason);
+            }
+            SessionError::Directory { .. } => (
+                "directory_unusable",
+                "Pass a `workingDirectory` that exists and can be read; an absolute path is best.",
+            ),
+            SessionError::SandboxAboveCeiling { .. } => (
+                "sandbox_not_allowed",
+                "Use a narrower `sandbox`. The operator can raise `limits.sandbox_ceiling`.",
+            ),
+            SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
+        };
+        Self::caller(code, message, next)
+    }
+}
+
+impl From<CodexError> for ToolError {
+    fn from(error: CodexError) -> Self {
+        let message = sentence(&error);
+        let (code, next) = match error {
+            CodexError::NotFound { .. } => (
+                "codex_not_found",
+                "Install the Codex CLI (`npm install -g @openai/codex`), or set `CODEX_BIN` to its path.".to_owned(),
+            ),
+            CodexError::TooOld { .. } => (
+                "codex_too_old",
+                format!(
+                    "Update it (`npm install -g @openai/codex`); this server needs {} or newer.",
+                    CodexVersion::MINIMUM
+                ),
+            ),
+            CodexError::Start { binary, .. } => (
+                "codex_start_failed",
+                format!("Run `{} --version` in a terminal to see what is wrong with it.", binary.display()),
+            ),
+            CodexError::Exited(_) => (
+                "codex_exited",
+                "Call again: Codex is started anew and the session continues. What this call began may \
+                 have been done in part."
+                    .to_owned(),
+            ),
+            CodexError::Timeout { .. } => {
+                ("codex_timeout", "Call again; if it happens every time, update Codex.".to_owned())
+            }
+            CodexError::NotLoggedIn => {
+                ("not_logged_in", "Run `codex login` in a terminal, then call again.".to_owned())
+            }
+            CodexError::ThreadUnavailable { .. } => {
+                ("thread_unavailable", "Use `resetSession` to begin anew.".to_owned())
+            }
+            CodexError::ActiveWriter { .. } => (
+                "thread_in_use",
+                "Another program has this thread open, such as Codex's own terminal UI or app. Close it \
+                 there and call again, or go on in a new session."
+                    .to_owned(),
+            ),
+            CodexError::Refused { .. } => (
+                "codex_refused",
+                "Correct what Codex complains about and call again.".to_owned(),
+            ),
+            CodexError::ShuttingDown => {
+                ("shutting_down", "Call again when the server is back.".to_owned())
+            }
+            CodexError::Answer { .. } | CodexError::Ask { .. } => return Self::Internal(chain(&error)),
+        };
+        Self::caller(code, message, next)
+    }
+}
+
+impl From<StoreError> for ToolError {
+    fn from(error: StoreError) -> Self {
+        let (code, next) = match &error {
+            StoreError::Unavailable { .. } => (
+                "store_unavailable",
+                "Make the path writable or free some disk space and call again; or start the server with \
+                 `--store memory`.",
+            ),
+            StoreError::Newer { .. } => {
+                ("store_too_new", "Update this server, or let it use another file (`store.path`).")
+            }
+            StoreError::Damaged { .. } => (
+                "session_damaged",
+                "Delete it with `deleteSession`, or use another session; all others work.",
+            ),
+            StoreError::Stale { .. } => ("session_changed", "Call again."),
+        };
+        Self::caller(code, capitalised(chain(&error)), next)
+    }
+}
+
+/// A failed turn, with Codex's own words.
+pub(super) fn failed_turn(failure: &TurnFailure) -> Trouble {
+    let (code, next) = match failure.kind {
+        FailureKind::Unauthorized => (
+            "unauthorized",
+            "Run `codex login` in a terminal, or mend the key of the configured model provider.",
+        ),
+        FailureKind::ModelRefused => (
+            "model_refused",
+            "Pick a `model` from `listModels`, or leave it out to use Codex's own.",
+        ),
+        FailureKind::BadRequest => (
+            "bad_request",
+            "Correct what the provider complains about; often the model or the reasoning effort.",
+        ),
+        FailureKind::RateLimited => {
+            ("rate_limited", "Wait a moment and call again; the session goes on.")
+        }
+        FailureKind::UsageLimit => (
+            "usage_limit",
+            "Wait until the limit resets, or use another account; the session goes on afterwards.",
+        ),
+        FailureKind::ContextWindow => (
+            "context_window_exceeded",
+            "Start afresh with `resetSession`, or go on in a new session with a summary.",
+        ),
+        FailureKind::Provider => ("provider_error", "Call again; the session goes on."),
+        FailureKind::Sandbox => (
+            "sandbox_error",
+            "Codex cannot set up its sandbox on this machine; see its own documentation on sandboxing.",
+        ),
+        FailureKind::Exited => (
+            "codex_exited",
+            "Call again: Codex is started anew and the session continues. What this turn began may have \
+             been done in part.",
+        ),
+        FailureKind::Other => ("turn_failed", "Read Codex's words; the session can be used again."),
+    };
+    let message = match failure.message.trim() {
+        "" => "The turn failed and Codex did not say why.",
+        words => words,
+    };
+    Trouble { code, message: message.to_owned(), next: next.to_owned() }
+}
+
+/// A turn that was stopped before it was complete.
+pub(super) fn interrupted_turn() -> Trouble {
+    Trouble {
+        code: "interrupted",
+        message: "The turn was interrupted before it was complete.".to_owned(),
+        next: "What there is of the answer is in the session; call again to go on.".to_owned(),
+    }
+}
+
+fn sentence(error: &dyn std::error::Error) -> String {
+    capitalised(error.to_string())
+}
+
+fn capitalised(text: String) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).chain(['.']).collect(),
+        None => text,
+    }
+}
+
+/// The error with everything that led to it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_and_what_next() {
+        let ToolError::Caller(trouble) = ToolError::from(SessionError::Full { cap: 3 }) else {
+            panic!("not for the caller");
+        };
+        assert_eq!(trouble.code, "too_many_sessions");
+        assert_eq!(trouble.message, "All 3 sessions are running a turn.");
+        assert!(trouble.next.contains("session.cap"));
+    }
+
+    #[test]
+    fn our_own_fault_is_not_the_callers() {
+        let source = serde_json::from_str::<i32>("x").unwrap_err();
+        let error = CodexError::Answer { method: "thread/start", source };
+        let ToolError::Internal(detail) = error.into() else { panic!("blames the caller") };
+        assert!(detail.contains("thread/start") && detail.contains("expected value"), "{detail}");
+    }
+}

@@ -1,0 +1,68 @@
+//! JSON schemas that every client takes.
+//!
+//! What schemars makes is correct but too rich: some clients refuse root combinators, references,
+//! `null` unions or number formats. The golden snapshots show what is left.
+
+use std::sync::Arc;
+
+use rmcp::model::JsonObject;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+/// The schema of a type, flat and plain.
+pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut schema = schema.to_value();
+    plain(&mut schema);
+    let mut root = schema.as_object().cloned().unwrap_or_default();
+    root.remove("title");
+    root.remove("description");
+    root.entry("properties").or_insert_with(|| Value::Object(JsonObject::new()));
+    Arc::new(root)
+}
+
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Array(all) => all.iter_mut().for_each(plain),
+        Value::Object(fields) => {
+            take_only_choice(fields);
+            fields.remove("format");
+            if fields.get("default") == Some(&Value::Null) {
+                fields.remove("default");
+            }
+            if let Some(Value::Array(types)) = fields.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    fields.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(values)) = fields.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
+            // Doc comments are wrapped; descriptions are read on one line.
+            if let Some(Value::String(text)) = fields.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            fields.values_mut().for_each(plain);
+        }
+        _ => {}
+    }
+}
+
+/// `anyOf: [X, null]` is X.
+fn take_only_choice(fields: &mut JsonObject) {
+    let Some(Value::Array(choices)) = fields.get("anyOf") else { return };
+    let mut real = choices.iter().filter(|choice| choice.get("type") != Some(&"null".into()));
+    if let (Some(Value::Object(only)), None) = (real.next(), real.next()) {
+        let only = only.clone();
+        fields.remove("anyOf");
+        for (key, value) in only {
+            fields.entry(key).or_insert(value);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `deleteSession`: forgets a session.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Effect, Tool};
+use crate::{
+    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    session::SessionName,
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "deleteSession",
+    title: "Delete a session",
+    description: "Deletes a session and this server's record of its turns. Codex's own thread stays \
+                  and can still be resumed with `codex resume`.",
+    effect: Effect::Removes,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, given| Box::pin(call(cx, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    /// The session to delete.
+    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    session_id: SessionName,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    /// The session that is gone.
+    session_id: String,
+    /// Always true; a session that was not there is an error.
+    deleted: bool,
+    /// What to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let Input { session_id } = arguments::read(given)?;
+    cx.sessions.delete(&session_id).await?;
+    let text = format!("Session {session_id} is deleted.");
+    let output = Output { session_id: session_id.to_string(), deleted: true, warnings: Vec::new() };
+    Ok(Answer::new(&output, text))
+}

@@ -1,0 +1,152 @@
+//! `getSession`: what was said, in pages.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Effect, Tool, session_view::SessionView};
+use crate::{
+    mcp::{
+        answer::{Answer, cut, part},
+        arguments,
+        error::ToolError,
+        schema,
+    },
+    session::{SessionName, Transcript, TurnRecord},
+};
+
+const DEFAULT_TURNS: u32 = 10;
+const MAX_TURNS: u32 = 100;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "getSession",
+    title: "Read a session",
+    description: "Reads what was said in a session, turn by turn. With `turn` it reads the whole answer \
+                  of that one turn in parts, which is how to get the rest of an answer that was cut.",
+    effect: Effect::Reads,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, given| Box::pin(call(cx, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    /// The session to read.
+    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    session_id: SessionName,
+    /// Number of one turn, from 1, to read its answer whole.
+    #[schemars(range(min = 1))]
+    turn: Option<u32>,
+    /// Where to start: turns to skip, or with `turn` characters to skip. Default: 0.
+    offset: Option<u32>,
+    /// How much to read: 1 to 100 turns (default 10), or with `turn` characters (default: as many as a
+    /// result carries).
+    #[schemars(range(min = 1))]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    /// The session.
+    session: SessionView,
+    /// The turns, oldest first.
+    turns: Vec<TurnView>,
+    /// Pass it as offset to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u32>,
+    /// What to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct TurnView {
+    /// Its number, from 1.
+    number: u32,
+    /// What was asked.
+    prompt: String,
+    /// What Codex answered.
+    response: String,
+    /// When it started (RFC 3339).
+    timestamp: String,
+    /// running, completed, interrupted or failed.
+    status: &'static str,
+    /// The model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Whether prompt or response was cut; read it with `turn`.
+    truncated: bool,
+}
+
+async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let input: Input = arguments::read(given)?;
+    let offset = input.offset.unwrap_or_default();
+    let output = match input.turn {
+        Some(number) => one_turn(cx, &input, number, offset).await?,
+        None => several(cx, &input, offset).await?,
+    };
+    Ok(Answer::plain(&output))
+}
+
+async fn several(cx: &Cx, input: &Input, offset: u32) -> Result<Output, ToolError> {
+    let limit = input.limit.unwrap_or(DEFAULT_TURNS);
+    if !(1..=MAX_TURNS).contains(&limit) {
+        return Err(ToolError::argument("limit", &format!("{limit} is not from 1 to {MAX_TURNS}")));
+    }
+    let Transcript { session, turns } =
+        cx.sessions.transcript(&input.session_id, offset, limit).await?;
+    // Every turn of the page gets the same share of what a result may carry.
+    let share = cx.max_text / turns.len().max(1) / 2;
+    let end = offset.saturating_add(u32::try_from(turns.len()).unwrap_or(u32::MAX));
+    Ok(Output {
+        next_offset: (end < session.turn_count && !turns.is_empty()).then_some(end),
+        turns: turns.into_iter().map(|turn| TurnView::cut(turn, share)).collect(),
+        session: session.into(),
+        warnings: Vec::new(),
+    })
+}
+
+async fn one_turn(cx: &Cx, input: &Input, number: u32, offset: u32) -> Result<Output, ToolError> {
+    let skip =
+        number.checked_sub(1).ok_or_else(|| ToolError::argument("turn", "turns count from 1"))?;
+    let Transcript { session, mut turns } =
+        cx.sessions.transcript(&input.session_id, skip, 1).await?;
+    let Some(turn) = turns.pop() else {
+        let reason = format!("the session has {} turns", session.turn_count);
+        return Err(ToolError::argument("turn", &reason));
+    };
+    let limit = input.limit.map_or(cx.max_text, |limit| (limit as usize).min(cx.max_text));
+    let (response, more) = part(&turn.response, offset as usize, limit.max(1));
+    let response = response.to_owned();
+    let read = u32::try_from(response.chars().count()).unwrap_or(u32::MAX);
+    let view = TurnView { response, truncated: more, ..TurnView::cut(turn, cx.max_text) };
+    Ok(Output {
+        session: session.into(),
+        turns: vec![view],
+        next_offset: more.then(|| offset.saturating_add(read)),
+        warnings: Vec::new(),
+    })
+}
+
+impl TurnView {
+    fn cut(turn: TurnRecord, limit: usize) -> Self {
+        let (prompt, prompt_cut) = cut(&turn.prompt, limit);
+        let (response, response_cut) = cut(&turn.response, limit);
+        Self {
+            number: turn.number,
+            prompt: prompt.to_owned(),
+            response: response.to_owned(),
+            timestamp: turn.timestamp.to_string(),
+            status: turn.status.as_str(),
+            model: turn.details.model,
+            error: turn.details.error,
+            truncated: prompt_cut || response_cut,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `help`: how to use this server, and what it found here.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ALL, Cx, Effect, Tool};
+use crate::{
+    codex::Sandbox,
+    mcp::{answer::Answer, arguments, error::ToolError, schema},
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "help",
+    title: "Help",
+    description: "Explains how to use this server and says which Codex it found and what is allowed.",
+    effect: Effect::Reads,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, given| Box::pin(call(cx, given)),
+};
+
+const GUIDE: &str = "\
+Begin or continue a conversation: codex {prompt, sessionId}. The same sessionId continues it, after any \
+time and any restart, until it has not been used for its time to live.
+Without a sessionId a new session is made; the answer says which.
+Start over under the same name: codex {prompt, sessionId, resetSession: true}.
+What a call sets (model, reasoningEffort, sandbox, approvalPolicy, workingDirectory) stays with the \
+session.
+Let Codex change files: sandbox workspace-write.
+See what there is: listSessions, getSession, listModels.";
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Input {}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    /// How to use it.
+    guide: &'static str,
+    /// The tools there are.
+    tools: Vec<&'static str>,
+    /// This server's version.
+    server_version: &'static str,
+    /// The Codex that was found.
+    codex: CodexView,
+    /// What the operator allows and decided.
+    limits: Limits,
+    /// What to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct CodexView {
+    /// Where it is; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// What is wrong with it; absent if it can be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Limits {
+    /// The widest sandbox.
+    sandbox_ceiling: &'static str,
+    /// How many sessions are kept.
+    sessions: usize,
+    /// Seconds a session lives after its last use.
+    session_ttl_seconds: u64,
+    /// The longest prompt, in characters.
+    prompt_characters: usize,
+}
+
+async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let Input {} = arguments::read(given)?;
+    let config = cx.sessions.config();
+    let codex = CodexView::look(cx).await;
+    let found = match &codex {
+        CodexView { version: Some(version), binary: Some(binary), .. } => {
+            format!("Codex {version} at {binary}.")
+        }
+        CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
+    };
+    let text = format!("{GUIDE}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
+    let output = Output {
+        guide: GUIDE,
+        tools: ALL.iter().map(|tool| tool.name).collect(),
+        server_version: env!("CARGO_PKG_VERSION"),
+        codex,
+        limits: Limits {
+            sandbox_ceiling: Sandbox::as_str(config.sandbox_ceiling),
+            sessions: config.cap,
+            session_ttl_seconds: config.ttl.as_secs(),
+            prompt_characters: config.max_prompt,
+        },
+        warnings: Vec::new(),
+    };
+    Ok(Answer::new(&output, text))
+}
+
+impl CodexView {
+    async fn look(cx: &Cx) -> Self {
+        match cx.sessions.codex().look().await {
+            Ok(found) => Self {
+                binary: Some(found.binary.display().to_string()),
+                version: Some(found.version.to_string()),
+                trouble: None,
+            },
+            Err(error) => Self { binary: None, version: None, trouble: Some(error.to_string()) },
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `listModels`: what the installed Codex offers.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Effect, Tool};
+use crate::{
+    codex::Model,
+    mcp::{answer::Answer, arguments, error::ToolError, schema},
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "listModels",
+    title: "List models",
+    description: "Lists the models the installed Codex offers, with the reasoning efforts each takes.",
+    effect: Effect::Reads,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, given| Box::pin(call(cx, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Input {}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Output {
+    /// The models.
+    models: Vec<ModelView>,
+    /// What to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ModelView {
+    /// Pass it as model.
+    id: String,
+    /// Its name for people.
+    name: String,
+    /// What it is for.
+    description: String,
+    /// Whether Codex takes it when nobody chooses.
+    is_default: bool,
+    /// The reasoning efforts it takes, lowest first.
+    reasoning_efforts: Vec<String>,
+    /// The one it uses when nobody chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_reasoning_effort: Option<String>,
+}
+
+async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let Input {} = arguments::read(given)?;
+    let models = cx.sessions.codex().models().await?;
+    let models = models.into_iter().map(ModelView::from).collect();
+    Ok(Answer::plain(&Output { models, warnings: Vec::new() }))
+}
+
+impl From<Model> for ModelView {
+    fn from(model: Model) -> Self {
+        Self {
+            id: model.id,
+            name: model.name,
+            description: model.description,
+            is_default: model.is_default,
+            reasoning_efforts: model.efforts,
+            default_reasoning_effort: model.default_effort,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `ping`: whether the server is there.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Effect, Tool};
+use crate::mcp::{answer::Answer, arguments, error::ToolError, schema};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "ping",
+    title: "Ping",
+    description: "Answers at once, without asking Codex: with the message it was given, or `pong`.",
+    effect: Effect::Reads,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, given| Box::pin(call(cx, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Input {
+    /// What to answer. Default: pong.
+    message: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Output {
+    /// The answer.
+    message: String,
+    /// What to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+async fn call(_cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let Input { message } = arguments::read(given)?;
+    let message = message.unwrap_or_else(|| "pong".to_owned());
+    Ok(Answer::new(&Output { message: message.clone(), warnings: Vec::new() }, message))
+}

@@ -1,0 +1,78 @@
+//! How a session looks in listings.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::codex::UsageView;
+use crate::{
+    codex::{ApprovalPolicy, Sandbox, Usage},
+    session::SessionRecord,
+};
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SessionView {
+    /// The session's name; pass it as sessionId.
+    id: String,
+    /// When it was made (RFC 3339).
+    created_at: String,
+    /// When it was last used.
+    last_accessed_at: String,
+    /// When it ends unless it is used before.
+    expires_at: String,
+    /// How many turns it has.
+    turn_count: u32,
+    /// What its last turn came to: new (none yet), running, completed, interrupted or failed.
+    status: &'static str,
+    /// Codex's own id of the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
+    /// The same, under its older name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codex_conversation_id: Option<String>,
+    /// The model its calls chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// The reasoning effort its calls chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<String>,
+    /// The sandbox its calls chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<&'static str>,
+    /// The approval policy its calls chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_policy: Option<&'static str>,
+    /// Where Codex works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_directory: Option<String>,
+    /// Tokens of all its turns together.
+    #[schemars(with = "UsageView")]
+    usage: Usage,
+    /// The Codex that ran its last turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codex_version: Option<String>,
+}
+
+impl From<SessionRecord> for SessionView {
+    fn from(record: SessionRecord) -> Self {
+        let settings = record.settings;
+        let thread_id = record.thread_id.map(|id| id.to_string());
+        Self {
+            id: record.name.to_string(),
+            created_at: record.created_at.to_string(),
+            last_accessed_at: record.last_accessed_at.to_string(),
+            expires_at: record.expires_at.to_string(),
+            turn_count: record.turn_count,
+            status: record.status.as_str(),
+            codex_conversation_id: thread_id.clone(),
+            thread_id,
+            model: settings.model,
+            reasoning_effort: settings.reasoning_effort,
+            sandbox: settings.sandbox.map(Sandbox::as_str),
+            approval_policy: settings.approval_policy.map(ApprovalPolicy::as_str),
+            working_directory: settings.working_directory.map(|path| path.display().to_string()),
+            usage: record.usage,
+            codex_version: record.codex_version,
+        }
+    }
+}
