@@ -4,6 +4,14 @@
 //! [`codex`], and nothing walks from door to door without crossing [`session`]. `ARCHITECTURE.md` has
 //! the whole picture.
 
+pub mod cli;
 pub mod codex;
+pub mod config;
 pub mod mcp;
+pub mod serve;
 pub mod session;
+pub mod telemetry;
+
+mod wire;
+
+pub use wire::{Place, ServerError, serve_stdio};

@@ -1,3 +1,5 @@
-//! The whole program on the real Codex CLI.
+//! The whole program on the real Codex CLI: our binary as an MCP client starts it, the store on disk,
+//! the protocol on its pipes. Only the model is a stand-in. One file per behaviour.
 
-fn main() {}
+mod conversation;
+mod support;

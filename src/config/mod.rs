@@ -1,0 +1,15 @@
+//! What the operator wants: layers of settings, checked, with where each comes from.
+//!
+//! Defaults, then the configuration file, then the environment, then flags; the later wins. Every
+//! layer is checked by itself, so a mistake is named with the place it was made in. Unknown keys are
+//! mistakes.
+
+mod layers;
+mod settings;
+mod span;
+
+pub use layers::{ConfigError, Environment, Flags, Resolved, resolve};
+pub use settings::{
+    CodexSettings, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store, StoreKind,
+};
+pub use span::Span;

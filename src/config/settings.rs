@@ -1,0 +1,172 @@
+//! Every setting, its type and its default.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+use crate::codex::{ApprovalPolicy, Sandbox};
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The tools to offer, by name; all if empty.
+    pub tools: Vec<String>,
+    /// How Codex is found and kept.
+    pub codex: CodexSettings,
+    /// What holds where neither a call nor its session says.
+    pub defaults: Defaults,
+    /// How long sessions live and how they go on.
+    pub session: SessionSettings,
+    /// Where sessions are kept.
+    pub store: Store,
+    /// What no call can exceed.
+    pub limits: Limits,
+    /// What is logged, to stderr.
+    pub log: Log,
+}
+
+/// How Codex is found and kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodexSettings {
+    /// The Codex binary; found by itself if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bin: Option<PathBuf>,
+    /// How long Codex keeps running with nothing to do.
+    pub idle: Span,
+    /// How long a thread stays loaded after its turn; as long, other programs cannot resume it.
+    pub release_after: Span,
+    /// How long Codex may take to answer anything but a turn.
+    pub patience: Span,
+}
+
+/// What holds where neither a call nor its session says.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// The model; the user's own Codex configuration decides if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How hard it thinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// What commands may touch; the user's own Codex configuration decides if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
+    /// When Codex asks; never if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_policy: Option<ApprovalPolicy>,
+    /// Where Codex works; where the server was started if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<PathBuf>,
+}
+
+/// How long sessions live and how they go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionSettings {
+    /// How long a session lives after its last use.
+    pub ttl: Span,
+    /// How many sessions are kept; the least recently used go first.
+    pub cap: usize,
+    /// How many of the last turns a rebuilt context holds.
+    pub rebuild_turns: u32,
+    /// How many bytes it holds at most.
+    pub rebuild_bytes: usize,
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite`, or `memory` to forget everything at the end.
+    pub kind: StoreKind,
+    /// The SQLite file; under the platform's state directory if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// The kinds of store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// A file, shared by all servers of this user.
+    #[default]
+    Sqlite,
+    /// Gone with the server.
+    Memory,
+}
+
+/// What no call can exceed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The widest sandbox a call may ask for.
+    pub sandbox_ceiling: Sandbox,
+    /// The longest prompt, in characters.
+    pub prompt_characters: usize,
+    /// The longest text one result carries, in characters.
+    pub result_characters: usize,
+}
+
+/// What is logged, to stderr.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or directives like `codex_mcp_server::session=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+const fn minutes(count: u64) -> Span {
+    Span(Duration::from_secs(count * 60))
+}
+
+impl Default for CodexSettings {
+    fn default() -> Self {
+        Self {
+            bin: None,
+            idle: minutes(5),
+            release_after: Span(Duration::from_secs(2)),
+            patience: minutes(1),
+        }
+    }
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { ttl: minutes(24 * 60), cap: 100, rebuild_turns: 2, rebuild_bytes: 64 * 1024 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sandbox_ceiling: Sandbox::WorkspaceWrite,
+            // Codex's own limit is 1,048,576.
+            prompt_characters: 1_000_000,
+            // The smallest cap of a common client is 50,000 for the whole result.
+            result_characters: 40_000,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}

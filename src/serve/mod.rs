@@ -1,0 +1,8 @@
+//! How clients reach the MCP server. Knows nothing of Codex or SQL.
+
+mod shutdown;
+mod stdio;
+mod transport;
+
+pub use shutdown::signalled;
+pub use stdio::{ServeError, serve};

@@ -1,0 +1,64 @@
+//! Serving one client over standard input and output.
+
+use std::time::Duration;
+
+use rmcp::ServiceExt;
+use tokio_util::sync::CancellationToken;
+
+use super::transport::{Noticing, standard_streams};
+use crate::mcp::Server;
+
+/// How long answers that are ready may take to reach a client that is leaving.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long calls that need no turn may take to finish once the input has ended: a script may write
+/// its requests and close at once.
+const FINISH: Duration = Duration::from_millis(100);
+
+/// Why serving ended otherwise than by the client or a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The handshake failed.
+    #[error("the client did not complete the handshake")]
+    Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Serves until the client closes its end or `shutdown` is cancelled, then ends everything: turns are
+/// interrupted and recorded, their calls answered, Codex is gone.
+///
+/// # Errors
+/// [`ServeError::Handshake`] if the client says something that is no beginning.
+pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), ServeError> {
+    let sessions = server.sessions().clone();
+    let ended = CancellationToken::new();
+    let (reader, writer) = standard_streams();
+    let transport = Noticing::new(reader, writer, ended.clone());
+    let handshake = server.serve(transport);
+    let running = tokio::select! {
+        () = shutdown.cancelled() => None,
+        running = handshake => match running {
+            Ok(running) => Some(running),
+            // A client that only looked whether we start.
+            Err(_) if ended.is_cancelled() => None,
+            Err(error) => {
+                sessions.shutdown().await;
+                return Err(ServeError::Handshake(Box::new(error)));
+            }
+        },
+    };
+    if running.is_some() {
+        tokio::select! {
+            () = shutdown.cancelled() => tracing::info!("asked to end"),
+            () = ended.cancelled() => {
+                tracing::debug!("the client has closed its end");
+                tokio::time::sleep(FINISH).await;
+            }
+        }
+    }
+    sessions.shutdown().await;
+    if let Some(running) = running {
+        let cancelled = tokio::time::timeout(LAST_WORDS, running.cancel()).await;
+        tracing::debug!(in_time = cancelled.is_ok(), "connection closed");
+    }
+    Ok(())
+}

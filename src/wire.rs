@@ -1,0 +1,108 @@
+//! Puts the parts together: the only place that knows them all, and holds no rule of its own.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    codex::{Codex, CodexConfig, SearchPath},
+    config::{Config, StoreKind},
+    mcp::{McpConfig, Server, tool_names},
+    serve::{self, ServeError},
+    session::{SessionConfig, Sessions, Settings, store::StoreConfig},
+};
+
+/// Where we are: what the process inherits and everybody else is given.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// Where the server was started.
+    pub directory: PathBuf,
+    /// The user's home.
+    pub home: Option<PathBuf>,
+    /// Where programs keep state.
+    pub state_folder: Option<PathBuf>,
+    /// `PATH`.
+    pub path: Option<OsString>,
+}
+
+/// Why the server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A tool was chosen that there is not.
+    #[error("there is no tool `{name}`; there are: {}", tool_names().join(", "))]
+    UnknownTool {
+        /// The name.
+        name: String,
+    },
+    /// There is no place for the store.
+    #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
+    NoStateFolder,
+    /// Serving failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// Serves one client over standard input and output until it leaves or `shutdown` is cancelled.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve_stdio(
+    config: Config,
+    place: Place,
+    shutdown: CancellationToken,
+) -> Result<(), ServerError> {
+    let server = server(config, place)?;
+    Ok(serve::serve(server, shutdown).await?)
+}
+
+fn server(config: Config, place: Place) -> Result<Server, ServerError> {
+    if let Some(name) = config.tools.iter().find(|name| !tool_names().contains(&name.as_str())) {
+        return Err(ServerError::UnknownTool { name: name.clone() });
+    }
+    let tasks = TaskTracker::new();
+    let store = store(&config, &place)?;
+    let codex = Codex::new(
+        CodexConfig {
+            search: SearchPath { binary: config.codex.bin, path: place.path, home: place.home },
+            idle: config.codex.idle.0,
+            patience: config.codex.patience.0,
+        },
+        tasks.clone(),
+    );
+    let defaults = config.defaults;
+    let directory = match defaults.working_directory {
+        Some(path) => place.directory.join(path),
+        None => place.directory,
+    };
+    let sessions = SessionConfig {
+        ttl: config.session.ttl.0,
+        cap: config.session.cap,
+        release_after: config.codex.release_after.0,
+        rebuild_turns: config.session.rebuild_turns,
+        rebuild_bytes: config.session.rebuild_bytes,
+        max_prompt: config.limits.prompt_characters,
+        defaults: Settings {
+            model: defaults.model,
+            reasoning_effort: defaults.reasoning_effort,
+            sandbox: defaults.sandbox,
+            approval_policy: defaults.approval_policy,
+            working_directory: None,
+        },
+        directory,
+        sandbox_ceiling: config.limits.sandbox_ceiling,
+    };
+    let sessions = Sessions::new(codex, store, sessions, tasks);
+    let mcp = McpConfig { tools: config.tools, max_text: config.limits.result_characters };
+    Ok(Server::new(sessions, mcp))
+}
+
+fn store(config: &Config, place: &Place) -> Result<StoreConfig, ServerError> {
+    Ok(match (config.store.kind, &config.store.path, &place.state_folder) {
+        (StoreKind::Memory, _, _) => StoreConfig::Memory,
+        (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(place.directory.join(path)),
+        (StoreKind::Sqlite, None, Some(state)) => {
+            StoreConfig::Sqlite(state.join("codex-mcp-server/sessions.sqlite3"))
+        }
+        (StoreKind::Sqlite, None, None) => return Err(ServerError::NoStateFolder),
+    })
+}
