@@ -93,7 +93,7 @@ fn server(config: Config, place: Place) -> Result<Server, ServerError> {
     };
     let sessions = Sessions::new(codex, store, sessions, tasks);
     let mcp = McpConfig { tools: config.tools, max_text: config.limits.result_characters };
-    Ok(Server::new(sessions, mcp))
+    Ok(Server::new(sessions, &mcp))
 }
 
 fn store(config: &Config, place: &Place) -> Result<StoreConfig, ServerError> {

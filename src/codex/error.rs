@@ -32,6 +32,9 @@ pub enum CodexError {
     /// It ended while something was under way.
     #[error("Codex ended unexpectedly: {0}")]
     Exited(ExitCause),
+    /// It had ended before it could be asked: nothing was begun.
+    #[error("Codex has ended: {0}")]
+    NotReached(ExitCause),
     /// It did not answer in time.
     #[error("Codex did not answer `{method}` in time")]
     Timeout {
@@ -41,6 +44,12 @@ pub enum CodexError {
     /// Nobody is logged in and the configured provider needs it.
     #[error("Codex is not logged in")]
     NotLoggedIn,
+    /// Codex cannot read its own configuration. It would go on with defaults, which are not the user's.
+    #[error("{reason}")]
+    Configuration {
+        /// Codex's words.
+        reason: String,
+    },
     /// The thread cannot be resumed: no record of it, or not a readable one.
     #[error("thread {thread} cannot be resumed: {reason}")]
     ThreadUnavailable {

@@ -44,7 +44,9 @@ impl fmt::Display for ExitCause {
             Some(status) => write!(f, "{status}")?,
             None => f.write_str("it is gone")?,
         }
-        match self.last_words.last() {
+        // Who is killed has no last words; what was said before is about something else.
+        let spoke = self.status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
+        match self.last_words.last().filter(|_| spoke) {
             Some(line) => write!(f, "; last words: {line}"),
             None => Ok(()),
         }
@@ -92,11 +94,11 @@ impl Process {
         let stopped = stop.clone();
         tasks.spawn(async move {
             let status = supervise(child, &stopped).await;
+            stopped.cancel();
             // What was written just before the end is still on its way.
             let _ = tokio::time::timeout(Duration::from_millis(100), collected).await;
             let last_words = lock(&last_words).iter().cloned().collect();
             ended.send_replace(Some(ExitCause { status, last_words }));
-            stopped.cancel();
         });
         Ok((Self { stop, ended: receiver }, Pipes { stdin, stdout }))
     }
@@ -181,7 +183,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use tokio::io::AsyncReadExt;
 

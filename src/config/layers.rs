@@ -78,19 +78,19 @@ pub fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, Con
     let mut merged = Merged::default();
     let defaults =
         Table::try_from(Config::default()).map_err(|error| invalid("defaults", &error))?;
-    merged.add(defaults, "default")?;
+    merged.add(&defaults, "default")?;
     if let Some((path, text)) = read_file(flags, environment)? {
         let place = path.display().to_string();
         let table: Table = text.parse().map_err(|error| invalid(&place, &error))?;
-        merged.add(table, &place)?;
+        merged.add(&table, &place)?;
     }
     for (name, value) in &environment.variables {
         if let Some(key) = key_of(name) {
-            merged.add(setting(&key, value), name)?;
+            merged.add(&setting(&key, value), name)?;
         }
     }
     for (key, value) in &flags.settings {
-        merged.add(setting(key, value), &format!("flag for `{key}`"))?;
+        merged.add(&setting(key, value), &format!("flag for `{key}`"))?;
     }
     let config: Config =
         merged.table.try_into().map_err(|error| invalid("configuration", &error))?;
@@ -106,9 +106,9 @@ struct Merged {
 
 impl Merged {
     /// Lays a table over what there is, if it would be a valid configuration by itself.
-    fn add(&mut self, layer: Table, place: &str) -> Result<(), ConfigError> {
+    fn add(&mut self, layer: &Table, place: &str) -> Result<(), ConfigError> {
         let _alone: Config = layer.clone().try_into().map_err(|error| invalid(place, &error))?;
-        for (key, value) in leaves(&layer, "") {
+        for (key, value) in leaves(layer, "") {
             insert(&mut self.table, &key, value.clone());
             self.origins.insert(key, (value, place.to_owned()));
         }

@@ -47,7 +47,7 @@ impl Answer {
         if let Value::Array(warnings) = warnings {
             warnings.push(warning.into());
         }
-        self.text.push_str(&format!("\n[warning: {warning}]"));
+        self.text += &format!("\n[warning: {warning}]");
     }
 
     pub(super) fn into_result(self) -> CallToolResult {

@@ -46,13 +46,13 @@ mod tests {
         reset_session: Option<bool>,
     }
 
-    fn parse(arguments: Value) -> Result<Input, ToolError> {
+    fn parse(arguments: &Value) -> Result<Input, ToolError> {
         read(arguments.as_object().cloned())
     }
 
     #[test]
     fn null_is_absent_and_unknown_passes() {
-        let input = parse(json!({"prompt": "p", "resetSession": null, "extra": 1})).unwrap();
+        let input = parse(&json!({"prompt": "p", "resetSession": null, "extra": 1})).unwrap();
         assert_eq!((input.prompt.as_str(), input.reset_session), ("p", None));
         let schema = json!({"properties": {"prompt": {}}});
         let given = json!({"prompt": "p", "extra": 1});
@@ -67,7 +67,7 @@ mod tests {
             (json!({"prompt": 7}), "prompt"),
             (json!({"prompt": "p", "resetSession": "yes"}), "resetSession"),
         ] {
-            let error = parse(arguments.clone()).unwrap_err();
+            let error = parse(&arguments).unwrap_err();
             assert!(error.message().contains(&format!("`{argument}`")), "{arguments}: {error:?}");
         }
     }

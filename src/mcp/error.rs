@@ -127,6 +127,9 @@ impl From<CodexError> for ToolError {
                 "codex_start_failed",
                 format!("Run `{} --version` in a terminal to see what is wrong with it.", binary.display()),
             ),
+            CodexError::NotReached(_) => {
+                ("codex_exited", "Call again: Codex is started anew; nothing was begun.".to_owned())
+            }
             CodexError::Exited(_) => (
                 "codex_exited",
                 "Call again: Codex is started anew and the session continues. What this call began may \
@@ -147,6 +150,10 @@ impl From<CodexError> for ToolError {
                 "Another program has this thread open, such as Codex's own terminal UI or app. Close it \
                  there and call again, or go on in a new session."
                     .to_owned(),
+            ),
+            CodexError::Configuration { .. } => (
+                "codex_config_invalid",
+                "Mend Codex's own configuration file and call again.".to_owned(),
             ),
             CodexError::Refused { .. } => (
                 "codex_refused",
@@ -241,7 +248,7 @@ fn sentence(error: &dyn std::error::Error) -> String {
 }
 
 fn capitalised(text: String) -> String {
-    let mut letters = text.chars();
+    let mut letters = text.trim_end_matches('.').chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).chain(['.']).collect(),
         None => text,

@@ -48,7 +48,7 @@ pub struct Server {
 
 impl Server {
     /// A server over these sessions.
-    pub fn new(sessions: Sessions, config: McpConfig) -> Self {
+    pub fn new(sessions: Sessions, config: &McpConfig) -> Self {
         let tools = super::tools::chosen(&config.tools);
         Self { cx: Cx { sessions, max_text: config.max_text }, tools }
     }

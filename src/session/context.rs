@@ -43,7 +43,7 @@ pub(super) fn preamble(items: &[ContextItem], prompt: &str) -> String {
             Speaker::User => "User",
             Speaker::Assistant => "Assistant",
         };
-        text.push_str(&format!("{speaker}: {}\n\n", item.text));
+        text += &format!("{speaker}: {}\n\n", item.text);
     }
     text + CLOSING + "\n\n" + prompt
 }

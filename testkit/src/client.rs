@@ -230,7 +230,6 @@ impl ToolResult {
     ///
     /// # Panics
     /// With the tool's own words if it did not.
-    #[must_use = "read the result, or say `let _ =`"]
     pub fn ok(self) -> Self {
         assert!(!self.is_error, "the tool failed: {}", self.raw);
         self
@@ -240,7 +239,6 @@ impl ToolResult {
     ///
     /// # Panics
     /// If it succeeded or failed otherwise.
-    #[must_use = "read the result, or say `let _ =`"]
     pub fn failed_with(self, code: &str) -> Self {
         assert!(self.is_error, "the tool did not fail: {}", self.raw);
         assert_eq!(self.structured["code"], code, "{}", self.raw);

@@ -1,5 +1,25 @@
 //! The whole program on the real Codex CLI: our binary as an MCP client starts it, the store on disk,
 //! the protocol on its pipes. Only the model is a stand-in. One file per behaviour.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and starts what it likes"
+)]
+
+mod configuration;
+mod continuity;
 mod conversation;
+mod failures;
+mod handshake;
+mod input;
+mod limits;
+mod logging;
+mod parallel;
+mod processes;
+mod settings;
+mod shared_store;
+mod store_trouble;
 mod support;
+mod tidy;

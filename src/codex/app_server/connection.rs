@@ -161,9 +161,13 @@ impl Connection {
         self.touch();
     }
 
+    pub(super) fn has_no_threads(&self) -> bool {
+        self.open_threads.load(Ordering::Relaxed) == 0
+    }
+
     /// How long there has been nothing to do; zero while a thread is open.
     pub(super) fn idle(&self) -> Duration {
-        if self.open_threads.load(Ordering::Relaxed) > 0 {
+        if !self.has_no_threads() {
             return Duration::ZERO;
         }
         self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
@@ -184,6 +188,7 @@ impl Connection {
         let value = match answer {
             Err(_) => return Err(CodexError::Timeout { method }),
             Ok(Err(RpcError::Closed)) => return Err(CodexError::Exited(self.ended().await)),
+            Ok(Err(RpcError::NotSent)) => return Err(CodexError::NotReached(self.ended().await)),
             Ok(Err(RpcError::Refused(error))) => {
                 return Err(CodexError::Refused { method, message: error.message });
             }

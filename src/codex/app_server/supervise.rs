@@ -68,7 +68,9 @@ impl Codex {
     /// # Errors
     /// If Codex cannot be started, nobody is logged in, or it refuses the settings.
     pub async fn start_thread(&self, settings: &ThreadSettings) -> Result<Thread, CodexError> {
-        Thread::start(self.connection().await?, settings).await
+        let connection = self.connection().await?;
+        let opened = Thread::start(Arc::clone(&connection), settings).await;
+        self.renew_if_misconfigured(&connection, opened).await
     }
 
     /// Resumes a thread that Codex has a record of.
@@ -81,7 +83,9 @@ impl Codex {
         thread: &ThreadId,
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
-        Thread::resume(self.connection().await?, thread, settings).await
+        let connection = self.connection().await?;
+        let opened = Thread::resume(Arc::clone(&connection), thread, settings).await;
+        self.renew_if_misconfigured(&connection, opened).await
     }
 
     /// The user's own defaults that hold in a directory; empty where this Codex cannot say.
@@ -108,6 +112,23 @@ impl Codex {
         if let Some(connection) = connection {
             connection.terminate().await;
         }
+    }
+
+    /// Ends a child that was started with a broken configuration or without a login: it would not
+    /// notice that the user has mended it.
+    async fn renew_if_misconfigured(
+        &self,
+        connection: &Arc<Connection>,
+        opened: Result<Thread, CodexError>,
+    ) -> Result<Thread, CodexError> {
+        if let Err(CodexError::Configuration { .. } | CodexError::NotLoggedIn) = &opened {
+            let mut slot = self.0.slot.lock().await;
+            if connection.has_no_threads() && !connection.is_ending() {
+                slot.connection = None;
+                connection.terminate().await;
+            }
+        }
+        opened
     }
 
     /// The living connection, or a new one.

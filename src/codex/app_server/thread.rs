@@ -67,9 +67,9 @@ impl Thread {
         connection: Arc<Connection>,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
-        connection.require_login().await?;
-        let opened = connection.call("thread/start", ThreadStartParams::from(settings)).await?;
-        Ok(Self::opened(connection, opened, settings, false))
+        let opened = connection.call("thread/start", ThreadStartParams::from(settings)).await;
+        let opened = opened.map_err(configuration)?;
+        Self::opened(connection, opened, settings, false).for_somebody().await
     }
 
     pub(super) async fn resume(
@@ -77,7 +77,6 @@ impl Thread {
         thread: &ThreadId,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
-        connection.require_login().await?;
         let resume = || {
             let settings = ThreadStartParams::from(settings);
             let params = ThreadResumeParams { thread_id: &thread.0, exclude_turns: true, settings };
@@ -91,8 +90,21 @@ impl Thread {
             let _: Empty = connection.call("thread/unarchive", params).await?;
             opened = resume().await;
         }
-        let opened = opened.map_err(|error| classify(error, thread))?;
-        Ok(Self::opened(connection, opened, settings, true))
+        let opened = opened.map_err(|error| classify(configuration(error), thread))?;
+        Self::opened(connection, opened, settings, true).for_somebody().await
+    }
+
+    /// Gives the thread back if nobody is logged in who could use it.
+    ///
+    /// Asked after opening, not before: a broken configuration looks like no login.
+    async fn for_somebody(self) -> Result<Self, CodexError> {
+        match self.connection.require_login().await {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.release().await;
+                Err(error)
+            }
+        }
     }
 
     fn opened(
@@ -167,7 +179,8 @@ impl Thread {
     /// Only one turn may run on a thread; Codex would merge a second one into the first.
     ///
     /// # Errors
-    /// If Codex refuses or dies. The request is never repeated: it may have been begun.
+    /// If Codex refuses or dies. After [`CodexError::NotReached`] nothing was begun; after any other
+    /// error it may have been, and asking again could do it twice.
     pub async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
         let told = self.connection.listen(&self.id);
         let params = TurnStartParams {
@@ -255,6 +268,16 @@ impl Model {
                 return Ok(models);
             }
         }
+    }
+}
+
+/// Tells a configuration that cannot be read from other refusals.
+fn configuration(error: CodexError) -> CodexError {
+    match error {
+        CodexError::Refused { message, .. } if message.contains("failed to load configuration") => {
+            CodexError::Configuration { reason: message }
+        }
+        other => other,
     }
 }
 

@@ -23,8 +23,12 @@ const QUEUE: usize = 256;
 /// Why a request has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RpcError {
-    #[error("the connection is closed")]
+    /// It may have been read and begun.
+    #[error("the connection was closed before the answer")]
     Closed,
+    /// Nobody can have read it.
+    #[error("the connection was closed before the request")]
+    NotSent,
     #[error(transparent)]
     Refused(#[from] ErrorObject),
     #[error("cannot encode the request")]
@@ -35,7 +39,14 @@ pub(crate) enum RpcError {
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pending: Arc<Mutex<Pending>>,
-    outgoing: mpsc::Sender<String>,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+/// A line to write, and the request it is, if it is one.
+#[derive(Debug)]
+struct Outgoing {
+    line: String,
+    request: Option<u64>,
 }
 
 /// Starts talking over a reader and a writer.
@@ -43,7 +54,7 @@ pub(crate) struct Peer {
 /// The receiver yields the other side's requests and notifications in order and ends with the
 /// connection. It must be drained: when [`QUEUE`] of them wait, reading stops until there is room.
 /// The connection ends when the reader ends or `stop` is cancelled; then the writer is dropped and
-/// every open request fails with [`RpcError::Closed`].
+/// every open request fails with [`RpcError::Closed`], or [`RpcError::NotSent`] if it never left.
 pub(crate) fn connect(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
@@ -54,7 +65,7 @@ pub(crate) fn connect(
     let (outgoing, lines) = mpsc::channel(QUEUE);
     let (incoming, receiver) = mpsc::channel(QUEUE);
     let ended = stop.child_token();
-    tasks.spawn(write(writer, lines, ended.clone()));
+    tasks.spawn(write(writer, lines, Arc::clone(&pending), ended.clone()));
     tasks.spawn(read(reader, Arc::clone(&pending), incoming, ended));
     (Peer { pending, outgoing }, receiver)
 }
@@ -72,14 +83,15 @@ impl Peer {
         let registered = lock(&self.pending).register();
         let peer = self.clone();
         async move {
-            let (id, reply) = registered.ok_or(RpcError::Closed)?;
+            let (id, reply) = registered.ok_or(RpcError::NotSent)?;
             let _open = Open { id, pending: Arc::clone(&peer.pending) };
             let params = params.map_err(RpcError::Encode)?;
             let line = message::request(id, method, &params);
-            peer.outgoing.send(line).await.map_err(|_| RpcError::Closed)?;
+            let sent = peer.outgoing.send(Outgoing { line, request: Some(id) }).await;
+            sent.map_err(|_| RpcError::NotSent)?;
             // Else a request on a dead connection would keep its own channel alive.
             drop(peer);
-            Ok(reply.await.map_err(|_| RpcError::Closed)??)
+            reply.await.map_err(|_| RpcError::Closed)?
         }
     }
 
@@ -101,7 +113,7 @@ impl Peer {
 
     async fn write(&self, line: String) {
         // A connection that is gone needs no answer.
-        let _ = self.outgoing.send(line).await;
+        let _ = self.outgoing.send(Outgoing { line, request: None }).await;
     }
 }
 
@@ -124,11 +136,14 @@ fn lock(pending: &Mutex<Pending>) -> std::sync::MutexGuard<'_, Pending> {
 
 async fn write(
     mut writer: impl AsyncWrite + Unpin,
-    mut lines: mpsc::Receiver<String>,
+    mut lines: mpsc::Receiver<Outgoing>,
+    pending: Arc<Mutex<Pending>>,
     ended: CancellationToken,
 ) {
     let _end = ended.clone().drop_guard();
-    while let Some(Some(mut line)) = ended.run_until_cancelled(lines.recv()).await {
+    while let Some(Some(Outgoing { mut line, request })) =
+        ended.run_until_cancelled(lines.recv()).await
+    {
         line.push('\n');
         let written = async {
             writer.write_all(line.as_bytes()).await?;
@@ -138,6 +153,10 @@ async fn write(
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::debug!(%error, "cannot write to the app-server");
+                // A line that did not go out whole is no request.
+                if let Some(id) = request {
+                    lock(&pending).complete(id, Err(RpcError::NotSent));
+                }
                 return;
             }
             None => return,
@@ -159,7 +178,9 @@ async fn read(
             continue;
         };
         match Message::parse(&line) {
-            Some(Message::Response { id, result }) => lock(&pending).complete(id, result),
+            Some(Message::Response { id, result }) => {
+                lock(&pending).complete(id, result.map_err(RpcError::from));
+            }
             Some(Message::Incoming(call)) => {
                 if incoming.send(call).await.is_err() {
                     break;

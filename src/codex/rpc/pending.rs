@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::message::ErrorObject;
+use super::peer::RpcError;
 
-type Reply = Result<Value, ErrorObject>;
+type Reply = Result<Value, RpcError>;
 
 /// The open requests of one connection, by id. Once closed it takes no more.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ mod tests {
         let (second, mut second_reply) = pending.register().unwrap();
         pending.complete(second, Ok(Value::from(2)));
         pending.complete(99, Ok(Value::Null));
-        assert_eq!(second_reply.try_recv().unwrap(), Ok(Value::from(2)));
+        assert_eq!(second_reply.try_recv().unwrap().unwrap(), 2);
         assert!(first_reply.try_recv().is_err());
         pending.forget(first);
         assert!(pending.waiting.is_empty());

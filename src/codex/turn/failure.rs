@@ -42,7 +42,12 @@ impl TurnFailure {
     /// Sorts what Codex reported.
     pub(crate) fn new(error: &ReportedError) -> Self {
         let message = plain(&error.message);
-        Self { kind: kind(&error.codex_error_info, &message), message }
+        let mut kind = kind(&error.codex_error_info, &message);
+        // From 0.75 on a 400 is reported as nothing but the provider's own JSON.
+        if kind == FailureKind::Other && message != error.message {
+            kind = FailureKind::BadRequest;
+        }
+        Self { kind, message }
     }
 
     /// Codex died in mid-turn.
@@ -155,6 +160,8 @@ mod tests {
             message: r#"{"error":{"message":"no such thing","type":"t"}}"#.into(),
             ..ReportedError::default()
         };
-        assert_eq!(TurnFailure::new(&error).message, "no such thing");
+        let failure = TurnFailure::new(&error);
+        assert_eq!(failure.message, "no such thing");
+        assert_eq!(failure.kind, FailureKind::BadRequest);
     }
 }

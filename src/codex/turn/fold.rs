@@ -36,14 +36,13 @@ impl Fold {
             EventKind::Error { error, will_retry: true } => {
                 Some(TurnEvent::Retrying(error.message))
             }
-            // The same error comes again with the end of the turn.
-            EventKind::Error { will_retry: false, .. } => None,
             EventKind::Warning(message) => {
                 self.warn(message.clone());
                 Some(TurnEvent::Warning(message))
             }
             EventKind::Ended(end) => Some(TurnEvent::Ended(Box::new(self.end(&end)))),
-            EventKind::ThreadClosed => None,
+            // An error that is final comes again with the end of the turn.
+            EventKind::Error { will_retry: false, .. } | EventKind::ThreadClosed => None,
         }
     }
 

@@ -150,7 +150,7 @@ struct Output {
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
-#[expect(dead_code, reason = "only its schema is used")]
+#[expect(dead_code, clippy::struct_field_names, reason = "only its schema is used")]
 pub(super) struct UsageView {
     input_tokens: u64,
     cached_input_tokens: u64,
@@ -224,15 +224,16 @@ fn answer(reply: Reply, max_text: usize) -> Answer {
     let mut text = response.to_owned();
     if truncated {
         let length = reply.response.chars().count();
-        text.push_str(&format!(
-            "\n[cut at {max_text} of {length} characters; getSession with turn {} has the rest]",
-            reply.number
-        ));
+        let turn = reply.number;
+        text += &format!(
+            "\n[cut at {max_text} of {length} characters; getSession with turn {turn} has the rest]"
+        );
     }
-    let warnings: String =
-        reply.warnings.iter().map(|line| format!("\n[warning: {line}]")).collect();
+    for warning in &reply.warnings {
+        text += &format!("\n[warning: {warning}]");
+    }
     text = format!(
-        "{text}{warnings}\n\n[session {} · thread {} · {}]",
+        "{text}\n\n[session {} · thread {} · {}]",
         reply.session,
         reply.thread_id,
         reply.continuity.as_str()

@@ -34,8 +34,10 @@ pub(super) struct Tool {
     effect: Effect,
     input: fn() -> Arc<JsonObject>,
     output: fn() -> Arc<JsonObject>,
-    call: for<'a> fn(&'a Cx, Option<JsonObject>) -> BoxFuture<'a, Result<Answer, ToolError>>,
+    call: Call,
 }
+
+type Call = for<'a> fn(&'a Cx, Option<JsonObject>) -> BoxFuture<'a, Result<Answer, ToolError>>;
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Effect, Tool};
+use super::{Effect, Tool};
 use crate::mcp::{answer::Answer, arguments, error::ToolError, schema};
 
 pub(super) const TOOL: Tool = Tool {
@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     effect: Effect::Reads,
     input: schema::of::<Input>,
     output: schema::of::<Output>,
-    call: |cx, given| Box::pin(call(cx, given)),
+    call: |_, given| Box::pin(std::future::ready(call(given))),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ struct Output {
     warnings: Vec<String>,
 }
 
-async fn call(_cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+fn call(given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let Input { message } = arguments::read(given)?;
     let message = message.unwrap_or_else(|| "pong".to_owned());
     Ok(Answer::new(&Output { message: message.clone(), warnings: Vec::new() }, message))

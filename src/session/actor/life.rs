@@ -7,6 +7,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, interval},
 };
+use tracing::Instrument;
 
 use super::{Message, Order, open::Loaded};
 use crate::session::{
@@ -86,7 +87,9 @@ impl Actor {
         let outcome = if self.shared.closing.is_cancelled() {
             Err(SessionError::ShuttingDown)
         } else {
-            self.turn(&mut order).await
+            let fields = tracing::field::Empty;
+            let span = tracing::info_span!("turn", session = %self.name, thread_id = fields, turn_id = fields);
+            self.turn(&mut order).instrument(span).await
         };
         if let Err(error) = &outcome {
             tracing::info!(session = %self.name, error = error as &dyn std::error::Error, "no turn");

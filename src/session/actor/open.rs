@@ -46,14 +46,20 @@ pub(super) struct Opened {
 
 impl Actor {
     /// Takes the session's lease, waiting for whoever holds it; makes the session if there is none.
-    pub(super) async fn claim(&mut self, order: &mut Order) -> Result<SessionRecord, SessionError> {
+    ///
+    /// Says whether the session was made for this call.
+    pub(super) async fn claim(
+        &mut self,
+        order: &mut Order,
+    ) -> Result<(SessionRecord, bool), SessionError> {
+        let mut is_new = false;
         loop {
             let now = Timestamp::now();
             let store = self.shared.store(now).await?;
             match store.claim(&self.name, after(now, LEASE), now).await? {
                 Claim::Ours(record) => {
                     self.leased = true;
-                    return Ok(*record);
+                    return Ok((*record, is_new));
                 }
                 Claim::Held => {
                     tokio::select! {
@@ -62,7 +68,10 @@ impl Actor {
                         () = self.shared.closing.cancelled() => return Err(SessionError::ShuttingDown),
                     }
                 }
-                Claim::Missing => self.create(order.automatic, now).await?,
+                Claim::Missing => {
+                    self.create(order.automatic, now).await?;
+                    is_new = true;
+                }
             }
         }
     }
@@ -110,11 +119,7 @@ impl Actor {
             self.unload().await;
         }
         let shared = &self.shared;
-        let (settings, choice) = match plan.complete(&shared.codex, &shared.config).await {
-            // Codex died since the last turn; it is started again.
-            Err(CodexError::Exited(_)) => plan.complete(&shared.codex, &shared.config).await?,
-            other => other?,
-        };
+        let (settings, choice) = plan.complete(&shared.codex, &shared.config).await?;
         let reason = match &record.thread_id {
             Some(id) => match self.resume(id, &settings).await {
                 Ok(thread) => {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::Span;
 
 use super::{
     Order,
@@ -10,7 +11,7 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    codex::{FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnStatus},
+    codex::{CodexError, FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnStatus},
     session::{
         Reply, Request, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
         context, record::after, store::Turns,
@@ -20,17 +21,45 @@ use crate::{
 impl Actor {
     /// Runs one turn from start to end.
     pub(super) async fn turn(&mut self, order: &mut Order) -> Result<Reply, SessionError> {
-        let mut record = self.claim(order).await?;
+        let (mut record, is_new) = self.claim(order).await?;
+        let ran = self.attempts(order, &mut record).await;
+        if ran.is_err() && is_new && record.turn_count == 0 {
+            // A session in which nothing was ever begun is none.
+            self.shared.store(Timestamp::now()).await?.delete(&self.name).await?;
+        }
+        ran
+    }
+
+    async fn attempts(
+        &mut self,
+        order: &mut Order,
+        record: &mut SessionRecord,
+    ) -> Result<Reply, SessionError> {
         if order.request.reset && record.status != SessionStatus::New {
             self.unload().await;
             record.reset();
-            self.commit(&mut record, Turns::Clear).await?;
+            self.commit(record, Turns::Clear).await?;
         }
-        let request = &order.request;
-        let mut plan = Plan::new(&request.settings, &record.settings, &self.shared.config)?;
-        let opened = self.open(&record, &mut plan).await?;
+        let mut plan = Plan::new(&order.request.settings, &record.settings, &self.shared.config)?;
+        match self.attempt(order, record, &mut plan).await {
+            // Codex has died since the last turn. As nothing was begun, it is asked again, once.
+            Err(SessionError::Codex(CodexError::NotReached(cause))) => {
+                tracing::debug!(%cause, "asking a new Codex");
+                self.attempt(order, record, &mut plan).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        order: &mut Order,
+        record: &mut SessionRecord,
+        plan: &mut Plan,
+    ) -> Result<Reply, SessionError> {
+        let opened = self.open(record, plan).await?;
         let Some(loaded) = self.loaded.take() else { return Err(SessionError::ShuttingDown) };
-        let ran = self.run(order, &mut record, &plan, opened, &loaded).await;
+        let ran = self.run(order, record, plan, opened, &loaded).await;
         self.loaded = Some(loaded);
         if ran.as_ref().is_ok_and(refused_model) {
             // The thread would keep asking for it.
@@ -63,6 +92,10 @@ impl Actor {
             Err(error) => {
                 entry.details.error = Some(error.to_string());
                 self.finish(record, &mut entry, SessionStatus::Failed).await?;
+                if matches!(error, CodexError::NotReached(_)) {
+                    // A second attempt takes its place.
+                    record.turn_count -= 1;
+                }
                 return Err(error.into());
             }
         };
@@ -73,8 +106,17 @@ impl Actor {
         // The turn runs; what cannot be written now is tried again at its end.
         let acknowledged = self.commit(record, Turns::Put(&entry)).await;
         let mut warnings: Vec<String> = opened.warning.into_iter().collect();
+        let span = Span::current();
+        span.record("thread_id", tracing::field::display(thread.id()));
+        span.record("turn_id", &turn_id.0);
         let outcome = self.watch(turn, order).await;
-        let status = self.note(record, &mut entry, &outcome, started);
+        let status = note(record, &mut entry, &outcome, started);
+        tracing::info!(
+            status = status.as_str(),
+            duration_ms = entry.details.duration_ms,
+            continuity = opened.continuity.as_str(),
+            "turn ended"
+        );
         let finished = self.finish(record, &mut entry, status).await;
         if let Err(error) = acknowledged.and(finished) {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a turn is not recorded");
@@ -164,34 +206,6 @@ impl Actor {
         }
     }
 
-    /// Takes the outcome into the record.
-    fn note(
-        &self,
-        record: &mut SessionRecord,
-        entry: &mut TurnRecord,
-        outcome: &TurnOutcome,
-        started: Instant,
-    ) -> SessionStatus {
-        entry.response.clone_from(&outcome.response);
-        entry.details.usage = outcome.usage;
-        entry.details.commands.clone_from(&outcome.commands);
-        entry.details.files_changed.clone_from(&outcome.files);
-        entry.details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
-        record.usage += outcome.usage.unwrap_or_default();
-        match &outcome.status {
-            TurnStatus::Completed => SessionStatus::Completed,
-            TurnStatus::Interrupted => SessionStatus::Interrupted,
-            TurnStatus::Failed(TurnFailure { kind, message }) => {
-                entry.details.error = Some(message.clone());
-                if *kind == FailureKind::ModelRefused {
-                    // Else every later call of the session would fail the same way.
-                    record.settings.model = None;
-                }
-                SessionStatus::Failed
-            }
-        }
-    }
-
     /// Records how the turn ended.
     async fn finish(
         &self,
@@ -203,6 +217,33 @@ impl Actor {
         record.status = status;
         record.touch(Timestamp::now(), self.shared.config.ttl);
         self.commit(record, Turns::Put(entry)).await
+    }
+}
+
+/// Takes the outcome into the record.
+fn note(
+    record: &mut SessionRecord,
+    entry: &mut TurnRecord,
+    outcome: &TurnOutcome,
+    started: Instant,
+) -> SessionStatus {
+    entry.response.clone_from(&outcome.response);
+    entry.details.usage = outcome.usage;
+    entry.details.commands.clone_from(&outcome.commands);
+    entry.details.files_changed.clone_from(&outcome.files);
+    entry.details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+    record.usage += outcome.usage.unwrap_or_default();
+    match &outcome.status {
+        TurnStatus::Completed => SessionStatus::Completed,
+        TurnStatus::Interrupted => SessionStatus::Interrupted,
+        TurnStatus::Failed(TurnFailure { kind, message }) => {
+            entry.details.error = Some(message.clone());
+            if *kind == FailureKind::ModelRefused {
+                // Else every later call of the session would fail the same way.
+                record.settings.model = None;
+            }
+            SessionStatus::Failed
+        }
     }
 }
 

@@ -19,8 +19,11 @@ use super::{ModelRequest, Reply};
 /// | `cut` | breaks the stream off |
 /// | `overflow` | fails because the context window is full |
 ///
-/// Anything else is repeated: `you said: …`.
+/// Anything else is repeated: `you said: …`. A model whose name begins with `missing` does not exist.
 pub fn script(request: &ModelRequest) -> Reply {
+    if request.model().starts_with("missing") {
+        return Reply::status(404, format!("The model `{}` does not exist", request.model()));
+    }
     if let Some(output) = request.tool_output() {
         return Reply::text(format!("ran: {output}"));
     }
@@ -33,11 +36,10 @@ pub fn script(request: &ModelRequest) -> Reply {
             let earlier = prompts.len().saturating_sub(1);
             Reply::text(prompts.iter().take(earlier).cloned().collect::<Vec<_>>().join("\n"))
         }
-        "settings" => Reply::text(format!(
-            "model={} effort={}",
-            request.model(),
-            request.effort().unwrap_or("none")
-        )),
+        "settings" => {
+            let effort = request.effort().unwrap_or("none");
+            Reply::text(format!("model={} effort={effort}", request.model()))
+        }
         "slow" => {
             let (seconds, text) = object.split_once(' ').unwrap_or((object, "slowly done"));
             Reply::text(text).after(Duration::from_secs_f64(seconds.parse().unwrap_or(1.0)))

@@ -63,11 +63,38 @@ async fn garbage_does_not_end_the_conversation() {
 
 #[tokio::test]
 async fn the_end_of_the_stream_fails_what_is_open() {
-    let (peer, mut incoming, other, _stop) = pair();
-    let (asked, ()) = tokio::join!(peer.request("a", json!({})), async { drop(other) });
+    let (peer, mut incoming, mut other, _stop) = pair();
+    let (asked, ()) = tokio::join!(peer.request("a", json!({})), async {
+        other.hears().await;
+        drop(other);
+    });
     assert!(matches!(asked, Err(RpcError::Closed)));
     assert!(incoming.recv().await.is_none());
-    assert!(matches!(peer.request("b", json!({})).await, Err(RpcError::Closed)));
+    assert!(matches!(peer.request("b", json!({})).await, Err(RpcError::NotSent)));
+}
+
+#[tokio::test]
+async fn what_nobody_can_have_read_is_told_from_what_somebody_may_have() {
+    let (ours, theirs) = tokio::io::duplex(64);
+    let (_, writer) = tokio::io::split(ours);
+    // The reading half never ends, the writing half is broken.
+    let stop = CancellationToken::new();
+    let (peer, _incoming) = connect(Silence, writer, &stop, &TaskTracker::new());
+    drop(theirs);
+    assert!(matches!(peer.request("a", json!({})).await, Err(RpcError::NotSent)));
+}
+
+/// Never says anything and never ends.
+struct Silence;
+
+impl AsyncRead for Silence {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+        _: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::task::Poll::Pending
+    }
 }
 
 #[tokio::test]

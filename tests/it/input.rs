@@ -1,0 +1,100 @@
+//! Bad input names the argument and what is allowed.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_bad_argument_is_named_with_what_is_allowed() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let file = world.home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let with = |name: &str, value: Value| {
+        let mut arguments = json!({"prompt": "say hi"});
+        arguments[name] = value;
+        arguments
+    };
+    for (arguments, code, words) in [
+        (json!({}), "invalid_argument", "`prompt`: it is required"),
+        (with("prompt", json!(null)), "invalid_argument", "`prompt`: it is required"),
+        (with("prompt", json!(7)), "invalid_argument", "expected a string"),
+        (with("prompt", json!("  \n")), "invalid_argument", "`prompt`: it is empty"),
+        (with("prompt", json!("x".repeat(1_000_001))), "invalid_argument", "1000000 are allowed"),
+        (with("sessionId", json!("a b")), "invalid_argument", "`A-Z a-z 0-9 _ -`"),
+        (with("sessionId", json!("")), "invalid_argument", "it is empty"),
+        (with("sessionId", json!("x".repeat(257))), "invalid_argument", "it has 257"),
+        (with("resetSession", json!("yes")), "invalid_argument", "expected a boolean"),
+        (with("model", json!(" ")), "invalid_argument", "`model`: it is empty"),
+        (with("sandbox", json!("open")), "invalid_argument", "`workspace-write`"),
+        (with("approvalPolicy", json!("ask")), "invalid_argument", "`on-request`"),
+        (with("reasoningEffort", json!("huge")), "invalid_argument", "`ultra`"),
+        (with("sandbox", json!("danger-full-access")), "sandbox_not_allowed", "widest allowed"),
+        (with("workingDirectory", json!("/no/such")), "directory_unusable", "it does not exist"),
+        (with("workingDirectory", json!(file)), "directory_unusable", "it is not a directory"),
+    ] {
+        let failed = server.call("codex", arguments).await.failed_with(code);
+        assert!(failed.text.contains(words), "wanted {words:?}: {}", failed.text);
+        assert_eq!(
+            failed["message"].as_str().map(|message| failed.text.contains(message)),
+            Some(true)
+        );
+    }
+    assert!(world.model.requests().is_empty(), "nothing reached the model");
+    for (tool, arguments, words) in [
+        ("listSessions", json!({"limit": 0}), "from 1 to 200"),
+        ("listSessions", json!({"cursor": "x"}), "`nextCursor`"),
+        ("getSession", json!({}), "`sessionId`: it is required"),
+        ("getSession", json!({"sessionId": "s", "limit": 101}), "from 1 to 100"),
+        ("deleteSession", json!({"sessionId": 1}), "expected a string"),
+        ("ping", json!({"message": []}), "`message`"),
+    ] {
+        let failed = server.call(tool, arguments).await.failed_with("invalid_argument");
+        assert!(failed.text.contains(words), "wanted {words:?}: {}", failed.text);
+    }
+}
+
+#[tokio::test]
+async fn unknown_arguments_pass_with_a_warning_and_null_is_absent() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call =
+        json!({"prompt": "say hi", "wait_for_previous": true, "sessionId": null, "sandbox": null});
+    let reply = server.call("codex", call).await.ok();
+    assert_eq!(reply["response"], "hi");
+    assert!(
+        reply["warnings"].to_string().contains("`wait_for_previous` was ignored"),
+        "{}",
+        reply.raw
+    );
+    let pong = server.call("ping", json!({"odd": 1})).await.ok();
+    assert!(pong.text.contains("`odd` was ignored"), "{}", pong.text);
+}
+
+#[tokio::test]
+async fn a_directory_that_goes_away_is_noticed_on_the_next_turn() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let place = world.home.path().join("place");
+    std::fs::create_dir(&place).unwrap();
+    let begin = json!({"prompt": "say hi", "sessionId": "s", "workingDirectory": place});
+    server.call("codex", begin).await.ok();
+    std::fs::remove_dir(&place).unwrap();
+    let next = json!({"prompt": "say hi", "sessionId": "s"});
+    server.call("codex", next).await.failed_with("directory_unusable");
+    let moved =
+        json!({"prompt": "history", "sessionId": "s", "workingDirectory": world.home.work()});
+    assert_eq!(server.call("codex", moved).await.ok()["response"], "say hi");
+}
+
+#[tokio::test]
+async fn a_prompt_of_any_text_arrives_as_it_is() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let text = "-x --help \u{1F980} \"quoted\" \\n $(boom) `tick` \u{202e} ünï 'end'";
+    let reply = server.call("codex", json!({"prompt": format!("say {text}")})).await.ok();
+    assert_eq!(reply["response"], text);
+    let long = format!("{}\nsay long", "x".repeat(900_000));
+    let reply = server.call("codex", json!({"prompt": long})).await.ok();
+    assert_eq!(reply["response"], "long");
+}
