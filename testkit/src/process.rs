@@ -10,7 +10,13 @@ pub fn command_line(pid: u32) -> String {
 
 /// Whether the process runs; a zombie does not.
 pub fn is_alive(pid: u32) -> bool {
-    !command_line(pid).is_empty()
+    stat(pid).is_some_and(|stat| !stat.starts_with(['Z', 'X']))
+}
+
+/// Whether the process has been waited for by its parent. Only then are all its pipes closed for sure:
+/// other threads may outlive the first one for a moment.
+pub fn is_reaped(pid: u32) -> bool {
+    stat(pid).is_none()
 }
 
 /// All living descendants of a process, children first.
@@ -60,7 +66,12 @@ fn pids() -> impl Iterator<Item = u32> {
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
+    stat(pid)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// What the system says of a process, from its state on.
+fn stat(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command name is in parentheses and may hold anything, so count from its end.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    Some(stat.rsplit_once(')')?.1.trim_start().to_owned())
 }

@@ -73,7 +73,7 @@ async fn a_codex_that_dies_is_started_again_and_resumed() {
     // Between turns.
     let codex = codex_of(&server).unwrap();
     signal(codex, "KILL").await;
-    wait_for("Codex to be gone", || (!process::is_alive(codex)).then_some(())).await;
+    wait_for("Codex to be gone", || process::is_reaped(codex).then_some(())).await;
     let next = server.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
     assert_eq!((&next["response"], &next["continuity"]), (&json!("say one"), &json!("resumed")));
     // In the middle of one.
