@@ -2,34 +2,29 @@
 
 use std::io::{self, Write};
 
-use crate::config::Resolved;
+use crate::config::{OPTIONAL, Resolved};
 
-/// Prints every setting as TOML that could be a configuration file, each with its origin.
+/// Prints every setting as TOML that could be a configuration file, each with its origin; what nobody
+/// has set as a comment.
 ///
 /// # Errors
 /// If it cannot be written.
 pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
-    let lines = |section: Option<&str>| -> Vec<(String, &str)> {
-        let all = resolved.origins.iter();
-        all.filter_map(|(key, (value, place))| match (section, key.split_once('.')) {
-            (None, None) => Some((format!("{key} = {value}"), place.as_str())),
-            (Some(section), Some((own, name))) if own == section => {
-                Some((format!("{name} = {value}"), place.as_str()))
-            }
-            _ => None,
-        })
-        .collect()
-    };
-    let mut sections: Vec<&str> =
-        resolved.origins.keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
-    sections.dedup();
-    for (line, place) in lines(None) {
-        writeln!(out, "{line:<44} # {place}")?;
-    }
-    for section in sections {
-        writeln!(out, "\n[{section}]")?;
-        for (line, place) in lines(Some(section)) {
-            writeln!(out, "{line:<44} # {place}")?;
+    let set = resolved.origins.iter().map(|(key, origin)| (key.as_str(), Some(origin)));
+    let unset = OPTIONAL.iter().filter(|key| !resolved.origins.contains_key(**key));
+    let mut entries: Vec<_> = set.chain(unset.map(|key| (*key, None))).collect();
+    // What belongs to no section comes first, as TOML wants it.
+    entries.sort_by_key(|(key, _)| (key.contains('.'), *key));
+    let mut section = "";
+    for (key, origin) in entries {
+        let (own, name) = key.split_once('.').unwrap_or(("", key));
+        if own != section {
+            section = own;
+            writeln!(out, "\n[{section}]")?;
+        }
+        match origin {
+            Some((value, place)) => writeln!(out, "{:<44} # {place}", format!("{name} = {value}"))?,
+            None => writeln!(out, "# {name} is not set")?,
         }
     }
     Ok(())
@@ -49,5 +44,19 @@ mod tests {
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(toml::from_str::<Config>(&shown).unwrap(), resolved.config);
         insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn what_has_no_default_is_known() {
+        for key in OPTIONAL {
+            let value = match *key {
+                "defaults.sandbox" => "read-only",
+                "defaults.approval_policy" => "never",
+                _ => "x",
+            };
+            let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };
+            let resolved = resolve(&flags, &Environment::default()).unwrap();
+            assert!(resolved.origins[*key].1.starts_with("flag"), "{key}");
+        }
     }
 }

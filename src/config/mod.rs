@@ -9,6 +9,7 @@ mod settings;
 mod span;
 
 pub use layers::{ConfigError, Environment, Flags, Resolved, resolve};
+pub(crate) use settings::OPTIONAL;
 pub use settings::{
     CodexSettings, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store, StoreKind,
 };

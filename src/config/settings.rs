@@ -132,6 +132,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// Settings without a default: nobody has chosen until somebody does.
+pub(crate) const OPTIONAL: &[&str] = &[
+    "codex.bin",
+    "defaults.approval_policy",
+    "defaults.model",
+    "defaults.reasoning_effort",
+    "defaults.sandbox",
+    "defaults.working_directory",
+    "store.path",
+];
+
 const fn minutes(count: u64) -> Span {
     Span(Duration::from_secs(count * 60))
 }

@@ -8,6 +8,7 @@ pub mod client;
 pub mod codex_cli;
 pub mod home;
 pub mod model;
+pub mod npm;
 pub mod process;
 pub mod server;
 pub mod wait;

@@ -33,6 +33,13 @@ impl Launch {
         self
     }
 
+    /// Adds one command-line argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
     /// Sets an environment variable, or replaces it.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {

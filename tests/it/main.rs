@@ -3,6 +3,8 @@
 
 #![expect(
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and starts what it likes"
@@ -11,6 +13,7 @@
 mod configuration;
 mod continuity;
 mod conversation;
+mod docs;
 mod failures;
 mod handshake;
 mod input;

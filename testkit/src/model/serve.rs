@@ -47,7 +47,7 @@ impl std::fmt::Debug for Seen {
 }
 
 impl Model {
-    /// Starts a model on a free loopback port that answers by [`script`].
+    /// Starts a model on a free loopback port that answers by [`script()`].
     pub async fn start() -> Self {
         Self::with(script).await
     }

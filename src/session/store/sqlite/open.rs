@@ -8,15 +8,17 @@ use std::{
 };
 
 use sqlx::{
-    SqlitePool,
-    migrate::{MigrateError, Migrator},
+    SqlSafeStr, SqlitePool,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::owner::Owner;
 use crate::session::store::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/session/store/migrations/sqlite");
+/// Every step from nothing to today's schema, by number. One that was released is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "sessions", include_str!("../migrations/sqlite/0001_sessions.sql"))];
 
 /// How long to wait for another server's write to finish.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl SqliteStore {
             .statement_cache_capacity(32);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
         let pool = pool.map_err(|error| failed(error.into()))?;
-        match MIGRATIONS.run(&pool).await {
+        match migrator().run(&pool).await {
             Ok(()) => Ok(Self { pool, owner, path: path.to_owned() }),
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
                 Err(StoreError::Newer { path: path.to_owned() })
@@ -70,6 +72,13 @@ impl SqliteStore {
         let path = self.path.clone();
         move |source| StoreError::Unavailable { action, path, source: Box::new(source) }
     }
+}
+
+fn migrator() -> Migrator {
+    let step = |(number, what, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*number, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
 }
 
 fn make_private(path: &Path) -> io::Result<()> {

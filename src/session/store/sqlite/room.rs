@@ -30,23 +30,29 @@ pub(super) async fn make_room(
     new: &SessionName,
     now: Timestamp,
 ) -> sqlx::Result<Option<Vec<SessionName>>> {
-    let (count,): (i64,) =
-        sqlx::query_as("SELECT count(*) FROM sessions").fetch_one(&mut **tx).await?;
     let cap = i64::try_from(cap).unwrap_or(i64::MAX);
-    let surplus = count.saturating_sub(cap);
-    if surplus <= 0 {
-        return Ok(Some(Vec::new()));
+    let mut evicted = Vec::new();
+    while is_over(tx, cap).await? {
+        let removed: Option<(String,)> = sqlx::query_as(
+            "DELETE FROM sessions WHERE name = (SELECT name FROM sessions \
+             WHERE name <> ?2 AND NOT (status = 'running' AND ifnull(lease_until, 0) > ?1) \
+             ORDER BY automatic DESC, last_accessed_at LIMIT 1) RETURNING name",
+        )
+        .bind(millis(now))
+        .bind(new.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some((name,)) = removed else { return Ok(None) };
+        evicted.extend(name.parse());
     }
-    let removed: Vec<(String,)> = sqlx::query_as(
-        "DELETE FROM sessions WHERE name IN (SELECT name FROM sessions \
-         WHERE name <> ?3 AND NOT (status = 'running' AND ifnull(lease_until, 0) > ?1) \
-         ORDER BY automatic DESC, last_accessed_at LIMIT ?2) RETURNING name",
-    )
-    .bind(millis(now))
-    .bind(surplus)
-    .bind(new.as_str())
-    .fetch_all(&mut **tx)
-    .await?;
-    let enough = i64::try_from(removed.len()).is_ok_and(|removed| removed == surplus);
-    Ok(enough.then(|| removed.into_iter().filter_map(|(name,)| name.parse().ok()).collect()))
+    Ok(Some(evicted))
+}
+
+/// Counts no further than it has to.
+async fn is_over(tx: &mut Tx<'_>, cap: i64) -> sqlx::Result<bool> {
+    let over: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM sessions LIMIT 1 OFFSET ?")
+        .bind(cap)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(over.is_some())
 }

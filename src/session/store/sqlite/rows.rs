@@ -4,14 +4,14 @@ use std::error::Error;
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::FromRow;
+use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::session::{
     record::{SessionRecord, SessionStatus, TurnRecord},
     store::{Cursor, StoreError},
 };
 
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(super) struct SessionRow {
     pub(super) name: String,
     automatic: bool,
@@ -27,7 +27,7 @@ pub(super) struct SessionRow {
     revision: i64,
 }
 
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(super) struct TurnRow {
     session: String,
     number: i64,
@@ -39,6 +39,39 @@ pub(super) struct TurnRow {
 }
 
 type Reason = Box<dyn Error + Send + Sync>;
+
+impl FromRow<'_, SqliteRow> for SessionRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            name: row.try_get("name")?,
+            automatic: row.try_get("automatic")?,
+            created_at: row.try_get("created_at")?,
+            last_accessed_at: row.try_get("last_accessed_at")?,
+            expires_at: row.try_get("expires_at")?,
+            thread_id: row.try_get("thread_id")?,
+            status: row.try_get("status")?,
+            turn_count: row.try_get("turn_count")?,
+            settings: row.try_get("settings")?,
+            usage: row.try_get("usage")?,
+            codex_version: row.try_get("codex_version")?,
+            revision: row.try_get("revision")?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for TurnRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            session: row.try_get("session")?,
+            number: row.try_get("number")?,
+            status: row.try_get("status")?,
+            timestamp: row.try_get("timestamp")?,
+            prompt: row.try_get("prompt")?,
+            response: row.try_get("response")?,
+            details: row.try_get("details")?,
+        })
+    }
+}
 
 impl SessionRow {
     /// Its place in the list; none if not even its name can be read.

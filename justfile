@@ -1,0 +1,42 @@
+# The habits of this project. `just` lists them.
+
+default:
+    @just --list
+
+# Format, lints, documentation: what needs no Codex
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Licences, advisories and sources of all dependencies (needs cargo-deny)
+deny:
+    cargo deny check
+
+# Every test, on the real Codex CLI
+test:
+    cargo test
+
+# Tests of one behaviour, such as `just it continuity`
+it behaviour:
+    cargo test --test it {{behaviour}}
+
+# The conversation without an account
+demo:
+    cargo run --release --example demo
+
+# Ratios against the npm package and a bare driver, in one run
+bench:
+    cargo bench --bench compare
+
+# Write the generated parts of the README, and accept changed snapshots
+docs:
+    UPDATE_DOCS=1 INSTA_UPDATE=always cargo test
+
+# A fake model to try Codex with by hand
+model:
+    cargo run -p testkit --example model
+
+# All that CI asks
+ci:
+    .ci/run

@@ -1,0 +1,66 @@
+//! The generated parts of the README are what the program says of itself. `just docs` writes them.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+#[tokio::test]
+async fn the_readme_lists_the_tools_and_settings_there_are() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let listed = server.request("tools/list", json!({})).await;
+    let mut tools = "| tool | arguments | what it does |\n|---|---|---|\n".to_owned();
+    for tool in listed["result"]["tools"].as_array().unwrap() {
+        tools += &tool_row(tool);
+    }
+    let shown = world
+        .launch()
+        .args(["config", "show"])
+        .without_env("CODEX_BIN")
+        .command()
+        .output()
+        .await
+        .unwrap();
+    let settings: String = String::from_utf8(shown.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end().trim_end_matches("# default").trim_end().to_owned() + "\n")
+        .collect();
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let expected = replaced(&readme, "tools", &tools);
+    let expected = replaced(&expected, "settings", &format!("```toml\n{settings}```\n"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &expected).unwrap();
+    } else {
+        assert!(readme == expected, "README.md is out of date; run `just docs`");
+    }
+}
+
+fn tool_row(tool: &Value) -> String {
+    let schema = &tool["inputSchema"];
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let mut names: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    names.sort_by_key(|name| !required.contains(&json!(name)));
+    let arguments: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{name}`{}", if required.contains(&json!(name)) { "*" } else { "" }))
+        .collect();
+    let mark = if tool["annotations"]["readOnlyHint"] == true { " (reads only)" } else { "" };
+    format!(
+        "| `{}`{mark} | {} | {} |\n",
+        tool["name"].as_str().unwrap(),
+        arguments.join(", "),
+        tool["description"].as_str().unwrap()
+    )
+}
+
+fn replaced(text: &str, section: &str, content: &str) -> String {
+    let (begin, end) = (format!("<!-- {section}:begin -->\n"), format!("<!-- {section}:end -->"));
+    let (before, rest) = text.split_once(&begin).expect("the section begins");
+    let (_, after) = rest.split_once(&end).expect("the section ends");
+    format!("{before}{begin}{content}{end}{after}")
+}
