@@ -25,12 +25,28 @@ async fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    // `cargo bench --bench compare -- turn` measures only that.
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wants = |row: &str| wanted.is_empty() || wanted.iter().any(|word| word == row);
     let world = World::new().await;
     println!("Each row: this server | the other | ratio. Medians unless said otherwise.\n");
-    measure::start(&world).await;
-    measure::turn(&world).await;
-    measure::memory_at_rest(&world).await;
-    measure::tree_in_parallel(&world).await;
-    measure::fifty_sessions(&world).await;
-    store::scale().await;
+    if wants("start") {
+        measure::start(&world).await;
+    }
+    if wants("turn") {
+        measure::turn(&world).await;
+    }
+    if wants("memory") {
+        measure::memory_at_rest(&world).await;
+    }
+    if wants("tree") {
+        measure::tree_in_parallel(&world).await;
+    }
+    if wants("fifty") {
+        measure::fifty_sessions(&world).await;
+    }
+    if wants("store") {
+        store::scale().await;
+    }
 }

@@ -162,7 +162,7 @@ async fn collect(stderr: impl AsyncRead + Unpin, last_words: Arc<Mutex<VecDeque<
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let line = without_colours(&line);
-        tracing::debug!(line, "codex stderr");
+        tracing::trace!(line, "codex stderr");
         let mut last_words = lock(&last_words);
         if last_words.len() == STDERR_LINES {
             last_words.pop_front();

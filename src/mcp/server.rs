@@ -11,6 +11,7 @@ use rmcp::{
     },
     service::RequestContext,
 };
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
@@ -44,18 +45,25 @@ pub struct McpConfig {
 pub struct Server {
     cx: Cx,
     tools: Vec<&'static Tool>,
+    calls: TaskTracker,
 }
 
 impl Server {
     /// A server over these sessions.
     pub fn new(sessions: Sessions, config: &McpConfig) -> Self {
         let tools = super::tools::chosen(&config.tools);
-        Self { cx: Cx { sessions, max_text: config.max_text }, tools }
+        Self { cx: Cx { sessions, max_text: config.max_text }, tools, calls: TaskTracker::new() }
     }
 
     /// The sessions it serves.
     pub fn sessions(&self) -> &Sessions {
         &self.cx.sessions
+    }
+
+    /// Waits until no call is under way.
+    pub async fn idle(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
     async fn call(&self, request: CallToolRequestParams) -> Result<Answer, ErrorData> {
@@ -97,6 +105,7 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let _under_way = self.calls.token();
         let span = tracing::info_span!("call", tool = %request.name);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
         let called = context.ct.run_until_cancelled(self.call(request)).instrument(span).await;

@@ -11,9 +11,12 @@ use crate::mcp::Server;
 /// How long answers that are ready may take to reach a client that is leaving.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long calls that need no turn may take to finish once the input has ended: a script may write
-/// its requests and close at once.
+/// How long calls may take to finish once the input has ended: a script may write its requests and
+/// close at once. A turn takes longer and is interrupted.
 const FINISH: Duration = Duration::from_millis(100);
+
+/// How long the SDK may take to begin with the last request it read.
+const BEGIN: Duration = Duration::from_millis(5);
 
 /// Why serving ended otherwise than by the client or a signal.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +32,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError::Handshake`] if the client says something that is no beginning.
 pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), ServeError> {
-    let sessions = server.sessions().clone();
+    let (sessions, calls) = (server.sessions().clone(), server.clone());
     let ended = CancellationToken::new();
     let (reader, writer) = standard_streams();
     let transport = Noticing::new(reader, writer, ended.clone());
@@ -51,7 +54,9 @@ pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), Se
             () = shutdown.cancelled() => tracing::info!("asked to end"),
             () = ended.cancelled() => {
                 tracing::debug!("the client has closed its end");
-                tokio::time::sleep(FINISH).await;
+                tokio::time::sleep(BEGIN).await;
+                let finished = tokio::time::timeout(FINISH, calls.idle()).await;
+                tracing::debug!(calls_finished = finished.is_ok(), "ending");
             }
         }
     }

@@ -69,6 +69,8 @@ pub struct Reply {
     pub commands: Vec<CommandRun>,
     /// Files that changed.
     pub files_changed: Vec<FileChange>,
+    /// How Codex was driven.
+    pub engine: &'static str,
     /// The Codex that ran it.
     pub codex_version: String,
     /// What the caller should know besides.

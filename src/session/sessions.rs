@@ -36,6 +36,7 @@ pub(super) struct Shared {
     pub(super) closing: CancellationToken,
     pub(super) live: Mutex<HashMap<SessionName, mpsc::Sender<Message>>>,
     tasks: TaskTracker,
+    actors: TaskTracker,
 }
 
 /// A session and a part of what was said in it.
@@ -62,6 +63,7 @@ impl Sessions {
             closing: CancellationToken::new(),
             live: Mutex::default(),
             tasks,
+            actors: TaskTracker::new(),
         }));
         sessions.0.tasks.spawn(sweep(Arc::clone(&sessions.0)));
         sessions
@@ -138,14 +140,8 @@ impl Sessions {
     /// Interrupts every turn, records what it brought, and ends Codex. Whoever waits is answered.
     pub async fn shutdown(&self) {
         self.0.closing.cancel();
-        self.0.tasks.close();
-        // The actors end by themselves; Codex's own tasks end with its child.
-        let actors_gone = async {
-            while !self.0.live().is_empty() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if tokio::time::timeout(actor::FAREWELL, actors_gone).await.is_err() {
+        self.0.actors.close();
+        if tokio::time::timeout(actor::FAREWELL, self.0.actors.wait()).await.is_err() {
             tracing::warn!("a session did not end in time");
         }
         self.0.codex.shutdown().await;
@@ -164,7 +160,7 @@ impl Sessions {
                 let (mailbox, messages) = mpsc::channel(QUEUE);
                 live.insert(name.clone(), mailbox.clone());
                 let actor = actor::run(name.clone(), Arc::clone(&self.0), messages);
-                self.0.tasks.spawn(actor);
+                self.0.actors.spawn(actor);
                 mailbox
             }
         };

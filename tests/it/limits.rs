@@ -1,5 +1,6 @@
 //! How long sessions live and how many.
 
+use jiff::Timestamp;
 use serde_json::json;
 use testkit::{Client, wait_for};
 
@@ -18,14 +19,8 @@ async fn a_session_that_is_not_used_expires() {
     server.call("codex", json!({"prompt": "say a", "sessionId": "s"})).await.ok();
     assert_eq!(names(&server).await, ["s"]);
     let expires = server.call("getSession", json!({"sessionId": "s"})).await.ok();
-    let expires: String = expires["session"]["expiresAt"].as_str().unwrap().to_owned();
-    wait_for("the expiry to pass", || {
-        let now =
-            std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S.%NZ"]).output();
-        let now = String::from_utf8(now.ok()?.stdout).ok()?;
-        (now.trim() > expires.as_str()).then_some(())
-    })
-    .await;
+    let expires: Timestamp = expires["session"]["expiresAt"].as_str().unwrap().parse().unwrap();
+    wait_for("the expiry to pass", || (Timestamp::now() > expires).then_some(())).await;
     assert!(names(&server).await.is_empty());
     let fresh = server.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
     assert_eq!((&fresh["continuity"], &fresh["response"]), (&json!("new"), &json!("")));

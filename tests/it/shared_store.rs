@@ -78,3 +78,14 @@ async fn servers_started_at_once_make_one_store() {
     let listed = servers[0].call("listSessions", json!({})).await.ok();
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn a_session_another_server_rests_on_can_be_deleted() {
+    let world = World::new().await;
+    let first = world.launch().args(["--set", "codex.release_after=1m"]).connect().await;
+    let second = world.server().await;
+    let _ = first.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
+    let _ = second.call("deleteSession", json!({"sessionId": "s"})).await.ok();
+    let again = first.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!((&again["continuity"], &again["response"]), (&json!("new"), &json!("")));
+}

@@ -1,19 +1,17 @@
 //! A store that cannot be used is named; the rest works; nothing is lost silently.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use serde_json::json;
+use sqlx::SqlitePool;
 
 use crate::support::World;
 
-fn sql(world: &World, statement: &str) {
-    let store = world.home.store();
-    let ran = Command::new("python3")
-        .args(["-c", "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()"])
-        .arg(store)
-        .arg(statement)
-        .status();
-    assert!(ran.unwrap().success());
+async fn sql(world: &World, statement: &'static str) {
+    let file = format!("sqlite://{}", world.home.store().display());
+    let pool = SqlitePool::connect(&file).await.unwrap();
+    sqlx::query(statement).execute(&pool).await.unwrap();
+    pool.close().await;
 }
 
 #[tokio::test]
@@ -24,7 +22,7 @@ async fn a_damaged_session_is_named_and_can_be_deleted() {
         server.call("codex", json!({"prompt": "say hi", "sessionId": name})).await.ok();
     }
     server.close().await;
-    sql(&world, "UPDATE sessions SET settings = '{' WHERE name = 'bad'");
+    sql(&world, "UPDATE sessions SET settings = '{' WHERE name = 'bad'").await;
 
     let server = world.server().await;
     let listed = server.call("listSessions", json!({})).await.ok();
@@ -53,7 +51,8 @@ async fn a_newer_store_is_left_alone() {
         &world,
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
          VALUES (9999, 'newer', 1, x'00', 0)",
-    );
+    )
+    .await;
     let server = world.server().await;
     let failed = server.call("listSessions", json!({})).await.failed_with("store_too_new");
     assert!(failed.text.contains("sessions.sqlite3"), "{}", failed.text);

@@ -1,9 +1,9 @@
 //! Threads on one connection, and the questions asked before one is opened.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -13,10 +13,10 @@ use crate::codex::{
     error::CodexError,
     protocol::{
         ConfigRead, ConfigReadParams, Empty, InjectItemsParams, ModelList, ModelListParams,
-        SandboxPolicy, ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams,
-        TurnStartParams, TurnStarted, UserInput, response_item,
+        ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams, TurnStartParams,
+        TurnStarted, UserInput, response_item,
     },
-    settings::{ContextItem, Sandbox, ThreadSettings, TurnRequest},
+    settings::{ApprovalPolicy, ContextItem, Sandbox, ThreadSettings, TurnRequest},
     turn::{ThreadId, Turn, TurnId},
     version::CodexVersion,
 };
@@ -27,13 +27,25 @@ use crate::codex::{
 #[derive(Debug)]
 pub struct Thread {
     id: ThreadId,
+    /// What Codex said is in force since the thread was opened.
     model: Option<String>,
     effort: Option<String>,
-    sandbox: Option<SandboxPolicy>,
+    sandbox: Option<Sandbox>,
+    /// What is in force by now: a turn's settings stay until another turn's.
+    in_force: Mutex<InForce>,
     /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
     recorded: AtomicBool,
     ephemeral: bool,
     connection: Arc<Connection>,
+}
+
+/// The settings a turn can change. We hold the thread, so nobody else changes them.
+#[derive(Debug, Clone, PartialEq)]
+struct InForce {
+    cwd: PathBuf,
+    model: Option<String>,
+    effort: Option<String>,
+    approval_policy: ApprovalPolicy,
 }
 
 /// What the user's own Codex configuration says for a directory.
@@ -116,9 +128,15 @@ impl Thread {
         connection.thread_opened();
         Self {
             id: ThreadId(opened.thread.id),
+            in_force: Mutex::new(InForce {
+                cwd: settings.cwd.clone(),
+                model: opened.model.clone(),
+                effort: opened.reasoning_effort.clone(),
+                approval_policy: settings.approval_policy,
+            }),
             model: opened.model,
             effort: opened.reasoning_effort,
-            sandbox: opened.sandbox,
+            sandbox: opened.sandbox.and_then(|policy| policy.mode()),
             recorded: AtomicBool::new(recorded),
             ephemeral: settings.ephemeral,
             connection,
@@ -142,12 +160,17 @@ impl Thread {
 
     /// The sandbox in force, if Codex said.
     pub fn sandbox(&self) -> Option<Sandbox> {
-        self.sandbox.as_ref()?.mode()
+        self.sandbox
     }
 
     /// The Codex that has it.
     pub fn codex_version(&self) -> CodexVersion {
         self.connection.found().version
+    }
+
+    /// How Codex is driven.
+    pub fn engine(&self) -> &'static str {
+        "app-server"
     }
 
     /// Whether the app-server that has it still runs.
@@ -183,19 +206,37 @@ impl Thread {
     /// error it may have been, and asking again could do it twice.
     pub async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
         let told = self.connection.listen(&self.id);
+        let wanted = InForce {
+            cwd: request.cwd.clone(),
+            model: request.model.clone(),
+            effort: request.effort.clone(),
+            approval_policy: request.approval_policy,
+        };
+        let now = self.in_force().clone();
+        // Saying again what holds already makes Codex write it down again: 15 ms a turn (0.169).
         let params = TurnStartParams {
             thread_id: &self.id.0,
             input: vec![UserInput::Text { text: &request.prompt }],
-            cwd: &request.cwd,
-            approval_policy: request.approval_policy,
-            sandbox_policy: self.sandbox.as_ref(),
-            model: request.model.as_deref(),
-            effort: request.effort.as_deref(),
+            cwd: Some(wanted.cwd.as_path()).filter(|_| wanted.cwd != now.cwd),
+            approval_policy: Some(wanted.approval_policy)
+                .filter(|_| wanted.approval_policy != now.approval_policy),
+            model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
+            effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.effort),
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
+        *self.in_force() = InForce {
+            model: wanted.model.or(now.model),
+            effort: wanted.effort.or(now.effort),
+            ..wanted
+        };
         self.recorded.store(true, Ordering::Relaxed);
         let id = TurnId(started.turn.id);
         Ok(Turn::new(id, self.id.clone(), told, Arc::clone(&self.connection)))
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn in_force(&self) -> MutexGuard<'_, InForce> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets go of the thread, so that any other process can resume it at once.

@@ -10,8 +10,7 @@ mod items;
 mod requests;
 
 pub(crate) use answers::{
-    AccountRead, ConfigRead, Empty, Initialized, ModelList, SandboxPolicy, ThreadOpened,
-    TurnStarted,
+    AccountRead, ConfigRead, Empty, Initialized, ModelList, ThreadOpened, TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, ReportedError, TurnEnd};
 pub(crate) use items::Item;

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::SandboxPolicy;
 use crate::codex::settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings};
 
 #[derive(Debug, Serialize)]
@@ -103,15 +102,17 @@ pub(crate) struct ThreadParams<'a> {
     pub(crate) thread_id: &'a str,
 }
 
+/// What is absent stays as it is on the thread. The sandbox is not here: as an object it would lose what
+/// the user configured for it, so it is only said, by name, when a thread is opened.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TurnStartParams<'a> {
     pub(crate) thread_id: &'a str,
     pub(crate) input: Vec<UserInput<'a>>,
-    pub(crate) cwd: &'a Path,
-    pub(crate) approval_policy: ApprovalPolicy,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) sandbox_policy: Option<&'a SandboxPolicy>,
+    pub(crate) cwd: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval_policy: Option<ApprovalPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

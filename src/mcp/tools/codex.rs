@@ -261,7 +261,7 @@ fn answer(reply: Reply, max_text: usize) -> Answer {
         duration_ms: u64::try_from(reply.duration.as_millis()).unwrap_or(u64::MAX),
         commands: reply.commands,
         files_changed: reply.files_changed,
-        engine: "app-server",
+        engine: reply.engine,
         codex_version: reply.codex_version,
         truncated,
         warnings: reply.warnings,

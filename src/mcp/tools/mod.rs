@@ -9,7 +9,10 @@ mod list_sessions;
 mod ping;
 mod session_view;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{JsonObject, MetaObject, ToolAnnotations};
@@ -61,6 +64,10 @@ static ALL: &[Tool] = &[
     help::TOOL,
 ];
 
+/// As `tools/list` shows them. Made once: schemas take longer than most calls.
+static DEFINITIONS: LazyLock<HashMap<&'static str, rmcp::model::Tool>> =
+    LazyLock::new(|| ALL.iter().map(|tool| (tool.name, tool.define())).collect());
+
 /// The names of all tools.
 pub fn tool_names() -> Vec<&'static str> {
     ALL.iter().map(|tool| tool.name).collect()
@@ -75,6 +82,10 @@ pub(super) fn chosen(names: &[String]) -> Vec<&'static Tool> {
 impl Tool {
     /// As `tools/list` shows it.
     pub(super) fn definition(&self) -> rmcp::model::Tool {
+        DEFINITIONS.get(self.name).cloned().unwrap_or_else(|| self.define())
+    }
+
+    fn define(&self) -> rmcp::model::Tool {
         rmcp::model::Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
             .with_raw_output_schema((self.output)())
@@ -88,7 +99,7 @@ impl Tool {
         cx: &Cx,
         given: Option<JsonObject>,
     ) -> Result<Answer, ToolError> {
-        let unknown = arguments::unknown(given.as_ref(), &(self.input)());
+        let unknown = arguments::unknown(given.as_ref(), &self.definition().input_schema);
         let mut answer = (self.call)(cx, given).await?;
         for name in unknown {
             answer.warn(&format!("unknown argument `{name}` was ignored"));

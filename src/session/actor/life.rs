@@ -12,12 +12,16 @@ use tracing::Instrument;
 use super::{Message, Order, open::Loaded};
 use crate::session::{
     SessionError, SessionName,
+    record::after,
     sessions::{QUEUE, Shared},
-    store::Claim,
+    store::{Claim, StoreError},
 };
 
 /// How often a resting actor looks whether another server wants the session.
 const WANTED_TICK: Duration = Duration::from_millis(200);
+
+/// How long another server at rest may take to notice that its session is wanted.
+const LET_GO_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a lease lasts without being renewed. Only matters if the owner hangs: a dead owner is
 /// noticed at once.
@@ -104,18 +108,28 @@ impl Actor {
         }
         let deadline = Instant::now() + self.shared.config.release_after;
         let mut tick = interval(WANTED_TICK);
+        let mut renew = interval(LEASE / 3);
         loop {
             tokio::select! {
                 biased;
                 message = self.mailbox.recv() => return message,
                 () = self.shared.closing.cancelled() => return None,
                 () = tokio::time::sleep_until(deadline) => return None,
+                _ = renew.tick() => self.renew().await,
                 _ = tick.tick() => {
                     if self.is_wanted().await {
                         return None;
                     }
                 }
             }
+        }
+    }
+
+    /// Keeps the lease.
+    pub(super) async fn renew(&self) {
+        let Some(store) = self.shared.store.opened() else { return };
+        if let Err(error) = store.renew(&self.name, after(Timestamp::now(), LEASE)).await {
+            tracing::warn!(session = %self.name, %error, "cannot renew a lease");
         }
     }
 
@@ -150,19 +164,27 @@ impl Actor {
     }
 
     async fn delete(&mut self) -> Result<(), SessionError> {
-        let now = Timestamp::now();
-        let store = self.shared.store(now).await?;
-        let until = crate::session::record::after(now, LEASE);
-        match store.claim(&self.name, until, now).await {
-            Ok(Claim::Held) => return Err(SessionError::Busy { name: self.name.clone() }),
-            Ok(Claim::Missing) => return Err(SessionError::Unknown { name: self.name.clone() }),
-            Ok(Claim::Ours(_)) => self.leased = true,
-            // What cannot be read can still be deleted.
-            Err(crate::session::store::StoreError::Damaged { .. }) => {}
-            Err(error) => return Err(error.into()),
+        let started = Instant::now();
+        loop {
+            let now = Timestamp::now();
+            let store = self.shared.store(now).await?;
+            match store.claim(&self.name, after(now, LEASE), now).await {
+                // Another server at rest lets go when it sees that the session is wanted.
+                Ok(Claim::Held) if started.elapsed() < LET_GO_PATIENCE => {
+                    tokio::time::sleep(WANTED_TICK).await;
+                }
+                Ok(Claim::Held) => return Err(SessionError::Busy { name: self.name.clone() }),
+                Ok(Claim::Missing) => {
+                    return Err(SessionError::Unknown { name: self.name.clone() });
+                }
+                Ok(Claim::Ours(_)) => break self.leased = true,
+                // What cannot be read can still be deleted.
+                Err(StoreError::Damaged { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
         }
         self.let_go().await;
-        let store = self.shared.store(now).await?;
+        let store = self.shared.store(Timestamp::now()).await?;
         store.delete(&self.name).await?;
         tracing::info!(session = %self.name, "session deleted");
         Ok(())

@@ -14,7 +14,7 @@ use crate::{
     codex::{CodexError, FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnStatus},
     session::{
         Reply, Request, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
-        context, record::after, store::Turns,
+        context, store::Turns,
     },
 };
 
@@ -141,6 +141,7 @@ impl Actor {
             duration: started.elapsed(),
             commands: outcome.commands,
             files_changed: outcome.files,
+            engine: thread.engine(),
             codex_version: thread.codex_version().to_string(),
             warnings,
         })
@@ -196,13 +197,6 @@ impl Actor {
                 Some(message) = self.mailbox.recv() => self.queue(message),
                 _ = renew.tick() => self.renew().await,
             }
-        }
-    }
-
-    async fn renew(&self) {
-        let Some(store) = self.shared.store.opened() else { return };
-        if let Err(error) = store.renew(&self.name, after(Timestamp::now(), LEASE)).await {
-            tracing::warn!(session = %self.name, %error, "cannot renew a lease");
         }
     }
 

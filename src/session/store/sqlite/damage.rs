@@ -1,4 +1,4 @@
-//! Rows that cannot be read: each is named, none hides the others.
+//! Rows that cannot be read, and writes that cannot be done: each is named, none takes others along.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::SqliteStore;
 use crate::session::{
-    SessionName, SessionRecord,
-    store::{Claim, Page, SessionStore, StoreError},
+    SessionName, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
+    store::{Claim, Page, SessionStore, StoreError, Turns},
 };
 
 fn now() -> Timestamp {
@@ -49,4 +49,29 @@ async fn a_null_is_an_empty_value() {
         let record = store.load(&"bad".parse().unwrap(), now()).await.unwrap().unwrap();
         assert_eq!(record.settings, crate::session::Settings::default(), "{damage}");
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("s.sqlite3")).await.unwrap();
+    let name: SessionName = "s".parse().unwrap();
+    let record = SessionRecord::new(name.clone(), false, now(), Duration::from_secs(60));
+    store.create(&record, 9, now()).await.unwrap();
+    // As many pages as there are, and not one more: what SQLite sees of a full disk.
+    sqlx::query("PRAGMA max_page_count = 1").execute(&store.pool).await.unwrap();
+    let turn = TurnRecord {
+        number: 1,
+        prompt: "x".repeat(100_000),
+        response: String::new(),
+        timestamp: now(),
+        status: SessionStatus::Running,
+        details: TurnDetails::default(),
+    };
+    let failed = store.commit(&record, Turns::Put(&turn)).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Unavailable { action: "write a session to", .. }));
+    assert_eq!(store.load(&name, now()).await.unwrap(), Some(record.clone()));
+    // Room again, and the same write works.
+    sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.pool).await.unwrap();
+    store.commit(&record, Turns::Put(&turn)).await.unwrap();
 }

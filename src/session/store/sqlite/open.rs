@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{
-    SqlSafeStr, SqlitePool,
+    Connection, SqlSafeStr, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -56,7 +56,18 @@ impl SqliteStore {
             .foreign_keys(true)
             .pragma("cache_size", "-1024")
             .statement_cache_capacity(32);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // A full disk makes SQLite roll back by itself, which the driver does not notice: it would
+                    // take this connection to be in a transaction for ever. The ping waits for its rollback.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+            .connect_with(options)
+            .await;
         let pool = pool.map_err(|error| failed(error.into()))?;
         match migrator().run(&pool).await {
             Ok(()) => Ok(Self { pool, owner, path: path.to_owned() }),
