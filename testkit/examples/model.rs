@@ -7,7 +7,7 @@ async fn main() {
     let mut shown = 0;
     loop {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        for request in model.requests().iter().skip(shown) {
+        for request in model.requests_after(shown) {
             shown += 1;
             println!("{}", request.body);
         }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, interval},
+    time::{Instant, interval_at},
 };
 use tracing::Instrument;
 
@@ -107,8 +107,8 @@ impl Actor {
             return self.mailbox.try_recv().ok();
         }
         let deadline = Instant::now() + self.shared.config.release_after;
-        let mut tick = interval(WANTED_TICK);
-        let mut renew = interval(LEASE / 3);
+        let mut tick = interval_at(Instant::now() + WANTED_TICK / 4, WANTED_TICK);
+        let mut renew = interval_at(Instant::now() + LEASE / 3, LEASE / 3);
         loop {
             tokio::select! {
                 biased;

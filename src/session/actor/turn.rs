@@ -1,7 +1,7 @@
 //! One turn: recorded before it starts, watched while it runs, recorded when it ends.
 
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::Span;
 
 use super::{
@@ -180,7 +180,7 @@ impl Actor {
 
     /// Follows the turn to its end, or ends it if nobody waits any more.
     async fn watch(&mut self, mut turn: Turn, order: &mut Order) -> TurnOutcome {
-        let mut renew = interval(LEASE / 3);
+        let mut renew = interval_at(Instant::now() + LEASE / 3, LEASE / 3);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -75,7 +75,13 @@ impl Model {
 
     /// Every request so far, oldest first.
     pub fn requests(&self) -> Vec<ModelRequest> {
-        self.seen.requests.lock().expect("unpoisoned").clone()
+        self.requests_after(0)
+    }
+
+    /// The requests after the first `count`.
+    pub fn requests_after(&self, count: usize) -> Vec<ModelRequest> {
+        let requests = self.seen.requests.lock().expect("unpoisoned");
+        requests.get(count..).unwrap_or_default().to_vec()
     }
 
     /// The newest request whose last prompt contains `text`.
