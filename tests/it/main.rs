@@ -21,6 +21,7 @@ mod limits;
 mod logging;
 mod parallel;
 mod processes;
+mod results;
 mod settings;
 mod shared_store;
 mod store_trouble;

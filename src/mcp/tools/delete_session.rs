@@ -37,7 +37,6 @@ struct Output {
     /// Always true; a session that was not there is an error.
     deleted: bool,
     /// What to know besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 

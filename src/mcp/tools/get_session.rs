@@ -57,7 +57,6 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
     /// What to know besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 

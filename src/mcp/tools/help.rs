@@ -47,7 +47,6 @@ struct Output {
     /// What the operator allows and decided.
     limits: Limits,
     /// What to know besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 

@@ -28,7 +28,6 @@ struct Output {
     /// The models.
     models: Vec<ModelView>,
     /// What to know besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 

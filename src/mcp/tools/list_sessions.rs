@@ -42,7 +42,6 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
     /// What to know besides.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 

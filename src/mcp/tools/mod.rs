@@ -86,11 +86,16 @@ impl Tool {
     }
 
     fn define(&self) -> rmcp::model::Tool {
-        rmcp::model::Tool::new(self.name, self.description, (self.input)())
+        let tool = rmcp::model::Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
             .with_raw_output_schema((self.output)())
-            .with_annotations(self.effect.annotations(self.title))
-            .with_meta(self.meta())
+            .with_annotations(self.effect.annotations(self.title));
+        if self.name != codex::TOOL.name {
+            return tool;
+        }
+        // One client hides all but the names of tools until they are searched for; the main one stays.
+        let always = ("anthropic/alwaysLoad".to_owned(), true.into());
+        tool.with_meta(MetaObject(JsonObject::from_iter([always])))
     }
 
     /// Calls it. What it was given and does not know is named in the answer.
@@ -105,15 +110,6 @@ impl Tool {
             answer.warn(&format!("unknown argument `{name}` was ignored"));
         }
         Ok(answer)
-    }
-
-    /// One client hides all but the names of tools until they are searched for; the main one stays.
-    fn meta(&self) -> MetaObject {
-        let mut meta = JsonObject::new();
-        if self.name == codex::TOOL.name {
-            meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
-        }
-        MetaObject(meta)
     }
 }
 
