@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub(super) delay: Duration,
+    pub(super) together: usize,
     pub(super) body: Body,
 }
 
@@ -63,6 +64,13 @@ impl Reply {
         self
     }
 
+    /// Waits until this many such answers are wanted at the same time, then gives them all.
+    #[must_use]
+    pub fn together(mut self, count: usize) -> Self {
+        self.together = count;
+        self
+    }
+
     /// The events that precede the delay.
     pub(super) fn opening(&self, id: &str) -> Vec<Value> {
         let mut events = vec![
@@ -112,7 +120,7 @@ impl Reply {
 
 impl From<Body> for Reply {
     fn from(body: Body) -> Self {
-        Self { delay: Duration::ZERO, body }
+        Self { delay: Duration::ZERO, together: 1, body }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{ModelRequest, Reply};
 /// | `history` | answers with everything the user said before, one line each |
 /// | `settings` | answers with the model and effort it was asked for |
 /// | `slow SECONDS TEXT` | begins to answer, then finishes after a while |
+/// | `gather COUNT TEXT` | answers TEXT once that many turns wait for it at the same time |
 /// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
 /// | `escalate LINE` | the same outside the sandbox, which needs an approval |
 /// | `big BYTES` | answers with that many bytes |
@@ -43,6 +44,10 @@ pub fn script(request: &ModelRequest) -> Reply {
         "slow" => {
             let (seconds, text) = object.split_once(' ').unwrap_or((object, "slowly done"));
             Reply::text(text).after(Duration::from_secs_f64(seconds.parse().unwrap_or(1.0)))
+        }
+        "gather" => {
+            let (count, text) = object.split_once(' ').unwrap_or((object, "gathered"));
+            Reply::text(text).together(count.parse().unwrap_or(1))
         }
         "run" => Reply::command(object),
         "escalate" => Reply::escalated_command(object),

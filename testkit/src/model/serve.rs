@@ -1,6 +1,7 @@
 //! The HTTP side of the fake model.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     net::SocketAddr,
     sync::{
@@ -19,7 +20,7 @@ use axum::{
 };
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::Barrier, task::JoinHandle};
 
 use super::{ModelRequest, Reply, reply::Body, script};
 
@@ -37,6 +38,7 @@ pub struct Model {
 struct Seen {
     requests: Mutex<Vec<ModelRequest>>,
     open: AtomicUsize,
+    gatherings: Mutex<HashMap<usize, Arc<Barrier>>>,
     responder: Option<Box<Responder>>,
 }
 
@@ -102,6 +104,14 @@ impl Drop for Model {
     }
 }
 
+impl Seen {
+    /// Where answers that go together wait for each other.
+    fn gathering(&self, count: usize) -> Arc<Barrier> {
+        let mut gatherings = self.gatherings.lock().expect("unpoisoned");
+        Arc::clone(gatherings.entry(count).or_insert_with(|| Arc::new(Barrier::new(count))))
+    }
+}
+
 /// Counts a stream as open until Codex has read it or hung up.
 struct OpenStream(Arc<Seen>);
 
@@ -138,10 +148,15 @@ async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Resp
         let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return (status, Json(error)).into_response();
     }
-    let open = OpenStream::new(seen);
+    let open = OpenStream::new(Arc::clone(&seen));
     let opening = reply.opening(&id);
     let closing = reply.closing(&id, &request.tools());
-    let delay = stream::once(tokio::time::sleep(reply.delay)).filter_map(|()| async { None });
+    let gathering = seen.gathering(reply.together);
+    let delay = async move {
+        gathering.wait().await;
+        tokio::time::sleep(reply.delay).await;
+    };
+    let delay = stream::once(delay).filter_map(|()| async { None });
     let events =
         stream::iter(opening).chain(delay).chain(stream::iter(closing)).map(move |event| {
             let _held = &open;
