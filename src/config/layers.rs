@@ -202,6 +202,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.session.cap == 0 {
         return wrong("session.cap", "at least one session must be allowed");
     }
+    let spans = [("session.ttl", config.session.ttl), ("codex.patience", config.codex.patience)];
+    for (key, span) in spans {
+        if span.0.as_secs() == 0 {
+            return wrong(key, "at least one second is needed");
+        }
+    }
     if config.limits.result_characters < 1000 {
         return wrong("limits.result_characters", "at least 1000 are needed");
     }

@@ -58,6 +58,9 @@ impl Actor {
         plan: &mut Plan,
     ) -> Result<Reply, SessionError> {
         let opened = self.open(record, plan).await?;
+        if order.reply.is_closed() {
+            return Err(SessionError::ShuttingDown);
+        }
         let Some(loaded) = self.loaded.take() else { return Err(SessionError::ShuttingDown) };
         let ran = self.run(order, record, plan, opened, &loaded).await;
         self.loaded = Some(loaded);
@@ -99,12 +102,17 @@ impl Actor {
                 return Err(error.into());
             }
         };
-        entry.details.turn_id = Some(turn.id().clone());
-        record.thread_id = Some(thread.id().clone());
-        record.codex_version = Some(thread.codex_version().to_string());
         let turn_id = turn.id().clone();
-        // The turn runs; what cannot be written now is tried again at its end.
-        let acknowledged = self.commit(record, Turns::Put(&entry)).await;
+        entry.details.turn_id = Some(turn_id.clone());
+        record.codex_version = Some(thread.codex_version().to_string());
+        // Stored now, because from now on there is something to resume. The turn runs; what cannot be
+        // written is tried again at its end.
+        let acknowledged = if record.thread_id.as_ref() == Some(thread.id()) {
+            Ok(())
+        } else {
+            record.thread_id = Some(thread.id().clone());
+            self.commit(record, Turns::Put(&entry)).await
+        };
         let mut warnings: Vec<String> = opened.warning.into_iter().collect();
         let span = Span::current();
         span.record("thread_id", tracing::field::display(thread.id()));
