@@ -39,6 +39,27 @@ async fn a_reset_forgets_what_was_said_and_keeps_what_was_chosen() {
 }
 
 #[tokio::test]
+async fn a_reset_that_cannot_begin_forgets_nothing() {
+    let world = World::new().await;
+    let server = world.server().await;
+    ask(&server, "s", "say one").await.ok();
+    let bad = json!({"prompt": "x", "sessionId": "s", "resetSession": true, "workingDirectory": "/no/such"});
+    server.call("codex", bad).await.failed_with("directory_unusable");
+    server.close().await;
+    let server = world.launch().env("CODEX_BIN", "/no/such/codex").connect().await;
+    let reset = json!({"prompt": "x", "sessionId": "s", "resetSession": true});
+    server.call("codex", reset).await.failed_with("codex_not_found");
+    let fresh = json!({"prompt": "x", "sessionId": "never"});
+    server.call("codex", fresh).await.failed_with("codex_not_found");
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1, "{}", listed.raw);
+    server.close().await;
+    let server = world.server().await;
+    let kept = ask(&server, "s", "history").await.ok();
+    assert_eq!((&kept["response"], &kept["turn"]), (&json!("say one"), &json!(2)));
+}
+
+#[tokio::test]
 async fn a_thread_codex_has_lost_is_rebuilt_and_said_to_be() {
     let world = World::new().await;
     let server = world.server().await;

@@ -7,12 +7,15 @@
 
 mod connection;
 mod launch;
+mod questions;
+mod refusal;
 mod routes;
 mod supervise;
 mod thread;
 
 pub(crate) use connection::Connection;
 pub use launch::{CodexConfig, Found};
+pub use questions::{Defaults, Model};
 pub(crate) use routes::Told;
 pub use supervise::Codex;
-pub use thread::{Defaults, Model, Thread};
+pub use thread::Thread;

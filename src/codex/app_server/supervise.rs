@@ -12,7 +12,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::Connection,
     launch::{CodexConfig, Found},
-    thread::{Defaults, Model, Thread},
+    questions::{Defaults, Model},
+    thread::Thread,
 };
 use crate::codex::{error::CodexError, settings::ThreadSettings, turn::ThreadId};
 

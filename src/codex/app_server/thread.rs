@@ -1,20 +1,19 @@
-//! Threads on one connection, and the questions asked before one is opened.
+//! Threads on one connection.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use super::connection::Connection;
+use super::{connection::Connection, refusal};
 use crate::codex::{
     error::CodexError,
     protocol::{
-        ConfigRead, ConfigReadParams, Empty, InjectItemsParams, ModelList, ModelListParams,
-        ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams, TurnStartParams,
-        TurnStarted, UserInput, response_item,
+        Empty, InjectItemsParams, ThreadOpened, ThreadParams, ThreadResumeParams,
+        ThreadStartParams, TurnStartParams, TurnStarted, UserInput, response_item,
     },
     settings::{ApprovalPolicy, ContextItem, Sandbox, ThreadSettings, TurnRequest},
     turn::{ThreadId, Turn, TurnId},
@@ -48,39 +47,13 @@ struct InForce {
     approval_policy: ApprovalPolicy,
 }
 
-/// What the user's own Codex configuration says for a directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Defaults {
-    /// `model`.
-    pub model: Option<String>,
-    /// `sandbox_mode`.
-    pub sandbox: Option<Sandbox>,
-}
-
-/// A model that Codex offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
-    /// What to pass as `model`.
-    pub id: String,
-    /// Its name for people.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
-    /// Whether Codex takes it when nobody chooses.
-    pub is_default: bool,
-    /// The reasoning efforts it takes, lowest first.
-    pub efforts: Vec<String>,
-    /// The effort it uses when nobody chooses.
-    pub default_effort: Option<String>,
-}
-
 impl Thread {
     pub(super) async fn start(
         connection: Arc<Connection>,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
         let opened = connection.call("thread/start", ThreadStartParams::from(settings)).await;
-        let opened = opened.map_err(configuration)?;
+        let opened = opened.map_err(refusal::configuration)?;
         Self::opened(connection, opened, settings, false).for_somebody().await
     }
 
@@ -102,7 +75,8 @@ impl Thread {
             let _: Empty = connection.call("thread/unarchive", params).await?;
             opened = resume().await;
         }
-        let opened = opened.map_err(|error| classify(configuration(error), thread))?;
+        let opened =
+            opened.map_err(|error| refusal::of_resume(refusal::configuration(error), thread))?;
         Self::opened(connection, opened, settings, true).for_somebody().await
     }
 
@@ -265,113 +239,5 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         self.connection.thread_closed(&self.id);
-    }
-}
-
-impl Defaults {
-    pub(super) async fn read(connection: &Connection, cwd: &Path) -> Result<Self, CodexError> {
-        match connection.call::<ConfigRead>("config/read", ConfigReadParams { cwd }).await {
-            Ok(ConfigRead { config }) => {
-                Ok(Self { model: config.model, sandbox: config.sandbox_mode })
-            }
-            Err(CodexError::Refused { message, .. }) => {
-                tracing::debug!(message, "this Codex does not tell its configuration");
-                Ok(Self::default())
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl Model {
-    pub(super) async fn list(connection: &Connection) -> Result<Vec<Self>, CodexError> {
-        let mut models = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page: ModelList = connection.call("model/list", ModelListParams { cursor }).await?;
-            let visible = page.data.into_iter().filter(|model| !model.hidden);
-            models.extend(visible.map(|model| {
-                Self {
-                    id: model.model,
-                    name: model.display_name,
-                    description: model.description,
-                    is_default: model.is_default,
-                    efforts: model
-                        .supported_reasoning_efforts
-                        .into_iter()
-                        .map(|effort| effort.reasoning_effort)
-                        .collect(),
-                    default_effort: model.default_reasoning_effort,
-                }
-            }));
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(models);
-            }
-        }
-    }
-}
-
-/// Tells a configuration that cannot be read from other refusals.
-fn configuration(error: CodexError) -> CodexError {
-    match error {
-        CodexError::Refused { message, .. } if message.contains("failed to load configuration") => {
-            CodexError::Configuration { reason: message }
-        }
-        other => other,
-    }
-}
-
-/// Sorts a refused resume by its words: Codex uses one code for everything.
-fn classify(error: CodexError, thread: &ThreadId) -> CodexError {
-    const UNAVAILABLE: &[&str] = &[
-        "no rollout found",
-        "failed to read thread",
-        "failed to read session metadata",
-        "failed to resolve rollout path",
-        "failed to load rollout",
-        "invalid session id",
-        "invalid thread id",
-        "thread not found",
-        "conversation not found",
-        "empty session file",
-        "stale path",
-    ];
-    let thread = thread.clone();
-    match error {
-        CodexError::Refused { message, .. } if message.contains("active writer") => {
-            CodexError::ActiveWriter { thread }
-        }
-        CodexError::Refused { message, .. }
-            if UNAVAILABLE.iter().any(|known| message.contains(known)) =>
-        {
-            CodexError::ThreadUnavailable { thread, reason: message }
-        }
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_thread_that_is_gone_is_unavailable() {
-        let thread = ThreadId("t".into());
-        let sorted = |message: &str| {
-            classify(
-                CodexError::Refused { method: "thread/resume", message: message.into() },
-                &thread,
-            )
-        };
-        assert!(matches!(
-            sorted("no rollout found for thread id t"),
-            CodexError::ThreadUnavailable { .. }
-        ));
-        assert!(matches!(
-            sorted("thread t already has an active writer"),
-            CodexError::ActiveWriter { .. }
-        ));
-        assert!(matches!(sorted("database is locked"), CodexError::Refused { .. }));
     }
 }

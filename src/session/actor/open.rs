@@ -166,12 +166,16 @@ impl Actor {
         thread: &Thread,
         reason: &str,
     ) -> Result<Opened, SessionError> {
+        if record.turn_count == 0 {
+            return Ok(Opened::simply(Continuity::New));
+        }
         let config = &self.shared.config;
         let skip = record.turn_count.saturating_sub(config.rebuild_turns);
         let store = self.shared.store(Timestamp::now()).await?;
         let turns = store.turns(&self.name, skip, config.rebuild_turns).await?;
         let items = context::items(&turns, config.rebuild_bytes);
-        if items.is_empty() && record.turn_count == 0 {
+        if items.is_empty() && record.thread_id.is_none() {
+            // Every turn failed before Codex knew of it.
             return Ok(Opened::simply(Continuity::New));
         }
         tracing::warn!(session = %self.name, reason, "the context is rebuilt");

@@ -11,7 +11,9 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    codex::{CodexError, FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnStatus},
+    codex::{
+        CodexError, FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnRequest, TurnStatus,
+    },
     session::{
         Reply, Request, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
         context, store::Turns,
@@ -25,7 +27,13 @@ impl Actor {
         let ran = self.attempts(order, &mut record).await;
         if ran.is_err() && is_new && record.turn_count == 0 {
             // A session in which nothing was ever begun is none.
-            self.shared.store(Timestamp::now()).await?.delete(&self.name).await?;
+            let deleted = match self.shared.store.opened() {
+                Some(store) => store.delete(&self.name).await,
+                None => Ok(false),
+            };
+            if let Err(error) = deleted {
+                tracing::warn!(session = %self.name, %error, "an empty session stays");
+            }
         }
         ran
     }
@@ -35,10 +43,9 @@ impl Actor {
         order: &mut Order,
         record: &mut SessionRecord,
     ) -> Result<Reply, SessionError> {
-        if order.request.reset && record.status != SessionStatus::New {
-            self.unload().await;
+        if order.request.reset {
+            // Only here: in the store when a turn begins, so that a call that fails costs nothing.
             record.reset();
-            self.commit(record, Turns::Clear).await?;
         }
         let mut plan = Plan::new(&order.request.settings, &record.settings, &self.shared.config)?;
         match self.attempt(order, record, &mut plan).await {
@@ -82,19 +89,22 @@ impl Actor {
         let Loaded { thread, choice } = loaded;
         // A model named by this call counts also on a thread that was opened with another.
         let choice = plan.model.as_ref().unwrap_or(choice);
-        let Request { prompt, settings, .. } = order.request.clone();
+        let prompt = &order.request.prompt;
         let asked = match opened.preamble.as_slice() {
             [] => prompt.clone(),
-            items => context::preamble(items, &prompt),
+            items => context::preamble(items, prompt),
         };
         let started = Instant::now();
         let request = plan.request(asked, thread, choice);
-        let mut entry = self.begin(record, settings, prompt, &request).await?;
+        let mut entry = self.begin(record, order.request.clone(), &request).await?;
         let turn = match thread.start_turn(&request).await {
             Ok(turn) => turn,
             Err(error) => {
                 entry.details.error = Some(error.to_string());
-                self.finish(record, &mut entry, SessionStatus::Failed).await?;
+                let recorded = self.finish(record, &mut entry, SessionStatus::Failed).await;
+                if let Err(error) = recorded {
+                    tracing::error!(session = %self.name, %error, "a failed start is not recorded");
+                }
                 if matches!(error, CodexError::NotReached(_)) {
                     // A second attempt takes its place.
                     record.turn_count -= 1;
@@ -159,12 +169,14 @@ impl Actor {
     async fn begin(
         &self,
         record: &mut SessionRecord,
-        settings: crate::session::Settings,
-        prompt: String,
-        request: &crate::codex::TurnRequest,
+        call: Request,
+        request: &TurnRequest,
     ) -> Result<TurnRecord, SessionError> {
+        if call.reset {
+            self.commit(record, Turns::Clear).await?;
+        }
         let now = Timestamp::now();
-        record.settings = settings.or(&record.settings);
+        record.settings = call.settings.or(&record.settings);
         // A session keeps working where it began, wherever the next server is started.
         record.settings.working_directory.get_or_insert_with(|| request.cwd.clone());
         record.turn_count += 1;
@@ -172,7 +184,7 @@ impl Actor {
         record.touch(now, self.shared.config.ttl);
         let entry = TurnRecord {
             number: record.turn_count,
-            prompt,
+            prompt: call.prompt,
             response: String::new(),
             timestamp: now,
             status: SessionStatus::Running,
