@@ -56,7 +56,8 @@ pub fn resident_bytes(pid: u32) -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-fn children(parent: u32) -> Vec<u32> {
+/// The processes it started itself.
+pub fn children(parent: u32) -> Vec<u32> {
     pids().filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }
 
