@@ -36,8 +36,8 @@ pub struct ThreadSettings {
     pub cwd: PathBuf,
     /// None leaves the choice to Codex.
     pub model: Option<String>,
-    /// None leaves the choice to Codex.
-    pub sandbox: Option<Sandbox>,
+    /// Always sent; what a resume inherits differs by version.
+    pub sandbox: Sandbox,
     /// Always sent; Codex's own default for the app-server is to ask.
     pub approval_policy: ApprovalPolicy,
     /// Keeps no record of the thread.

@@ -52,7 +52,7 @@ pub struct Defaults {
     /// How hard it thinks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
-    /// What commands may touch; the user's own Codex configuration decides if empty.
+    /// What commands may touch; if empty the user's own Codex configuration decides, else it is read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
     /// When Codex asks; never if empty.

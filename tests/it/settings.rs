@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::json;
+use testkit::{CODEX_VERSION, codex_cli};
 
 use crate::support::World;
 
@@ -114,6 +115,37 @@ async fn what_codex_asks_is_declined_and_said_so() {
     let reply = server.call("codex", ask).await.ok();
     let warnings = reply["warnings"].to_string();
     assert!(warnings.contains("declined") && warnings.contains("touch /outside"), "{}", reply.raw);
+}
+
+#[tokio::test]
+async fn what_a_terminal_was_allowed_is_not_inherited() {
+    let world = World::new().await;
+    let server = world.launch().args(["--set", "codex.release_after=0s"]).connect().await;
+    let ours = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
+    let thread = ours["threadId"].as_str().unwrap().to_owned();
+    let mut said = String::new();
+    for _ in 0..20 {
+        let output = tokio::process::Command::new(codex_cli::fetch(CODEX_VERSION).unwrap())
+            .args(["exec", "--skip-git-repo-check", "-s", "danger-full-access", "resume", &thread])
+            .arg("say from the terminal")
+            .env_clear()
+            .envs(world.home.env())
+            .current_dir(world.home.work())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        said = String::from_utf8_lossy(&output.stdout).into_owned();
+        // The thread may still be held for a moment.
+        if !said.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(said.trim(), "from the terminal");
+    let next = json!({"prompt": "run touch was-here", "sessionId": "s"});
+    let next = server.call("codex", next).await.ok();
+    assert_eq!((&next["sandbox"], &next["continuity"]), (&json!("read-only"), &json!("resumed")));
+    assert!(!world.home.work().join("was-here").exists());
 }
 
 #[tokio::test]

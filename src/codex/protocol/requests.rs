@@ -67,8 +67,7 @@ pub(crate) struct ThreadStartParams<'a> {
     cwd: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sandbox: Option<Sandbox>,
+    sandbox: Sandbox,
     approval_policy: ApprovalPolicy,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     ephemeral: bool,

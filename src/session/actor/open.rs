@@ -109,7 +109,7 @@ impl Actor {
     pub(super) async fn open(
         &mut self,
         record: &SessionRecord,
-        plan: &mut Plan,
+        plan: &Plan,
     ) -> Result<Opened, SessionError> {
         if let Some(loaded) = &self.loaded {
             let is_current = record.thread_id.as_ref() == Some(loaded.thread.id());

@@ -53,13 +53,15 @@ impl Plan {
 
     /// Fills in what only Codex can say, for a thread that is about to be opened.
     pub(super) async fn complete(
-        &mut self,
+        &self,
         codex: &Codex,
         config: &SessionConfig,
     ) -> Result<(ThreadSettings, ModelChoice), CodexError> {
         let defaults = codex.defaults(&self.directory).await?;
         // The user's own wish for more than the operator allows is cut, not refused: no call made it.
-        let sandbox = self.sandbox.or(defaults.sandbox.map(|own| own.min(config.sandbox_ceiling)));
+        // Always said: a resumed thread would else keep what it ran with last, in whoever's hands (0.155).
+        let own = defaults.sandbox.map(|own| own.min(config.sandbox_ceiling));
+        let sandbox = self.sandbox.or(own).unwrap_or(Sandbox::ReadOnly);
         let choice = match &self.model {
             Some(choice) => choice.clone(),
             None => ModelChoice::unnamed(codex, &defaults).await?,

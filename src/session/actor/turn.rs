@@ -47,12 +47,12 @@ impl Actor {
             // Only here: in the store when a turn begins, so that a call that fails costs nothing.
             record.reset();
         }
-        let mut plan = Plan::new(&order.request.settings, &record.settings, &self.shared.config)?;
-        match self.attempt(order, record, &mut plan).await {
+        let plan = Plan::new(&order.request.settings, &record.settings, &self.shared.config)?;
+        match self.attempt(order, record, &plan).await {
             // Codex has died since the last turn. As nothing was begun, it is asked again, once.
             Err(SessionError::Codex(CodexError::NotReached(cause))) => {
                 tracing::debug!(%cause, "asking a new Codex");
-                self.attempt(order, record, &mut plan).await
+                self.attempt(order, record, &plan).await
             }
             other => other,
         }
@@ -62,7 +62,7 @@ impl Actor {
         &mut self,
         order: &mut Order,
         record: &mut SessionRecord,
-        plan: &mut Plan,
+        plan: &Plan,
     ) -> Result<Reply, SessionError> {
         let opened = self.open(record, plan).await?;
         if order.reply.is_closed() {
