@@ -79,11 +79,16 @@ impl Client {
 
     /// Shakes hands as a client of the given protocol revision and returns the server's answer.
     pub async fn initialize(&self, revision: &str) -> Value {
+        self.initialize_with(revision, json!({})).await
+    }
+
+    /// The same, as a client that can do something.
+    pub async fn initialize_with(&self, revision: &str, capabilities: Value) -> Value {
         let answer = self
             .request(
                 "initialize",
                 json!({
-                    "protocolVersion": revision, "capabilities": {},
+                    "protocolVersion": revision, "capabilities": capabilities,
                     "clientInfo": {"name": "testkit", "version": "1"},
                 }),
             )
@@ -120,6 +125,42 @@ impl Client {
         let answer =
             self.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
         ToolResult::from_response(tool, &answer)
+    }
+
+    /// Calls a tool that tells its progress, without waiting for its result.
+    pub async fn call_with_progress(
+        &self,
+        tool: &str,
+        arguments: Value,
+        token: &str,
+    ) -> (u64, Answer) {
+        let meta = json!({"progressToken": token});
+        let call = json!({"name": tool, "arguments": arguments, "_meta": meta});
+        self.begin("tools/call", call).await
+    }
+
+    /// What was told of the progress of the call with this token, oldest first.
+    pub fn progress(&self, token: &str) -> Vec<(f64, String)> {
+        let told = self.notifications("notifications/progress");
+        let params = told.iter().map(|message| &message["params"]);
+        let ours = params.filter(|params| params["progressToken"] == token);
+        ours.map(|params| {
+            let message = params["message"].as_str().unwrap_or_default();
+            (params["progress"].as_f64().unwrap_or_default(), message.to_owned())
+        })
+        .collect()
+    }
+
+    /// What the server has asked so far with this method.
+    pub fn asked(&self, method: &str) -> Vec<Value> {
+        let mut asked = self.notifications(method);
+        asked.retain(|message| !message["id"].is_null());
+        asked
+    }
+
+    /// Answers what the server asked.
+    pub async fn respond(&self, request: &Value, result: Value) {
+        self.send(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).await;
     }
 
     /// Writes one raw line.

@@ -40,6 +40,13 @@ impl Home {
         fs::write(self.codex_home().join("config.toml"), text).expect("write Codex's config.toml");
     }
 
+    /// Adds to Codex's own `config.toml`.
+    pub fn add_codex_config(&self, text: &str) {
+        let file = self.codex_home().join("config.toml");
+        let known = fs::read_to_string(&file).expect("read Codex's config.toml");
+        self.codex_config(&format!("{known}{text}"));
+    }
+
     /// The home directory itself.
     pub fn path(&self) -> &Path {
         self.root.path()

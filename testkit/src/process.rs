@@ -1,6 +1,12 @@
 //! Looking at other processes through `/proc`: who lives, who is whose child, how big.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use crate::wait::DEADLINE;
 
 /// The command line of a living process; empty once it is gone or a zombie.
 pub fn command_line(pid: u32) -> String {
@@ -17,6 +23,12 @@ pub fn is_alive(pid: u32) -> bool {
 /// other threads may outlive the first one for a moment.
 pub fn is_reaped(pid: u32) -> bool {
     stat(pid).is_none()
+}
+
+/// Whether nothing of the process runs any more: it was waited for, or waits for that with no thread left.
+pub fn is_gone(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    is_reaped(pid) || !is_alive(pid) && threads.count() <= 1
 }
 
 /// All living descendants of a process, children first.
@@ -46,6 +58,23 @@ pub fn mentioning(needle: &str) -> Vec<u32> {
     };
     let own = std::process::id();
     pids().filter(|pid| *pid != own && is_alive(*pid)).filter(mentions).collect()
+}
+
+/// Waits until nothing that mentions `needle` lives.
+///
+/// # Panics
+/// After [`DEADLINE`], naming what is left.
+pub async fn all_gone(needle: &str, when: &str) {
+    let started = Instant::now();
+    loop {
+        let left = mentioning(needle);
+        if left.is_empty() {
+            return;
+        }
+        let lines: Vec<_> = left.iter().map(|pid| (pid, stat(*pid), command_line(*pid))).collect();
+        assert!(started.elapsed() < DEADLINE, "left {when}: {lines:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Resident memory in bytes; 0 once the process is gone.

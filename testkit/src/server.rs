@@ -67,6 +67,13 @@ impl Launch {
         client
     }
 
+    /// The same as a client whose user can be asked.
+    pub async fn connect_with_user(&self) -> Client {
+        let client = self.spawn();
+        client.initialize_with("2025-11-25", serde_json::json!({"elicitation": {}})).await;
+        client
+    }
+
     /// The command itself, for what is not a conversation.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);

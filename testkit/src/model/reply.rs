@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 pub struct Reply {
     pub(super) delay: Duration,
     pub(super) together: usize,
+    pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Body,
 }
 
@@ -18,6 +19,8 @@ pub(super) enum Body {
     Text(String),
     /// A wish to run a shell command; the model is asked again with the output.
     Command { line: String, escalated: bool },
+    /// A wish to call any other tool; the model is asked again with the output.
+    Call { name: String, arguments: Value },
     /// An HTTP error instead of a stream.
     Status { code: u16, message: String, kind: String },
     /// A stream that says this much and then ends without completing.
@@ -42,9 +45,24 @@ impl Reply {
         Self::from(Body::Command { line: line.into(), escalated: true })
     }
 
+    /// Asks Codex to call a tool of its own.
+    pub fn call(name: impl Into<String>, arguments: Value) -> Self {
+        Self::from(Body::Call { name: name.into(), arguments })
+    }
+
     /// Answers with an HTTP status and an error of the API's shape.
     pub fn status(code: u16, message: impl Into<String>) -> Self {
         Self::from(Body::Status { code, message: message.into(), kind: "mock_error".into() })
+    }
+
+    /// Refuses because the account's allowance is used up until then (a Unix time).
+    pub fn usage_limit(resets_at: i64) -> Self {
+        Self::from(Body::Status {
+            code: 429,
+            message: format!("The usage limit has been reached until {resets_at}"),
+            kind: "usage_limit_reached".into(),
+        })
+        .with_rate_limit(100, resets_at)
     }
 
     /// Sends `text` as a delta, then ends the stream before it is complete.
@@ -68,6 +86,17 @@ impl Reply {
     #[must_use]
     pub fn together(mut self, count: usize) -> Self {
         self.together = count;
+        self
+    }
+
+    /// Says how much of the account's allowance is used, in percent, and when it is back (a Unix time).
+    #[must_use]
+    pub fn with_rate_limit(mut self, used_percent: u32, resets_at: i64) -> Self {
+        self.headers = vec![
+            ("x-codex-primary-used-percent", used_percent.to_string()),
+            ("x-codex-primary-window-minutes", "300".to_owned()),
+            ("x-codex-primary-reset-at", resets_at.to_string()),
+        ];
         self
     }
 
@@ -108,6 +137,9 @@ impl Reply {
             Body::Command { line, escalated } => {
                 vec![done(&shell_call(id, line, *escalated, tools)), completed(id)]
             }
+            Body::Call { name, arguments } => {
+                vec![done(&function_call(id, name, arguments)), completed(id)]
+            }
             Body::Cut(text) => vec![added(id), delta(id, text)],
             Body::Failed { code, message } => vec![json!({
                 "type": "response.failed",
@@ -120,7 +152,7 @@ impl Reply {
 
 impl From<Body> for Reply {
     fn from(body: Body) -> Self {
-        Self { delay: Duration::ZERO, together: 1, body }
+        Self { delay: Duration::ZERO, together: 1, headers: Vec::new(), body }
     }
 }
 
@@ -138,10 +170,20 @@ fn shell_call(id: &str, line: &str, escalated: bool, tools: &[&str]) -> Value {
         arguments["with_escalated_permissions"] = json!(true);
         arguments["justification"] = json!("the script asks for it");
     }
-    json!({
+    function_call(id, name, &arguments)
+}
+
+/// A name may have a namespace before a dot, as tools of MCP servers do.
+fn function_call(id: &str, name: &str, arguments: &Value) -> Value {
+    let (namespace, name) = name.split_once('.').map_or((None, name), |(n, m)| (Some(n), m));
+    let mut call = json!({
         "type": "function_call", "id": format!("fc_{id}"), "call_id": format!("call_{id}"),
         "name": name, "arguments": arguments.to_string(),
-    })
+    });
+    if let Some(namespace) = namespace {
+        call["namespace"] = namespace.into();
+    }
+    call
 }
 
 fn added(id: &str) -> Value {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{ModelRequest, Reply};
 
 /// Answers by the last user message: its last line is a verb and its object.
@@ -15,7 +17,12 @@ use super::{ModelRequest, Reply};
 /// | `gather COUNT TEXT` | answers TEXT once that many turns wait for it at the same time |
 /// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
 /// | `escalate LINE` | the same outside the sandbox, which needs an approval |
+/// | `plan STEP` | says that it has done one step and goes on with STEP, then as after `run` |
+/// | `patch NAME` | adds a file of that name, then as after `run` |
+/// | `call TOOL ARGUMENTS` | calls a tool of Codex, then as after `run` |
 /// | `big BYTES` | answers with that many bytes |
+/// | `used PERCENT UNIX_TIME` | answers, and says how much of the allowance is used, until when |
+/// | `exhausted UNIX_TIME` | refuses because the allowance is used up until then |
 /// | `status CODE` | fails with that HTTP status |
 /// | `cut` | breaks the stream off |
 /// | `overflow` | fails because the context window is full |
@@ -50,8 +57,29 @@ pub fn script(request: &ModelRequest) -> Reply {
             Reply::text(text).together(count.parse().unwrap_or(1))
         }
         "run" => Reply::command(object),
+        "plan" => Reply::call(
+            "update_plan",
+            json!({"plan": [
+                {"step": "look", "status": "completed"}, {"step": object, "status": "in_progress"},
+                {"step": "rest", "status": "pending"},
+            ]}),
+        ),
+        "patch" => {
+            let patch = format!("*** Begin Patch\n*** Add File: {object}\n+new\n*** End Patch");
+            Reply::command(format!("apply_patch <<'EOF'\n{patch}\nEOF"))
+        }
+        "call" => {
+            let (tool, arguments) = object.split_once(' ').unwrap_or((object, "{}"));
+            Reply::call(tool, arguments.parse().unwrap_or_default())
+        }
         "escalate" => Reply::escalated_command(object),
         "big" => Reply::text("0123456789abcdef".repeat(object.parse::<usize>().unwrap_or(16) / 16)),
+        "used" => {
+            let (percent, until) = object.split_once(' ').unwrap_or((object, "0"));
+            let percent = percent.parse().unwrap_or_default();
+            Reply::text("used").with_rate_limit(percent, until.parse().unwrap_or_default())
+        }
+        "exhausted" => Reply::usage_limit(object.parse().unwrap_or_default()),
         "status" => {
             let code = object.parse().unwrap_or(500);
             Reply::status(code, format!("scripted failure {code}"))

@@ -146,12 +146,15 @@ async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Resp
     if let Body::Status { code, message, kind } = &reply.body {
         let error = json!({"error": {"message": message, "type": kind, "code": kind}});
         let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return (status, Json(error)).into_response();
+        let mut response = (status, Json(error)).into_response();
+        add_headers(&mut response, &reply.headers);
+        return response;
     }
     let open = OpenStream::new(Arc::clone(&seen));
     let opening = reply.opening(&id);
     let closing = reply.closing(&id, &request.tools());
     let gathering = seen.gathering(reply.together);
+    let headers = reply.headers.clone();
     let delay = async move {
         gathering.wait().await;
         tokio::time::sleep(reply.delay).await;
@@ -162,7 +165,17 @@ async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Resp
             let _held = &open;
             Ok::<_, Infallible>(sse(&event))
         });
-    ([(header::CONTENT_TYPE, "text/event-stream")], HttpBody::from_stream(events)).into_response()
+    let kind = [(header::CONTENT_TYPE, "text/event-stream")];
+    let mut response = (kind, HttpBody::from_stream(events)).into_response();
+    add_headers(&mut response, &headers);
+    response
+}
+
+fn add_headers(response: &mut Response, headers: &[(&'static str, String)]) {
+    for (name, value) in headers {
+        let value = header::HeaderValue::from_str(value).expect("a plain value");
+        response.headers_mut().insert(*name, value);
+    }
 }
 
 fn sse(event: &Value) -> String {
