@@ -21,6 +21,10 @@ test:
 it behaviour:
     cargo test --test it {{behaviour}}
 
+# 200 kills of server and Codex at random moments (CI does 12)
+kills:
+    KILLS=200 cargo test --test it kills
+
 # The conversation without an account
 demo:
     cargo run --release --example demo

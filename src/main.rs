@@ -1,16 +1,17 @@
 //! The thin binary: parse, configure, log, run, exit code.
 
-use std::{collections::BTreeMap, io, process::ExitCode};
+use std::{collections::BTreeMap, io, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
 use codex_mcp_server::{
     Place, cli,
     cli::{Args, Command, ConfigCommand},
-    config, serve, serve_stdio, telemetry,
+    config,
+    serve::{self, Shutdown},
+    serve_stdio, telemetry,
 };
 use etcetera::BaseStrategy;
-use tokio_util::sync::CancellationToken;
 
 /// The configuration is wrong; usage errors are clap's, with the same code.
 const EXIT_CONFIG: u8 = 2;
@@ -39,23 +40,28 @@ fn run(args: &Args, resolved: config::Resolved) -> anyhow::Result<()> {
     // One thread: we wait for others nearly all the time, and a call crosses no core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let shutdown = CancellationToken::new();
+        let shutdown = Shutdown::default();
         let _signals = tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone()));
-        serve_stdio(resolved.config, place, shutdown).await
+        serve_stdio(resolved.config, place, shutdown.clone()).await?;
+        anyhow::ensure!(!shutdown.at_once.is_cancelled(), "ended at once");
+        Ok(())
     });
     // A read of standard input may still block a thread; nothing waits for it.
     runtime.shutdown_background();
-    Ok(served?)
+    served
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "this task ends with the process and belongs to nobody"
 )]
-fn spawn_signals(shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
+fn spawn_signals(shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
-        if serve::signalled().await.is_ok() {
-            shutdown.cancel();
+        if let Ok(mut signals) = serve::Signals::listen() {
+            signals.next().await;
+            shutdown.asked.cancel();
+            signals.next().await;
+            shutdown.at_once.cancel();
         }
     })
 }
@@ -79,6 +85,10 @@ fn place() -> anyhow::Result<Place> {
         // Windows has no folder for state.
         state_folder: base.map(|base| base.state_dir().unwrap_or_else(|| base.data_dir())),
         path: std::env::var_os("PATH"),
+        client_limit: std::env::var("MCP_TOOL_TIMEOUT")
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .map(Duration::from_millis),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Puts the parts together: the only place that knows them all, and holds no rule of its own.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -8,7 +8,7 @@ use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{Config, StoreKind},
     mcp::{McpConfig, Server, tool_names},
-    serve::{self, ServeError},
+    serve::{self, ServeError, Shutdown},
     session::{SessionConfig, Sessions, Settings, store::StoreConfig},
 };
 
@@ -23,6 +23,8 @@ pub struct Place {
     pub state_folder: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<OsString>,
+    /// How long the client that started us waits for a call, if it says.
+    pub client_limit: Option<Duration>,
 }
 
 /// Why the server cannot run.
@@ -42,20 +44,20 @@ pub enum ServerError {
     Serve(#[from] ServeError),
 }
 
-/// Serves one client over standard input and output until it leaves or `shutdown` is cancelled.
+/// Serves one client over standard input and output until it leaves or `shutdown` is asked for.
 ///
 /// # Errors
 /// [`ServerError`].
 pub async fn serve_stdio(
     config: Config,
     place: Place,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 ) -> Result<(), ServerError> {
-    let server = server(config, place)?;
+    let server = server(config, place, shutdown.at_once.clone())?;
     Ok(serve::serve(server, shutdown).await?)
 }
 
-fn server(config: Config, place: Place) -> Result<Server, ServerError> {
+fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Server, ServerError> {
     if let Some(name) = config.tools.iter().find(|name| !tool_names().contains(&name.as_str())) {
         return Err(ServerError::UnknownTool { name: name.clone() });
     }
@@ -66,6 +68,7 @@ fn server(config: Config, place: Place) -> Result<Server, ServerError> {
             search: SearchPath { binary: config.codex.bin, path: place.path, home: place.home },
             idle: config.codex.idle.0,
             patience: config.codex.patience.0,
+            hurry,
         },
         tasks.clone(),
     );
@@ -80,6 +83,9 @@ fn server(config: Config, place: Place) -> Result<Server, ServerError> {
         release_after: config.codex.release_after.0,
         rebuild_turns: config.session.rebuild_turns,
         rebuild_bytes: config.session.rebuild_bytes,
+        turn_timeout: config.turn.timeout.map(|span| span.0),
+        turn_silence: config.turn.silence.0,
+        question_patience: config.turn.question.0,
         max_prompt: config.limits.prompt_characters,
         defaults: Settings {
             model: defaults.model,
@@ -92,7 +98,12 @@ fn server(config: Config, place: Place) -> Result<Server, ServerError> {
         sandbox_ceiling: config.limits.sandbox_ceiling,
     };
     let sessions = Sessions::new(codex, store, sessions, tasks);
-    let mcp = McpConfig { tools: config.tools, max_text: config.limits.result_characters };
+    let mcp = McpConfig {
+        tools: config.tools,
+        max_text: config.limits.result_characters,
+        wait: config.turn.wait.map(|span| span.0),
+        client_limit: place.client_limit,
+    };
     Ok(Server::new(sessions, &mcp))
 }
 

@@ -52,7 +52,7 @@ async fn times(records: i64) -> (f64, f64, f64) {
     for round in 0..200 {
         let name = name((round * 7919) % records);
         let started = Instant::now();
-        let Claim::Ours(record) = store.claim(&name, now, now).await.unwrap() else {
+        let Claim::Ours(record) = store.claim(&name, None, now, now).await.unwrap() else {
             unreachable!("nobody else is there")
         };
         opens.push(millis(started));

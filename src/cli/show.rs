@@ -52,6 +52,7 @@ mod tests {
             let value = match *key {
                 "defaults.sandbox" => "read-only",
                 "defaults.approval_policy" => "never",
+                "turn.timeout" | "turn.wait" => "1s",
                 _ => "x",
             };
             let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };

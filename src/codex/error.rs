@@ -64,6 +64,14 @@ pub enum CodexError {
         /// The thread.
         thread: ThreadId,
     },
+    /// This version of Codex cannot do it.
+    #[error("Codex {version} does not support {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+        /// The Codex there is.
+        version: CodexVersion,
+    },
     /// Codex refused the request.
     #[error("Codex refused `{method}`: {message}")]
     Refused {

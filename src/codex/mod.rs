@@ -12,19 +12,23 @@ mod app_server;
 mod approval;
 mod error;
 mod find;
+mod orphans;
 mod process;
 mod protocol;
 mod rpc;
 mod settings;
 mod turn;
+mod usage;
 mod version;
 
 pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, Thread};
+pub use approval::{Answer, Decision, InputField, Question, QuestionId, Subject};
 pub use error::CodexError;
 pub use find::{SearchPath, find};
 pub use settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings, TurnRequest};
 pub use turn::{
-    CommandRun, FailureKind, FileChange, ThreadId, Turn, TurnEvent, TurnFailure, TurnId,
-    TurnOutcome, TurnStatus, Usage,
+    CommandRun, FailureKind, FileChange, Partial, ThreadId, Turn, TurnEvent, TurnFailure, TurnId,
+    TurnOutcome, TurnStatus,
 };
+pub use usage::{RateLimits, RateWindow, Usage};
 pub use version::CodexVersion;

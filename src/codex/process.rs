@@ -20,6 +20,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::orphans;
+
 /// How long a child gets for each way of ending: by itself, after SIGTERM.
 ///
 /// Codex 0.169 needs 0.04 s for either.
@@ -74,8 +76,14 @@ pub(crate) fn command(binary: &Path) -> Command {
 }
 
 impl Process {
-    /// Starts `command` in a process group of its own.
-    pub(crate) fn spawn(mut command: Command, tasks: &TaskTracker) -> io::Result<(Self, Pipes)> {
+    /// Starts `command` in a process group of its own. `hurry` cuts all patience with its end short.
+    pub(crate) fn spawn(
+        mut command: Command,
+        hurry: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> io::Result<(Self, Pipes)> {
+        let mark = orphans::Mark::new();
+        command.env(orphans::Mark::VARIABLE, mark.as_str());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut wrapped = CommandWrap::from(command);
         #[cfg(unix)]
@@ -91,9 +99,13 @@ impl Process {
         let collected = tasks.spawn(collect(stderr, Arc::clone(&last_words)));
         let stop = CancellationToken::new();
         let (ended, receiver) = watch::channel(None);
-        let stopped = stop.clone();
+        let (stopped, hurry) = (stop.clone(), hurry.clone());
         tasks.spawn(async move {
-            let status = supervise(child, &stopped).await;
+            let status = supervise(child, &stopped, &hurry).await;
+            // Who ends in order clears up himself; some versions do not even then.
+            if !status.is_some_and(|status| status.success()) {
+                mark.end_all().await;
+            }
             stopped.cancel();
             // What was written just before the end is still on its way.
             let _ = tokio::time::timeout(Duration::from_millis(100), collected).await;
@@ -138,17 +150,26 @@ impl Drop for Process {
 async fn supervise(
     mut child: Box<dyn ChildWrapper>,
     stop: &CancellationToken,
+    hurry: &CancellationToken,
 ) -> Option<ExitStatus> {
     let mut status = tokio::select! {
         ended = child.wait() => Some(ended),
         () = stop.cancelled() => None,
+        () = hurry.cancelled() => None,
     };
+    let graced = || tokio::time::timeout(GRACE, hurry.cancelled());
     if status.is_none() {
-        status = tokio::time::timeout(GRACE, child.wait()).await.ok();
+        status = tokio::select! {
+            ended = child.wait() => Some(ended),
+            _ = graced() => None,
+        };
     }
     #[cfg(unix)]
     if status.is_none() && child.signal(SIGTERM).is_ok() {
-        status = tokio::time::timeout(GRACE, child.wait()).await.ok();
+        status = tokio::select! {
+            ended = child.wait() => Some(ended),
+            _ = graced() => None,
+        };
     }
     // Also reaches what the child left behind in its group; fails if there is nobody.
     let _ = child.start_kill();
@@ -193,7 +214,7 @@ mod tests {
     fn sh(script: &str) -> (Process, Pipes) {
         let mut shell = command(Path::new("/bin/sh"));
         shell.args(["-c", script]);
-        Process::spawn(shell, &TaskTracker::new()).unwrap()
+        Process::spawn(shell, &CancellationToken::new(), &TaskTracker::new()).unwrap()
     }
 
     fn is_alive(pid: &str) -> bool {

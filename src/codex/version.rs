@@ -21,6 +21,8 @@ impl CodexVersion {
     pub const MINIMUM: Self = Self::new(0, 72, 0);
     /// The first version that takes a rebuilt context as structured items.
     pub(crate) const INJECT_ITEMS: Self = Self::new(0, 121, 0);
+    /// The first version in which more can be said to a running turn.
+    pub(crate) const STEER: Self = Self::new(0, 99, 0);
 
     const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }

@@ -19,6 +19,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// How long sessions live and how they go on.
     pub session: SessionSettings,
+    /// How long turns may take, and the calls that wait for them.
+    pub turn: TurnSettings,
     /// Where sessions are kept.
     pub store: Store,
     /// What no call can exceed.
@@ -75,6 +77,22 @@ pub struct SessionSettings {
     pub rebuild_turns: u32,
     /// How many bytes it holds at most.
     pub rebuild_bytes: usize,
+}
+
+/// How long turns may take, and the calls that wait for them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TurnSettings {
+    /// How long a call may take before its turn goes on without it; if empty, as long as its client waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Span>,
+    /// How long a turn may take, unless its call says; without limit if empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// How long Codex may say nothing in a turn.
+    pub silence: Span,
+    /// How long a question of Codex waits for an answer.
+    pub question: Span,
 }
 
 /// Where sessions are kept.
@@ -141,6 +159,8 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "defaults.sandbox",
     "defaults.working_directory",
     "store.path",
+    "turn.timeout",
+    "turn.wait",
 ];
 
 const fn minutes(count: u64) -> Span {
@@ -161,6 +181,13 @@ impl Default for CodexSettings {
 impl Default for SessionSettings {
     fn default() -> Self {
         Self { ttl: minutes(24 * 60), cap: 100, rebuild_turns: 2, rebuild_bytes: 64 * 1024 }
+    }
+}
+
+impl Default for TurnSettings {
+    fn default() -> Self {
+        // A build or a test run may print nothing for long.
+        Self { wait: None, timeout: None, silence: minutes(30), question: minutes(5) }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Some clients show their model only the structured form, some only the text, so each is complete by
 //! itself. Structured content is always an object, and is there on errors too.
 
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::error::Trouble;
 pub(super) struct Answer {
     structured: JsonObject,
     text: String,
+    link: Option<ContentBlock>,
     trouble: Option<Trouble>,
 }
 
@@ -25,7 +26,7 @@ impl Answer {
             // No output type of ours gets here; a test of every tool sees to it.
             other => JsonObject::from_iter([("value".to_owned(), other.unwrap_or_default())]),
         };
-        Self { structured, text: text.into(), trouble: None }
+        Self { structured, text: text.into(), link: None, trouble: None }
     }
 
     /// An answer whose text is the structured form itself.
@@ -41,6 +42,12 @@ impl Answer {
         self
     }
 
+    /// Adds where the rest can be read.
+    pub(super) fn with_link(mut self, link: ContentBlock) -> Self {
+        self.link = Some(link);
+        self
+    }
+
     /// Adds what the caller should know besides.
     pub(super) fn warn(&mut self, warning: &str) {
         let warnings = self.structured.entry("warnings").or_insert_with(|| json!([]));
@@ -50,8 +57,9 @@ impl Answer {
         self.text += &format!("\n[warning: {warning}]");
     }
 
-    pub(super) fn into_result(self) -> CallToolResult {
-        let Self { mut structured, mut text, trouble } = self;
+    /// The result, with a hint for clients that would cut it at less than `characters`.
+    pub(super) fn into_result(self, characters: usize) -> CallToolResult {
+        let Self { mut structured, mut text, link, trouble } = self;
         let is_error = trouble.is_some();
         if let Some(trouble) = trouble {
             let said = if text.is_empty() { String::new() } else { format!("\n\n{text}") };
@@ -60,7 +68,9 @@ impl Answer {
             structured.insert("message".to_owned(), trouble.message.into());
             structured.insert("next".to_owned(), trouble.next.into());
         }
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        let content = [Some(ContentBlock::text(text)), link];
+        let mut result = CallToolResult::success(content.into_iter().flatten().collect());
+        result.meta = Some(size_hint(characters));
         result.structured_content = Some(Value::Object(structured));
         result.is_error = Some(is_error);
         result
@@ -69,9 +79,17 @@ impl Answer {
 
 impl From<Trouble> for Answer {
     fn from(trouble: Trouble) -> Self {
-        Self { structured: JsonObject::new(), text: String::new(), trouble: None }
-            .with_trouble(trouble)
+        let trouble = Some(trouble);
+        Self { structured: JsonObject::new(), text: String::new(), link: None, trouble }
     }
+}
+
+/// The largest result, counted the way the client that reads this does: both forms of the answer.
+pub(super) fn size_hint(characters: usize) -> MetaObject {
+    /// Everything but the answer itself.
+    const REST: usize = 10_000;
+    let size = characters.saturating_mul(2).saturating_add(REST);
+    MetaObject(JsonObject::from_iter([("anthropic/maxResultSizeChars".to_owned(), size.into())]))
 }
 
 /// Cuts a text to at most `limit` characters, at a character boundary. Says whether it did.
@@ -80,15 +98,6 @@ pub(super) fn cut(text: &str, limit: usize) -> (&str, bool) {
         Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
         None => (text, false),
     }
-}
-
-/// A part of a text, counted in characters.
-pub(super) fn part(text: &str, offset: usize, limit: usize) -> (&str, bool) {
-    let rest = match text.char_indices().nth(offset) {
-        Some((start, _)) => text.get(start..).unwrap_or_default(),
-        None => "",
-    };
-    cut(rest, limit)
 }
 
 #[cfg(test)]
@@ -101,7 +110,7 @@ mod tests {
     fn an_error_is_complete_in_both_forms() {
         let trouble = Trouble { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
         let result =
-            Answer::new(&json!({"sessionId": "s"}), "half").with_trouble(trouble).into_result();
+            Answer::new(&json!({"sessionId": "s"}), "half").with_trouble(trouble).into_result(10);
         let structured = result.structured_content.unwrap();
         assert_eq!(
             structured,
@@ -113,15 +122,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_put_together_are_the_text(text in "\\PC{0,40}", size in 1usize..7) {
-            let (mut whole, mut offset) = (String::new(), 0);
-            loop {
-                let (piece, more) = part(&text, offset, size);
-                whole.push_str(piece);
-                offset += size;
-                if !more { break }
-            }
-            prop_assert_eq!(whole, text);
+        fn what_is_cut_off_is_the_rest(text in "\\PC{0,40}", limit in 0usize..50) {
+            let (kept, was_cut) = cut(&text, limit);
+            prop_assert!(text.starts_with(kept));
+            prop_assert_eq!(kept.chars().count(), limit.min(text.chars().count()));
+            prop_assert_eq!(was_cut, kept.len() < text.len());
         }
     }
 }

@@ -4,6 +4,8 @@
 //! `null`, which means absent; exact about everything else, because a client's model can only correct
 //! what it is told precisely.
 
+use std::time::Duration;
+
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +24,21 @@ pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result
             None => ToolError::argument(&path, &reason),
         }
     })
+}
+
+/// A number of seconds, from `least` to a day.
+pub(super) fn seconds(
+    name: &str,
+    given: Option<u64>,
+    least: u64,
+) -> Result<Option<Duration>, ToolError> {
+    const DAY: u64 = 24 * 60 * 60;
+    match given {
+        Some(seconds) if !(least..=DAY).contains(&seconds) => {
+            Err(ToolError::argument(name, &format!("{seconds} is not from {least} to {DAY}")))
+        }
+        given => Ok(given.map(Duration::from_secs)),
+    }
 }
 
 /// The names of arguments the tool does not have.

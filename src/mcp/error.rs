@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     codex::{CodexError, CodexVersion, FailureKind, TurnFailure},
-    session::{SessionError, store::StoreError},
+    session::{SessionError, Stop, store::StoreError},
 };
 
 /// Why a tool did not do what was asked.
@@ -74,9 +74,20 @@ impl From<SessionError> for ToolError {
                 "unknown_session",
                 "Use `listSessions` for the names there are; sessions expire when they are not used.",
             ),
-            SessionError::Busy { .. } => {
-                ("session_busy", "Call again when its turn is over, or use another session.")
+            SessionError::Busy { .. } => (
+                "session_busy",
+                "Wait for its turn with `wait`, stop it with `interrupt`, or use another session.",
+            ),
+            SessionError::Idle { .. } => {
+                ("session_idle", "Use `codex` to ask something; `getSession` shows what was said.")
             }
+            SessionError::NoTurn { .. } => {
+                ("unknown_turn", "Leave `turn` out for the one that is running, else the last.")
+            }
+            SessionError::NotSteered { .. } => {
+                ("not_steered", "Its turn may have just ended: use `codex` to ask anew.")
+            }
+            SessionError::NotBegun { .. } => ("turn_not_begun", "Use `codex` to ask again."),
             SessionError::QueueFull { .. } => {
                 ("session_busy", "Wait for the calls that are under way, or use another session.")
             }
@@ -155,6 +166,10 @@ impl From<CodexError> for ToolError {
                 "codex_config_invalid",
                 "Mend Codex's own configuration file and call again.".to_owned(),
             ),
+            CodexError::Unsupported { .. } => (
+                "not_supported",
+                "Update Codex (`npm install -g @openai/codex`), or do without.".to_owned(),
+            ),
             CodexError::Refused { .. } => (
                 "codex_refused",
                 "Correct what Codex complains about and call again.".to_owned(),
@@ -189,8 +204,8 @@ impl From<StoreError> for ToolError {
     }
 }
 
-/// A failed turn, with Codex's own words.
-pub(super) fn failed_turn(failure: &TurnFailure) -> Trouble {
+/// A failed turn, with Codex's own words. `back_at` is when the account's allowance is back.
+pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> Trouble {
     let (code, next) = match failure.kind {
         FailureKind::Unauthorized => (
             "unauthorized",
@@ -231,16 +246,54 @@ pub(super) fn failed_turn(failure: &TurnFailure) -> Trouble {
         "" => "The turn failed and Codex did not say why.",
         words => words,
     };
+    let back_at = back_at.and_then(|second| jiff::Timestamp::from_second(second).ok());
+    let next = match (failure.kind, back_at) {
+        (FailureKind::UsageLimit | FailureKind::RateLimited, Some(at)) => {
+            format!("The limit resets at {at}. {next}")
+        }
+        _ => next.to_owned(),
+    };
+    Trouble { code, message: message.to_owned(), next }
+}
+
+/// A turn that was stopped before it was complete, and why.
+pub(super) fn interrupted_turn(stop: Option<Stop>) -> Trouble {
+    const GO_ON: &str = "What there is of the answer is in the session; call again to go on.";
+    let (code, message, next) = match stop {
+        Some(Stop::Timeout) => (
+            "turn_timeout",
+            "The turn took longer than allowed and was interrupted.",
+            "What there is of the answer is in the session; call again to go on, with a higher \
+             `timeoutSeconds` or in smaller steps.",
+        ),
+        Some(Stop::Silence) => (
+            "turn_silent",
+            "Codex said nothing for too long and was interrupted; its provider may be unreachable.",
+            "Check the network and Codex's model provider, then call again. The operator can raise \
+             `turn.silence`.",
+        ),
+        Some(Stop::Cancelled) => {
+            ("interrupted", "The turn was interrupted: its call was taken back.", GO_ON)
+        }
+        Some(Stop::Interrupted) => ("interrupted", "The turn was interrupted on request.", GO_ON),
+        Some(Stop::Decision) => {
+            ("interrupted", "The turn was stopped by the answer to what Codex asked.", GO_ON)
+        }
+        Some(Stop::Shutdown) => {
+            ("interrupted", "The turn was interrupted because the server ended.", GO_ON)
+        }
+        None => ("interrupted", "The turn was interrupted before it was complete.", GO_ON),
+    };
     Trouble { code, message: message.to_owned(), next: next.to_owned() }
 }
 
-/// A turn that was stopped before it was complete.
-pub(super) fn interrupted_turn() -> Trouble {
-    Trouble {
-        code: "interrupted",
-        message: "The turn was interrupted before it was complete.".to_owned(),
-        next: "What there is of the answer is in the session; call again to go on.".to_owned(),
-    }
+/// A call came back with an answer to a question that is not ours, or not any more.
+pub(super) fn question_expired() -> ToolError {
+    ToolError::caller(
+        "question_expired",
+        "The question this answers is not open any more.",
+        "Use `wait` to learn what became of the turn.",
+    )
 }
 
 fn sentence(error: &dyn std::error::Error) -> String {

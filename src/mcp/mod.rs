@@ -1,13 +1,15 @@
 //! The north door: tools over sessions. Knows sessions, and of Codex only its façade types.
 //!
-//! [`Server`] is what rmcp calls; [`tools`] has one file per tool; [`answer`] and [`error`] decide what
-//! a client sees. The SDK's types do not leave this folder and `serve`.
+//! [`Server`] is what rmcp calls; [`tools`] has one file per tool; [`talk`] is what goes on while a call
+//! is under way; [`answer`] and [`error`] decide what a client sees, [`resources`] what it can read. The SDK's types do not leave this folder and `serve`.
 
 mod answer;
 mod arguments;
 mod error;
+mod resources;
 mod schema;
 mod server;
+mod talk;
 mod tools;
 
 pub use server::{McpConfig, Server};

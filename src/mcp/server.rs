@@ -1,12 +1,14 @@
 //! The MCP server: who we are, which tools there are, and one way through every call.
 
+use std::{sync::Arc, time::Duration};
+
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
-        CompleteResult, Implementation, ListPromptsRequestMethod, ListPromptsResult,
-        ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
-        ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        CompleteResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
         ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
@@ -15,9 +17,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
-    answer::Answer,
+    answer::{Answer, size_hint},
     error::{ToolError, internal},
-    tools::{Cx, Tool},
+    resources,
+    talk::{Caller, Sealer, resume},
+    tools::{self, Cx, Outcome, Tool},
 };
 use crate::session::Sessions;
 
@@ -38,6 +42,10 @@ pub struct McpConfig {
     pub tools: Vec<String>,
     /// The longest text one result carries, in characters.
     pub max_text: usize,
+    /// How long a call may take before its turn goes on without it, whoever the client is.
+    pub wait: Option<Duration>,
+    /// How long the client that started us waits for a call, as our environment tells.
+    pub client_limit: Option<Duration>,
 }
 
 /// The server that rmcp drives. One serves any number of connections.
@@ -45,14 +53,22 @@ pub struct McpConfig {
 pub struct Server {
     cx: Cx,
     tools: Vec<&'static Tool>,
+    wait: Option<Duration>,
+    client_limit: Option<Duration>,
     calls: TaskTracker,
 }
 
 impl Server {
     /// A server over these sessions.
     pub fn new(sessions: Sessions, config: &McpConfig) -> Self {
-        let tools = super::tools::chosen(&config.tools);
-        Self { cx: Cx { sessions, max_text: config.max_text }, tools, calls: TaskTracker::new() }
+        let sealer = Arc::new(Sealer::new(sessions.config().question_patience));
+        Self {
+            cx: Cx { sessions, sealer, max_text: config.max_text },
+            tools: tools::chosen(&config.tools),
+            wait: config.wait,
+            client_limit: config.client_limit,
+            calls: TaskTracker::new(),
+        }
     }
 
     /// The sessions it serves.
@@ -66,16 +82,28 @@ impl Server {
         self.calls.wait().await;
     }
 
-    async fn call(&self, request: CallToolRequestParams) -> Result<Answer, ErrorData> {
+    async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Outcome, ErrorData> {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == request.name) else {
             let names: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
             let words =
                 format!("there is no tool `{}`; there are: {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(words, None));
         };
-        match tool.run(&self.cx, request.arguments).await {
-            Ok(answer) => Ok(answer),
-            Err(ToolError::Caller(trouble)) => Ok(trouble.into()),
+        let caller = Caller::new(&request, context, self.wait, self.client_limit);
+        let Cx { sessions, sealer, .. } = &self.cx;
+        let outcome = if request.request_state.is_some() {
+            let resumed = resume(sessions, sealer, &caller, &request).await;
+            resumed.map(|followed| tools::followed(followed, &self.cx))
+        } else {
+            tool.run(&self.cx, &caller, request.arguments).await
+        };
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(ToolError::Caller(trouble)) => Ok(Answer::from(trouble).into()),
             Err(ToolError::Internal(detail)) => Err(internal(&detail)),
         }
     }
@@ -86,7 +114,7 @@ impl ServerHandler for Server {
         let about = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Codex")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(about)
             .with_instructions(INSTRUCTIONS)
     }
@@ -96,7 +124,14 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.tools.iter().map(|tool| tool.definition()).collect();
+        let MetaObject(hint) = size_hint(self.cx.max_text);
+        let tools = self.tools.iter().map(|tool| {
+            let mut definition = tool.definition();
+            let meta = definition.meta.get_or_insert_with(|| MetaObject(JsonObject::new()));
+            meta.0.extend(hint.clone());
+            definition
+        });
+        let tools = tools.collect();
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -108,11 +143,38 @@ impl ServerHandler for Server {
         let _under_way = self.calls.token();
         let span = tracing::info_span!("call", tool = %request.name);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
-        let called = context.ct.run_until_cancelled(self.call(request)).instrument(span).await;
-        match called {
-            Some(answer) => Ok(answer?.into_result().into()),
+        let cancelled = context.ct.clone();
+        let call = self.call(request, context);
+        match cancelled.run_until_cancelled(call).instrument(span).await {
+            Some(Ok(Outcome::Answer(answer))) => Ok(answer.into_result(self.cx.max_text).into()),
+            Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
+            Some(Err(error)) => Err(error),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),
         }
+    }
+
+    async fn list_resources(
+        &self,
+        page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        resources::list(&self.cx.sessions, page.and_then(|page| page.cursor)).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        Ok(resources::read(&self.cx.sessions, &request.uri).await?.into())
     }
 
     // The SDK answers these with empty lists although we do not declare them.
@@ -123,22 +185,6 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
-
-    async fn list_resources(
-        &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
     }
 
     async fn complete(

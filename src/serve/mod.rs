@@ -4,5 +4,5 @@ mod shutdown;
 mod stdio;
 mod transport;
 
-pub use shutdown::signalled;
+pub use shutdown::{Shutdown, Signals};
 pub use stdio::{ServeError, serve};

@@ -2,30 +2,56 @@
 
 use std::io;
 
-/// Waits for the first signal that asks us to end.
-///
-/// # Errors
-/// If signals cannot be listened to.
-#[cfg(unix)]
-pub async fn signalled() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
+/// When to end.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// In order: turns are interrupted and recorded, calls answered.
+    pub asked: CancellationToken,
+    /// Without waiting for anybody.
+    pub at_once: CancellationToken,
 }
 
-/// Waits for Ctrl-C.
-///
-/// # Errors
-/// If it cannot be listened to.
-#[cfg(not(unix))]
-pub async fn signalled() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+/// Whoever listens for signals that ask us to end.
+#[derive(Debug)]
+pub struct Signals {
+    #[cfg(unix)]
+    all: [tokio::signal::unix::Signal; 3],
+}
+
+impl Signals {
+    /// Begins to listen; from now on they do not end the process by themselves.
+    ///
+    /// # Errors
+    /// If signals cannot be listened to.
+    pub fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+
+            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+            let [terminate, interrupt, hangup] = kinds.map(signal);
+            Ok(Self { all: [terminate?, interrupt?, hangup?] })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt, hangup] = &mut self.all;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use rmcp::ServiceExt;
 use tokio_util::sync::CancellationToken;
 
-use super::transport::{Noticing, standard_streams};
+use super::{
+    shutdown::Shutdown,
+    transport::{Noticing, standard_streams},
+};
 use crate::mcp::Server;
 
 /// How long answers that are ready may take to reach a client that is leaving.
@@ -26,19 +29,19 @@ pub enum ServeError {
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Serves until the client closes its end or `shutdown` is cancelled, then ends everything: turns are
-/// interrupted and recorded, their calls answered, Codex is gone.
+/// Serves until the client closes its end or `shutdown` is asked for, then ends everything: turns are
+/// interrupted and recorded, their calls answered, Codex is gone. At once, only the last of these.
 ///
 /// # Errors
 /// [`ServeError::Handshake`] if the client says something that is no beginning.
-pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), ServeError> {
+pub async fn serve(server: Server, shutdown: Shutdown) -> Result<(), ServeError> {
     let (sessions, calls) = (server.sessions().clone(), server.clone());
     let ended = CancellationToken::new();
     let (reader, writer) = standard_streams();
     let transport = Noticing::new(reader, writer, ended.clone());
     let handshake = server.serve(transport);
     let running = tokio::select! {
-        () = shutdown.cancelled() => None,
+        () = shutdown.asked.cancelled() => None,
         running = handshake => match running {
             Ok(running) => Some(running),
             // A client that only looked whether we start.
@@ -51,7 +54,7 @@ pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), Se
     };
     if running.is_some() {
         tokio::select! {
-            () = shutdown.cancelled() => tracing::info!("asked to end"),
+            () = shutdown.asked.cancelled() => tracing::info!("asked to end"),
             () = ended.cancelled() => {
                 tracing::debug!("the client has closed its end");
                 tokio::time::sleep(BEGIN).await;
@@ -60,7 +63,12 @@ pub async fn serve(server: Server, shutdown: CancellationToken) -> Result<(), Se
             }
         }
     }
-    sessions.shutdown().await;
+    if shutdown.at_once.run_until_cancelled(sessions.shutdown()).await.is_none() {
+        tracing::warn!("asked to end at once");
+        let gone = tokio::time::timeout(LAST_WORDS, sessions.codex().shutdown()).await;
+        tracing::debug!(in_time = gone.is_ok(), "Codex ended");
+        return Ok(());
+    }
     if let Some(running) = running {
         let cancelled = tokio::time::timeout(LAST_WORDS, running.cancel()).await;
         tracing::debug!(in_time = cancelled.is_ok(), "connection closed");

@@ -18,6 +18,12 @@ pub struct SessionConfig {
     pub rebuild_turns: u32,
     /// How many bytes it holds at most.
     pub rebuild_bytes: usize,
+    /// How long a turn may take, unless its call says.
+    pub turn_timeout: Option<Duration>,
+    /// How long Codex may say nothing in a turn.
+    pub turn_silence: Duration,
+    /// How long a question of Codex waits for an answer.
+    pub question_patience: Duration,
     /// The longest prompt, in characters.
     pub max_prompt: usize,
     /// What holds where neither call nor session says.

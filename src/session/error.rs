@@ -28,6 +28,34 @@ pub enum SessionError {
         /// How many wait.
         waiting: usize,
     },
+    /// No turn runs on it.
+    #[error("session `{name}` is not running a turn")]
+    Idle {
+        /// The session.
+        name: SessionName,
+    },
+    /// It has no such turn.
+    #[error("session `{name}` has {count} turns, so there is no turn {number}")]
+    NoTurn {
+        /// The session.
+        name: SessionName,
+        /// The number that was asked for.
+        number: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// A turn could not be steered.
+    #[error("the running turn cannot be steered: {reason}")]
+    NotSteered {
+        /// Codex's words, or another server's.
+        reason: String,
+    },
+    /// A call that was waited for came to nothing.
+    #[error("the turn that was waited for did not begin: {reason}")]
+    NotBegun {
+        /// Why not.
+        reason: String,
+    },
     /// Every session runs a turn, so none can make room.
     #[error("all {cap} sessions are running a turn")]
     Full {

@@ -5,8 +5,10 @@
 //! stays is in the [`store`].
 
 mod actor;
+mod call;
 mod config;
 mod context;
+mod elsewhere;
 mod error;
 mod model;
 mod name;
@@ -15,10 +17,13 @@ mod request;
 mod sessions;
 pub mod store;
 
+pub use call::{Call, HandedBack, Place, Step, Update};
 pub use config::SessionConfig;
 pub use error::SessionError;
 pub use model::ModelSource;
 pub use name::{InvalidName, SessionName};
-pub use record::{SessionRecord, SessionStatus, Settings, TurnDetails, TurnRecord};
-pub use request::{Continuity, Reply, Request};
+pub use record::{
+    Continuity, SessionRecord, SessionStatus, Settings, Stop, TurnDetails, TurnRecord,
+};
+pub use request::{OnBusy, Reply, Request};
 pub use sessions::{Sessions, Transcript};

@@ -1,6 +1,6 @@
 //! Which model a turn asks for, and why.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::codex::{Codex, CodexError, Defaults};
 
@@ -8,7 +8,7 @@ use crate::codex::{Codex, CodexError, Defaults};
 const PREFERRED: &str = "gpt-5-codex";
 
 /// Where the choice of a model comes from, strongest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelSource {
     /// This call named it.

@@ -5,8 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::SessionName;
-use crate::codex::{ApprovalPolicy, CommandRun, FileChange, Sandbox, ThreadId, TurnId, Usage};
+use super::{ModelSource, SessionName};
+use crate::codex::{
+    ApprovalPolicy, CommandRun, FileChange, RateLimits, Sandbox, ThreadId, TurnFailure, TurnId,
+    Usage,
+};
 
 /// A session, without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +78,7 @@ pub struct Settings {
 }
 
 /// One turn: what was said and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnRecord {
     /// Its place in the session, from 1.
@@ -94,18 +97,36 @@ pub struct TurnRecord {
 }
 
 /// The parts of a turn that are only ever read whole.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TurnDetails {
     /// Codex's name for the turn, once it was acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_id: Option<TurnId>,
+    /// The thread it ran on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<ThreadId>,
+    /// How it relates to what was said before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuity: Option<Continuity>,
     /// The model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Why that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_source: Option<ModelSource>,
     /// How hard it thought.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
+    /// What commands could touch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
+    /// When Codex asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_policy: Option<ApprovalPolicy>,
+    /// Where commands ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<PathBuf>,
     /// How long the turn took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -120,7 +141,52 @@ pub struct TurnDetails {
     pub files_changed: Vec<FileChange>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub failure: Option<TurnFailure>,
+    /// Why it was interrupted; none if its server or Codex just went away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// How Codex was driven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The Codex that ran it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codex_version: Option<String>,
+    /// How much of the account's allowance was used when it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
+    /// What the caller should know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// How a turn relates to what was said before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Continuity {
+    /// There was nothing before.
+    New,
+    /// Codex's own thread went on.
+    Resumed,
+    /// The thread was not available; a new one was given our record of the last turns.
+    Rebuilt,
+}
+
+/// Why we interrupted a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stop {
+    /// Its caller took the call back or went away.
+    Cancelled,
+    /// Somebody asked for it.
+    Interrupted,
+    /// It took longer than its call allowed.
+    Timeout,
+    /// Codex said nothing for too long.
+    Silence,
+    /// A question of Codex was answered with it.
+    Decision,
+    /// The server ended.
+    Shutdown,
 }
 
 impl SessionRecord {
@@ -159,6 +225,17 @@ impl SessionRecord {
         self.turn_count = 0;
         self.status = SessionStatus::New;
         self.usage = Usage::default();
+    }
+}
+
+impl Continuity {
+    /// The word for it on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Resumed => "resumed",
+            Self::Rebuilt => "rebuilt",
+        }
     }
 }
 

@@ -1,14 +1,9 @@
 //! What is asked of a session, what comes back, and the operator's limits on it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use super::{ModelSource, SessionConfig, SessionError, SessionName, Settings};
-use crate::codex::{
-    ApprovalPolicy, CommandRun, FileChange, Sandbox, ThreadId, TurnId, TurnStatus, Usage,
-};
+use super::{SessionConfig, SessionError, SessionName, SessionStatus, Settings, TurnRecord};
+use crate::codex::Sandbox;
 
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,72 +14,39 @@ pub struct Request {
     pub settings: Settings,
     /// Whether to forget the conversation first.
     pub reset: bool,
+    /// What to do when the session is busy.
+    pub on_busy: OnBusy,
+    /// How long the turn may take; the operator's limit if none.
+    pub timeout: Option<Duration>,
+    /// Whether somebody can be asked what Codex asks.
+    pub can_ask: bool,
 }
 
-/// How a turn relates to what was said before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Continuity {
-    /// There was nothing before.
-    New,
-    /// Codex's own thread went on.
-    Resumed,
-    /// The thread was not available; a new one was given our record of the last turns.
-    Rebuilt,
+/// What to do when the session is running a turn already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBusy {
+    /// Wait for it, in the order of the calls.
+    #[default]
+    Queue,
+    /// Say it to the running turn.
+    Steer,
+    /// Do nothing.
+    Reject,
 }
 
-/// What a turn came to.
+/// What came of a call: its turn, over or still running.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// The session it ran in.
     pub session: SessionName,
-    /// The Codex thread it ran on.
-    pub thread_id: ThreadId,
-    /// Codex's name for the turn.
-    pub turn_id: TurnId,
-    /// The turn's place in the session.
-    pub number: u32,
-    /// How it ended.
-    pub status: TurnStatus,
-    /// The answer.
-    pub response: String,
-    /// How it relates to what was before.
-    pub continuity: Continuity,
-    /// The model that answered, if known.
-    pub model: Option<String>,
-    /// Why that one.
-    pub model_source: ModelSource,
-    /// How hard it thought, if known.
-    pub reasoning_effort: Option<String>,
-    /// What commands could touch, if known.
-    pub sandbox: Option<Sandbox>,
-    /// When Codex asked.
-    pub approval_policy: ApprovalPolicy,
-    /// Where commands ran.
-    pub working_directory: PathBuf,
-    /// Tokens.
-    pub usage: Option<Usage>,
-    /// How long the turn took.
-    pub duration: Duration,
-    /// Commands that ran.
-    pub commands: Vec<CommandRun>,
-    /// Files that changed.
-    pub files_changed: Vec<FileChange>,
-    /// How Codex was driven.
-    pub engine: &'static str,
-    /// The Codex that ran it.
-    pub codex_version: String,
-    /// What the caller should know besides.
-    pub warnings: Vec<String>,
+    /// The turn, as it is recorded.
+    pub turn: TurnRecord,
 }
 
-impl Continuity {
-    /// The word for it on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Resumed => "resumed",
-            Self::Rebuilt => "rebuilt",
-        }
+impl Reply {
+    /// Whether the turn is over.
+    pub fn is_over(&self) -> bool {
+        self.turn.status != SessionStatus::Running
     }
 }
 

@@ -7,15 +7,22 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Reply, Request, SessionConfig, SessionError, SessionName, SessionRecord, TurnRecord,
+    Call, Reply, Request, SessionConfig, SessionError, SessionName, SessionRecord, SessionStatus,
+    TurnRecord,
     actor::{self, Message, Order},
-    store::{LazyStore, Listing, Page, SessionStore, StoreConfig, StoreError},
+    call,
+    store::{
+        ErrandOutcome, Excerpt, LazyStore, Listing, Page, SessionStore, StoreConfig, StoreError,
+    },
 };
-use crate::codex::Codex;
+use crate::codex::{Answer, Codex, QuestionId};
 
 /// How many calls may wait in front of one session.
 pub(super) const QUEUE: usize = 32;
@@ -35,12 +42,12 @@ pub(super) struct Shared {
     pub(super) config: SessionConfig,
     pub(super) closing: CancellationToken,
     pub(super) live: Mutex<HashMap<SessionName, mpsc::Sender<Message>>>,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     actors: TaskTracker,
 }
 
 /// A session and a part of what was said in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Transcript {
     /// The session.
     pub session: SessionRecord,
@@ -69,25 +76,123 @@ impl Sessions {
         sessions
     }
 
-    /// Runs a turn in a session and waits for its end. Without a name a new session is made.
+    /// Runs a turn in a session. Without a name a new session is made.
     ///
     /// Turns of one session run one after the other in the order of the calls; those of different
-    /// sessions run at the same time. Dropping the future interrupts the turn, or takes the call out of
-    /// the queue; what the turn brought until then is recorded.
+    /// sessions run at the same time. Dropping the call interrupts the turn, or takes it out of the
+    /// queue; what the turn brought until then is recorded.
     ///
     /// # Errors
-    /// If no turn could be started. A turn that started and failed is a reply.
-    pub async fn send(
-        &self,
-        name: Option<SessionName>,
-        request: Request,
-    ) -> Result<Reply, SessionError> {
+    /// What can be said before a session is touched. A turn that starts and fails is a reply.
+    pub fn send(&self, name: Option<SessionName>, request: Request) -> Result<Call, SessionError> {
         request.check(&self.0.config)?;
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
+        let can_ask = request.can_ask;
+        self.0.post(&name, |actor| {
+            let (call, caller) = call::channel(name.clone(), Some(actor), true, can_ask);
+            (Message::Send(Box::new(Order::new(request, automatic, caller))), call)
+        })
+    }
+
+    /// Waits for a turn of a session that some other call began: the one of this number, else the one
+    /// that runs, else the last. A call that `holds` the turn interrupts it when it is dropped.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn follow(
+        &self,
+        name: &SessionName,
+        turn: Option<u32>,
+        holds: bool,
+        can_ask: bool,
+    ) -> Result<Call, SessionError> {
+        self.record(name).await?;
+        let actor = self.0.live().get(name).cloned();
+        let (call, follower) = call::channel(name.clone(), actor.clone(), holds, can_ask);
+        let follow = Message::Follow(follower, turn);
+        let unheard = match actor {
+            Some(actor) => actor.try_send(follow).err().map(TrySendError::into_inner),
+            None => Some(follow),
+        };
+        // No actor, or one that is leaving: nothing runs here.
+        if let Some(Message::Follow(follower, turn)) = unheard {
+            self.0.observe(name.clone(), turn, follower);
+        }
+        Ok(call)
+    }
+
+    /// Interrupts the turn that runs in a session, whichever server runs it. What it came to; none if
+    /// there was none.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::Busy`] if the server that runs it does not answer, or
+    /// if the store cannot be read.
+    pub async fn interrupt(&self, name: &SessionName) -> Result<Option<Reply>, SessionError> {
+        self.record(name).await?;
         let (reply, answered) = oneshot::channel();
-        self.post(&name, Message::Send(Box::new(Order { request, automatic, reply })))?;
-        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
+        if self.0.tell(name, Message::Interrupt(reply))
+            && let Ok(Some(reply)) = answered.await
+        {
+            return Ok(Some(reply));
+        }
+        self.0.interrupt_elsewhere(name).await
+    }
+
+    /// Answers a question of Codex, with what the record shall say about it. Says whether it was still
+    /// open.
+    pub async fn answer(
+        &self,
+        name: &SessionName,
+        id: QuestionId,
+        answer: Answer,
+        remark: Option<String>,
+    ) -> bool {
+        let (reply, settled) = oneshot::channel();
+        self.0.tell(name, Message::Answer { id, answer, remark, reply })
+            && settled.await.unwrap_or(false)
+    }
+
+    /// Says something more to the turn that runs in a session, whichever server runs it.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::Idle`], [`SessionError::NotSteered`], or if the store
+    /// cannot be read.
+    pub async fn steer(&self, name: &SessionName, prompt: String) -> Result<(), SessionError> {
+        let record = self.record(name).await?;
+        let (reply, answered) = oneshot::channel();
+        if self.0.tell(name, Message::Steer(prompt.clone(), reply)) {
+            match answered.await {
+                Ok(Ok(_)) => return Ok(()),
+                // It may be another server's turn that runs.
+                Ok(Err(SessionError::Idle { .. })) | Err(_) => {}
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+        if record.status != SessionStatus::Running {
+            return Err(SessionError::Idle { name: name.clone() });
+        }
+        match self.0.steer_elsewhere(name, prompt).await? {
+            ErrandOutcome::Done => Ok(()),
+            ErrandOutcome::Refused(reason) => Err(SessionError::NotSteered { reason }),
+        }
+    }
+
+    /// The last turn of a session as it is recorded; none if it has none.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn latest(&self, name: &SessionName) -> Result<Option<Reply>, SessionError> {
+        let record = self.record(name).await?;
+        self.0.recorded(name, record.turn_count).await
+    }
+
+    /// A session as it is recorded.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn record(&self, name: &SessionName) -> Result<SessionRecord, SessionError> {
+        self.0.record(name).await
     }
 
     /// One page of the sessions that have not expired, last used first.
@@ -99,7 +204,7 @@ impl Sessions {
         Ok(self.0.store(now).await?.list(page, now).await?)
     }
 
-    /// A session with its turns, from the one after `skip` on.
+    /// A session with its turns, from the one after `skip` on, each as much of it as is asked for.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -108,12 +213,11 @@ impl Sessions {
         name: &SessionName,
         skip: u32,
         limit: u32,
+        excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
-        let now = Timestamp::now();
-        let store = self.0.store(now).await?;
-        let session = store.load(name, now).await?;
-        let session = session.ok_or_else(|| SessionError::Unknown { name: name.clone() })?;
-        let turns = store.turns(name, skip, limit).await?;
+        let session = self.record(name).await?;
+        let store = self.0.store(Timestamp::now()).await?;
+        let turns = store.turns(name, skip, limit, excerpt).await?;
         Ok(Transcript { session, turns })
     }
 
@@ -122,8 +226,10 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Unknown`], [`SessionError::Busy`], or if the store cannot be written.
     pub async fn delete(&self, name: &SessionName) -> Result<(), SessionError> {
-        let (reply, answered) = oneshot::channel();
-        self.post(name, Message::Delete(reply))?;
+        let answered = self.0.post(name, |_| {
+            let (reply, answered) = oneshot::channel();
+            (Message::Delete(reply), answered)
+        })?;
         answered.await.unwrap_or(Err(SessionError::ShuttingDown))
     }
 
@@ -146,27 +252,6 @@ impl Sessions {
         }
         self.0.codex.shutdown().await;
     }
-
-    /// Gives a message to the session's actor, which is started if there is none.
-    fn post(&self, name: &SessionName, message: Message) -> Result<(), SessionError> {
-        if self.0.closing.is_cancelled() {
-            return Err(SessionError::ShuttingDown);
-        }
-        // Under the lock, so that no actor leaves between being found and being told.
-        let mut live = self.0.live();
-        let mailbox = match live.get(name) {
-            Some(mailbox) if !mailbox.is_closed() => mailbox.clone(),
-            _ => {
-                let (mailbox, messages) = mpsc::channel(QUEUE);
-                live.insert(name.clone(), mailbox.clone());
-                let actor = actor::run(name.clone(), Arc::clone(&self.0), messages);
-                self.0.actors.spawn(actor);
-                mailbox
-            }
-        };
-        let posted = mailbox.try_send(message);
-        posted.map_err(|_| SessionError::QueueFull { name: name.clone(), waiting: QUEUE })
-    }
 }
 
 impl Shared {
@@ -175,9 +260,48 @@ impl Shared {
         self.store.get(now).await
     }
 
+    pub(super) async fn record(&self, name: &SessionName) -> Result<SessionRecord, SessionError> {
+        let now = Timestamp::now();
+        let record = self.store(now).await?.load(name, now).await?;
+        record.ok_or_else(|| SessionError::Unknown { name: name.clone() })
+    }
+
     /// The lock is never held across an await and nothing under it can panic.
     pub(super) fn live(&self) -> MutexGuard<'_, HashMap<SessionName, mpsc::Sender<Message>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a message to the session's actor if there is one. Says whether there is.
+    fn tell(&self, name: &SessionName, message: Message) -> bool {
+        let actor = self.live().get(name).cloned();
+        actor.is_some_and(|actor| actor.try_send(message).is_ok())
+    }
+
+    /// Gives a message to the session's actor, which is started if there is none.
+    fn post<T>(
+        self: &Arc<Self>,
+        name: &SessionName,
+        message: impl FnOnce(mpsc::Sender<Message>) -> (Message, T),
+    ) -> Result<T, SessionError> {
+        if self.closing.is_cancelled() {
+            return Err(SessionError::ShuttingDown);
+        }
+        // Under the lock, so that no actor leaves between being found and being told.
+        let mut live = self.live();
+        let mailbox = match live.get(name) {
+            Some(mailbox) if !mailbox.is_closed() => mailbox.clone(),
+            _ => {
+                let (mailbox, messages) = mpsc::channel(QUEUE);
+                live.insert(name.clone(), mailbox.clone());
+                let actor = actor::run(name.clone(), Arc::clone(self), messages);
+                self.actors.spawn(actor);
+                mailbox
+            }
+        };
+        let (message, value) = message(mailbox.clone());
+        let posted = mailbox.try_send(message);
+        posted.map_err(|_| SessionError::QueueFull { name: name.clone(), waiting: QUEUE })?;
+        Ok(value)
     }
 }
 

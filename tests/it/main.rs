@@ -10,20 +10,28 @@
     reason = "a test fails by panicking, and starts what it likes"
 )]
 
+mod approvals;
+mod big;
+mod busy;
 mod configuration;
 mod continuity;
 mod conversation;
 mod docs;
 mod failures;
+mod handing_back;
 mod handshake;
 mod input;
+mod kills;
 mod limits;
 mod logging;
 mod parallel;
 mod processes;
+mod progress;
 mod results;
 mod settings;
 mod shared_store;
+mod stopping;
 mod store_trouble;
 mod support;
 mod tidy;
+mod usage;

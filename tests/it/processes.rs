@@ -37,10 +37,8 @@ async fn nothing_is_left_however_the_server_ends() {
         }
         let status = server.exited().await;
         assert_eq!(status.success(), end != "KILL", "{end}: {status}");
-        wait_for(&format!("everything to be gone after {end}"), || {
-            left_of(&world).is_empty().then_some(())
-        })
-        .await;
+        let home = world.home.path().to_string_lossy();
+        process::all_gone(&home, &format!("after {end}")).await;
 
         let server = world.server().await;
         let kept = server.call("getSession", json!({"sessionId": "busy"})).await.ok();

@@ -15,6 +15,11 @@ async fn every_result_keeps_to_its_declared_schema() {
             "codex",
             json!({"prompt": "run echo hi > new", "sessionId": "s", "sandbox": "workspace-write"}),
         ),
+        ("codex", json!({"prompt": "slow 60 never", "sessionId": "s", "waitSeconds": 0})),
+        ("wait", json!({"sessionId": "s", "waitSeconds": 0})),
+        ("steer", json!({"sessionId": "s", "prompt": "more"})),
+        ("interrupt", json!({"sessionId": "s"})),
+        ("wait", json!({"sessionId": "s", "turn": 1})),
         ("listSessions", json!({"limit": 1})),
         ("getSession", json!({"sessionId": "s"})),
         ("getSession", json!({"sessionId": "s", "turn": 2, "limit": 2})),
@@ -49,6 +54,7 @@ fn mismatch(schema: &Value, value: &Value, place: &str) -> Option<String> {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         other => panic!("{place}: no check for the type {other}"),
     };
     if !fits {

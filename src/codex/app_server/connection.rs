@@ -8,23 +8,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
     launch::{CodexConfig, Found},
-    routes::{Routes, Told},
+    routes::{Routes, Told, Unanswered},
 };
 use crate::codex::{
-    approval,
+    approval::{self, Asked},
     error::{CodexError, RpcErrorSource},
     process::{self, ExitCause, Process},
     protocol::{
-        AccountRead, Empty, Event, EventKind, InitializeParams, Initialized, TurnInterruptParams,
+        AccountRead, Empty, Event, EventKind, InitializeParams, Initialized, RateLimitsUpdated,
+        TurnInterruptParams, TurnSteerParams, UserInput,
     },
-    rpc::{self, Incoming, Peer, RpcError},
+    rpc::{self, Incoming, Peer, RequestId, RpcError},
     turn::{ThreadId, TurnId},
+    usage::RateLimits,
+    version::CodexVersion,
 };
 
 /// How long an interrupt may take to be acknowledged; up to 0.125 it may never be.
@@ -41,6 +45,7 @@ pub(crate) struct Connection {
     logged_in: AtomicBool,
     open_threads: AtomicUsize,
     last_used: Mutex<Instant>,
+    rate_limits: Mutex<Option<RateLimits>>,
     tasks: TaskTracker,
 }
 
@@ -53,7 +58,7 @@ impl Connection {
     ) -> Result<Arc<Self>, CodexError> {
         let mut command = process::command(&found.binary);
         command.arg("app-server");
-        let (process, pipes) = Process::spawn(command, tasks).map_err(|error| {
+        let (process, pipes) = Process::spawn(command, &config.hurry, tasks).map_err(|error| {
             CodexError::Start { binary: found.binary.clone(), cause: error.to_string() }
         })?;
         let (peer, incoming) = rpc::connect(pipes.stdout, pipes.stdin, process.stop(), tasks);
@@ -66,6 +71,7 @@ impl Connection {
             logged_in: AtomicBool::new(false),
             open_threads: AtomicUsize::new(0),
             last_used: Mutex::new(Instant::now()),
+            rate_limits: Mutex::default(),
             tasks: tasks.clone(),
         });
         // The reader must not keep the connection alive, or dropping it would end nothing.
@@ -123,6 +129,26 @@ impl Connection {
         let answer: Result<Empty, _> =
             self.call_within(INTERRUPT_PATIENCE, "turn/interrupt", params).await;
         answer.map(drop)
+    }
+
+    pub(crate) async fn steer(
+        &self,
+        thread: &ThreadId,
+        turn: &TurnId,
+        prompt: &str,
+    ) -> Result<(), CodexError> {
+        let version = self.found.version;
+        if version < CodexVersion::STEER {
+            return Err(CodexError::Unsupported { what: "steering a running turn", version });
+        }
+        let input = vec![UserInput::Text { text: prompt }];
+        let params = TurnSteerParams { thread_id: &thread.0, expected_turn_id: &turn.0, input };
+        self.call::<Empty>("turn/steer", params).await.map(drop)
+    }
+
+    /// The account's allowance, as last heard.
+    pub(crate) fn rate_limits(&self) -> Option<RateLimits> {
+        *self.rate_limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to listen to a thread's turn.
@@ -205,19 +231,37 @@ impl Connection {
             Incoming::Notification { method, params } => {
                 if let Some(event) = Event::parse(&method, &params) {
                     self.told(event).await;
+                } else if method == "account/rateLimits/updated" {
+                    self.limited(params);
                 }
             }
-            Incoming::Request { id, method, params } => match approval::refuse(&method, &params) {
-                Some(refusal) => {
-                    tracing::info!(method, "declined what Codex asked for");
-                    self.peer.respond(&id, &refusal.answer).await;
-                    if let Some(thread) = refusal.thread_id {
-                        self.routes.tell(&thread, Told::Declined(refusal.asked)).await;
-                    }
+            Incoming::Request { id, method, params } => {
+                match approval::parse(id.to_string(), &method, &params) {
+                    Some(asked) => self.asked(id, asked).await,
+                    None => self.peer.refuse(&id, &method).await,
                 }
-                None => self.peer.refuse(&id, &method).await,
-            },
+            }
         }
+    }
+
+    /// Passes a question on to the turn it belongs to, and its answer back.
+    async fn asked(&self, id: RequestId, asked: Asked) {
+        let refusal = asked.refusal();
+        let thread = asked.thread_id.clone().unwrap_or_default();
+        let (unanswered, answer) = Unanswered::new(asked);
+        let peer = self.peer.clone();
+        // Whoever drops the question, if only because nobody listens, has declined it.
+        self.tasks.spawn(async move {
+            let answer = answer.await.unwrap_or(refusal);
+            peer.respond(&id, &answer).await;
+        });
+        self.routes.tell(&thread, Told::Asked(unanswered)).await;
+    }
+
+    fn limited(&self, params: Value) {
+        let Ok(news) = RateLimitsUpdated::deserialize(params) else { return };
+        let mut known = self.rate_limits.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_default().update(news.rate_limits);
     }
 
     async fn told(&self, event: Event) {

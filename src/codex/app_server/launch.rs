@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::codex::{
     error::CodexError,
     find::{SearchPath, find},
@@ -19,6 +21,8 @@ pub struct CodexConfig {
     ///
     /// Codex itself waits up to 30 s for its state database after an unlucky kill (observed, 0.140 on).
     pub patience: Duration,
+    /// Cancelled when the child must not be given time to end.
+    pub hurry: CancellationToken,
 }
 
 /// The Codex that is there.

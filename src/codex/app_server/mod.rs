@@ -16,6 +16,6 @@ mod thread;
 pub(crate) use connection::Connection;
 pub use launch::{CodexConfig, Found};
 pub use questions::{Defaults, Model};
-pub(crate) use routes::Told;
+pub(crate) use routes::{Told, Unanswered};
 pub use supervise::Codex;
 pub use thread::Thread;

@@ -5,9 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use tokio::sync::mpsc;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::codex::{protocol::EventKind, turn::ThreadId};
+use crate::codex::{
+    approval::{Answer, Asked},
+    protocol::EventKind,
+    turn::ThreadId,
+};
 
 /// How much a turn may lag behind before Codex has to wait for it.
 const QUEUE: usize = 256;
@@ -16,7 +21,27 @@ const QUEUE: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Told {
     Event { turn_id: Option<String>, kind: EventKind },
-    Declined(String),
+    Asked(Unanswered),
+}
+
+/// A question that Codex waits for. Dropping it is an answer too: no.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) asked: Asked,
+    reply: oneshot::Sender<Value>,
+}
+
+impl Unanswered {
+    /// Returns also where its answer will come out, in Codex's own form.
+    pub(super) fn new(asked: Asked) -> (Self, oneshot::Receiver<Value>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { asked, reply }, answer)
+    }
+
+    pub(crate) fn answer(self, answer: &Answer) {
+        // A Codex that is gone needs no answer.
+        let _ = self.reply.send(self.asked.answer(answer));
+    }
 }
 
 /// The turns that listen, by thread. One per thread: Codex runs one turn at a time on each.

@@ -213,7 +213,8 @@ mod tests {
     async fn a_missing_codex_is_an_error_each_time_and_never_after_shutdown() {
         let search =
             crate::codex::SearchPath { binary: Some("/no/codex".into()), ..Default::default() };
-        let config = CodexConfig { search, idle: HEALTHY, patience: HEALTHY };
+        let hurry = CancellationToken::new();
+        let config = CodexConfig { search, idle: HEALTHY, patience: HEALTHY, hurry };
         let codex = Codex::new(config, TaskTracker::new());
         for _ in 0..2 {
             assert!(matches!(codex.models().await, Err(CodexError::NotFound { .. })));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::codex::settings::Sandbox;
+use crate::codex::{settings::Sandbox, usage::RateLimits};
 
 /// An answer with nothing in it for us.
 #[derive(Debug, Deserialize)]
@@ -61,6 +61,13 @@ pub(crate) struct TurnStarted {
 #[derive(Debug, Deserialize)]
 pub(crate) struct TurnHead {
     pub(crate) id: String,
+}
+
+/// News of the account's allowance; sparse.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RateLimitsUpdated {
+    pub(crate) rate_limits: RateLimits,
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,6 +29,9 @@ pub(crate) enum EventKind {
         will_retry: bool,
     },
     Warning(String),
+    Plan(Vec<PlanStep>),
+    /// A question of Codex needs no answer any more; it names its own request.
+    Resolved(String),
     Ended(TurnEnd),
     /// Codex let go of the thread.
     ThreadClosed,
@@ -42,6 +45,15 @@ pub(crate) struct ReportedError {
     pub(crate) message: String,
     #[serde(default)]
     pub(crate) codex_error_info: Value,
+}
+
+/// One step of the model's plan.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct PlanStep {
+    #[serde(default)]
+    pub(crate) step: String,
+    #[serde(default)]
+    pub(crate) status: String,
 }
 
 /// How a turn ended.
@@ -95,6 +107,8 @@ impl Event {
                 EventKind::Error { error, will_retry }
             }
             "warning" | "guardianWarning" => EventKind::Warning(text("message")?),
+            "turn/plan/updated" => EventKind::Plan(Vec::deserialize(params.get("plan")?).ok()?),
+            "serverRequest/resolved" => EventKind::Resolved(params.get("requestId")?.to_string()),
             "turn/completed" => EventKind::Ended(TurnEnd::deserialize(params.get("turn")?).ok()?),
             "thread/closed" => EventKind::ThreadClosed,
             _ => return None,

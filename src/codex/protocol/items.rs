@@ -12,6 +12,8 @@ pub(crate) enum Item {
     },
     Reasoning {},
     CommandExecution {
+        #[serde(default)]
+        id: String,
         command: String,
         #[serde(default)]
         exit_code: Option<i64>,
@@ -19,6 +21,8 @@ pub(crate) enum Item {
         status: String,
     },
     FileChange {
+        #[serde(default)]
+        id: String,
         #[serde(default)]
         changes: Vec<Change>,
         #[serde(default)]

@@ -30,7 +30,6 @@ struct Capabilities {
 
 /// Streams nobody here reads. A command's whole output comes with its item.
 const OPT_OUT: &[&str] = &[
-    "account/rateLimits/updated",
     "app/list/updated",
     "command/exec/outputDelta",
     "item/commandExecution/outputDelta",
@@ -116,6 +115,14 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effort: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TurnSteerParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) expected_turn_id: &'a str,
+    pub(crate) input: Vec<UserInput<'a>>,
 }
 
 #[derive(Debug, Serialize)]

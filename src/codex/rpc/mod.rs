@@ -11,5 +11,5 @@ mod message;
 mod peer;
 mod pending;
 
-pub(crate) use message::Incoming;
+pub(crate) use message::{Incoming, RequestId};
 pub(crate) use peer::{Peer, RpcError, connect};

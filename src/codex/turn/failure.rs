@@ -1,11 +1,12 @@
 //! Why a turn failed, sorted by what the caller can do about it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::codex::protocol::ReportedError;
 
 /// A failed turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnFailure {
     /// What kind of failure it is.
     pub kind: FailureKind,
@@ -14,7 +15,8 @@ pub struct TurnFailure {
 }
 
 /// The kinds of failure a caller would treat differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FailureKind {
     /// The provider does not accept the credentials.
     Unauthorized,
@@ -34,7 +36,8 @@ pub enum FailureKind {
     Sandbox,
     /// Codex itself died.
     Exited,
-    /// Anything else.
+    /// Anything else; also a kind that a later version of this server wrote down.
+    #[serde(other)]
     Other,
 }
 

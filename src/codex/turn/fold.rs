@@ -1,9 +1,15 @@
 //! Folds a turn's notifications into events and, at its end, an outcome. Pure.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
-use super::{CommandRun, FileChange, TurnEvent, TurnFailure, TurnOutcome, TurnStatus, Usage};
-use crate::codex::protocol::{EventKind, Item, TurnEnd};
+use super::{CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus};
+use crate::codex::{
+    approval::{QuestionId, Subject},
+    protocol::{EventKind, Item, PlanStep, TurnEnd},
+    usage::Usage,
+};
 
 /// What a turn has brought so far.
 #[derive(Debug, Default)]
@@ -15,13 +21,21 @@ pub(crate) struct Fold {
     commands: Vec<CommandRun>,
     files: Vec<FileChange>,
     warnings: Vec<String>,
+    /// What has begun and not ended, by item: a question about it may not say what it is.
+    begun: HashMap<String, Begun>,
+}
+
+#[derive(Debug)]
+enum Begun {
+    Command(String),
+    Files(Vec<String>),
 }
 
 impl Fold {
     /// Takes one notification in; none if there is nothing to tell.
     pub(crate) fn event(&mut self, kind: EventKind) -> Option<TurnEvent> {
         match kind {
-            EventKind::ItemStarted(item) => started(item),
+            EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemCompleted(item) => self.completed(item),
             EventKind::MessageDelta(delta) => {
                 self.writing.push_str(&delta);
@@ -40,19 +54,36 @@ impl Fold {
                 self.warn(message.clone());
                 Some(TurnEvent::Warning(message))
             }
+            EventKind::Plan(steps) => planned(&steps),
+            EventKind::Resolved(id) => Some(TurnEvent::Settled(QuestionId(id))),
             EventKind::Ended(end) => Some(TurnEvent::Ended(Box::new(self.end(&end)))),
             // An error that is final comes again with the end of the turn.
             EventKind::Error { will_retry: false, .. } | EventKind::ThreadClosed => None,
         }
     }
 
-    /// Notes that Codex asked for something and was refused.
-    pub(crate) fn declined(&mut self, asked: String) -> TurnEvent {
-        self.warn(format!(
-            "Codex asked {asked}; it was declined because approvals cannot be shown to this client. \
-             Use a wider `sandbox` if Codex shall do this without asking."
-        ));
-        TurnEvent::Declined(asked)
+    /// Completes a question with what was told of its item before.
+    pub(crate) fn complete(&self, item_id: Option<&str>, subject: &mut Subject) {
+        match (subject, item_id.and_then(|id| self.begun.get(id))) {
+            (Subject::Command { command, .. }, Some(Begun::Command(known))) => {
+                command.get_or_insert_with(|| known.clone());
+            }
+            (Subject::Files { paths, .. }, Some(Begun::Files(known))) if paths.is_empty() => {
+                paths.clone_from(known);
+            }
+            _ => {}
+        }
+    }
+
+    /// What there is so far.
+    pub(crate) fn so_far(&self) -> Partial {
+        let writing = Some(&self.writing).filter(|text| !text.is_empty());
+        Partial {
+            response: writing.or(self.last_message.as_ref()).cloned().unwrap_or_default(),
+            usage: self.usage,
+            commands: self.commands.clone(),
+            files: self.files.clone(),
+        }
     }
 
     /// Ends the turn without a word from Codex.
@@ -71,6 +102,24 @@ impl Fold {
         }
     }
 
+    fn started(&mut self, item: Item) -> Option<TurnEvent> {
+        match item {
+            Item::Reasoning {} => Some(TurnEvent::Thinking),
+            Item::CommandExecution { id, command, .. } => {
+                self.begun.insert(id, Begun::Command(command.clone()));
+                Some(TurnEvent::CommandStarted(command))
+            }
+            Item::FileChange { id, changes, .. } => {
+                let paths = changes.into_iter().map(|change| change.path).collect();
+                self.begun.insert(id, Begun::Files(paths));
+                None
+            }
+            Item::McpToolCall { server, tool } => Some(TurnEvent::ToolCalled { server, tool }),
+            Item::WebSearch { query } => Some(TurnEvent::Searching(query)),
+            _ => None,
+        }
+    }
+
     fn completed(&mut self, item: Item) -> Option<TurnEvent> {
         match item {
             Item::AgentMessage { text } => {
@@ -78,13 +127,17 @@ impl Fold {
                 self.last_message = Some(text);
                 None
             }
-            Item::CommandExecution { command, exit_code, status } => {
+            Item::CommandExecution { id, command, exit_code, status } => {
+                self.begun.remove(&id);
                 let exit_code = exit_code.filter(|_| status != "declined");
                 let run = CommandRun { command, exit_code };
                 self.commands.push(run.clone());
                 Some(TurnEvent::CommandFinished(run))
             }
-            Item::FileChange { changes, status } if status != "declined" && status != "failed" => {
+            Item::FileChange { id, changes, status }
+                if status != "declined" && status != "failed" =>
+            {
+                self.begun.remove(&id);
                 let files: Vec<_> = changes
                     .iter()
                     .map(|change| FileChange {
@@ -123,14 +176,11 @@ impl Fold {
     }
 }
 
-fn started(item: Item) -> Option<TurnEvent> {
-    match item {
-        Item::Reasoning {} => Some(TurnEvent::Thinking),
-        Item::CommandExecution { command, .. } => Some(TurnEvent::CommandStarted(command)),
-        Item::McpToolCall { server, tool } => Some(TurnEvent::ToolCalled { server, tool }),
-        Item::WebSearch { query } => Some(TurnEvent::Searching(query)),
-        _ => None,
-    }
+fn planned(steps: &[PlanStep]) -> Option<TurnEvent> {
+    let done = steps.iter().filter(|step| step.status == "completed").count();
+    let next = steps.iter().find(|step| step.status == "inProgress");
+    let step = next.or_else(|| steps.iter().find(|step| step.status == "pending"))?;
+    Some(TurnEvent::Planned { done, of: steps.len(), step: step.step.clone() })
 }
 
 #[cfg(test)]
@@ -199,6 +249,7 @@ mod tests {
     fn a_declined_command_has_no_exit_code() {
         let mut fold = Fold::default();
         fold.event(EventKind::ItemCompleted(Item::CommandExecution {
+            id: String::new(),
             command: "rm".into(),
             exit_code: Some(-1),
             status: "declined".into(),

@@ -1,13 +1,15 @@
 //! The handle to a running turn.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{Fold, ThreadId, TurnEvent, TurnFailure, TurnId, TurnOutcome, TurnStatus};
+use super::{Fold, Partial, ThreadId, TurnEvent, TurnFailure, TurnId, TurnOutcome, TurnStatus};
 use crate::codex::{
-    app_server::{Connection, Told},
+    app_server::{Connection, Told, Unanswered},
+    approval::{Answer, QuestionId},
     error::CodexError,
+    usage::RateLimits,
 };
 
 /// How long Codex gets to end a turn it was told to interrupt. It takes 10 ms when all is well; up to
@@ -22,6 +24,8 @@ pub struct Turn {
     told: mpsc::Receiver<Told>,
     connection: Arc<Connection>,
     fold: Fold,
+    /// What Codex waits for. Dropping one declines it.
+    open: HashMap<QuestionId, Unanswered>,
     ended: bool,
 }
 
@@ -32,7 +36,15 @@ impl Turn {
         told: mpsc::Receiver<Told>,
         connection: Arc<Connection>,
     ) -> Self {
-        Self { id, thread, told, connection, fold: Fold::default(), ended: false }
+        Self {
+            id,
+            thread,
+            told,
+            connection,
+            fold: Fold::default(),
+            open: HashMap::new(),
+            ended: false,
+        }
     }
 
     /// Codex's name for it.
@@ -50,13 +62,23 @@ impl Turn {
                     self.fold.event(kind)
                 }
                 Some(Told::Event { .. }) => None,
-                Some(Told::Declined(asked)) => Some(self.fold.declined(asked)),
+                Some(Told::Asked(mut unanswered)) => {
+                    let item = unanswered.asked.item_id.as_deref();
+                    self.fold.complete(item, &mut unanswered.asked.question.subject);
+                    let question = unanswered.asked.question.clone();
+                    self.open.insert(question.id.clone(), unanswered);
+                    Some(TurnEvent::Asked(question))
+                }
                 None => {
                     let failure = TurnFailure::exited(&self.connection.ended().await);
                     Some(self.cut_off(TurnStatus::Failed(failure)))
                 }
             };
-            self.ended = matches!(event, Some(TurnEvent::Ended(_)));
+            match &event {
+                Some(TurnEvent::Ended(_)) => self.end(),
+                Some(TurnEvent::Settled(id)) => drop(self.open.remove(id)),
+                _ => {}
+            }
             if event.is_some() {
                 return event;
             }
@@ -84,9 +106,51 @@ impl Turn {
         };
         let outcome = tokio::time::timeout(INTERRUPT_LIMIT, ended).await.ok().flatten();
         outcome.unwrap_or_else(|| {
-            self.ended = true;
+            self.end();
             self.fold.cut_off(TurnStatus::Interrupted)
         })
+    }
+
+    /// Answers a question. Says whether it was still open.
+    pub fn answer(&mut self, id: &QuestionId, answer: &Answer) -> bool {
+        match self.open.remove(id) {
+            Some(unanswered) => {
+                unanswered.answer(answer);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Says something more to the running turn; the model hears it before it goes on.
+    ///
+    /// The future does not borrow the turn, whose events must still be taken meanwhile.
+    ///
+    /// # Errors
+    /// [`CodexError::Refused`] if the turn has just ended or this Codex cannot do it.
+    pub fn steer(
+        &self,
+        prompt: String,
+    ) -> impl Future<Output = Result<(), CodexError>> + Send + 'static {
+        let (connection, thread, id) =
+            (Arc::clone(&self.connection), self.thread.clone(), self.id.clone());
+        async move { connection.steer(&thread, &id, &prompt).await }
+    }
+
+    /// What the turn has brought so far.
+    pub fn so_far(&self) -> Partial {
+        self.fold.so_far()
+    }
+
+    /// The account's allowance, if Codex has said something about it.
+    pub fn rate_limits(&self) -> Option<RateLimits> {
+        let known = self.connection.rate_limits();
+        known.filter(|limits| limits.primary.is_some() || limits.secondary.is_some())
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.open.clear();
     }
 
     /// Events of an earlier turn on the same thread may still be on their way.

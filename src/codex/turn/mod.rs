@@ -12,6 +12,11 @@ pub use failure::{FailureKind, TurnFailure};
 pub(crate) use fold::Fold;
 pub use handle::Turn;
 
+use super::{
+    approval::{Question, QuestionId},
+    usage::Usage,
+};
+
 /// Codex's name for a thread.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -54,8 +59,19 @@ pub enum TurnEvent {
     Retrying(String),
     /// Codex warns of something.
     Warning(String),
-    /// Codex asked for something and was refused.
-    Declined(String),
+    /// The model's plan: how many steps are done, of how many, and which is next.
+    Planned {
+        /// Steps that are done.
+        done: usize,
+        /// All steps.
+        of: usize,
+        /// The step under way.
+        step: String,
+    },
+    /// Codex asks something and waits for [`Turn::answer`].
+    Asked(Question),
+    /// A question needs no answer any more.
+    Settled(QuestionId),
     /// The turn is over.
     Ended(Box<TurnOutcome>),
 }
@@ -75,6 +91,19 @@ pub struct TurnOutcome {
     pub files: Vec<FileChange>,
     /// What the caller should know besides.
     pub warnings: Vec<String>,
+}
+
+/// What a running turn has brought so far.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Partial {
+    /// The message being written, else the last complete one.
+    pub response: String,
+    /// Tokens so far.
+    pub usage: Option<Usage>,
+    /// Commands that have ended.
+    pub commands: Vec<CommandRun>,
+    /// Files that were changed.
+    pub files: Vec<FileChange>,
 }
 
 /// How a turn ended.
@@ -106,30 +135,4 @@ pub struct FileChange {
     pub path: String,
     /// `add`, `update` or `delete`.
     pub kind: String,
-}
-
-/// Tokens, as the model's provider counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Usage {
-    /// Sent to the model, cached ones included.
-    pub input_tokens: u64,
-    /// Of these, served from the provider's cache.
-    pub cached_input_tokens: u64,
-    /// Received from the model, reasoning included.
-    pub output_tokens: u64,
-    /// Of these, spent on reasoning.
-    pub reasoning_output_tokens: u64,
-    /// Input and output together.
-    pub total_tokens: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.input_tokens += other.input_tokens;
-        self.cached_input_tokens += other.cached_input_tokens;
-        self.output_tokens += other.output_tokens;
-        self.reasoning_output_tokens += other.reasoning_output_tokens;
-        self.total_tokens += other.total_tokens;
-    }
 }

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Cx, Effect, Tool, session_view::SessionView};
 use crate::{
     mcp::{
-        answer::{Answer, cut, part},
+        answer::{Answer, cut},
         arguments,
         error::ToolError,
         schema,
     },
-    session::{SessionName, Transcript, TurnRecord},
+    session::{SessionName, Transcript, TurnRecord, store::Excerpt},
 };
 
 const DEFAULT_TURNS: u32 = 10;
@@ -26,7 +26,7 @@ pub(super) const TOOL: Tool = Tool {
     effect: Effect::Reads,
     input: schema::of::<Input>,
     output: schema::of::<Output>,
-    call: |cx, given| Box::pin(call(cx, given)),
+    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -98,9 +98,11 @@ async fn several(cx: &Cx, input: &Input, offset: u32) -> Result<Output, ToolErro
     if !(1..=MAX_TURNS).contains(&limit) {
         return Err(ToolError::argument("limit", &format!("{limit} is not from 1 to {MAX_TURNS}")));
     }
+    // Every turn of the page gets the same share of what a result may carry. One character more tells
+    // whether there is more.
+    let most = Excerpt::first(cx.max_text / 2 + 1);
     let Transcript { session, turns } =
-        cx.sessions.transcript(&input.session_id, offset, limit).await?;
-    // Every turn of the page gets the same share of what a result may carry.
+        cx.sessions.transcript(&input.session_id, offset, limit, most).await?;
     let share = cx.max_text / turns.len().max(1) / 2;
     let end = offset.saturating_add(u32::try_from(turns.len()).unwrap_or(u32::MAX));
     Ok(Output {
@@ -114,14 +116,15 @@ async fn several(cx: &Cx, input: &Input, offset: u32) -> Result<Output, ToolErro
 async fn one_turn(cx: &Cx, input: &Input, number: u32, offset: u32) -> Result<Output, ToolError> {
     let skip =
         number.checked_sub(1).ok_or_else(|| ToolError::argument("turn", "turns count from 1"))?;
+    let limit = input.limit.map_or(cx.max_text, |limit| (limit as usize).min(cx.max_text)).max(1);
+    let excerpt = Excerpt { offset: offset as usize, length: limit + 1 };
     let Transcript { session, mut turns } =
-        cx.sessions.transcript(&input.session_id, skip, 1).await?;
+        cx.sessions.transcript(&input.session_id, skip, 1, excerpt).await?;
     let Some(turn) = turns.pop() else {
         let reason = format!("the session has {} turns", session.turn_count);
         return Err(ToolError::argument("turn", &reason));
     };
-    let limit = input.limit.map_or(cx.max_text, |limit| (limit as usize).min(cx.max_text));
-    let (response, more) = part(&turn.response, offset as usize, limit.max(1));
+    let (response, more) = cut(&turn.response, limit);
     let response = response.to_owned();
     let read = u32::try_from(response.chars().count()).unwrap_or(u32::MAX);
     let view = TurnView { response, truncated: more, ..TurnView::cut(turn, cx.max_text) };
@@ -144,7 +147,7 @@ impl TurnView {
             timestamp: turn.timestamp.to_string(),
             status: turn.status.as_str(),
             model: turn.details.model,
-            error: turn.details.error,
+            error: turn.details.failure.map(|failure| failure.message),
             truncated: prompt_cut || response_cut,
         }
     }

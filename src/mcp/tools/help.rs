@@ -17,7 +17,7 @@ pub(super) const TOOL: Tool = Tool {
     effect: Effect::Reads,
     input: schema::of::<Input>,
     output: schema::of::<Output>,
-    call: |cx, given| Box::pin(call(cx, given)),
+    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
 const GUIDE: &str = "\
@@ -28,6 +28,8 @@ Start over under the same name: codex {prompt, sessionId, resetSession: true}.
 What a call sets (model, reasoningEffort, sandbox, approvalPolicy, workingDirectory) stays with the \
 session.
 Let Codex change files: sandbox workspace-write.
+Long work: codex {prompt, sessionId, waitSeconds: 0} starts it, wait {sessionId} gets the answer, steer adds \
+something, interrupt stops it.
 See what there is: listSessions, getSession, listModels.";
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -21,7 +21,7 @@ pub(super) const TOOL: Tool = Tool {
     effect: Effect::Reads,
     input: schema::of::<Input>,
     output: schema::of::<Output>,
-    call: |cx, given| Box::pin(call(cx, given)),
+    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]

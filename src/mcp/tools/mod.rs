@@ -4,10 +4,14 @@ mod codex;
 mod delete_session;
 mod get_session;
 mod help;
+mod interrupt;
 mod list_models;
 mod list_sessions;
 mod ping;
 mod session_view;
+mod steer;
+mod turn_view;
+mod wait;
 
 use std::{
     collections::HashMap,
@@ -15,15 +19,21 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use rmcp::model::{JsonObject, MetaObject, ToolAnnotations};
+use rmcp::model::{InputRequiredResult, JsonObject, MetaObject, ToolAnnotations};
 
-use super::{answer::Answer, arguments, error::ToolError};
+use super::{
+    answer::Answer,
+    arguments,
+    error::ToolError,
+    talk::{Caller, Followed, Sealer},
+};
 use crate::session::Sessions;
 
 /// What a tool works with.
 #[derive(Debug, Clone)]
 pub(super) struct Cx {
     pub(super) sessions: Sessions,
+    pub(super) sealer: Arc<Sealer>,
     /// The longest text one result carries, in characters.
     pub(super) max_text: usize,
 }
@@ -40,7 +50,17 @@ pub(super) struct Tool {
     call: Call,
 }
 
-type Call = for<'a> fn(&'a Cx, Option<JsonObject>) -> BoxFuture<'a, Result<Answer, ToolError>>;
+type Call =
+    for<'a> fn(&'a Cx, &'a Caller, Option<JsonObject>) -> BoxFuture<'a, Result<Outcome, ToolError>>;
+
+/// What comes of a call.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// An answer.
+    Answer(Box<Answer>),
+    /// A question to the user first.
+    Asked(Box<InputRequiredResult>),
+}
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +76,9 @@ enum Effect {
 /// Every tool, in the order clients see them.
 static ALL: &[Tool] = &[
     codex::TOOL,
+    wait::TOOL,
+    steer::TOOL,
+    interrupt::TOOL,
     list_sessions::TOOL,
     get_session::TOOL,
     delete_session::TOOL,
@@ -86,30 +109,44 @@ impl Tool {
     }
 
     fn define(&self) -> rmcp::model::Tool {
+        let mut meta = JsonObject::new();
+        if self.name == codex::TOOL.name {
+            // One client hides all but the names of tools until they are searched for; the main one stays.
+            meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
+        }
         let tool = rmcp::model::Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
             .with_raw_output_schema((self.output)())
             .with_annotations(self.effect.annotations(self.title));
-        if self.name != codex::TOOL.name {
-            return tool;
-        }
-        // One client hides all but the names of tools until they are searched for; the main one stays.
-        let always = ("anthropic/alwaysLoad".to_owned(), true.into());
-        tool.with_meta(MetaObject(JsonObject::from_iter([always])))
+        if meta.is_empty() { tool } else { tool.with_meta(MetaObject(meta)) }
     }
 
     /// Calls it. What it was given and does not know is named in the answer.
     pub(super) async fn run(
         &self,
         cx: &Cx,
+        caller: &Caller,
         given: Option<JsonObject>,
-    ) -> Result<Answer, ToolError> {
+    ) -> Result<Outcome, ToolError> {
         let unknown = arguments::unknown(given.as_ref(), &self.definition().input_schema);
-        let mut answer = (self.call)(cx, given).await?;
-        for name in unknown {
-            answer.warn(&format!("unknown argument `{name}` was ignored"));
+        let mut outcome = (self.call)(cx, caller, given).await?;
+        if let Outcome::Answer(answer) = &mut outcome {
+            for name in unknown {
+                answer.warn(&format!("unknown argument `{name}` was ignored"));
+            }
         }
-        Ok(answer)
+        Ok(outcome)
+    }
+}
+
+/// Shows how far a call has come that has come back with an answer.
+pub(super) fn followed(followed: Followed, cx: &Cx) -> Outcome {
+    turn_view::outcome(followed, cx)
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(Box::new(answer))
     }
 }
 

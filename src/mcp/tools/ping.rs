@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     effect: Effect::Reads,
     input: schema::of::<Input>,
     output: schema::of::<Output>,
-    call: |_, given| Box::pin(std::future::ready(call(given))),
+    call: |_, _, given| Box::pin(async move { Ok(std::future::ready(call(given)).await?.into()) }),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]

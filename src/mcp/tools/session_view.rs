@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::codex::UsageView;
+use super::turn_view::UsageView;
 use crate::{
     codex::{ApprovalPolicy, Sandbox, Usage},
     session::SessionRecord,

@@ -4,17 +4,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, interval_at},
 };
 use tracing::Instrument;
 
 use super::{Message, Order, open::Loaded};
 use crate::session::{
-    SessionError, SessionName,
+    Reply, SessionError, SessionName,
     record::after,
-    sessions::{QUEUE, Shared},
-    store::{Claim, StoreError},
+    sessions::Shared,
+    store::{Claim, ErrandId, StoreError},
 };
 
 /// How often a resting actor looks whether another server wants the session.
@@ -33,7 +33,7 @@ pub(super) struct Actor {
     pub(super) shared: Arc<Shared>,
     pub(super) mailbox: mpsc::Receiver<Message>,
     pub(super) loaded: Option<Loaded>,
-    waiting: VecDeque<Box<Order>>,
+    pub(super) waiting: VecDeque<Box<Order>>,
     /// Whether we may hold the lease.
     pub(super) leased: bool,
 }
@@ -49,56 +49,45 @@ impl Actor {
 
     pub(super) async fn live(mut self) {
         loop {
-            let message = match self.waiting.pop_front() {
-                Some(order) => Some(Message::Send(order)),
-                None => self.rest().await,
-            };
-            match message {
-                Some(Message::Send(order)) => self.serve(*order).await,
-                Some(Message::Delete(reply)) => {
-                    let deleted = self.delete().await;
-                    // Whoever asked may be gone.
-                    let _ = reply.send(deleted);
-                }
-                None => {
-                    self.let_go().await;
-                    if self.leave() {
-                        return;
-                    }
-                }
+            if let Some(order) = self.waiting.pop_front() {
+                self.tell_places(None);
+                self.serve(*order).await;
+                continue;
             }
-        }
-    }
-
-    /// Takes a message that came while a turn runs.
-    pub(super) fn queue(&mut self, message: Message) {
-        match message {
-            Message::Send(order) if self.waiting.len() < QUEUE => self.waiting.push_back(order),
-            Message::Send(order) => {
-                let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
-                answer(order.reply, Err(full));
+            if let Some(message) = self.rest().await {
+                self.at_rest(message).await;
+                continue;
             }
-            Message::Delete(reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            self.let_go().await;
+            if self.leave() {
+                return;
             }
         }
     }
 
     async fn serve(&mut self, mut order: Order) {
-        if order.reply.is_closed() {
-            return;
-        }
-        let outcome = if self.shared.closing.is_cancelled() {
+        let outcome = if order.is_cancelled() {
+            Ok(None)
+        } else if self.shared.closing.is_cancelled() {
             Err(SessionError::ShuttingDown)
         } else {
             let fields = tracing::field::Empty;
             let span = tracing::info_span!("turn", session = %self.name, thread_id = fields, turn_id = fields);
             self.turn(&mut order).instrument(span).await
         };
-        if let Err(error) = &outcome {
-            tracing::info!(session = %self.name, error = error as &dyn std::error::Error, "no turn");
+        self.leave_queue(&mut order).await;
+        let outcome: Result<Option<Reply>, SessionError> = outcome;
+        match outcome {
+            Ok(Some(reply)) => order.finish(Ok(reply)),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::info!(session = %self.name, error = &error as &dyn std::error::Error, "no turn");
+                if order.is_kept() {
+                    self.record_failure(&order, &error).await;
+                }
+                order.finish(Err(error));
+            }
         }
-        answer(order.reply, outcome);
     }
 
     /// Waits for the next message. None if it is time to let go.
@@ -135,11 +124,12 @@ impl Actor {
 
     async fn is_wanted(&self) -> bool {
         let Some(store) = self.shared.store.opened() else { return false };
-        store.is_wanted(&self.name).await.unwrap_or(false)
+        let inbox = store.inbox(&self.name, ErrandId::default(), Timestamp::now()).await;
+        inbox.is_ok_and(|inbox| inbox.wanted)
     }
 
     /// Makes the session free for everybody else.
-    async fn let_go(&mut self) {
+    pub(super) async fn let_go(&mut self) {
         self.unload().await;
         if !std::mem::take(&mut self.leased) {
             return;
@@ -163,35 +153,39 @@ impl Actor {
         true
     }
 
-    async fn delete(&mut self) -> Result<(), SessionError> {
+    pub(super) async fn delete(&mut self) -> Result<(), SessionError> {
         let started = Instant::now();
-        loop {
+        let mut ticket = None;
+        let deleted = loop {
             let now = Timestamp::now();
             let store = self.shared.store(now).await?;
-            match store.claim(&self.name, after(now, LEASE), now).await {
+            match store.claim(&self.name, ticket, after(now, LEASE), now).await {
                 // Another server at rest lets go when it sees that the session is wanted.
-                Ok(Claim::Held) if started.elapsed() < LET_GO_PATIENCE => {
+                Ok(Claim::Held(ahead)) if !ahead.running && started.elapsed() < LET_GO_PATIENCE => {
+                    if ticket.is_none() {
+                        ticket =
+                            store.enqueue(&self.name, usize::MAX, after(now, LEASE), now).await?;
+                    }
                     tokio::time::sleep(WANTED_TICK).await;
                 }
-                Ok(Claim::Held) => return Err(SessionError::Busy { name: self.name.clone() }),
+                Ok(Claim::Held(_)) => break Err(SessionError::Busy { name: self.name.clone() }),
                 Ok(Claim::Missing) => {
-                    return Err(SessionError::Unknown { name: self.name.clone() });
+                    break Err(SessionError::Unknown { name: self.name.clone() });
                 }
-                Ok(Claim::Ours(_)) => break self.leased = true,
                 // What cannot be read can still be deleted.
-                Err(StoreError::Damaged { .. }) => break,
-                Err(error) => return Err(error.into()),
+                Ok(Claim::Ours(_)) | Err(StoreError::Damaged { .. }) => break Ok(()),
+                Err(error) => break Err(error.into()),
             }
+        };
+        if let Some(ticket) = ticket {
+            self.shared.store(Timestamp::now()).await?.dequeue(ticket).await?;
         }
+        deleted?;
+        self.leased = true;
         self.let_go().await;
         let store = self.shared.store(Timestamp::now()).await?;
         store.delete(&self.name).await?;
         tracing::info!(session = %self.name, "session deleted");
         Ok(())
     }
-}
-
-/// Answers; whoever asked may be gone.
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    drop(reply.send(value));
 }

@@ -5,22 +5,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{
-    Order,
-    life::{Actor, LEASE},
-    plan::Plan,
-};
+use super::{life::Actor, plan::Plan};
 use crate::{
     codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
         Continuity, SessionError, SessionRecord, context,
         model::ModelChoice,
-        record::after,
-        store::{Claim, Created, Turns},
+        store::{Created, Excerpt, Turns},
     },
 };
 
-/// How often a held session is asked for again.
+/// How often a held thread is asked for again.
 const HELD_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a thread may seem to be held by somebody else: the Codex of a server that died, or that
@@ -45,38 +40,11 @@ pub(super) struct Opened {
 }
 
 impl Actor {
-    /// Takes the session's lease, waiting for whoever holds it; makes the session if there is none.
-    ///
-    /// Says whether the session was made for this call.
-    pub(super) async fn claim(
+    pub(super) async fn create(
         &mut self,
-        order: &mut Order,
-    ) -> Result<(SessionRecord, bool), SessionError> {
-        let mut is_new = false;
-        loop {
-            let now = Timestamp::now();
-            let store = self.shared.store(now).await?;
-            match store.claim(&self.name, after(now, LEASE), now).await? {
-                Claim::Ours(record) => {
-                    self.leased = true;
-                    return Ok((*record, is_new));
-                }
-                Claim::Held => {
-                    tokio::select! {
-                        () = tokio::time::sleep(HELD_PAUSE) => {}
-                        () = order.reply.closed() => return Err(SessionError::ShuttingDown),
-                        () = self.shared.closing.cancelled() => return Err(SessionError::ShuttingDown),
-                    }
-                }
-                Claim::Missing => {
-                    self.create(order.automatic, now).await?;
-                    is_new = true;
-                }
-            }
-        }
-    }
-
-    async fn create(&mut self, automatic: bool, now: Timestamp) -> Result<(), SessionError> {
+        automatic: bool,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
         let config = &self.shared.config;
         let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl);
         match self.shared.store(now).await?.create(&record, config.cap, now).await? {
@@ -172,7 +140,7 @@ impl Actor {
         let config = &self.shared.config;
         let skip = record.turn_count.saturating_sub(config.rebuild_turns);
         let store = self.shared.store(Timestamp::now()).await?;
-        let turns = store.turns(&self.name, skip, config.rebuild_turns).await?;
+        let turns = store.turns(&self.name, skip, config.rebuild_turns, Excerpt::ALL).await?;
         let items = context::items(&turns, config.rebuild_bytes);
         if items.is_empty() && record.thread_id.is_none() {
             // Every turn failed before Codex knew of it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     codex::{ApprovalPolicy, Codex, CodexError, Sandbox, Thread, ThreadSettings, TurnRequest},
     session::{
-        SessionConfig, SessionError, Settings,
+        Request, SessionConfig, SessionError, Settings,
         model::ModelChoice,
         request::{check_directory, check_sandbox},
     },
@@ -25,10 +25,11 @@ impl Plan {
     /// Takes the call's settings, else the session's, else the operator's, and checks them: a pinned
     /// directory may be gone, a ceiling may have come down.
     pub(super) fn new(
-        call: &Settings,
+        request: &Request,
         session: &Settings,
         config: &SessionConfig,
     ) -> Result<Self, SessionError> {
+        let call = &request.settings;
         let operator = &config.defaults;
         let model = ModelChoice::named(
             call.model.as_deref(),
@@ -44,8 +45,12 @@ impl Plan {
         Ok(Self {
             directory,
             sandbox: settings.sandbox,
-            // Nobody could answer yet.
-            approval_policy: settings.approval_policy.unwrap_or(ApprovalPolicy::Never),
+            // Who cannot be asked is not asked.
+            approval_policy: settings.approval_policy.unwrap_or(if request.can_ask {
+                ApprovalPolicy::OnRequest
+            } else {
+                ApprovalPolicy::Never
+            }),
             effort: settings.reasoning_effort,
             model,
         })

@@ -1,31 +1,30 @@
 //! One turn: recorded before it starts, watched while it runs, recorded when it ends.
 
 use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::{
     Order,
-    life::{Actor, LEASE},
+    life::Actor,
     open::{Loaded, Opened},
     plan::Plan,
+    watch::Watched,
 };
 use crate::{
-    codex::{
-        CodexError, FailureKind, Turn, TurnEvent, TurnFailure, TurnOutcome, TurnRequest, TurnStatus,
-    },
+    codex::{CodexError, FailureKind, Thread, TurnFailure, TurnOutcome, TurnRequest, TurnStatus},
     session::{
-        Reply, Request, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
-        context, store::Turns,
+        Reply, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord, context,
+        store::Turns,
     },
 };
 
 impl Actor {
-    /// Runs one turn from start to end.
-    pub(super) async fn turn(&mut self, order: &mut Order) -> Result<Reply, SessionError> {
-        let (mut record, is_new) = self.claim(order).await?;
+    /// Runs one turn from start to end. None if the call needs none any more.
+    pub(super) async fn turn(&mut self, order: &mut Order) -> Result<Option<Reply>, SessionError> {
+        let Some((mut record, is_new)) = self.claim(order).await? else { return Ok(None) };
         let ran = self.attempts(order, &mut record).await;
-        if ran.is_err() && is_new && record.turn_count == 0 {
+        if !matches!(ran, Ok(Some(_))) && is_new && record.turn_count == 0 {
             // A session in which nothing was ever begun is none.
             let deleted = match self.shared.store.opened() {
                 Some(store) => store.delete(&self.name).await,
@@ -42,12 +41,12 @@ impl Actor {
         &mut self,
         order: &mut Order,
         record: &mut SessionRecord,
-    ) -> Result<Reply, SessionError> {
+    ) -> Result<Option<Reply>, SessionError> {
         if order.request.reset {
             // Only here: in the store when a turn begins, so that a call that fails costs nothing.
             record.reset();
         }
-        let plan = Plan::new(&order.request.settings, &record.settings, &self.shared.config)?;
+        let plan = Plan::new(&order.request, &record.settings, &self.shared.config)?;
         match self.attempt(order, record, &plan).await {
             // Codex has died since the last turn. As nothing was begun, it is asked again, once.
             Err(SessionError::Codex(CodexError::NotReached(cause))) => {
@@ -63,10 +62,10 @@ impl Actor {
         order: &mut Order,
         record: &mut SessionRecord,
         plan: &Plan,
-    ) -> Result<Reply, SessionError> {
+    ) -> Result<Option<Reply>, SessionError> {
         let opened = self.open(record, plan).await?;
-        if order.reply.is_closed() {
-            return Err(SessionError::ShuttingDown);
+        if order.is_cancelled() {
+            return Ok(None);
         }
         let Some(loaded) = self.loaded.take() else { return Err(SessionError::ShuttingDown) };
         let ran = self.run(order, record, plan, opened, &loaded).await;
@@ -75,7 +74,7 @@ impl Actor {
             // The thread would keep asking for it.
             self.unload().await;
         }
-        ran
+        ran.map(Some)
     }
 
     async fn run(
@@ -96,11 +95,19 @@ impl Actor {
         };
         let started = Instant::now();
         let request = plan.request(asked, thread, choice);
-        let mut entry = self.begin(record, order.request.clone(), &request).await?;
+        let details = TurnDetails {
+            continuity: Some(opened.continuity),
+            model: request.model.clone(),
+            model_source: Some(choice.source),
+            reasoning_effort: request.effort.clone(),
+            ..details_of(thread, &request)
+        };
+        let mut entry = self.begin(record, order, details).await?;
         let turn = match thread.start_turn(&request).await {
             Ok(turn) => turn,
             Err(error) => {
-                entry.details.error = Some(error.to_string());
+                entry.details.failure =
+                    Some(TurnFailure { kind: FailureKind::Other, message: error.to_string() });
                 let recorded = self.finish(record, &mut entry, SessionStatus::Failed).await;
                 if let Err(error) = recorded {
                     tracing::error!(session = %self.name, %error, "a failed start is not recorded");
@@ -112,8 +119,8 @@ impl Actor {
                 return Err(error.into());
             }
         };
-        let turn_id = turn.id().clone();
-        entry.details.turn_id = Some(turn_id.clone());
+        order.tell(&crate::session::Update::Begun);
+        entry.details.turn_id = Some(turn.id().clone());
         record.codex_version = Some(thread.codex_version().to_string());
         // Stored now, because from now on there is something to resume. The turn runs; what cannot be
         // written is tried again at its end.
@@ -123,12 +130,13 @@ impl Actor {
             record.thread_id = Some(thread.id().clone());
             self.commit(record, Turns::Put(&entry)).await
         };
-        let mut warnings: Vec<String> = opened.warning.into_iter().collect();
         let span = Span::current();
         span.record("thread_id", tracing::field::display(thread.id()));
-        span.record("turn_id", &turn_id.0);
-        let outcome = self.watch(turn, order).await;
-        let status = note(record, &mut entry, &outcome, started);
+        span.record("turn_id", &turn.id().0);
+        let Watched { outcome, stop } = self.watch(turn, order, record, &mut entry).await;
+        entry.details.stopped = stop;
+        entry.details.warnings.extend(opened.warning);
+        let status = note(record, &mut entry, outcome, started);
         tracing::info!(
             status = status.as_str(),
             duration_ms = entry.details.duration_ms,
@@ -138,85 +146,57 @@ impl Actor {
         let finished = self.finish(record, &mut entry, status).await;
         if let Err(error) = acknowledged.and(finished) {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a turn is not recorded");
-            warnings.push(format!("This turn could not be fully recorded: {error}."));
+            let warning = format!("This turn could not be fully recorded: {error}.");
+            entry.details.warnings.push(warning);
         }
-        warnings.extend(outcome.warnings);
-        Ok(Reply {
-            session: self.name.clone(),
-            thread_id: thread.id().clone(),
-            turn_id,
-            number: entry.number,
-            status: outcome.status,
-            response: outcome.response,
-            continuity: opened.continuity,
-            model: request.model,
-            model_source: choice.source,
-            reasoning_effort: request.effort,
-            sandbox: thread.sandbox(),
-            approval_policy: plan.approval_policy,
-            working_directory: plan.directory.clone(),
-            usage: outcome.usage,
-            duration: started.elapsed(),
-            commands: outcome.commands,
-            files_changed: outcome.files,
-            engine: thread.engine(),
-            codex_version: thread.codex_version().to_string(),
-            warnings,
-        })
+        Ok(Reply { session: self.name.clone(), turn: entry })
     }
 
     /// Records that a turn is about to start, and what its call chose.
     async fn begin(
         &self,
         record: &mut SessionRecord,
-        call: Request,
-        request: &TurnRequest,
+        order: &Order,
+        details: TurnDetails,
     ) -> Result<TurnRecord, SessionError> {
+        let call = &order.request;
         if call.reset {
             self.commit(record, Turns::Clear).await?;
         }
         let now = Timestamp::now();
-        record.settings = call.settings.or(&record.settings);
+        record.settings = call.settings.clone().or(&record.settings);
         // A session keeps working where it began, wherever the next server is started.
-        record.settings.working_directory.get_or_insert_with(|| request.cwd.clone());
+        if record.settings.working_directory.is_none() {
+            record.settings.working_directory.clone_from(&details.working_directory);
+        }
         record.turn_count += 1;
         record.status = SessionStatus::Running;
         record.touch(now, self.shared.config.ttl);
         let entry = TurnRecord {
             number: record.turn_count,
-            prompt: call.prompt,
+            prompt: call.prompt.clone(),
             response: String::new(),
             timestamp: now,
             status: SessionStatus::Running,
-            details: TurnDetails {
-                model: request.model.clone(),
-                reasoning_effort: request.effort.clone(),
-                ..TurnDetails::default()
-            },
+            details,
         };
         self.commit(record, Turns::Put(&entry)).await?;
         Ok(entry)
     }
 
-    /// Follows the turn to its end, or ends it if nobody waits any more.
-    async fn watch(&mut self, mut turn: Turn, order: &mut Order) -> TurnOutcome {
-        let mut renew = interval_at(Instant::now() + LEASE / 3, LEASE / 3);
-        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                event = turn.next() => match event {
-                    Some(TurnEvent::Ended(outcome)) => return *outcome,
-                    Some(event) => tracing::trace!(?event, "turn event"),
-                    None => return turn.interrupt().await,
-                },
-                () = order.reply.closed() => {
-                    tracing::info!(session = %self.name, "the caller is gone; interrupting its turn");
-                    return turn.interrupt().await;
-                }
-                () = self.shared.closing.cancelled() => return turn.interrupt().await,
-                Some(message) = self.mailbox.recv() => self.queue(message),
-                _ = renew.tick() => self.renew().await,
-            }
+    /// Records a call that was handed back and then came to nothing: its caller has no other way to
+    /// learn of it.
+    pub(super) async fn record_failure(&mut self, order: &Order, error: &SessionError) {
+        let failure = TurnFailure { kind: FailureKind::Other, message: error.to_string() };
+        let details = TurnDetails { failure: Some(failure), ..TurnDetails::default() };
+        let recorded = async {
+            let mut order = Order::unfollowed(order.request.clone(), order.automatic);
+            let Some((mut record, _)) = self.claim(&mut order).await? else { return Ok(()) };
+            let mut entry = self.begin(&mut record, &order, details).await?;
+            self.finish(&mut record, &mut entry, SessionStatus::Failed).await
+        };
+        if let Err(error) = recorded.await {
+            tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
         }
     }
 
@@ -234,33 +214,49 @@ impl Actor {
     }
 }
 
+/// What is known of a turn before it starts.
+fn details_of(thread: &Thread, request: &TurnRequest) -> TurnDetails {
+    TurnDetails {
+        thread_id: Some(thread.id().clone()),
+        sandbox: thread.sandbox(),
+        approval_policy: Some(request.approval_policy),
+        working_directory: Some(request.cwd.clone()),
+        engine: Some(thread.engine().to_owned()),
+        codex_version: Some(thread.codex_version().to_string()),
+        ..TurnDetails::default()
+    }
+}
+
 /// Takes the outcome into the record.
 fn note(
     record: &mut SessionRecord,
     entry: &mut TurnRecord,
-    outcome: &TurnOutcome,
+    outcome: TurnOutcome,
     started: Instant,
 ) -> SessionStatus {
-    entry.response.clone_from(&outcome.response);
-    entry.details.usage = outcome.usage;
-    entry.details.commands.clone_from(&outcome.commands);
-    entry.details.files_changed.clone_from(&outcome.files);
-    entry.details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
     record.usage += outcome.usage.unwrap_or_default();
-    match &outcome.status {
+    entry.response = outcome.response;
+    let details = &mut entry.details;
+    details.usage = outcome.usage;
+    details.commands = outcome.commands;
+    details.files_changed = outcome.files;
+    details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+    details.warnings.extend(outcome.warnings);
+    match outcome.status {
         TurnStatus::Completed => SessionStatus::Completed,
         TurnStatus::Interrupted => SessionStatus::Interrupted,
-        TurnStatus::Failed(TurnFailure { kind, message }) => {
-            entry.details.error = Some(message.clone());
-            if *kind == FailureKind::ModelRefused {
+        TurnStatus::Failed(failure) => {
+            if failure.kind == FailureKind::ModelRefused {
                 // Else every later call of the session would fail the same way.
                 record.settings.model = None;
             }
+            details.failure = Some(failure);
             SessionStatus::Failed
         }
     }
 }
 
 fn refused_model(reply: &Reply) -> bool {
-    matches!(&reply.status, TurnStatus::Failed(failure) if failure.kind == FailureKind::ModelRefused)
+    let failure = reply.turn.details.failure.as_ref();
+    failure.is_some_and(|failure| failure.kind == FailureKind::ModelRefused)
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Claim, Created, MemoryStore, Page, SessionStore, SqliteStore, StoreError, Turns};
+use super::{
+    Ahead, Claim, Created, Errand, ErrandId, ErrandOutcome, Excerpt, MemoryStore, Page,
+    SessionStore, SqliteStore, StoreError, Turns,
+};
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
@@ -36,7 +39,7 @@ fn turn(number: u32, status: SessionStatus) -> TurnRecord {
 }
 
 async fn claimed(store: &dyn SessionStore, text: &str, now: i64) -> SessionRecord {
-    match store.claim(&name(text), at(now + 30), at(now)).await.unwrap() {
+    match store.claim(&name(text), None, at(now + 30), at(now)).await.unwrap() {
         Claim::Ours(record) => *record,
         other => panic!("not ours: {other:?}"),
     }
@@ -53,7 +56,7 @@ async fn story(store: &dyn SessionStore) {
     let done = Created::Done { evicted: vec![] };
     assert_eq!(store.create(&session("a", false, 0), 9, at(0)).await.unwrap(), done);
     assert_eq!(store.create(&session("a", false, 0), 9, at(0)).await.unwrap(), Created::Conflict);
-    assert_eq!(store.claim(&name("b"), at(30), at(0)).await.unwrap(), Claim::Missing);
+    assert_eq!(store.claim(&name("b"), None, at(30), at(0)).await.unwrap(), Claim::Missing);
 
     // What is committed is read back; an old revision is refused and changes nothing.
     let mut record = claimed(store, "a", 1).await;
@@ -83,17 +86,30 @@ async fn story(store: &dyn SessionStore) {
         record.turn_count = number;
         store.commit(&record, Turns::Put(&turn(number, SessionStatus::Completed))).await.unwrap();
     }
-    let turns = store.turns(&name("a"), 0, 99).await.unwrap();
+    let turns = store.turns(&name("a"), 0, 99, Excerpt::ALL).await.unwrap();
     assert_eq!(turns, [1, 2, 3].map(|number| turn(number, SessionStatus::Completed)));
-    assert_eq!(store.turns(&name("a"), 1, 1).await.unwrap(), turns[1..2]);
-    assert!(store.turns(&name("none"), 0, 9).await.unwrap().is_empty());
+    assert_eq!(store.turns(&name("a"), 1, 1, Excerpt::ALL).await.unwrap(), turns[1..2]);
+    assert!(store.turns(&name("none"), 0, 9, Excerpt::ALL).await.unwrap().is_empty());
+    let excerpt = Excerpt { offset: 2, length: 3 };
+    let part = &store.turns(&name("a"), 0, 1, excerpt).await.unwrap()[0];
+    assert_eq!((part.prompt.as_str(), part.response.as_str()), ("que", "swe"));
+
+    // Only so many can wait; a ticket is used up by its claim or given up.
+    let a = name("a");
+    let place = || store.enqueue(&a, 2, at(99), at(1));
+    let (first, second) = (place().await.unwrap(), place().await.unwrap());
+    assert!(first < second && first.is_some());
+    assert_eq!(place().await.unwrap(), None);
+    store.claim(&name("a"), first, at(30), at(1)).await.unwrap();
+    store.dequeue(second.unwrap()).await.unwrap();
+    assert!(place().await.unwrap() > second);
 
     // Expired is gone, also before it is swept.
     assert!(store.load(&name("a"), at(60)).await.unwrap().is_none());
     assert!(names(store, 60).await.is_empty());
-    assert_eq!(store.claim(&name("a"), at(90), at(60)).await.unwrap(), Claim::Missing);
+    assert_eq!(store.claim(&name("a"), None, at(90), at(60)).await.unwrap(), Claim::Missing);
     assert_eq!(store.sweep(at(60)).await.unwrap(), [name("a")]);
-    assert!(store.turns(&name("a"), 0, 9).await.unwrap().is_empty());
+    assert!(store.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap().is_empty());
 
     // At the cap, expired sessions go first, then automatic ones, then the least recently used.
     for (text, automatic, second) in
@@ -132,24 +148,45 @@ async fn two_servers(one: Arc<dyn SessionStore>, two: Arc<dyn SessionStore>) {
     one.commit(&record, Turns::Put(&turn(1, SessionStatus::Running))).await.unwrap();
 
     // The second waits, and the first learns that it does.
-    assert!(!one.is_wanted(&name("a")).await.unwrap());
-    assert_eq!(two.claim(&name("a"), at(31), at(1)).await.unwrap(), Claim::Held);
-    assert!(one.is_wanted(&name("a")).await.unwrap());
-    assert!(!two.is_wanted(&name("a")).await.unwrap());
-    two.renew(&name("a"), at(9999)).await.unwrap();
-    two.release(&name("a")).await.unwrap();
-    assert_eq!(two.claim(&name("a"), at(32), at(2)).await.unwrap(), Claim::Held);
+    let a = name("a");
+    let held = |waiting| Claim::Held(Ahead { running: true, waiting });
+    assert_eq!(two.claim(&a, None, at(31), at(1)).await.unwrap(), held(0));
+    assert!(!one.inbox(&a, ErrandId(0), at(1)).await.unwrap().wanted);
+    let waits = two.enqueue(&a, 9, at(31), at(1)).await.unwrap().unwrap();
+    assert!(one.inbox(&a, ErrandId(0), at(1)).await.unwrap().wanted);
+    assert!(!two.inbox(&a, ErrandId(0), at(1)).await.unwrap().wanted);
+    two.release(&a).await.unwrap();
+    assert_eq!(two.claim(&a, Some(waits), at(32), at(2)).await.unwrap(), held(0));
+
+    // It asks something of the first, and is told what came of it, once.
+    let steer = Errand::Steer("left".into());
+    let id = two.post(&a, &steer, at(2)).await.unwrap();
+    let errands = one.inbox(&a, ErrandId(0), at(2)).await.unwrap().errands;
+    assert_eq!(errands, [(id, steer)]);
+    assert!(one.inbox(&a, id, at(2)).await.unwrap().errands.is_empty());
+    assert_eq!(two.outcome(id).await.unwrap(), None);
+    one.report(id, &ErrandOutcome::Done).await.unwrap();
+    assert_eq!(two.outcome(id).await.unwrap(), Some(ErrandOutcome::Done));
+    assert_eq!(two.outcome(id).await.unwrap(), None);
+
+    // Who came first is first, also before whoever has the lease; a place that ran out does not count.
+    let later = one.enqueue(&a, 9, at(60), at(2)).await.unwrap();
+    let second = Ahead { running: false, waiting: 1 };
+    assert_eq!(one.claim(&a, later, at(33), at(3)).await.unwrap(), Claim::Held(second));
+    assert!(matches!(one.claim(&a, later, at(62), at(32)).await.unwrap(), Claim::Ours(_)));
+    one.renew(&a, at(39)).await.unwrap();
 
     // A lease that has run out is taken over; the turn it leaves behind was interrupted.
     let taken = claimed(&*two, "a", 40).await;
     assert_eq!(taken.status, SessionStatus::Interrupted);
-    let turns = two.turns(&name("a"), 0, 9).await.unwrap();
+    let turns = two.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap();
     assert_eq!(turns[0].status, SessionStatus::Interrupted);
     assert_eq!(turns[0].response, "answer 1");
     two.release(&name("a")).await.unwrap();
 
-    // One that was given back is free, one whose owner is dead is free at once.
+    // One that was given back is free, one whose owner is dead is free at once, and so is its place.
     claimed(&*one, "a", 41).await;
+    one.enqueue(&a, 9, at(99), at(41)).await.unwrap();
     drop(one);
     claimed(&*two, "a", 42).await;
 

@@ -10,7 +10,10 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Claim, Created, Cursor, Listing, Page, SessionStore, StoreError, Turns};
+use super::{
+    Claim, Created, Cursor, Errand, ErrandId, ErrandOutcome, Excerpt, Inbox, Listing, Page,
+    SessionStore, StoreError, Ticket, Turns,
+};
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, TurnRecord},
@@ -20,6 +23,14 @@ use crate::session::{
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     entries: Mutex<Entries>,
+    queue: Mutex<Queue>,
+}
+
+/// Places in queues. Nobody runs errands for anybody else here.
+#[derive(Debug, Default)]
+struct Queue {
+    last: i64,
+    tickets: Vec<(Ticket, SessionName)>,
 }
 
 type Entries = HashMap<SessionName, Entry>;
@@ -35,6 +46,10 @@ impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -42,21 +57,67 @@ impl SessionStore for MemoryStore {
     async fn claim(
         &self,
         name: &SessionName,
+        ticket: Option<Ticket>,
         _until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
-        Ok(match self.load(name, now).await? {
-            Some(record) => Claim::Ours(Box::new(record)),
-            None => Claim::Missing,
-        })
+        let Some(record) = self.load(name, now).await? else { return Ok(Claim::Missing) };
+        if let Some(ticket) = ticket {
+            self.dequeue(ticket).await?;
+        }
+        Ok(Claim::Ours(Box::new(record)))
     }
 
     async fn renew(&self, _name: &SessionName, _until: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn is_wanted(&self, _name: &SessionName) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn enqueue(
+        &self,
+        name: &SessionName,
+        limit: usize,
+        _until: Timestamp,
+        _now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        let mut queue = self.queue();
+        if queue.tickets.iter().filter(|(_, session)| session == name).count() >= limit {
+            return Ok(None);
+        }
+        queue.last += 1;
+        let ticket = Ticket(queue.last);
+        queue.tickets.push((ticket, name.clone()));
+        Ok(Some(ticket))
+    }
+
+    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError> {
+        self.queue().tickets.retain(|(known, _)| *known != ticket);
+        Ok(())
+    }
+
+    async fn inbox(
+        &self,
+        _name: &SessionName,
+        _after: ErrandId,
+        _now: Timestamp,
+    ) -> Result<Inbox, StoreError> {
+        Ok(Inbox::default())
+    }
+
+    async fn post(
+        &self,
+        _name: &SessionName,
+        _errand: &Errand,
+        _now: Timestamp,
+    ) -> Result<ErrandId, StoreError> {
+        Ok(ErrandId::default())
+    }
+
+    async fn report(&self, _id: ErrandId, _outcome: &ErrandOutcome) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn outcome(&self, _id: ErrandId) -> Result<Option<ErrandOutcome>, StoreError> {
+        Ok(None)
     }
 
     async fn release(&self, _name: &SessionName) -> Result<(), StoreError> {
@@ -143,10 +204,19 @@ impl SessionStore for MemoryStore {
         name: &SessionName,
         skip: u32,
         limit: u32,
+        excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
+        let Excerpt { offset, length } = excerpt;
         let entries = self.lock();
         let turns = entries.get(name).map(|entry| entry.turns.as_slice()).unwrap_or_default();
-        Ok(turns.iter().skip(skip as usize).take(limit as usize).cloned().collect())
+        let turns = turns.iter().skip(skip as usize).take(limit as usize).cloned();
+        Ok(turns
+            .map(|turn| TurnRecord {
+                prompt: turn.prompt.chars().take(length).collect(),
+                response: turn.response.chars().skip(offset).take(length).collect(),
+                ..turn
+            })
+            .collect())
     }
 
     async fn delete(&self, name: &SessionName) -> Result<bool, StoreError> {

@@ -8,6 +8,7 @@ mod contract;
 mod lazy;
 mod memory;
 mod page;
+mod queue;
 mod sqlite;
 
 use std::{fmt, path::PathBuf};
@@ -22,7 +23,8 @@ use super::{
 
 pub use lazy::{LazyStore, StoreConfig};
 pub use memory::MemoryStore;
-pub use page::{Cursor, InvalidCursor, Listing, Page};
+pub use page::{Cursor, Excerpt, InvalidCursor, Listing, Page};
+pub use queue::{Ahead, Errand, ErrandId, ErrandOutcome, Inbox, Ticket};
 pub use sqlite::SqliteStore;
 
 /// Keeps sessions and their turns, and says which server may run a turn on which.
@@ -31,20 +33,53 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// Takes the lease of a session until `until`, or says why not.
     ///
     /// A lease that is ours already is prolonged. One that has run out, or whose owner is known to be
-    /// dead, is taken over; a turn that its owner left running is then marked interrupted. When somebody
-    /// else holds it they can learn that it is wanted. An expired session is missing.
+    /// dead, is taken over; a turn that its owner left running is then marked interrupted. Another server
+    /// whose ticket is older than ours comes first, also where the lease is ours. Success uses the ticket
+    /// up and forgets errands for earlier turns. An expired session is missing.
     async fn claim(
         &self,
         name: &SessionName,
+        ticket: Option<Ticket>,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim, StoreError>;
 
-    /// Prolongs a lease that is ours; no effect if it is not.
+    /// Prolongs a lease that is ours and our tickets for the session.
     async fn renew(&self, name: &SessionName, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Whether somebody else asked for a lease that is ours.
-    async fn is_wanted(&self, name: &SessionName) -> Result<bool, StoreError>;
+    /// Takes a place behind everybody who waits for the session; none if `limit` do already.
+    async fn enqueue(
+        &self,
+        name: &SessionName,
+        limit: usize,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError>;
+
+    /// Gives a place up.
+    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError>;
+
+    /// What other servers want of whoever has the session: itself, or errands newer than `after`.
+    async fn inbox(
+        &self,
+        name: &SessionName,
+        after: ErrandId,
+        now: Timestamp,
+    ) -> Result<Inbox, StoreError>;
+
+    /// Asks something of the server that runs the session's turn.
+    async fn post(
+        &self,
+        name: &SessionName,
+        errand: &Errand,
+        now: Timestamp,
+    ) -> Result<ErrandId, StoreError>;
+
+    /// Says what came of an errand.
+    async fn report(&self, id: ErrandId, outcome: &ErrandOutcome) -> Result<(), StoreError>;
+
+    /// What came of an errand, once that is known; it is forgotten then.
+    async fn outcome(&self, id: ErrandId) -> Result<Option<ErrandOutcome>, StoreError>;
 
     /// Gives a lease back; no effect if it is not ours.
     async fn release(&self, name: &SessionName) -> Result<(), StoreError>;
@@ -77,12 +112,13 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// One page of the sessions that have not expired, last used first.
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError>;
 
-    /// Turns of a session in order, from the one after `skip` on.
+    /// Turns of a session in order, from the one after `skip` on, each as much of it as is asked for.
     async fn turns(
         &self,
         name: &SessionName,
         skip: u32,
         limit: u32,
+        excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError>;
 
     /// Removes a session and its turns; says whether there was one.
@@ -97,8 +133,8 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
 pub enum Claim {
     /// The lease is ours; this is the session.
     Ours(Box<SessionRecord>),
-    /// Somebody else holds it and now knows that we want it.
-    Held,
+    /// Somebody else has it, or comes first.
+    Held(Ahead),
     /// There is no such session.
     Missing,
 }

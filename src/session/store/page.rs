@@ -4,6 +4,25 @@ use std::{fmt, str::FromStr};
 
 use crate::session::{SessionName, SessionRecord};
 
+/// How much of each turn's texts to read, in characters: answers can have millions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Characters of the response to skip.
+    pub offset: usize,
+    /// The most characters of prompt and response each.
+    pub length: usize,
+}
+
+impl Excerpt {
+    /// Everything.
+    pub const ALL: Self = Self { offset: 0, length: usize::MAX };
+
+    /// The beginning.
+    pub fn first(length: usize) -> Self {
+        Self { offset: 0, length }
+    }
+}
+
 /// Which part of the list is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

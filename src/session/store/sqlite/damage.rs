@@ -36,7 +36,7 @@ async fn a_damaged_session_is_named_and_the_others_work() {
         assert_eq!(listing.sessions.len(), 1, "{damage}");
         let loaded = store.load(&"bad".parse().unwrap(), now()).await;
         assert!(matches!(loaded, Err(StoreError::Damaged { .. })), "{damage}");
-        let good = store.claim(&"good".parse().unwrap(), now(), now()).await.unwrap();
+        let good = store.claim(&"good".parse().unwrap(), None, now(), now()).await.unwrap();
         assert!(matches!(good, Claim::Ours(_)), "{damage}");
         assert!(store.delete(&"bad".parse().unwrap()).await.unwrap(), "{damage}");
     }

@@ -4,39 +4,42 @@ use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
 use super::{open::SqliteStore, rows::millis};
-use crate::session::SessionName;
+use crate::session::{
+    SessionName,
+    store::{Ahead, Ticket},
+};
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 
 /// What stands in the way of a claim.
 pub(super) enum Lease {
     Ours,
-    Theirs,
+    Theirs(Ahead),
     NoSession,
 }
 
 impl SqliteStore {
-    /// Takes a lease that is free, run out, ours, or a dead owner's; else notes that it is wanted.
+    /// Takes a lease that is free, run out, ours, or a dead owner's, if nobody else comes first.
     pub(super) async fn take_lease(
         &self,
         tx: &mut Tx<'_>,
         name: &SessionName,
+        ticket: Option<Ticket>,
         until: Timestamp,
         now: Timestamp,
     ) -> sqlx::Result<Lease> {
-        let holder: Option<(Option<String>, Option<i64>)> =
-            sqlx::query_as("SELECT lease_owner, lease_until FROM sessions WHERE name = ?")
+        let holder: Option<(Option<String>, Option<i64>, String)> =
+            sqlx::query_as("SELECT lease_owner, lease_until, status FROM sessions WHERE name = ?")
                 .bind(name.as_str())
                 .fetch_optional(&mut **tx)
                 .await?;
-        let Some((owner, held_until)) = holder else { return Ok(Lease::NoSession) };
+        let Some((owner, held_until, status)) = holder else { return Ok(Lease::NoSession) };
+        let waiting = self.others_before(tx, name, ticket, now).await?;
         match owner {
             Some(owner) if owner != self.owner.id() => {
                 let has_run_out = held_until.is_none_or(|until| until <= millis(now));
                 if !has_run_out && !self.owner.is_dead(&owner) {
-                    let want = "UPDATE sessions SET lease_wanted = 1 WHERE name = ?";
-                    sqlx::query(want).bind(name.as_str()).execute(&mut **tx).await?;
-                    return Ok(Lease::Theirs);
+                    return Ok(Lease::Theirs(Ahead { running: status == "running", waiting }));
                 }
                 end_turns_of(tx, &owner, Some(name)).await?;
             }
@@ -44,8 +47,11 @@ impl SqliteStore {
             // Nobody holds it, so a turn that seems to run was left by somebody who lost the lease.
             None => interrupt_turns(tx, name.as_str()).await?,
         }
-        let take =
-            "UPDATE sessions SET lease_owner = ?, lease_until = ?, lease_wanted = 0 WHERE name = ?";
+        if waiting > 0 {
+            return Ok(Lease::Theirs(Ahead { running: false, waiting }));
+        }
+        self.begin_anew(tx, name, ticket).await?;
+        let take = "UPDATE sessions SET lease_owner = ?, lease_until = ? WHERE name = ?";
         sqlx::query(take)
             .bind(self.owner.id())
             .bind(millis(until))

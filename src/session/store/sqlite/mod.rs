@@ -9,6 +9,7 @@ mod damage;
 mod lease;
 mod open;
 mod owner;
+mod queue;
 mod room;
 mod rows;
 mod statements;

@@ -17,8 +17,10 @@ use super::owner::Owner;
 use crate::session::store::StoreError;
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "sessions", include_str!("../migrations/sqlite/0001_sessions.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "sessions", include_str!("../migrations/sqlite/0001_sessions.sql")),
+    (2, "queue", include_str!("../migrations/sqlite/0002_queue.sql")),
+];
 
 /// How long to wait for another server's write to finish.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

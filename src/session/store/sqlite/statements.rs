@@ -13,7 +13,10 @@ use super::{
 use crate::session::{
     SessionName,
     record::{SessionRecord, TurnRecord},
-    store::{Claim, Created, Cursor, Listing, Page, SessionStore, StoreError, Turns},
+    store::{
+        Claim, Created, Cursor, Errand, ErrandId, ErrandOutcome, Excerpt, Inbox, Listing, Page,
+        SessionStore, StoreError, Ticket, Turns,
+    },
 };
 
 /// What is alive: not expired, or a turn runs on it.
@@ -95,7 +98,7 @@ impl SqliteStore {
         sqlx::query(
             "INSERT INTO turns (session, number, status, timestamp, prompt, response, details) \
              VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session, number) DO UPDATE SET \
-             status = excluded.status, response = excluded.response, details = excluded.details",
+             status = excluded.status, prompt = excluded.prompt, response = excluded.response, details = excluded.details",
         )
         .bind(session.as_str())
         .bind(turn.number)
@@ -115,13 +118,14 @@ impl SessionStore for SqliteStore {
     async fn claim(
         &self,
         name: &SessionName,
+        ticket: Option<Ticket>,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let action = "lease a session in";
         let mut tx = self.begin(action).await?;
-        let lease =
-            self.take_lease(&mut tx, name, until, now).await.map_err(self.failed(action))?;
+        let lease = self.take_lease(&mut tx, name, ticket, until, now).await;
+        let lease = lease.map_err(self.failed(action))?;
         let row: Option<SessionRow> = sqlx::query_as(select_session!("name = ?2"))
             .bind(millis(now))
             .bind(name.as_str())
@@ -131,7 +135,7 @@ impl SessionStore for SqliteStore {
         tx.commit().await.map_err(self.failed(action))?;
         match (lease, row) {
             (Lease::Ours, Some(row)) => Ok(Claim::Ours(Box::new(row.into_record()?))),
-            (Lease::Theirs, Some(_)) => Ok(Claim::Held),
+            (Lease::Theirs(ahead), Some(_)) => Ok(Claim::Held(ahead)),
             (Lease::NoSession, _) | (_, None) => Ok(Claim::Missing),
         }
     }
@@ -144,23 +148,59 @@ impl SessionStore for SqliteStore {
             .execute(&self.pool)
             .await
             .map_err(self.failed("renew a lease in"))?;
+        sqlx::query("UPDATE queue SET until = ? WHERE session = ? AND owner = ?")
+            .bind(millis(until))
+            .bind(name.as_str())
+            .bind(self.owner.id())
+            .execute(&self.pool)
+            .await
+            .map_err(self.failed("renew a place in"))?;
         Ok(())
     }
 
-    async fn is_wanted(&self, name: &SessionName) -> Result<bool, StoreError> {
-        let wanted: Option<(bool,)> =
-            sqlx::query_as("SELECT lease_wanted FROM sessions WHERE name = ? AND lease_owner = ?")
-                .bind(name.as_str())
-                .bind(self.owner.id())
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(self.failed("read a lease in"))?;
-        Ok(wanted.is_some_and(|(wanted,)| wanted))
+    async fn enqueue(
+        &self,
+        name: &SessionName,
+        limit: usize,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        self.take_place(name, limit, until, now).await
+    }
+
+    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError> {
+        self.give_up_place(ticket).await
+    }
+
+    async fn inbox(
+        &self,
+        name: &SessionName,
+        after: ErrandId,
+        now: Timestamp,
+    ) -> Result<Inbox, StoreError> {
+        self.look_into_inbox(name, after, now).await
+    }
+
+    async fn post(
+        &self,
+        name: &SessionName,
+        errand: &Errand,
+        now: Timestamp,
+    ) -> Result<ErrandId, StoreError> {
+        self.post_errand(name, errand, now).await
+    }
+
+    async fn report(&self, id: ErrandId, outcome: &ErrandOutcome) -> Result<(), StoreError> {
+        self.report_errand(id, outcome).await
+    }
+
+    async fn outcome(&self, id: ErrandId) -> Result<Option<ErrandOutcome>, StoreError> {
+        self.outcome_of_errand(id).await
     }
 
     async fn release(&self, name: &SessionName) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_wanted = 0 \
+            "UPDATE sessions SET lease_owner = NULL, lease_until = NULL \
              WHERE name = ? AND lease_owner = ?",
         )
         .bind(name.as_str())
@@ -252,11 +292,16 @@ impl SessionStore for SqliteStore {
         name: &SessionName,
         skip: u32,
         limit: u32,
+        excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
+        let characters = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let rows: Vec<TurnRow> = sqlx::query_as(
-            "SELECT session, number, status, timestamp, prompt, response, details FROM turns \
-             WHERE session = ? ORDER BY number LIMIT ? OFFSET ?",
+            "SELECT session, number, status, timestamp, substr(prompt, 1, ?1) AS prompt, \
+             substr(response, ?2, ?1) AS response, details FROM turns \
+             WHERE session = ?3 ORDER BY number LIMIT ?4 OFFSET ?5",
         )
+        .bind(characters(excerpt.length))
+        .bind(characters(excerpt.offset).saturating_add(1))
         .bind(name.as_str())
         .bind(limit)
         .bind(skip)
@@ -279,6 +324,7 @@ impl SessionStore for SqliteStore {
         let action = "sweep";
         let mut tx = self.begin(action).await?;
         self.free_the_dead(&mut tx).await.map_err(self.failed(action))?;
+        self.clear_queue(&mut tx, now).await.map_err(self.failed(action))?;
         let removed = room::remove_expired(&mut tx, now).await.map_err(self.failed(action))?;
         tx.commit().await.map_err(self.failed(action))?;
         Ok(removed)

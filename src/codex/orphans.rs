@@ -1,0 +1,85 @@
+//! What a child leaves behind outside its process group.
+//!
+//! Codex runs each command in a session of its own, so ending Codex's group does not reach them, and
+//! once Codex is gone nothing says whose they were. What we start therefore carries a mark in its
+//! environment, which everything it starts inherits.
+
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+/// How often is looked at most: a process that was being started escapes the first look.
+const LOOKS: usize = 5;
+
+/// The mark of one child.
+#[derive(Debug)]
+pub(super) struct Mark(String);
+
+impl Mark {
+    /// The environment variable that holds it.
+    pub(super) const VARIABLE: &str = "CODEX_MCP_SERVER_MARK";
+
+    pub(super) fn new() -> Self {
+        Self(uuid::Uuid::new_v4().to_string())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Kills whatever carries the mark. Where other processes' environments cannot be read it finds
+    /// nothing.
+    pub(super) async fn end_all(&self) {
+        let entry = format!("{}={}", Self::VARIABLE, self.0);
+        // Reads a file per process.
+        let killed = tokio::task::spawn_blocking(move || end_all(&entry)).await;
+        match killed {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "ended what Codex left running"),
+            Err(error) => tracing::warn!(%error, "cannot look for what Codex left running"),
+        }
+    }
+}
+
+fn end_all(entry: &str) -> usize {
+    let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    let mut count = 0;
+    for _ in 0..LOOKS {
+        let mut system = System::new();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, with_environment);
+        let marked = system.processes().values().filter(|process| {
+            process.thread_kind().is_none()
+                && process.environ().iter().any(|variable| variable == entry)
+        });
+        let killed = marked.filter(|process| process.kill()).count();
+        count += killed;
+        if killed == 0 {
+            break;
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use super::*;
+    use crate::codex::process;
+
+    #[tokio::test]
+    async fn what_carries_the_mark_is_ended_wherever_it_hides() {
+        let mark = Mark::new();
+        let sleeper = |mark: &str| {
+            let mut command = process::command(Path::new("/bin/sh"));
+            command.args(["-c", "setsid sleep 1000 & wait"]).env(Mark::VARIABLE, mark);
+            command.kill_on_drop(true).spawn().unwrap()
+        };
+        let others = Mark::new();
+        let (mut ours, mut other) = (sleeper(mark.as_str()), sleeper(others.as_str()));
+        mark.end_all().await;
+        let ended = tokio::time::timeout(Duration::from_secs(10), ours.wait()).await;
+        assert!(!ended.unwrap().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none());
+        others.end_all().await;
+        assert!(!other.wait().await.unwrap().success());
+    }
+}

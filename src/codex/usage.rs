@@ -1,0 +1,89 @@
+//! What was used and what is left: tokens of a turn, and the account's rate-limit windows.
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens, as the model's provider counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Usage {
+    /// Sent to the model, cached ones included.
+    pub input_tokens: u64,
+    /// Of these, served from the provider's cache.
+    pub cached_input_tokens: u64,
+    /// Received from the model, reasoning included.
+    pub output_tokens: u64,
+    /// Of these, spent on reasoning.
+    pub reasoning_output_tokens: u64,
+    /// Input and output together.
+    pub total_tokens: u64,
+}
+
+/// How much of the account's allowance is used, as Codex last heard it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RateLimits {
+    /// The shorter window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<RateWindow>,
+    /// The longer window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<RateWindow>,
+}
+
+/// One window in which use is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateWindow {
+    /// How much of it is used, in percent.
+    pub used_percent: f64,
+    /// How long it is, in minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_duration_mins: Option<u64>,
+    /// When it begins anew, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<i64>,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input_tokens += other.input_tokens;
+        self.cached_input_tokens += other.cached_input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.reasoning_output_tokens += other.reasoning_output_tokens;
+        self.total_tokens += other.total_tokens;
+    }
+}
+
+impl RateLimits {
+    /// Takes news in: what they do not mention stays as it was known.
+    pub(crate) fn update(&mut self, news: Self) {
+        self.primary = news.primary.or(self.primary);
+        self.secondary = news.secondary.or(self.secondary);
+    }
+
+    /// When an exhausted allowance is back, in seconds since 1970: the latest of the full windows.
+    pub fn back_at(&self) -> Option<i64> {
+        let windows = [self.primary, self.secondary].into_iter().flatten();
+        windows.filter(|window| window.used_percent >= 100.0).filter_map(|w| w.resets_at).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn limits(value: serde_json::Value) -> RateLimits {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn sparse_news_keep_what_was_known() {
+        let mut known = limits(json!({"primary": {"usedPercent": 100, "resetsAt": 50}}));
+        known.update(limits(json!({"secondary": {"usedPercent": 7}, "credits": null})));
+        assert_eq!(known.primary.unwrap().resets_at, Some(50));
+        assert_eq!(known.back_at(), Some(50));
+        known.update(limits(json!({"primary": {"usedPercent": 2}})));
+        assert_eq!(known.back_at(), None);
+    }
+}

@@ -1,0 +1,234 @@
+//! A question of Codex as a form, and a filled-in form as an answer. Pure.
+
+use std::time::Duration;
+
+use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema};
+use serde_json::{Map, Value, json};
+
+use crate::codex::{Answer, Decision, InputField, Question, Subject};
+
+/// A decline that comes faster than this was nobody's decision.
+const FASTER_THAN_A_PERSON: Duration = Duration::from_millis(500);
+
+const DECISION: &str = "decision";
+
+/// The form to show; or why it cannot be shown.
+pub(super) fn form(
+    question: &Question,
+    session: &str,
+    shows_links: bool,
+) -> Result<ElicitRequestParams, String> {
+    let lines =
+        |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
+    let why = |reason: &Option<String>| reason.as_ref().map(|reason| format!("Reason: {reason}"));
+    let whose = Some(format!("(session {session})"));
+    let (message, schema) = match &question.subject {
+        Subject::Command { command, cwd, reason } => (
+            lines(vec![
+                Some("Codex asks to run a command:".to_owned()),
+                Some(format!("  {}", command.as_deref().unwrap_or("(it does not say which)"))),
+                cwd.as_ref().map(|cwd| format!("In: {cwd}")),
+                why(reason),
+                whose,
+            ]),
+            decision(&question.choices),
+        ),
+        Subject::Files { paths, root, reason } => (
+            lines(vec![
+                Some("Codex asks to change files:".to_owned()),
+                Some(format!(
+                    "  {}",
+                    if paths.is_empty() {
+                        "(it does not say which)".to_owned()
+                    } else {
+                        paths.join("\n  ")
+                    }
+                )),
+                root.as_ref().map(|root| format!("And to write below {root} from now on")),
+                why(reason),
+                whose,
+            ]),
+            decision(&question.choices),
+        ),
+        Subject::Permissions { wanted, reason } => (
+            lines(vec![
+                Some(format!("Codex asks for more permissions: {wanted}")),
+                why(reason),
+                whose,
+            ]),
+            decision(&question.choices),
+        ),
+        Subject::Input(fields) => {
+            if fields.iter().any(|field| field.secret) {
+                return Err("it was declined because it asks for a secret, which a form must not."
+                    .to_owned());
+            }
+            (lines(vec![Some("Codex asks:".to_owned()), whose]), inputs(fields))
+        }
+        Subject::Form { server, message, schema } => {
+            (format!("{server} (an MCP server of Codex) asks: {message}"), schema.clone())
+        }
+        Subject::Link { server, message, url, id } => {
+            if !shows_links {
+                return Err(format!("it was declined because this client cannot open {url}."));
+            }
+            return Ok(ElicitRequestParams::UrlElicitationParams {
+                meta: None,
+                message: format!("{server} (an MCP server of Codex) asks: {message}"),
+                url: url.clone(),
+                elicitation_id: id.clone(),
+            });
+        }
+    };
+    let requested_schema: ElicitationSchema = serde_json::from_value(schema)
+        .map_err(|error| format!("it was declined because its form cannot be shown: {error}."))?;
+    Ok(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
+}
+
+/// What the user's answer means to Codex, and what to remark about it.
+pub(super) fn answer(
+    question: &Question,
+    result: &ElicitResult,
+    took: Duration,
+) -> (Answer, Option<String>) {
+    let content = result.content.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    if result.action == ElicitationAction::Accept {
+        let Some(decision) = decided(question, &content) else {
+            return no("it was declined because the answer was none of the choices.");
+        };
+        let declined = matches!(decision, Decision::Decline | Decision::Cancel);
+        let remark = declined.then(|| "it was declined.".to_owned());
+        return (Answer { decision, content }, remark);
+    }
+    if took < FASTER_THAN_A_PERSON {
+        return no(
+            "the client declined it at once, without showing it to anybody. Use a wider `sandbox` \
+                   if Codex shall do this without asking, or approve it in an interactive client.",
+        );
+    }
+    no("it was declined.")
+}
+
+fn no(remark: &str) -> (Answer, Option<String>) {
+    (Answer::plain(Decision::Decline), Some(remark.to_owned()))
+}
+
+/// Forms of others have fields of their own, and accepting them is the decision.
+fn decided(question: &Question, content: &Map<String, Value>) -> Option<Decision> {
+    match question.subject {
+        Subject::Input(_) | Subject::Form { .. } | Subject::Link { .. } => Some(Decision::Accept),
+        _ => {
+            let decision = Decision::from_word(content.get(DECISION)?.as_str()?)?;
+            question.choices.contains(&decision).then_some(decision)
+        }
+    }
+}
+
+fn decision(choices: &[Decision]) -> Value {
+    let words: Vec<_> = choices.iter().map(|choice| choice.as_str()).collect();
+    let names: Vec<_> = choices
+        .iter()
+        .map(|choice| match choice {
+            Decision::Accept => "Yes, this once",
+            Decision::AcceptForSession => "Yes, and do not ask again for the like of it",
+            Decision::Decline => "No, go on without it",
+            Decision::Cancel => "No, and stop the turn",
+        })
+        .collect();
+    json!({"type": "object", "required": [DECISION], "properties": {DECISION: {
+        "type": "string", "title": "Decision", "enum": words, "enumNames": names,
+    }}})
+}
+
+fn inputs(fields: &[InputField]) -> Value {
+    let property = |field: &InputField| {
+        let mut property = Map::new();
+        property.insert("type".to_owned(), "string".into());
+        property.insert("title".to_owned(), field.question.as_str().into());
+        if field.free && !field.options.is_empty() {
+            let hint = format!("One of: {}; or something else", field.options.join(", "));
+            property.insert("description".to_owned(), hint.into());
+        } else if !field.options.is_empty() {
+            property.insert("enum".to_owned(), json!(field.options));
+        }
+        (field.id.clone(), Value::Object(property))
+    };
+    let required: Vec<_> = fields.iter().map(|field| field.id.as_str()).collect();
+    let properties: Map<_, _> = fields.iter().map(property).collect();
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::QuestionId;
+
+    fn question(subject: Subject) -> Question {
+        let choices = vec![Decision::Accept, Decision::Decline];
+        Question { id: QuestionId("1".into()), subject, choices }
+    }
+
+    fn command() -> Question {
+        question(Subject::Command { command: Some("touch x".into()), cwd: None, reason: None })
+    }
+
+    fn answered(content: Value) -> (Answer, Option<String>) {
+        let result = ElicitResult::new(ElicitationAction::Accept).with_content(content);
+        answer(&command(), &result, Duration::ZERO)
+    }
+
+    #[test]
+    fn a_question_becomes_a_form_with_its_own_choices() {
+        let form = serde_json::to_value(form(&command(), "s", false).unwrap()).unwrap();
+        assert_eq!(form["message"], "Codex asks to run a command:\n  touch x\n(session s)");
+        let decision = &form["requestedSchema"]["properties"]["decision"];
+        assert_eq!(decision["enum"], json!(["accept", "decline"]));
+        assert_eq!(decision["enumNames"][0], "Yes, this once");
+    }
+
+    #[test]
+    fn only_what_was_offered_is_accepted() {
+        assert_eq!(answered(json!({"decision": "accept"})).0.decision, Decision::Accept);
+        for odd in [json!({"decision": "acceptForSession"}), json!({}), json!({"decision": 7})] {
+            assert_eq!(answered(odd).0.decision, Decision::Decline);
+        }
+    }
+
+    #[test]
+    fn a_decline_nobody_can_have_made_says_so() {
+        let declined = ElicitResult::new(ElicitationAction::Cancel);
+        let (_, remark) = answer(&command(), &declined, Duration::from_millis(3));
+        assert!(remark.unwrap().contains("without showing it"));
+        let (_, remark) = answer(&command(), &declined, Duration::from_secs(3));
+        assert_eq!(remark.unwrap(), "it was declined.");
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_declined_with_a_reason() {
+        let field = InputField {
+            id: "q".into(),
+            question: "Which?".into(),
+            options: vec!["a".into()],
+            free: false,
+            secret: false,
+        };
+        let asked = question(Subject::Input(vec![field.clone()]));
+        let shown = serde_json::to_value(form(&asked, "s", false).unwrap()).unwrap();
+        assert_eq!(shown["requestedSchema"]["properties"]["q"]["enum"], json!(["a"]));
+        let secret = question(Subject::Input(vec![InputField { secret: true, ..field }]));
+        assert!(form(&secret, "s", false).unwrap_err().contains("secret"));
+        let link = question(Subject::Link {
+            server: "s".into(),
+            message: "m".into(),
+            url: "https://x".into(),
+            id: "1".into(),
+        });
+        assert!(form(&link, "s", false).is_err() && form(&link, "s", true).is_ok());
+        let odd = question(Subject::Form {
+            server: "s".into(),
+            message: "m".into(),
+            schema: json!({"type": "object", "properties": {"a": {"type": "object"}}}),
+        });
+        assert!(form(&odd, "s", false).unwrap_err().contains("cannot be shown"));
+    }
+}

@@ -1,0 +1,94 @@
+//! How long a client waits for the answer to a call, so that it gets one before it gives up.
+
+use std::time::Duration;
+
+/// What a client of which we know nothing may be expected to wait; the common default is 60 s.
+const UNKNOWN: Duration = Duration::from_secs(60);
+
+/// Clients of known patience by the beginning of their name, as observed: how long they wait at most, and
+/// whether progress makes them wait longer. None is longer than anybody wants to wait.
+const KNOWN: &[(&str, Option<Duration>, bool)] = &[
+    ("claude-code", None, true),
+    ("codex", Some(Duration::from_secs(300)), false),
+    ("gemini-cli", Some(Duration::from_secs(600)), false),
+    ("opencode", Some(Duration::from_secs(60)), true),
+];
+
+/// How long calls of one client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// What it takes for sure.
+    usual: Option<Duration>,
+    /// What it does not take, whatever a call asks for.
+    hard: Option<Duration>,
+}
+
+impl Patience {
+    /// The patience of a client: what the operator says, else the limit its environment tells, else what
+    /// is known of it. `resets` says that it is told of progress.
+    pub(super) fn of(
+        client: &str,
+        resets: bool,
+        operator: Option<Duration>,
+        environment: Option<Duration>,
+    ) -> Self {
+        let same = |limit| Self { usual: limit, hard: limit };
+        if operator.is_some() {
+            return same(operator);
+        }
+        if let Some(limit) = environment {
+            return same(Some(in_time(limit)));
+        }
+        match KNOWN.iter().find(|(name, ..)| client.starts_with(name)) {
+            Some((_, Some(limit), extends)) if !(*extends && resets) => same(Some(in_time(*limit))),
+            Some(_) => same(None),
+            None => Self { usual: Some(in_time(UNKNOWN)), hard: None },
+        }
+    }
+
+    /// How long a call may take that asks for this long.
+    pub(super) fn limit(self, asked: Option<Duration>) -> Option<Duration> {
+        match (asked, self.hard) {
+            (Some(asked), Some(hard)) => Some(asked.min(hard)),
+            (Some(asked), None) => Some(asked),
+            (None, _) => self.usual,
+        }
+    }
+}
+
+/// A moment before the limit, for the answer to arrive.
+fn in_time(limit: Duration) -> Duration {
+    limit.saturating_sub((limit / 6).min(Duration::from_secs(15)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(patience: Patience, asked: Option<u64>) -> Option<u64> {
+        patience.limit(asked.map(Duration::from_secs)).map(|limit| limit.as_secs())
+    }
+
+    #[test]
+    fn a_call_is_over_before_its_client_gives_up() {
+        let of = |client, resets| Patience::of(client, resets, None, None);
+        assert_eq!(seconds(of("claude-code", true), None), None);
+        assert_eq!(seconds(of("codex-mcp-client", true), None), Some(285));
+        assert_eq!(seconds(of("codex-mcp-client", true), Some(900)), Some(285));
+        assert_eq!(seconds(of("gemini-cli-mcp-client", true), Some(5)), Some(5));
+        assert_eq!(seconds(of("opencode", true), None), None);
+        assert_eq!(seconds(of("opencode", false), None), Some(50));
+        // Whoever asks for longer knows their client better than we do.
+        assert_eq!(seconds(of("", false), None), Some(50));
+        assert_eq!(seconds(of("", false), Some(120)), Some(120));
+    }
+
+    #[test]
+    fn the_operator_and_the_environment_know_better() {
+        let limit = |secs| Some(Duration::from_secs(secs));
+        let environment = Patience::of("claude-code", true, None, limit(30));
+        assert_eq!(seconds(environment, None), Some(25));
+        assert_eq!(seconds(environment, Some(100)), Some(25));
+        assert_eq!(seconds(Patience::of("x", true, limit(7), limit(30)), Some(9)), Some(7));
+    }
+}

@@ -1,0 +1,242 @@
+//! Telling a caller what happens: short lines, a few per second at most, one each ten seconds at least.
+
+use std::{future::pending, time::Duration};
+
+use rmcp::{
+    RoleServer,
+    model::{ProgressNotificationParam, ProgressToken},
+    service::Peer,
+};
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    codex::{FileChange, TurnEvent},
+    mcp::answer::cut,
+    session::{Place, Update},
+};
+
+/// The shortest time between two messages.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The longest message, in characters.
+const LENGTH: usize = 190;
+
+/// How many lines may wait to be told together; older ones are left out.
+const LINES: usize = 8;
+
+const SEPARATOR: &str = " · ";
+
+/// Tells one call's progress.
+#[derive(Debug)]
+pub(in crate::mcp) struct Progress {
+    to: Option<(Peer<RoleServer>, ProgressToken)>,
+    count: u32,
+    lines: Lines,
+    last_told: Option<Instant>,
+    started: Instant,
+}
+
+/// What has happened and was not told yet.
+#[derive(Debug, Default)]
+struct Lines {
+    waiting: Vec<String>,
+    /// Characters of the answer so far.
+    written: usize,
+    /// The newest line, for the heartbeat.
+    newest: String,
+}
+
+impl Progress {
+    pub(super) fn new(peer: Peer<RoleServer>, token: Option<ProgressToken>) -> Self {
+        Self {
+            to: token.map(|token| (peer, token)),
+            count: 0,
+            lines: Lines::default(),
+            last_told: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Notes what happened.
+    pub(super) fn note(&mut self, update: &Update) {
+        if self.to.is_some() {
+            self.lines.note(update);
+        }
+    }
+
+    /// Waits until it is time to tell something; for ever if nobody wants to know.
+    pub(super) async fn due(&self) {
+        if self.to.is_none() {
+            return pending().await;
+        }
+        let pause = if self.lines.waiting.is_empty() { HEARTBEAT } else { PAUSE };
+        match self.last_told {
+            Some(told) => sleep_until(told + pause).await,
+            None if self.lines.waiting.is_empty() => sleep_until(self.started + HEARTBEAT).await,
+            None => {}
+        }
+    }
+
+    /// Tells what was not told yet, since nothing more will be.
+    pub(super) async fn finish(&mut self) {
+        if !self.lines.waiting.is_empty() {
+            self.tell().await;
+        }
+    }
+
+    /// Tells it.
+    pub(super) async fn tell(&mut self) {
+        let Some((peer, token)) = &self.to else { return };
+        self.count += 1;
+        self.last_told = Some(Instant::now());
+        let message = self.lines.take(self.started.elapsed());
+        let params = ProgressNotificationParam::new(token.clone(), f64::from(self.count));
+        // A client that is gone is noticed elsewhere.
+        let _ = peer.notify_progress(params.with_message(message)).await;
+    }
+}
+
+impl Lines {
+    fn note(&mut self, update: &Update) {
+        let writing = matches!(update, Update::Event(TurnEvent::Message(_)));
+        let Some(line) = self.line(update) else { return };
+        self.newest.clone_from(&line);
+        if writing && self.waiting.last().is_some_and(|last| last.starts_with(WRITING)) {
+            self.waiting.pop();
+        }
+        if self.waiting.len() == LINES {
+            self.waiting.remove(0);
+        }
+        self.waiting.push(line);
+    }
+
+    /// Everything that waits in one message, the newest for sure; without news, that it goes on.
+    fn take(&mut self, since_start: Duration) -> String {
+        let mut message = String::new();
+        for line in std::mem::take(&mut self.waiting).into_iter().rev() {
+            let longer = match message.as_str() {
+                "" => line,
+                newer => format!("{line}{SEPARATOR}{newer}"),
+            };
+            if !message.is_empty() && longer.chars().count() > LENGTH {
+                break;
+            }
+            message = longer;
+        }
+        if message.is_empty() {
+            let seconds = since_start.as_secs();
+            message = match self.newest.as_str() {
+                "" => format!("still at it ({seconds} s)"),
+                newest => format!("still {} ({seconds} s)", cut(newest, LENGTH - 30).0),
+            };
+        }
+        match cut(&message, LENGTH) {
+            (short, true) => format!("{short}…"),
+            (whole, false) => whole.to_owned(),
+        }
+    }
+
+    fn line(&mut self, update: &Update) -> Option<String> {
+        let event = match update {
+            Update::Queued(Place { ahead: 1, .. }) => {
+                return Some("queued, next in line".to_owned());
+            }
+            Update::Queued(place) => return Some(format!("queued, {} ahead", place.ahead)),
+            Update::Begun => return Some("asking the model".to_owned()),
+            Update::Asked(question) => {
+                let asked = question.subject.in_short();
+                return Some(format!("waiting for your decision: Codex asks {asked}"));
+            }
+            Update::Settled(_) => return None,
+            Update::Event(event) => event,
+        };
+        Some(one_line(&match event {
+            TurnEvent::Thinking => "thinking".to_owned(),
+            TurnEvent::Message(delta) => {
+                self.written += delta.chars().count();
+                format!("{WRITING} ({} characters)", self.written)
+            }
+            TurnEvent::CommandStarted(command) => format!("running `{}`", short(command)),
+            TurnEvent::CommandFinished(run) => match run.exit_code {
+                Some(code) => format!("`{}` exited with {code}", short(&run.command)),
+                None => format!("`{}` did not run to its end", short(&run.command)),
+            },
+            TurnEvent::FilesChanged(files) => changed(files),
+            TurnEvent::ToolCalled { server, tool } => format!("calling {tool} of {server}"),
+            TurnEvent::Searching(query) if query.is_empty() => "searching the web".to_owned(),
+            TurnEvent::Searching(query) => format!("searching the web for {query}"),
+            TurnEvent::Planned { done, of, step } => format!("step {} of {of}: {step}", done + 1),
+            TurnEvent::Retrying(reason) => format!("trying again: {reason}"),
+            TurnEvent::Warning(text) => format!("warning: {text}"),
+            TurnEvent::Asked(_) | TurnEvent::Settled(_) | TurnEvent::Ended(_) => return None,
+        }))
+    }
+}
+
+const WRITING: &str = "writing the answer";
+
+/// A command without the shell that Codex wraps it in.
+fn short(command: &str) -> &str {
+    let inner = command.split_once(" -lc ").map_or(command, |(_, inner)| inner);
+    let quoted = inner.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
+    cut(quoted.unwrap_or(inner), LENGTH / 2).0
+}
+
+fn changed(files: &[FileChange]) -> String {
+    match files {
+        [one] => format!("changed {}", one.path),
+        [one, other] => format!("changed {} and {}", one.path, other.path),
+        many => format!("changed {} files", many.len()),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::CommandRun;
+
+    fn event(event: TurnEvent) -> Update {
+        Update::Event(event)
+    }
+
+    #[test]
+    fn what_happened_is_told_together_in_order() {
+        let mut lines = Lines::default();
+        let command = "/bin/bash -lc 'cargo test'".to_owned();
+        lines.note(&Update::Begun);
+        lines.note(&event(TurnEvent::CommandStarted(command.clone())));
+        lines.note(&event(TurnEvent::CommandFinished(CommandRun { command, exit_code: Some(0) })));
+        for _ in 0..3 {
+            lines.note(&event(TurnEvent::Message("abc".into())));
+        }
+        let told = lines.take(Duration::ZERO);
+        assert_eq!(
+            told,
+            "asking the model · running `cargo test` · `cargo test` exited with 0 · \
+             writing the answer (9 characters)"
+        );
+        let again = lines.take(Duration::from_secs(20));
+        assert_eq!(again, "still writing the answer (9 characters) (20 s)");
+    }
+
+    #[test]
+    fn no_message_is_long_and_the_newest_is_told() {
+        let mut lines = Lines::default();
+        for number in 0..30 {
+            lines.note(&event(TurnEvent::Searching(format!("{number} {}", "ü".repeat(60)))));
+        }
+        let told = lines.take(Duration::ZERO);
+        assert!(told.chars().count() < 200 && told.contains("for 29 "), "{told}");
+        lines.note(&event(TurnEvent::Warning("x\ny".repeat(500))));
+        let told = lines.take(Duration::ZERO);
+        assert!(told.chars().count() < 200 && !told.contains('\n'), "{told}");
+        assert!(lines.take(Duration::ZERO).chars().count() < 200);
+    }
+}

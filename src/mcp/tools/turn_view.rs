@@ -1,0 +1,306 @@
+//! How a turn looks in results: the same for every tool that runs or waits for one.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Cx, Outcome};
+use crate::{
+    codex::{ApprovalPolicy, CommandRun, FileChange, RateLimits, RateWindow, Sandbox, Usage},
+    mcp::{
+        answer::{Answer, cut},
+        error::{Trouble, failed_turn, interrupted_turn},
+        resources,
+        talk::Followed,
+    },
+    session::{
+        Continuity, HandedBack, ModelSource, Place, Reply, SessionName, SessionStatus, TurnDetails,
+    },
+};
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    /// Codex's answer.
+    response: String,
+    /// The session; pass it again to continue.
+    session_id: String,
+    /// Codex's own id of the conversation, for `codex resume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<String>,
+    /// Codex's own id of the turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn_id: Option<String>,
+    /// The turn's number in the session, from 1; for getSession and wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn: Option<u32>,
+    /// completed, interrupted, failed, or running (use the wait tool for the answer).
+    status: &'static str,
+    /// new, resumed (natively), or rebuilt (from this server's record of the last turns).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continuity: Option<&'static str>,
+    /// The model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// Who chose it: call, session, operator, codex-config, preferred or codex-default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_source: Option<&'static str>,
+    /// How hard it thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<String>,
+    /// What commands could touch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox: Option<&'static str>,
+    /// When Codex asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval_policy: Option<&'static str>,
+    /// Where Codex worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_directory: Option<String>,
+    /// Tokens used by this turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<UsageView>")]
+    usage: Option<Usage>,
+    /// How much of the account's allowance is used, where Codex says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_limits: Option<LimitsView>,
+    /// How long the turn took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<u64>,
+    /// Commands Codex ran, with their exit codes.
+    #[schemars(with = "Vec<CommandView>")]
+    commands: Vec<CommandRun>,
+    /// Files Codex changed; kind is add, update or delete.
+    #[schemars(with = "Vec<FileView>")]
+    files_changed: Vec<FileChange>,
+    /// How Codex was driven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<String>,
+    /// The version of Codex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codex_version: Option<String>,
+    /// Whether the answer was cut; getSession with this turn, or the linked resource, has all of it.
+    truncated: bool,
+    /// What to know besides.
+    warnings: Vec<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, clippy::struct_field_names, reason = "only its schema is used")]
+pub(super) struct UsageView {
+    input_tokens: u64,
+    cached_input_tokens: u64,
+    output_tokens: u64,
+    reasoning_output_tokens: u64,
+    total_tokens: u64,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct CommandView {
+    command: String,
+    exit_code: Option<i64>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct FileView {
+    path: String,
+    kind: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct LimitsView {
+    /// The shorter window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<WindowView>,
+    /// The longer window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secondary: Option<WindowView>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct WindowView {
+    /// How much of it is used, in percent.
+    used_percent: f64,
+    /// How long it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_minutes: Option<u64>,
+    /// When it begins anew (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<String>,
+}
+
+/// Shows how far a call has come.
+pub(super) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
+    match followed {
+        Followed::Asked(asked) => Outcome::Asked(asked),
+        Followed::Over(reply) => over(*reply, cx.max_text).into(),
+        Followed::Running(_, HandedBack::Begun(reply)) => running(*reply, cx.max_text).into(),
+        Followed::Running(session, HandedBack::Queued(place)) => {
+            waiting(&session, Some(place)).into()
+        }
+        Followed::Running(session, HandedBack::Unseen) => waiting(&session, None).into(),
+    }
+}
+
+/// Shows a turn that is over; one that failed or was interrupted is an error with everything there is.
+pub(super) fn over(reply: Reply, max_text: usize) -> Answer {
+    let turn = &reply.turn;
+    let trouble = match turn.status {
+        SessionStatus::Failed => {
+            let failure = turn.details.failure.as_ref();
+            let back_at = turn.details.rate_limits.and_then(|limits| limits.back_at());
+            Some(failure.map_or_else(unknown_failure, |failure| failed_turn(failure, back_at)))
+        }
+        SessionStatus::Interrupted => Some(interrupted_turn(turn.details.stopped)),
+        _ => None,
+    };
+    let answer = answer(reply, max_text, "");
+    match trouble {
+        Some(trouble) => answer.with_trouble(trouble),
+        None => answer,
+    }
+}
+
+/// Shows a turn that goes on.
+fn running(reply: Reply, max_text: usize) -> Answer {
+    let session = &reply.session;
+    let number = reply.turn.number;
+    let note = format!(
+        "\n[turn {number} is still running; get its answer with wait {{\"sessionId\": \"{session}\", \
+         \"turn\": {number}}}, stop it with interrupt]"
+    );
+    answer(reply, max_text, &note)
+}
+
+/// Shows a call whose turn has not begun, or cannot be seen from here.
+fn waiting(session: &SessionName, place: Option<Place>) -> Answer {
+    let how = match place {
+        Some(place) => format!("the turn has not begun; {} before it", turns(place.ahead)),
+        None => "the turn is under way".to_owned(),
+    };
+    let turn = place.and_then(|place| place.turn);
+    let which = turn.map_or_else(String::new, |turn| format!(", \"turn\": {turn}"));
+    let output = Output { turn, ..Output::empty(session.to_string(), "running") };
+    let text = format!(
+        "Session {session} is running: {how}. Get the answer with wait {{\"sessionId\": \
+         \"{session}\"{which}}}."
+    );
+    Answer::new(&output, text)
+}
+
+fn answer(reply: Reply, max_text: usize, note: &str) -> Answer {
+    let Reply { session, turn } = reply;
+    let (response, truncated) = cut(&turn.response, max_text);
+    let mut text = response.to_owned();
+    let number = turn.number;
+    if truncated {
+        let length = turn.response.chars().count();
+        text += &format!(
+            "\n[cut at {max_text} of {length} characters; getSession with turn {number} has the rest]"
+        );
+    }
+    let TurnDetails { warnings, .. } = &turn.details;
+    for warning in warnings {
+        text += &format!("\n[warning: {warning}]");
+    }
+    text += note;
+    let details = turn.details;
+    let parts = [
+        Some(format!("session {session}")),
+        details.thread_id.as_ref().map(|id| format!("thread {id}")),
+        details.continuity.map(|continuity| continuity.as_str().to_owned()),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    text = format!("{text}\n\n[{}]", parts.join(" · "));
+    let size = turn.response.len();
+    let output = Output {
+        response: response.to_owned(),
+        thread_id: details.thread_id.map(|id| id.to_string()),
+        turn_id: details.turn_id.map(|id| id.0),
+        turn: Some(number),
+        continuity: details.continuity.map(Continuity::as_str),
+        model: details.model,
+        model_source: details.model_source.map(ModelSource::as_str),
+        reasoning_effort: details.reasoning_effort,
+        sandbox: details.sandbox.map(Sandbox::as_str),
+        approval_policy: details.approval_policy.map(ApprovalPolicy::as_str),
+        working_directory: details.working_directory.map(|path| path.display().to_string()),
+        usage: details.usage,
+        rate_limits: details.rate_limits.map(LimitsView::from),
+        duration_ms: details.duration_ms,
+        commands: details.commands,
+        files_changed: details.files_changed,
+        engine: details.engine,
+        codex_version: details.codex_version,
+        truncated,
+        warnings: details.warnings,
+        ..Output::empty(session.to_string(), turn.status.as_str())
+    };
+    let answer = Answer::new(&output, text);
+    if truncated { answer.with_link(resources::link(&session, number, size)) } else { answer }
+}
+
+fn unknown_failure() -> Trouble {
+    Trouble {
+        code: "turn_failed",
+        message: "The turn failed and nobody said why.".to_owned(),
+        next: "Call again; the session goes on.".to_owned(),
+    }
+}
+
+fn turns(count: usize) -> String {
+    if count == 1 { "one turn is".to_owned() } else { format!("{count} turns are") }
+}
+
+impl Output {
+    fn empty(session_id: String, status: &'static str) -> Self {
+        Self {
+            response: String::new(),
+            session_id,
+            thread_id: None,
+            turn_id: None,
+            turn: None,
+            status,
+            continuity: None,
+            model: None,
+            model_source: None,
+            reasoning_effort: None,
+            sandbox: None,
+            approval_policy: None,
+            working_directory: None,
+            usage: None,
+            rate_limits: None,
+            duration_ms: None,
+            commands: Vec::new(),
+            files_changed: Vec::new(),
+            engine: None,
+            codex_version: None,
+            truncated: false,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl From<RateLimits> for LimitsView {
+    fn from(limits: RateLimits) -> Self {
+        Self {
+            primary: limits.primary.map(WindowView::from),
+            secondary: limits.secondary.map(WindowView::from),
+        }
+    }
+}
+
+impl From<RateWindow> for WindowView {
+    fn from(window: RateWindow) -> Self {
+        let resets_at = window.resets_at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+        Self {
+            used_percent: window.used_percent,
+            window_minutes: window.window_duration_mins,
+            resets_at: resets_at.map(|at| at.to_string()),
+        }
+    }
+}

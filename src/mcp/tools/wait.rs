@@ -1,0 +1,66 @@
+//! `wait`: the answer of a turn that some call has handed back.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Cx, Effect, Outcome, Tool, turn_view};
+use crate::{
+    mcp::{
+        arguments,
+        error::ToolError,
+        schema,
+        talk::{Caller, Followed, follow},
+    },
+    session::{HandedBack, SessionName},
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "wait",
+    title: "Wait for Codex",
+    description: "Waits for the turn that is running in a session and returns its answer, just as the \
+                  call that started it would have. If it is still running after `waitSeconds`, says \
+                  so with what there is of the answer. If none is running it returns the last one.",
+    effect: Effect::Reads,
+    input: schema::of::<Input>,
+    output: schema::of::<turn_view::Output>,
+    call: |cx, caller, given| Box::pin(call(cx, caller, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    /// The session.
+    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    session_id: SessionName,
+    /// Number of the turn to wait for. Default: the one that is running, else the last.
+    #[schemars(range(min = 1))]
+    turn: Option<u32>,
+    /// Seconds to wait, 0 to 86400. Default: as long as this client waits.
+    #[schemars(range(min = 0, max = 86_400))]
+    wait_seconds: Option<u64>,
+}
+
+async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
+    let input: Input = arguments::read(given)?;
+    let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
+    if input.turn == Some(0) {
+        return Err(ToolError::argument("turn", "turns count from 1"));
+    }
+    let session = input.session_id;
+    let call = cx.sessions.follow(&session, input.turn, false, caller.can_ask()).await?;
+    let followed = follow(&cx.sessions, &cx.sealer, caller, call, wait).await?;
+    // A turn that another server runs can be seen as far as that one has written it down.
+    if let Followed::Running(session, HandedBack::Unseen) = &followed
+        && let Some(reply) = cx.sessions.latest(session).await?
+    {
+        let reply = Box::new(reply);
+        let seen = if reply.is_over() {
+            Followed::Over(reply)
+        } else {
+            Followed::Running(session.clone(), HandedBack::Begun(reply))
+        };
+        return Ok(turn_view::outcome(seen, cx));
+    }
+    Ok(turn_view::outcome(followed, cx))
+}

@@ -1,0 +1,127 @@
+//! Processes that are killed at any moment of a turn: nothing that was answered is lost, no session
+//! becomes unusable, nothing is left running.
+//!
+//! `KILLS` is how often; a failure prints the seed that repeats it with `SEED`.
+
+use std::{
+    collections::HashMap,
+    env,
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+use serde_json::json;
+use testkit::{Client, client::signal, process, wait_for};
+
+use crate::support::World;
+
+const SESSIONS: [&str; 3] = ["a", "b", "c"];
+
+/// Xorshift: any sequence will do, as long as it can be repeated.
+struct Dice(u64);
+
+impl Dice {
+    fn up_to(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn setting(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
+
+async fn kill(pids: &[u32]) {
+    for pid in pids {
+        if process::is_alive(*pid) {
+            signal(*pid, "KILL").await;
+        }
+    }
+    // A dying process may still take a request, which is then lost with it.
+    for pid in pids {
+        wait_for("the killed to be gone", || process::is_gone(*pid).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn kills_at_any_moment_lose_nothing() {
+    let rounds = setting("KILLS").unwrap_or(12);
+    let seed = setting("SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish() | 1);
+    let mut dice = Dice(seed);
+    let world = World::new().await;
+    let mark = world.home.path().to_string_lossy().into_owned();
+    let mut server = world.server().await;
+    // What each session has answered, by turn.
+    let mut answered: HashMap<&str, HashMap<u64, String>> = HashMap::new();
+    for round in 0..rounds {
+        let what = format!("round {round} of seed {seed}");
+        let session = SESSIONS[usize::try_from(dice.up_to(3)).unwrap()];
+        let prompt = match dice.up_to(4) {
+            0 => format!("say quick-{round}"),
+            1 => format!("slow 0.05 slow-{round}"),
+            2 => "run sleep 0.1".to_owned(),
+            _ => "slow 30 never".to_owned(),
+        };
+        let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": session}});
+        let (_, answer) = server.begin("tools/call", call).await;
+        tokio::time::sleep(Duration::from_millis(dice.up_to(250))).await;
+        let (codex, own) = (process::children(server.pid()), server.pid());
+        let victim = dice.up_to(3);
+        match victim {
+            0 => kill(&codex).await,
+            1 => kill(&[own]).await,
+            _ => kill(&[&[own], codex.as_slice()].concat()).await,
+        }
+        let is_endless = prompt.starts_with("slow 30") && codex.is_empty() && victim == 0;
+        if is_endless {
+            // There was nothing to kill yet.
+            server.call("interrupt", json!({"sessionId": session})).await.ok();
+        }
+        // A living server answers; what a dead one has said counts all the same.
+        let limit = Duration::from_secs(20);
+        let told = answer.within(limit).await;
+        assert!(told.is_some() || victim != 0, "{what}: a living server did not answer");
+        if let Some(told) = told {
+            let told = &told["result"]["structuredContent"];
+            if told["status"] == "completed" {
+                let text = told["response"].as_str().unwrap().to_owned();
+                answered.entry(session).or_default().insert(told["turn"].as_u64().unwrap(), text);
+            }
+        }
+        if victim != 0 {
+            server.exited().await;
+            process::all_gone(&mark, &what).await;
+            server = world.server().await;
+        }
+        let next =
+            server.call("codex", json!({"prompt": "say on", "sessionId": session})).await.ok();
+        assert_eq!(next["response"], "on", "{what}");
+        answered
+            .entry(session)
+            .or_default()
+            .insert(next["turn"].as_u64().unwrap(), "on".to_owned());
+        check(&server, session, &answered[session], &what).await;
+    }
+    assert!(server.close().await.success());
+    process::all_gone(&mark, "in the end").await;
+}
+
+/// What was answered is in the record, and nothing in it seems to run.
+async fn check(server: &Client, session: &str, answered: &HashMap<u64, String>, what: &str) {
+    let mut offset = json!(0);
+    while !offset.is_null() {
+        let page = json!({"sessionId": session, "offset": offset, "limit": 100});
+        let page = server.call("getSession", page).await.ok();
+        for turn in page["turns"].as_array().unwrap() {
+            let number = turn["number"].as_u64().unwrap();
+            assert_ne!(turn["status"], "running", "{what}: turn {number}");
+            if let Some(text) = answered.get(&number) {
+                assert_eq!(turn["response"], *text, "{what}: turn {number}");
+                assert_eq!(turn["status"], "completed", "{what}: turn {number}");
+            }
+        }
+        offset = page["nextOffset"].clone();
+    }
+}
