@@ -6,10 +6,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
-    config::{Config, StoreKind},
+    config::{self, Compat, Config, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, ServeError, Shutdown},
-    session::{SessionConfig, Sessions, Settings, store::StoreConfig},
+    session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
 };
 
 /// Where we are: what the process inherits and everybody else is given.
@@ -86,7 +86,6 @@ fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Serv
         turn_timeout: config.turn.timeout.map(|span| span.0),
         turn_silence: config.turn.silence.0,
         question_patience: config.turn.question.0,
-        max_prompt: config.limits.prompt_characters,
         defaults: Settings {
             model: defaults.model,
             reasoning_effort: defaults.reasoning_effort,
@@ -95,7 +94,8 @@ fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Serv
             working_directory: None,
         },
         directory,
-        sandbox_ceiling: config.limits.sandbox_ceiling,
+        limits: limits(&config.limits),
+        mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),
     };
     let sessions = Sessions::new(codex, store, sessions, tasks);
     let mcp = McpConfig {
@@ -103,8 +103,21 @@ fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Serv
         max_text: config.limits.result_characters,
         wait: config.turn.wait.map(|span| span.0),
         client_limit: place.client_limit,
+        is_vendor: config.compat == Some(Compat::Vendor),
     };
     Ok(Server::new(sessions, &mcp))
+}
+
+fn limits(limits: &config::Limits) -> session::Limits {
+    session::Limits {
+        sandbox_ceiling: Some(limits.sandbox_ceiling),
+        prompt_characters: limits.prompt_characters,
+        roots: limits.roots.clone(),
+        models: limits.models.clone(),
+        config_keys: limits.config_keys.clone(),
+        images: limits.images,
+        image_bytes: limits.image_bytes,
+    }
 }
 
 fn store(config: &Config, place: &Place) -> Result<StoreConfig, ServerError> {

@@ -47,7 +47,7 @@ async fn times(records: i64) -> (f64, f64, f64) {
     .unwrap();
     file.close().await;
     let now = at(records);
-    let page = Page { limit: 50, after: None };
+    let page = Page { limit: 50, after: None, search: None };
     let (mut opens, mut updates, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..200 {
         let name = name((round * 7919) % records);

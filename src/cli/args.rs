@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME,…", global = true)]
     tools: Option<String>,
 
+    /// `vendor`: also be a drop-in for Codex's own removed `codex mcp-server`
+    #[arg(long, value_name = "WHOSE", global = true)]
+    compat: Option<String>,
+
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true)]
     log_level: Option<String>,
@@ -80,6 +84,7 @@ impl Args {
         }
         let words = [
             ("tools", &self.tools),
+            ("compat", &self.compat),
             ("log.level", &self.log_level),
             ("log.format", &self.log_format),
         ];

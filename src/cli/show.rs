@@ -53,6 +53,7 @@ mod tests {
                 "defaults.sandbox" => "read-only",
                 "defaults.approval_policy" => "never",
                 "turn.timeout" | "turn.wait" => "1s",
+                "compat" => "vendor",
                 _ => "x",
             };
             let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };

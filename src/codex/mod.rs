@@ -15,17 +15,24 @@ mod find;
 mod orphans;
 mod process;
 mod protocol;
+mod repository;
 mod rpc;
 mod settings;
 mod turn;
 mod usage;
 mod version;
 
-pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, Thread};
+pub use app_server::{
+    Codex, CodexConfig, Defaults, Found, Model, Thread, ThreadFilter, ThreadInfo,
+};
 pub use approval::{Answer, Decision, InputField, Question, QuestionId, Subject};
 pub use error::CodexError;
 pub use find::{SearchPath, find};
-pub use settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings, TurnRequest};
+pub use repository::{Repository, RepositoryError};
+pub use settings::{
+    ApprovalPolicy, ContextItem, ReviewTarget, Sandbox, Speaker, ThreadOptions, ThreadSettings,
+    TurnRequest, TurnWork, WebSearch,
+};
 pub use turn::{
     CommandRun, FailureKind, FileChange, Partial, ThreadId, Turn, TurnEvent, TurnFailure, TurnId,
     TurnOutcome, TurnStatus,

@@ -39,6 +39,27 @@ impl Mark {
     }
 }
 
+/// Whether this process was started, directly or not, by a child of one like it.
+pub(super) fn is_nested() -> bool {
+    let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    let mut next = sysinfo::get_current_pid().ok();
+    // A chain of parents that long would be a loop.
+    for _ in 0..64 {
+        let Some(pid) = next else { return false };
+        let mut system = System::new();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, with_environment);
+        let Some(process) = system.process(pid) else { return false };
+        let marked = |variable: &&std::ffi::OsString| {
+            variable.to_string_lossy().starts_with(&format!("{}=", Mark::VARIABLE))
+        };
+        if process.environ().iter().find(marked).is_some() {
+            return true;
+        }
+        next = process.parent();
+    }
+    false
+}
+
 fn end_all(entry: &str) -> usize {
     let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
     let mut count = 0;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What commands that Codex runs may touch. Ordered from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,7 +23,8 @@ pub enum Sandbox {
 pub enum ApprovalPolicy {
     /// Before everything that is not known to be harmless.
     Untrusted,
-    /// When the model wants to leave the sandbox.
+    /// When the model wants to leave the sandbox. The alias is a policy Codex has given up (0.155).
+    #[serde(alias = "on-failure")]
     OnRequest,
     /// Never: what needs an approval is refused.
     Never,
@@ -42,13 +44,44 @@ pub struct ThreadSettings {
     pub approval_policy: ApprovalPolicy,
     /// Keeps no record of the thread.
     pub ephemeral: bool,
+    /// The rest, which most calls leave to the user's own configuration.
+    pub options: ThreadOptions,
+}
+
+/// What a thread is opened with besides, where somebody wants it otherwise than the user's own
+/// configuration has it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ThreadOptions {
+    /// Whether and how the model can search the web.
+    pub web_search: Option<WebSearch>,
+    /// Codex's own MCP servers that are not started.
+    pub disabled_mcp_servers: Vec<String>,
+    /// Where MCP servers that ask for a login send the user back to.
+    pub callback_uri: Option<String>,
+    /// What the model is told in place of Codex's own instructions.
+    pub base_instructions: Option<String>,
+    /// What the model is told besides.
+    pub developer_instructions: Option<String>,
+    /// Any keys of Codex's configuration, dotted.
+    pub config: Map<String, Value>,
+}
+
+/// How the model can search the web.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebSearch {
+    /// Not at all.
+    Off,
+    /// As it is now, not as a cache remembers it.
+    Live,
+    /// The same, with as much of each page as there can be.
+    LiveFull,
 }
 
 /// One turn on an open thread.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRequest {
-    /// What the user says.
-    pub prompt: String,
+    /// What is to be done.
+    pub work: TurnWork,
     /// Where commands run.
     pub cwd: PathBuf,
     /// None keeps the thread's.
@@ -57,6 +90,65 @@ pub struct TurnRequest {
     pub effort: Option<String>,
     /// When to ask.
     pub approval_policy: ApprovalPolicy,
+}
+
+/// What a turn is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TurnWork {
+    /// To answer what the user says.
+    Prompt {
+        /// What the user says.
+        text: String,
+        /// Images that go with it; absolute paths.
+        images: Vec<PathBuf>,
+        /// The JSON schema of the answer, if it must have one.
+        output_schema: Option<Value>,
+    },
+    /// To review code, by Codex's own review.
+    Review(ReviewTarget),
+}
+
+/// What is reviewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum ReviewTarget {
+    /// What is staged, unstaged and untracked.
+    UncommittedChanges,
+    /// What the current branch has changed since it left this one.
+    BaseBranch {
+        /// The branch.
+        branch: String,
+    },
+    /// What a commit changed.
+    Commit {
+        /// The commit.
+        sha: String,
+        /// What to call it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+    },
+    /// Whatever the instructions say.
+    Custom {
+        /// The instructions.
+        instructions: String,
+    },
+}
+
+impl ReviewTarget {
+    /// The same code with something special to look for. Codex's own review takes either.
+    #[must_use]
+    pub fn with(self, instructions: Option<&str>) -> Self {
+        let Some(instructions) = instructions else { return self };
+        let code = match &self {
+            Self::UncommittedChanges => "the staged, unstaged and untracked changes".to_owned(),
+            Self::BaseBranch { branch } => {
+                format!("the changes since the merge base of HEAD and `{branch}`")
+            }
+            Self::Commit { sha, .. } => format!("the changes of commit {sha}"),
+            Self::Custom { .. } => return Self::Custom { instructions: instructions.to_owned() },
+        };
+        Self::Custom { instructions: format!("Review {code}. {instructions}") }
+    }
 }
 
 /// A piece of an earlier conversation, given to a thread that has none.

@@ -21,6 +21,10 @@ impl CodexVersion {
     pub const MINIMUM: Self = Self::new(0, 72, 0);
     /// The first version that takes a rebuilt context as structured items.
     pub(crate) const INJECT_ITEMS: Self = Self::new(0, 121, 0);
+    /// The first version that knows `web_search = "live"`.
+    pub(crate) const WEB_SEARCH_MODES: Self = Self::new(0, 87, 0);
+    /// The first version that forks threads.
+    pub(crate) const FORK: Self = Self::new(0, 80, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 

@@ -7,7 +7,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, settings::LISTS};
 
 /// What our own variables begin with. `CODEX_MCP_SERVER_SESSION_TTL` is `session.ttl`.
 const PREFIX: &str = "CODEX_MCP_SERVER_";
@@ -142,9 +142,9 @@ fn insert(table: &mut Table, key: &str, value: Value) {
 }
 
 /// A table with one setting. What reads as TOML is that, anything else is text: `5` is a number, `5m`
-/// is text. For the one list, words and commas do.
+/// is text. For lists, words and commas do.
 fn setting(key: &str, text: &str) -> Table {
-    let value = if key == "tools" && !text.trim_start().starts_with('[') {
+    let value = if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         Value::Array(names.map(Value::from).collect())
     } else {

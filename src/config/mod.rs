@@ -11,6 +11,7 @@ mod span;
 pub use layers::{ConfigError, Environment, Flags, Resolved, resolve};
 pub(crate) use settings::OPTIONAL;
 pub use settings::{
-    CodexSettings, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store, StoreKind,
+    CodexSettings, Compat, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store,
+    StoreKind,
 };
 pub use span::Span;

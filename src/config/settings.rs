@@ -13,6 +13,10 @@ use crate::codex::{ApprovalPolicy, Sandbox};
 pub struct Config {
     /// The tools to offer, by name; all if empty.
     pub tools: Vec<String>,
+    /// Whose clients to be a drop-in for besides those of the npm package: `vendor` for Codex's own
+    /// removed `codex mcp-server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compat: Option<Compat>,
     /// How Codex is found and kept.
     pub codex: CodexSettings,
     /// What holds where neither a call nor its session says.
@@ -42,6 +46,18 @@ pub struct CodexSettings {
     pub release_after: Span,
     /// How long Codex may take to answer anything but a turn.
     pub patience: Span,
+    /// The names of Codex's own MCP servers it may use here; none if the list is empty, all if it is not
+    /// set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_servers: Option<Vec<String>>,
+}
+
+/// Whose clients to be a drop-in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// Those of `codex mcp-server`, which Codex had up to 0.153.
+    Vendor,
 }
 
 /// What holds where neither a call nor its session says.
@@ -127,6 +143,16 @@ pub struct Limits {
     pub prompt_characters: usize,
     /// The longest text one result carries, in characters.
     pub result_characters: usize,
+    /// Directories that work and images must be below, links resolved; any if empty.
+    pub roots: Vec<PathBuf>,
+    /// The models a call may name; any if empty.
+    pub models: Vec<String>,
+    /// The keys of Codex's configuration a call may set (`config`).
+    pub config_keys: Vec<String>,
+    /// How many images one call may have.
+    pub images: usize,
+    /// How big each may be, in bytes.
+    pub image_bytes: u64,
 }
 
 /// What is logged, to stderr.
@@ -153,6 +179,8 @@ pub enum LogFormat {
 /// Settings without a default: nobody has chosen until somebody does.
 pub(crate) const OPTIONAL: &[&str] = &[
     "codex.bin",
+    "codex.mcp_servers",
+    "compat",
     "defaults.approval_policy",
     "defaults.model",
     "defaults.reasoning_effort",
@@ -162,6 +190,10 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "turn.timeout",
     "turn.wait",
 ];
+
+/// Settings that are lists; on the command line and in the environment, words between commas.
+pub(super) const LISTS: &[&str] =
+    &["codex.mcp_servers", "limits.config_keys", "limits.models", "limits.roots", "tools"];
 
 const fn minutes(count: u64) -> Span {
     Span(Duration::from_secs(count * 60))
@@ -174,6 +206,7 @@ impl Default for CodexSettings {
             idle: minutes(5),
             release_after: Span(Duration::from_secs(2)),
             patience: minutes(1),
+            mcp_servers: None,
         }
     }
 }
@@ -199,6 +232,21 @@ impl Default for Limits {
             prompt_characters: 1_000_000,
             // The smallest cap of a common client is 50,000 for the whole result.
             result_characters: 40_000,
+            roots: Vec::new(),
+            models: Vec::new(),
+            // Nothing that widens what commands may do.
+            config_keys: [
+                "hide_agent_reasoning",
+                "model_reasoning_effort",
+                "model_reasoning_summary",
+                "model_verbosity",
+                "tools.web_search",
+                "web_search",
+            ]
+            .map(str::to_owned)
+            .into(),
+            images: 10,
+            image_bytes: 20 * 1024 * 1024,
         }
     }
 }

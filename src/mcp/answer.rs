@@ -3,7 +3,7 @@
 //! Some clients show their model only the structured form, some only the text, so each is complete by
 //! itself. Structured content is always an object, and is there on errors too.
 
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, TextContent};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ use super::error::Trouble;
 pub(super) struct Answer {
     structured: JsonObject,
     text: String,
-    link: Option<ContentBlock>,
+    links: Vec<ContentBlock>,
+    /// What clients of the npm package read, beside the text.
+    beside: JsonObject,
     trouble: Option<Trouble>,
 }
 
@@ -26,7 +28,13 @@ impl Answer {
             // No output type of ours gets here; a test of every tool sees to it.
             other => JsonObject::from_iter([("value".to_owned(), other.unwrap_or_default())]),
         };
-        Self { structured, text: text.into(), link: None, trouble: None }
+        Self {
+            structured,
+            text: text.into(),
+            links: Vec::new(),
+            beside: JsonObject::new(),
+            trouble: None,
+        }
     }
 
     /// An answer whose text is the structured form itself.
@@ -44,7 +52,13 @@ impl Answer {
 
     /// Adds where the rest can be read.
     pub(super) fn with_link(mut self, link: ContentBlock) -> Self {
-        self.link = Some(link);
+        self.links.push(link);
+        self
+    }
+
+    /// Adds what clients of the npm package read beside the text.
+    pub(super) fn with_beside(mut self, beside: JsonObject) -> Self {
+        self.beside = beside;
         self
     }
 
@@ -58,8 +72,8 @@ impl Answer {
     }
 
     /// The result, with a hint for clients that would cut it at less than `characters`.
-    pub(super) fn into_result(self, characters: usize) -> CallToolResult {
-        let Self { mut structured, mut text, link, trouble } = self;
+    pub(super) fn into_result(self, characters: usize, with_links: bool) -> CallToolResult {
+        let Self { mut structured, mut text, links, beside, trouble } = self;
         let is_error = trouble.is_some();
         if let Some(trouble) = trouble {
             let said = if text.is_empty() { String::new() } else { format!("\n\n{text}") };
@@ -68,8 +82,11 @@ impl Answer {
             structured.insert("message".to_owned(), trouble.message.into());
             structured.insert("next".to_owned(), trouble.next.into());
         }
-        let content = [Some(ContentBlock::text(text)), link];
-        let mut result = CallToolResult::success(content.into_iter().flatten().collect());
+        let mut text = TextContent::new(text);
+        text.meta = Some(beside).filter(|beside| !beside.is_empty()).map(MetaObject);
+        let mut content = vec![ContentBlock::Text(text)];
+        content.extend(links.into_iter().filter(|_| with_links));
+        let mut result = CallToolResult::success(content);
         result.meta = Some(size_hint(characters));
         result.structured_content = Some(Value::Object(structured));
         result.is_error = Some(is_error);
@@ -80,7 +97,13 @@ impl Answer {
 impl From<Trouble> for Answer {
     fn from(trouble: Trouble) -> Self {
         let trouble = Some(trouble);
-        Self { structured: JsonObject::new(), text: String::new(), link: None, trouble }
+        Self {
+            structured: JsonObject::new(),
+            text: String::new(),
+            links: Vec::new(),
+            beside: JsonObject::new(),
+            trouble,
+        }
     }
 }
 
@@ -109,8 +132,9 @@ mod tests {
     #[test]
     fn an_error_is_complete_in_both_forms() {
         let trouble = Trouble { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
-        let result =
-            Answer::new(&json!({"sessionId": "s"}), "half").with_trouble(trouble).into_result(10);
+        let result = Answer::new(&json!({"sessionId": "s"}), "half")
+            .with_trouble(trouble)
+            .into_result(10, true);
         let structured = result.structured_content.unwrap();
         assert_eq!(
             structured,

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::ToolError;
+use crate::session::SessionName;
 
 /// Reads the arguments into a tool's input.
 pub(super) fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T, ToolError> {
@@ -41,10 +42,23 @@ pub(super) fn seconds(
     }
 }
 
-/// The names of arguments the tool does not have.
-pub(super) fn unknown(arguments: Option<&JsonObject>, schema: &JsonObject) -> Vec<String> {
+/// The id of a thread of Codex's own, as the name of its session.
+pub(super) fn thread(name: &str, given: &str) -> Result<SessionName, ToolError> {
+    let id = uuid::Uuid::try_parse(given.trim()).ok();
+    let id = id.and_then(|id| id.to_string().parse().ok());
+    id.ok_or_else(|| ToolError::argument(name, &format!("`{given}` is not the UUID of a thread")))
+}
+
+/// The names of arguments the tool does not have, neither shown nor `hidden`.
+pub(super) fn unknown(
+    arguments: Option<&JsonObject>,
+    schema: &JsonObject,
+    hidden: &[&str],
+) -> Vec<String> {
     let known = schema.get("properties").and_then(Value::as_object);
-    let is_known = |name: &String| known.is_some_and(|known| known.contains_key(name));
+    let is_known = |name: &String| {
+        known.is_some_and(|known| known.contains_key(name)) || hidden.contains(&name.as_str())
+    };
     let given = arguments.into_iter().flat_map(JsonObject::keys);
     given.filter(|name| !is_known(name)).cloned().collect()
 }
@@ -73,7 +87,7 @@ mod tests {
         assert_eq!((input.prompt.as_str(), input.reset_session), ("p", None));
         let schema = json!({"properties": {"prompt": {}}});
         let given = json!({"prompt": "p", "extra": 1});
-        assert_eq!(unknown(given.as_object(), schema.as_object().unwrap()), ["extra"]);
+        assert_eq!(unknown(given.as_object(), schema.as_object().unwrap(), &[]), ["extra"]);
     }
 
     #[test]

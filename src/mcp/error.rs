@@ -7,7 +7,7 @@ use rmcp::model::ErrorData;
 use serde::Serialize;
 
 use crate::{
-    codex::{CodexError, CodexVersion, FailureKind, TurnFailure},
+    codex::{CodexError, CodexVersion, FailureKind, RepositoryError, TurnFailure},
     session::{SessionError, Stop, store::StoreError},
 };
 
@@ -113,6 +113,46 @@ impl From<SessionError> for ToolError {
                 "sandbox_not_allowed",
                 "Use a narrower `sandbox`. The operator can raise `limits.sandbox_ceiling`.",
             ),
+            SessionError::OutsideRoots { .. } => (
+                "directory_not_allowed",
+                "Use a path below an allowed directory; `help` lists them. The operator sets `limits.roots`.",
+            ),
+            SessionError::ModelNotAllowed { .. } => (
+                "model_not_allowed",
+                "Use one of those, or leave `model` out. The operator sets `limits.models`.",
+            ),
+            SessionError::ConfigNotAllowed { .. } => (
+                "config_not_allowed",
+                "Leave it out; for sandbox, approvals, model and directory use their own arguments. The \
+                 operator sets `limits.config_keys`.",
+            ),
+            SessionError::Image { .. } => {
+                return Self::argument("images", message.trim_end_matches('.'));
+            }
+            SessionError::Schema { .. } => {
+                return Self::argument("outputSchema", message.trim_end_matches('.'));
+            }
+            SessionError::Review(error) => match error {
+                RepositoryError::None(_) => {
+                    ("not_a_repository", "Pass the `workingDirectory` of a git repository.")
+                }
+                RepositoryError::Unknown { .. } => (
+                    "unknown_revision",
+                    "Check the name with `git branch -a` or `git log`, and fetch it if it is elsewhere.",
+                ),
+                RepositoryError::Unchanged(_) => (
+                    "nothing_to_review",
+                    "Change something, or review a `base` or a `commit` instead.",
+                ),
+            },
+            SessionError::Nested => (
+                "recursion",
+                "Codex cannot ask itself through its own MCP server: do it in this conversation. To stop \
+                 offering it, disable this server for Codex (`codex.mcp_servers` of the outer one).",
+            ),
+            SessionError::Taken { .. } => {
+                ("session_exists", "Pick another `newSessionId`, or leave it out.")
+            }
             SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
         };
         Self::caller(code, message, next)
@@ -159,7 +199,7 @@ impl From<CodexError> for ToolError {
             CodexError::ActiveWriter { .. } => (
                 "thread_in_use",
                 "Another program has this thread open, such as Codex's own terminal UI or app. Close it \
-                 there and call again, or go on in a new session."
+                 there and call again, or go on in a copy of it: `forkSession`."
                     .to_owned(),
             ),
             CodexError::Configuration { .. } => (

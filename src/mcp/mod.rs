@@ -1,11 +1,15 @@
 //! The north door: tools over sessions. Knows sessions, and of Codex only its façade types.
 //!
 //! [`Server`] is what rmcp calls; [`tools`] has one file per tool; [`talk`] is what goes on while a call
-//! is under way; [`answer`] and [`error`] decide what a client sees, [`resources`] what it can read. The SDK's types do not leave this folder and `serve`.
+//! is under way; [`answer`] and [`error`] decide what a client sees, [`resources`] what it can read,
+//! [`changes`] tells of them, [`prompts`] and [`completion`] help people. The SDK's types do not leave this folder and `serve`.
 
 mod answer;
 mod arguments;
+mod changes;
+mod completion;
 mod error;
+mod prompts;
 mod resources;
 mod schema;
 mod server;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{answer::cut, error::internal};
 use crate::session::{
-    SessionError, SessionName, Sessions, Transcript,
+    SessionError, SessionName, Sessions, Source, Transcript,
     store::{Excerpt, Page},
 };
 
@@ -55,6 +55,19 @@ pub(super) fn link(session: &SessionName, number: u32, size: usize) -> ContentBl
     )
 }
 
+/// A link to a page on the web.
+pub(super) fn page(source: &Source) -> ContentBlock {
+    let title = source.title.as_deref().unwrap_or(&source.url);
+    ContentBlock::resource_link(Resource::new(&source.url, title))
+}
+
+/// The session a URI is about.
+pub(super) fn session_of(uri: &str) -> Option<SessionName> {
+    match uri.parse().ok()? {
+        Address::Session(session) | Address::Turn { session, .. } => Some(session),
+    }
+}
+
 /// One page of the sessions.
 pub(super) async fn list(
     sessions: &Sessions,
@@ -62,8 +75,10 @@ pub(super) async fn list(
 ) -> Result<ListResourcesResult, ErrorData> {
     let after = cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|_| ErrorData::invalid_params("not a cursor of this list", None))?;
-    let listing =
-        sessions.list(&Page { limit: SESSIONS, after }).await.map_err(|error| failed(&error))?;
+    let listing = sessions
+        .list(&Page { limit: SESSIONS, after, search: None })
+        .await
+        .map_err(|error| failed(&error))?;
     let resources = listing.sessions.iter().map(|session| {
         let name = session.name.as_str();
         Resource::new(format!("{ROOT}{name}"), name)

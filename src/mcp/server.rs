@@ -5,23 +5,26 @@ use std::{sync::Arc, time::Duration};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
-        CompleteResult, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
+        GetPromptRequestParams, GetPromptResponse, Implementation, JsonObject, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig,
+        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
+        UnsubscribeRequestParams,
     },
-    service::RequestContext,
+    service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::{
     answer::{Answer, size_hint},
+    changes::{self, Subscriptions},
+    completion,
     error::{ToolError, internal},
-    resources,
+    prompts, resources,
     talk::{Caller, Sealer, resume},
-    tools::{self, Cx, Outcome, Tool},
+    tools::{self, Cx, Outcome},
 };
 use crate::session::Sessions;
 
@@ -46,16 +49,20 @@ pub struct McpConfig {
     pub wait: Option<Duration>,
     /// How long the client that started us waits for a call, as our environment tells.
     pub client_limit: Option<Duration>,
+    /// Whether clients of Codex's own removed server are served.
+    pub is_vendor: bool,
 }
 
 /// The server that rmcp drives. One serves any number of connections.
 #[derive(Debug, Clone)]
 pub struct Server {
     cx: Cx,
-    tools: Vec<&'static Tool>,
     wait: Option<Duration>,
     client_limit: Option<Duration>,
     calls: TaskTracker,
+    subscriptions: Subscriptions,
+    /// What tells of changes; ends with the connection.
+    relays: TaskTracker,
 }
 
 impl Server {
@@ -63,11 +70,18 @@ impl Server {
     pub fn new(sessions: Sessions, config: &McpConfig) -> Self {
         let sealer = Arc::new(Sealer::new(sessions.config().question_patience));
         Self {
-            cx: Cx { sessions, sealer, max_text: config.max_text },
-            tools: tools::chosen(&config.tools),
+            cx: Cx {
+                sessions,
+                sealer,
+                max_text: config.max_text,
+                tools: tools::chosen(&config.tools, config.is_vendor),
+                is_vendor: config.is_vendor,
+            },
             wait: config.wait,
             client_limit: config.client_limit,
             calls: TaskTracker::new(),
+            subscriptions: Subscriptions::default(),
+            relays: TaskTracker::new(),
         }
     }
 
@@ -87,8 +101,8 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
-        let Some(tool) = self.tools.iter().find(|tool| tool.name == request.name) else {
-            let names: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
+        let Some(tool) = tools::named(&self.cx.tools, &request.name) else {
+            let names: Vec<_> = self.cx.tools.iter().map(|tool| tool.name).collect();
             let words =
                 format!("there is no tool `{}`; there are: {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(words, None));
@@ -114,9 +128,15 @@ impl ServerHandler for Server {
         let about = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Codex")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(about)
-            .with_instructions(INSTRUCTIONS)
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .enable_completions()
+            .build();
+        ServerConfig::new(capabilities).with_server_info(about).with_instructions(INSTRUCTIONS)
     }
 
     async fn list_tools(
@@ -125,8 +145,9 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let MetaObject(hint) = size_hint(self.cx.max_text);
-        let tools = self.tools.iter().map(|tool| {
-            let mut definition = tool.definition();
+        let tools = self.cx.tools.iter().map(|tool| {
+            let mut definition =
+                if self.cx.is_vendor { tool.vendor_definition() } else { tool.definition() };
             let meta = definition.meta.get_or_insert_with(|| MetaObject(JsonObject::new()));
             meta.0.extend(hint.clone());
             definition
@@ -144,9 +165,14 @@ impl ServerHandler for Server {
         let span = tracing::info_span!("call", tool = %request.name);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
         let cancelled = context.ct.clone();
+        // Older clients do not know links, and may refuse the whole result.
+        let version = context.protocol_version();
+        let links = version.is_some_and(|version| version >= ProtocolVersion::V_2025_06_18);
         let call = self.call(request, context);
         match cancelled.run_until_cancelled(call).instrument(span).await {
-            Some(Ok(Outcome::Answer(answer))) => Ok(answer.into_result(self.cx.max_text).into()),
+            Some(Ok(Outcome::Answer(answer))) => {
+                Ok(answer.into_result(self.cx.max_text, links).into())
+            }
             Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
             Some(Err(error)) => Err(error),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),
@@ -177,21 +203,63 @@ impl ServerHandler for Server {
         Ok(resources::read(&self.cx.sessions, &request.uri).await?.into())
     }
 
-    // The SDK answers these with empty lists although we do not declare them.
-
     async fn list_prompts(
         &self,
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+        Ok(prompts::list())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Ok(prompts::get(&request)?.into())
     }
 
     async fn complete(
         &self,
-        _request: CompleteRequestParams,
+        request: CompleteRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+        completion::complete(&self.cx.sessions, &request).await
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let changes = self.cx.sessions.changes();
+        self.relays.spawn(changes::relay(changes, context.peer, self.subscriptions.clone()));
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.add(request.uri);
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.remove(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        // What we do not advertise the SDK takes out by itself.
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        changes::listen(self.cx.sessions.changes(), context).await;
+        Ok(())
     }
 }

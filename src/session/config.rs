@@ -2,8 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Settings;
-use crate::codex::Sandbox;
+use super::{Limits, Settings};
 
 /// The operator's choices.
 #[derive(Debug, Clone)]
@@ -24,12 +23,32 @@ pub struct SessionConfig {
     pub turn_silence: Duration,
     /// How long a question of Codex waits for an answer.
     pub question_patience: Duration,
-    /// The longest prompt, in characters.
-    pub max_prompt: usize,
     /// What holds where neither call nor session says.
     pub defaults: Settings,
     /// Where commands run if nobody says: where the server was started.
     pub directory: PathBuf,
-    /// The widest sandbox a call may ask for.
-    pub sandbox_ceiling: Sandbox,
+    /// What no call can exceed.
+    pub limits: Limits,
+    /// Which of Codex's own MCP servers it may use.
+    pub mcp_servers: McpServers,
+}
+
+/// Which of Codex's own MCP servers it may use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum McpServers {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of these names.
+    Only(Vec<String>),
+}
+
+impl McpServers {
+    /// Whether one may be used.
+    pub fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|allowed| allowed == name),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{SessionName, store::StoreError};
-use crate::codex::{CodexError, Sandbox};
+use crate::codex::{CodexError, RepositoryError, Sandbox};
 
 /// What can go wrong before a turn runs, or instead of it.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,52 @@ pub enum SessionError {
         asked: Sandbox,
         /// The widest.
         ceiling: Sandbox,
+    },
+    /// The directory or file is outside of what the operator allows.
+    #[error("`{}` is not below any directory that is allowed here", path.display())]
+    OutsideRoots {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The model is not among those the operator allows.
+    #[error("model `{model}` is not allowed here; allowed are: {}", allowed.join(", "))]
+    ModelNotAllowed {
+        /// The model.
+        model: String,
+        /// Those that are.
+        allowed: Vec<String>,
+    },
+    /// The key of Codex's configuration is not among those a call may set.
+    #[error("calls may not set `{key}` of Codex's configuration")]
+    ConfigNotAllowed {
+        /// The key.
+        key: String,
+    },
+    /// An image cannot be used.
+    #[error("cannot use the image `{}`: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The schema for the answer is none.
+    #[error("the schema is not valid: {reason}")]
+    Schema {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is nothing to review.
+    #[error(transparent)]
+    Review(#[from] RepositoryError),
+    /// This server was started, by way of Codex, by one like it.
+    #[error("this server was started by a Codex that a codex-mcp-server runs")]
+    Nested,
+    /// There is a session of that name already.
+    #[error("there is a session `{name}` already")]
+    Taken {
+        /// The name.
+        name: SessionName,
     },
     /// Codex could not do it.
     #[error(transparent)]

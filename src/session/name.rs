@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::codex::ThreadId;
+
 /// The longest name.
 const MAX_LENGTH: usize = 256;
 
@@ -23,6 +25,11 @@ impl SessionName {
     /// A new name that nobody chose: a random UUID.
     pub fn automatic() -> Self {
         Self(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// The thread of Codex's own that has this name, if it can be one: those are UUIDs.
+    pub(super) fn as_thread(&self) -> Option<ThreadId> {
+        uuid::Uuid::try_parse(&self.0).ok().map(|id| ThreadId(id.to_string()))
     }
 
     /// The name as text.

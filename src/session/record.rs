@@ -4,11 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{ModelSource, SessionName};
+use super::{Finding, ModelSource, SessionName, Source};
+pub(super) use crate::codex::ThreadId;
 use crate::codex::{
-    ApprovalPolicy, CommandRun, FileChange, RateLimits, Sandbox, ThreadId, TurnFailure, TurnId,
-    Usage,
+    ApprovalPolicy, CommandRun, FileChange, RateLimits, Sandbox, TurnFailure, TurnId, Usage,
 };
 
 /// A session, without its turns.
@@ -154,6 +155,18 @@ pub struct TurnDetails {
     /// How much of the account's allowance was used when it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
+    /// The answer as JSON, where it had to be that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// What a review found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
+    /// Pages that were read on the web.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Whether nothing of it is kept.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
     /// What the caller should know besides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -1,15 +1,19 @@
-//! What is asked of a session, what comes back, and the operator's limits on it.
+//! What is asked of a session, and what comes back.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use super::{SessionConfig, SessionError, SessionName, SessionStatus, Settings, TurnRecord};
-use crate::codex::Sandbox;
+use serde_json::Value;
+
+use super::{SessionName, SessionStatus, Settings, TurnRecord};
+use crate::codex::{ReviewTarget, ThreadOptions, TurnWork};
 
 /// One turn to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What the user says.
+    /// What the user says; of a review, what it is about, in words.
     pub prompt: String,
+    /// What kind of work it is.
+    pub work: Work,
     /// What this call chooses; it stays with the session.
     pub settings: Settings,
     /// Whether to forget the conversation first.
@@ -20,6 +24,31 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether somebody can be asked what Codex asks.
     pub can_ask: bool,
+    /// Whether nothing of it is kept: no session, no thread.
+    pub ephemeral: bool,
+    /// How the turn's thread shall differ from the user's own configuration; for this call only.
+    pub options: ThreadOptions,
+}
+
+/// The kinds of work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Whatever the prompt says.
+    Ask {
+        /// Images that go with it; absolute paths.
+        images: Vec<PathBuf>,
+        /// The JSON schema of the answer, if it must have one.
+        output_schema: Option<Value>,
+    },
+    /// A review, by Codex's own. It only looks, whatever the session may do otherwise.
+    Review {
+        /// The code it is about.
+        code: ReviewTarget,
+        /// What to look for, if anything special.
+        instructions: Option<String>,
+    },
+    /// A search. It only looks too.
+    Search,
 }
 
 /// What to do when the session is running a turn already.
@@ -51,43 +80,40 @@ impl Reply {
 }
 
 impl Request {
-    /// Checks what can be checked before a session is touched.
-    pub(super) fn check(&self, config: &SessionConfig) -> Result<(), SessionError> {
-        if self.prompt.trim().is_empty() {
-            return Err(SessionError::PromptEmpty);
-        }
-        let length = self.prompt.chars().count();
-        if length > config.max_prompt {
-            return Err(SessionError::PromptTooLong { length, limit: config.max_prompt });
-        }
-        if let Some(asked) = self.settings.sandbox {
-            check_sandbox(asked, config)?;
-        }
-        match &self.settings.working_directory {
-            Some(path) => check_directory(path),
-            None => Ok(()),
+    /// A prompt with nothing special about it.
+    pub fn ask(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: prompt.into(),
+            work: Work::Ask { images: Vec::new(), output_schema: None },
+            settings: Settings::default(),
+            reset: false,
+            on_busy: OnBusy::default(),
+            timeout: None,
+            can_ask: false,
+            ephemeral: false,
+            options: ThreadOptions::default(),
         }
     }
-}
 
-/// A sandbox pinned before the ceiling was lowered is above it too.
-pub(super) fn check_sandbox(asked: Sandbox, config: &SessionConfig) -> Result<(), SessionError> {
-    let ceiling = config.sandbox_ceiling;
-    if asked > ceiling {
-        return Err(SessionError::SandboxAboveCeiling { asked, ceiling });
+    /// What the turn is to do, with this as the prompt.
+    pub(super) fn turn_work(&self, prompt: String) -> TurnWork {
+        match &self.work {
+            Work::Ask { images, output_schema } => TurnWork::Prompt {
+                text: prompt,
+                images: images.clone(),
+                output_schema: output_schema.clone(),
+            },
+            Work::Search => {
+                TurnWork::Prompt { text: prompt, images: Vec::new(), output_schema: None }
+            }
+            Work::Review { code, instructions } => {
+                TurnWork::Review(code.clone().with(instructions.as_deref()))
+            }
+        }
     }
-    Ok(())
-}
 
-/// Codex itself would take a directory that is not there and run the turn (observed, all versions).
-pub(super) fn check_directory(path: &Path) -> Result<(), SessionError> {
-    let failed = |reason: String| SessionError::Directory { path: path.to_owned(), reason };
-    match std::fs::read_dir(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(failed(match error.kind() {
-            std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
-            std::io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
-            _ => error.to_string(),
-        })),
+    /// Whether it only looks: its sandbox is read-only, and nobody is asked for more.
+    pub(super) fn only_looks(&self) -> bool {
+        !matches!(self.work, Work::Ask { .. })
     }
 }

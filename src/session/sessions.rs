@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::sync::{
+    broadcast,
     mpsc::{self, error::TrySendError},
     oneshot,
 };
@@ -22,10 +23,13 @@ use super::{
         ErrandOutcome, Excerpt, LazyStore, Listing, Page, SessionStore, StoreConfig, StoreError,
     },
 };
-use crate::codex::{Answer, Codex, QuestionId};
+use crate::codex::{Answer, Codex, QuestionId, ThreadFilter, ThreadInfo};
 
 /// How many calls may wait in front of one session.
 pub(super) const QUEUE: usize = 32;
+
+/// How many changes may wait for whoever is told.
+const CHANGES: usize = 64;
 
 /// How often expired sessions are swept at most.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -42,8 +46,18 @@ pub(super) struct Shared {
     pub(super) config: SessionConfig,
     pub(super) closing: CancellationToken,
     pub(super) live: Mutex<HashMap<SessionName, mpsc::Sender<Message>>>,
+    changes: broadcast::Sender<Change>,
     pub(super) tasks: TaskTracker,
     actors: TaskTracker,
+}
+
+/// What has changed among the sessions this server has to do with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One has come or gone.
+    List,
+    /// A turn of this one has begun or ended.
+    Session(SessionName),
 }
 
 /// A session and a part of what was said in it.
@@ -69,6 +83,7 @@ impl Sessions {
             config,
             closing: CancellationToken::new(),
             live: Mutex::default(),
+            changes: broadcast::channel(CHANGES).0,
             tasks,
             actors: TaskTracker::new(),
         }));
@@ -86,6 +101,9 @@ impl Sessions {
     /// What can be said before a session is touched. A turn that starts and fails is a reply.
     pub fn send(&self, name: Option<SessionName>, request: Request) -> Result<Call, SessionError> {
         request.check(&self.0.config)?;
+        if self.0.codex.is_nested() {
+            return Err(SessionError::Nested);
+        }
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
         let can_ask = request.can_ask;
@@ -93,6 +111,20 @@ impl Sessions {
             let (call, caller) = call::channel(name.clone(), Some(actor), true, can_ask);
             (Message::Send(Box::new(Order::new(request, automatic, caller))), call)
         })
+    }
+
+    /// The session of a thread: the one that has it, else one of its own name, which adopts it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn of_thread(&self, thread: &SessionName) -> Result<SessionName, SessionError> {
+        let Some(id) = thread.as_thread() else { return Ok(thread.clone()) };
+        let now = Timestamp::now();
+        let store = self.0.store(now).await?;
+        if store.load(thread, now).await?.is_some() {
+            return Ok(thread.clone());
+        }
+        Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
     }
 
     /// Waits for a turn of a session that some other call began: the one of this number, else the one
@@ -204,6 +236,26 @@ impl Sessions {
         Ok(self.0.store(now).await?.list(page, now).await?)
     }
 
+    /// Codex's own threads that are no sessions here, and where the next page begins.
+    ///
+    /// # Errors
+    /// If Codex or the store cannot say.
+    pub async fn threads(
+        &self,
+        filter: ThreadFilter<'_>,
+    ) -> Result<(Vec<ThreadInfo>, Option<String>), SessionError> {
+        let (found, next) = self.0.codex.threads(filter).await?;
+        let now = Timestamp::now();
+        let store = self.0.store(now).await?;
+        let mut threads = Vec::new();
+        for thread in found {
+            if store.of_thread(&thread.id, now).await?.is_none() {
+                threads.push(thread);
+            }
+        }
+        Ok((threads, next))
+    }
+
     /// A session with its turns, from the one after `skip` on, each as much of it as is asked for.
     ///
     /// # Errors
@@ -231,6 +283,15 @@ impl Sessions {
             (Message::Delete(reply), answered)
         })?;
         answered.await.unwrap_or(Err(SessionError::ShuttingDown))
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    /// What changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
     }
 
     /// Codex, for what concerns no session.
@@ -264,6 +325,12 @@ impl Shared {
         let now = Timestamp::now();
         let record = self.store(now).await?.load(name, now).await?;
         record.ok_or_else(|| SessionError::Unknown { name: name.clone() })
+    }
+
+    /// Tells whoever wants to know.
+    pub(super) fn changed(&self, change: Change) {
+        // Nobody may want to.
+        let _ = self.changes.send(change);
     }
 
     /// The lock is never held across an await and nothing under it can panic.
@@ -317,7 +384,10 @@ async fn sweep(shared: Arc<Shared>) {
         let Some(store) = shared.store.opened() else { continue };
         match store.sweep(Timestamp::now()).await {
             Ok(expired) if expired.is_empty() => {}
-            Ok(expired) => tracing::info!(count = expired.len(), "sessions expired"),
+            Ok(expired) => {
+                tracing::info!(count = expired.len(), "sessions expired");
+                shared.changed(Change::List);
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "cannot sweep sessions");
             }

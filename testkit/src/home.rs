@@ -21,7 +21,13 @@ impl Home {
         for dir in [home.codex_home(), home.work(), home.state()] {
             fs::create_dir_all(dir).expect("make a directory in the temporary home");
         }
-        home.codex_config(&format!(
+        home.codex_config(&Self::provider(model_url));
+        home
+    }
+
+    /// A Codex configuration whose model is at `model_url`.
+    pub fn provider(model_url: &str) -> String {
+        format!(
             "model = \"gpt-mock\"\n\
              model_provider = \"mock\"\n\
              [model_providers.mock]\n\
@@ -31,8 +37,7 @@ impl Home {
              env_key = \"MOCK_KEY\"\n\
              request_max_retries = 0\n\
              stream_max_retries = 0\n",
-        ));
-        home
+        )
     }
 
     /// Replaces Codex's own `config.toml`.
@@ -60,6 +65,25 @@ impl Home {
     /// The directory that calls work in.
     pub fn work(&self) -> PathBuf {
         self.path().join("work")
+    }
+
+    /// Runs git in the directory that calls work in.
+    ///
+    /// # Panics
+    /// If git fails or is not there.
+    pub fn git(&self, arguments: &[&str]) {
+        let mut git = std::process::Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(arguments);
+        let output = git.current_dir(self.work()).output().expect("run git");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Makes that directory a repository with one commit on the branch `main`.
+    pub fn repository(&self) {
+        self.git(&["init", "-q", "-b", "main"]);
+        fs::write(self.work().join("a.txt"), "one\n").expect("write a file");
+        self.git(&["add", "."]);
+        self.git(&["commit", "-qm", "one"]);
     }
 
     /// Where the server keeps its store.

@@ -324,3 +324,17 @@ async fn in_the_newer_era_a_question_nobody_comes_back_for_is_declined() {
     assert!(waited["warnings"].to_string().contains("nobody answered"), "{}", waited.raw);
     assert!(!file_is_there(&world));
 }
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_is_asked_leaves_nothing_behind() {
+    let world = World::new().await;
+    let server = world.launch().connect_with_user().await;
+    let (_, _answer) = server.begin("tools/call", call(ESCALATE)).await;
+    question(&server, 1).await;
+    assert!(server.close().await.success());
+    process::all_gone(&world.home.path().to_string_lossy(), "after the client").await;
+    assert!(!file_is_there(&world));
+    let server = world.server().await;
+    let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(kept["turns"][0]["status"], "interrupted");
+}

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and starts what it likes"
 )]
 
+mod adopting;
 mod approvals;
 mod big;
 mod busy;
@@ -17,17 +18,22 @@ mod configuration;
 mod continuity;
 mod conversation;
 mod docs;
+mod extras;
 mod failures;
 mod handing_back;
 mod handshake;
+mod helping;
 mod input;
 mod kills;
 mod limits;
 mod logging;
+mod migrating;
+mod operator;
 mod parallel;
 mod processes;
 mod progress;
 mod results;
+mod review;
 mod settings;
 mod shared_store;
 mod stopping;
@@ -35,3 +41,4 @@ mod store_trouble;
 mod support;
 mod tidy;
 mod usage;
+mod websearch;

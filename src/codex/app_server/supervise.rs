@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -12,10 +12,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::Connection,
     launch::{CodexConfig, Found},
-    questions::{Defaults, Model},
+    questions::{Defaults, Model, ThreadFilter, ThreadInfo},
     thread::Thread,
 };
-use crate::codex::{error::CodexError, settings::ThreadSettings, turn::ThreadId};
+use crate::codex::{
+    error::CodexError,
+    orphans,
+    settings::ThreadSettings,
+    turn::{ThreadId, TurnId},
+};
 
 /// A child that lived this long counts as having worked.
 const HEALTHY: Duration = Duration::from_secs(30);
@@ -36,6 +41,7 @@ struct Inner {
     slot: Mutex<Slot>,
     tasks: TaskTracker,
     closing: CancellationToken,
+    nested: OnceLock<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +54,19 @@ struct Slot {
 impl Codex {
     /// A handle that starts nothing yet. Its tasks run on `tasks`.
     pub fn new(config: CodexConfig, tasks: TaskTracker) -> Self {
-        let inner =
-            Inner { config, slot: Mutex::default(), tasks, closing: CancellationToken::new() };
-        Self(Arc::new(inner))
+        Self(Arc::new(Inner {
+            config,
+            slot: Mutex::default(),
+            tasks,
+            closing: CancellationToken::new(),
+            nested: OnceLock::new(),
+        }))
+    }
+
+    /// Whether we were started by a Codex that a server like this one runs: then starting another one
+    /// would never end.
+    pub fn is_nested(&self) -> bool {
+        *self.0.nested.get_or_init(orphans::is_nested)
     }
 
     /// Which Codex is there, without starting it.
@@ -87,6 +103,40 @@ impl Codex {
         let connection = self.connection().await?;
         let opened = Thread::resume(Arc::clone(&connection), thread, settings).await;
         self.renew_if_misconfigured(&connection, opened).await
+    }
+
+    /// Makes a new thread with the history of another one, also while another process has that one.
+    ///
+    /// # Errors
+    /// As for [`Codex::resume_thread`], or [`CodexError::Unsupported`].
+    pub async fn fork_thread(
+        &self,
+        thread: &ThreadId,
+        through: Option<&TurnId>,
+        settings: &ThreadSettings,
+    ) -> Result<Thread, CodexError> {
+        let connection = self.connection().await?;
+        let opened = Thread::fork(Arc::clone(&connection), thread, through, settings).await;
+        self.renew_if_misconfigured(&connection, opened).await
+    }
+
+    /// What Codex knows of a thread; none if nothing.
+    ///
+    /// # Errors
+    /// If Codex cannot be started or dies.
+    pub async fn thread_info(&self, thread: &ThreadId) -> Result<Option<ThreadInfo>, CodexError> {
+        ThreadInfo::read(&*self.connection().await?, thread).await
+    }
+
+    /// One page of the threads Codex has a record of, and where the next begins.
+    ///
+    /// # Errors
+    /// If Codex cannot be started, dies, or does not take the filter.
+    pub async fn threads(
+        &self,
+        filter: ThreadFilter<'_>,
+    ) -> Result<(Vec<ThreadInfo>, Option<String>), CodexError> {
+        ThreadInfo::list(&*self.connection().await?, filter).await
     }
 
     /// The user's own defaults that hold in a directory; empty where this Codex cannot say.

@@ -8,14 +8,19 @@ use std::{
     },
 };
 
+use serde_json::Value;
+
 use super::{connection::Connection, refusal};
 use crate::codex::{
     error::CodexError,
     protocol::{
-        Empty, InjectItemsParams, ThreadOpened, ThreadParams, ThreadResumeParams,
-        ThreadStartParams, TurnStartParams, TurnStarted, UserInput, response_item,
+        Empty, InjectItemsParams, ReviewStartParams, ThreadForkParams, ThreadOpened, ThreadParams,
+        ThreadResumeParams, ThreadStartParams, TurnStartParams, TurnStarted, UserInput,
+        response_item,
     },
-    settings::{ApprovalPolicy, ContextItem, Sandbox, ThreadSettings, TurnRequest},
+    settings::{
+        ApprovalPolicy, ContextItem, Sandbox, ThreadOptions, ThreadSettings, TurnRequest, TurnWork,
+    },
     turn::{ThreadId, Turn, TurnId},
     version::CodexVersion,
 };
@@ -30,6 +35,7 @@ pub struct Thread {
     model: Option<String>,
     effort: Option<String>,
     sandbox: Option<Sandbox>,
+    options: ThreadOptions,
     /// What is in force by now: a turn's settings stay until another turn's.
     in_force: Mutex<InForce>,
     /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
@@ -52,7 +58,8 @@ impl Thread {
         connection: Arc<Connection>,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
-        let opened = connection.call("thread/start", ThreadStartParams::from(settings)).await;
+        let params = ThreadStartParams::new(settings, connection.found().version);
+        let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(refusal::configuration)?;
         Self::opened(connection, opened, settings, false).for_somebody().await
     }
@@ -63,7 +70,7 @@ impl Thread {
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
         let resume = || {
-            let settings = ThreadStartParams::from(settings);
+            let settings = ThreadStartParams::new(settings, connection.found().version);
             let params = ThreadResumeParams { thread_id: &thread.0, exclude_turns: true, settings };
             connection.call::<ThreadOpened>("thread/resume", params)
         };
@@ -75,6 +82,29 @@ impl Thread {
             let _: Empty = connection.call("thread/unarchive", params).await?;
             opened = resume().await;
         }
+        let opened =
+            opened.map_err(|error| refusal::of_resume(refusal::configuration(error), thread))?;
+        Self::opened(connection, opened, settings, true).for_somebody().await
+    }
+
+    /// Makes a new thread with the history of another one, through that turn if one is named.
+    pub(super) async fn fork(
+        connection: Arc<Connection>,
+        thread: &ThreadId,
+        through: Option<&TurnId>,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        let version = connection.found().version;
+        if version < CodexVersion::FORK {
+            return Err(CodexError::Unsupported { what: "forking threads", version });
+        }
+        let params = ThreadForkParams {
+            thread_id: &thread.0,
+            last_turn_id: through.map(|turn| turn.0.as_str()),
+            exclude_turns: true,
+            settings: ThreadStartParams::new(settings, version),
+        };
+        let opened = connection.call("thread/fork", params).await;
         let opened =
             opened.map_err(|error| refusal::of_resume(refusal::configuration(error), thread))?;
         Self::opened(connection, opened, settings, true).for_somebody().await
@@ -111,6 +141,7 @@ impl Thread {
             model: opened.model,
             effort: opened.reasoning_effort,
             sandbox: opened.sandbox.and_then(|policy| policy.mode()),
+            options: settings.options.clone(),
             recorded: AtomicBool::new(recorded),
             ephemeral: settings.ephemeral,
             connection,
@@ -135,6 +166,16 @@ impl Thread {
     /// The sandbox in force, if Codex said.
     pub fn sandbox(&self) -> Option<Sandbox> {
         self.sandbox
+    }
+
+    /// What it was opened with besides.
+    pub fn options(&self) -> &ThreadOptions {
+        &self.options
+    }
+
+    /// Whether Codex keeps no record of it.
+    pub fn is_ephemeral(&self) -> bool {
+        self.ephemeral
     }
 
     /// The Codex that has it.
@@ -186,16 +227,40 @@ impl Thread {
             effort: request.effort.clone(),
             approval_policy: request.approval_policy,
         };
+        let started = match &request.work {
+            TurnWork::Review(target) => {
+                let params =
+                    ReviewStartParams { thread_id: &self.id.0, target, delivery: "inline" };
+                self.connection.call("review/start", params).await?
+            }
+            TurnWork::Prompt { text, images, output_schema } => {
+                let mut input = vec![UserInput::Text { text }];
+                input.extend(images.iter().map(|path| UserInput::LocalImage { path }));
+                self.say(input, output_schema.as_ref(), wanted).await?
+            }
+        };
+        self.recorded.store(true, Ordering::Relaxed);
+        let id = TurnId(started.turn.id);
+        Ok(Turn::new(id, self.id.clone(), told, Arc::clone(&self.connection)))
+    }
+
+    async fn say(
+        &self,
+        input: Vec<UserInput<'_>>,
+        output_schema: Option<&Value>,
+        wanted: InForce,
+    ) -> Result<TurnStarted, CodexError> {
         let now = self.in_force().clone();
         // Saying again what holds already makes Codex write it down again: 15 ms a turn (0.169).
         let params = TurnStartParams {
             thread_id: &self.id.0,
-            input: vec![UserInput::Text { text: &request.prompt }],
+            input,
             cwd: Some(wanted.cwd.as_path()).filter(|_| wanted.cwd != now.cwd),
             approval_policy: Some(wanted.approval_policy)
                 .filter(|_| wanted.approval_policy != now.approval_policy),
             model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
             effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.effort),
+            output_schema,
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
         *self.in_force() = InForce {
@@ -203,9 +268,7 @@ impl Thread {
             effort: wanted.effort.or(now.effort),
             ..wanted
         };
-        self.recorded.store(true, Ordering::Relaxed);
-        let id = TurnId(started.turn.id);
-        Ok(Turn::new(id, self.id.clone(), told, Arc::clone(&self.connection)))
+        Ok(started)
     }
 
     /// The lock is never held across an await and nothing under it can panic.

@@ -1,7 +1,9 @@
 //! What Codex answers, as far as we read it.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::codex::{settings::Sandbox, usage::RateLimits};
 
@@ -30,8 +32,37 @@ pub(crate) struct ThreadOpened {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadHead {
     pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) cwd: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) model: Option<String>,
+    #[serde(default)]
+    pub(crate) preview: String,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub(crate) updated_at: i64,
+    /// A word, or an object for those started by other threads.
+    #[serde(default)]
+    pub(crate) source: Value,
+}
+
+/// The answer to `thread/read`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ThreadRead {
+    pub(crate) thread: ThreadHead,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadList {
+    pub(crate) data: Vec<ThreadHead>,
+    #[serde(default)]
+    pub(crate) next_cursor: Option<String>,
 }
 
 /// A sandbox with its details, of which only the kind matters here.
@@ -91,6 +122,8 @@ pub(crate) struct UserConfig {
     pub(crate) model: Option<String>,
     #[serde(default)]
     pub(crate) sandbox_mode: Option<Sandbox>,
+    #[serde(default)]
+    pub(crate) mcp_servers: Option<Map<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]

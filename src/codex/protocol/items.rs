@@ -35,6 +35,14 @@ pub(crate) enum Item {
     WebSearch {
         #[serde(default)]
         query: String,
+        #[serde(default)]
+        action: Value,
+        #[serde(default)]
+        results: Value,
+    },
+    ExitedReviewMode {
+        #[serde(default)]
+        review: String,
     },
     #[serde(other)]
     Other,

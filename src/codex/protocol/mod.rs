@@ -10,13 +10,13 @@ mod items;
 mod requests;
 
 pub(crate) use answers::{
-    AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsUpdated, ThreadOpened,
-    TurnStarted,
+    AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsUpdated, ThreadHead,
+    ThreadList, ThreadOpened, ThreadRead, TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;
 pub(crate) use requests::{
-    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ThreadParams,
-    ThreadResumeParams, ThreadStartParams, TurnInterruptParams, TurnStartParams, TurnSteerParams,
-    UserInput, response_item,
+    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ReviewStartParams,
+    ThreadForkParams, ThreadListParams, ThreadParams, ThreadResumeParams, ThreadStartParams,
+    TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput, response_item,
 };

@@ -3,9 +3,15 @@
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::codex::settings::{ApprovalPolicy, ContextItem, Sandbox, Speaker, ThreadSettings};
+use crate::codex::{
+    settings::{
+        ApprovalPolicy, ContextItem, ReviewTarget, Sandbox, Speaker, ThreadOptions, ThreadSettings,
+        WebSearch,
+    },
+    version::CodexVersion,
+};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,18 +76,55 @@ pub(crate) struct ThreadStartParams<'a> {
     approval_policy: ApprovalPolicy,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     ephemeral: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_instructions: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    developer_instructions: Option<&'a str>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    config: Map<String, Value>,
 }
 
-impl<'a> From<&'a ThreadSettings> for ThreadStartParams<'a> {
-    fn from(settings: &'a ThreadSettings) -> Self {
+impl<'a> ThreadStartParams<'a> {
+    /// The parameters as this version of Codex takes them.
+    pub(crate) fn new(settings: &'a ThreadSettings, version: CodexVersion) -> Self {
+        let options = &settings.options;
         Self {
             cwd: &settings.cwd,
             model: settings.model.as_deref(),
             sandbox: settings.sandbox,
             approval_policy: settings.approval_policy,
             ephemeral: settings.ephemeral,
+            base_instructions: options.base_instructions.as_deref(),
+            developer_instructions: options.developer_instructions.as_deref(),
+            config: config(options, version),
         }
     }
+}
+
+/// Keys of Codex's configuration, dotted.
+fn config(options: &ThreadOptions, version: CodexVersion) -> Map<String, Value> {
+    let mut config = options.config.clone();
+    let mut set = |key: &str, value: Value| {
+        config.insert(key.to_owned(), value);
+    };
+    if let Some(search) = options.web_search {
+        let is_on = search != WebSearch::Off;
+        if version >= CodexVersion::WEB_SEARCH_MODES {
+            set("web_search", if is_on { "live" } else { "disabled" }.into());
+            if search == WebSearch::LiveFull {
+                set("tools.web_search.context_size", "high".into());
+            }
+        } else {
+            set("tools.web_search", is_on.into());
+        }
+    }
+    for server in &options.disabled_mcp_servers {
+        set(&format!("mcp_servers.{server}.enabled"), false.into());
+    }
+    if let Some(uri) = &options.callback_uri {
+        set("mcp_oauth_callback_url", uri.as_str().into());
+    }
+    config
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +158,42 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output_schema: Option<&'a Value>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReviewStartParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) target: &'a ReviewTarget,
+    /// In the thread itself, so that it can be talked about; all versions have that.
+    pub(crate) delivery: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadForkParams<'a> {
+    pub(crate) thread_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_turn_id: Option<&'a str>,
+    pub(crate) exclude_turns: bool,
+    #[serde(flatten)]
+    pub(crate) settings: ThreadStartParams<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadListParams<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cwd: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) search_term: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<&'a str>,
+    pub(crate) limit: u32,
+    /// Without it only those of the terminal and of editors are listed.
+    pub(crate) source_kinds: [&'static str; 4],
 }
 
 #[derive(Debug, Serialize)]
@@ -129,6 +208,7 @@ pub(crate) struct TurnSteerParams<'a> {
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(crate) enum UserInput<'a> {
     Text { text: &'a str },
+    LocalImage { path: &'a Path },
 }
 
 #[derive(Debug, Serialize)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus};
 use crate::codex::{
@@ -20,6 +21,9 @@ pub(crate) struct Fold {
     usage: Option<Usage>,
     commands: Vec<CommandRun>,
     files: Vec<FileChange>,
+    sources: Vec<String>,
+    /// A review's own text; up to 0.110 or so there is no message with it.
+    review: Option<String>,
     warnings: Vec<String>,
     /// What has begun and not ended, by item: a question about it may not say what it is.
     begun: HashMap<String, Begun>,
@@ -98,6 +102,7 @@ impl Fold {
             usage: self.usage,
             commands: std::mem::take(&mut self.commands),
             files: std::mem::take(&mut self.files),
+            sources: std::mem::take(&mut self.sources),
             warnings: std::mem::take(&mut self.warnings),
         }
     }
@@ -115,7 +120,7 @@ impl Fold {
                 None
             }
             Item::McpToolCall { server, tool } => Some(TurnEvent::ToolCalled { server, tool }),
-            Item::WebSearch { query } => Some(TurnEvent::Searching(query)),
+            Item::WebSearch { query, .. } => Some(TurnEvent::Searching(query)),
             _ => None,
         }
     }
@@ -148,7 +153,26 @@ impl Fold {
                 self.files.extend(files.iter().cloned());
                 Some(TurnEvent::FilesChanged(files))
             }
+            Item::WebSearch { action, results, .. } => {
+                self.read_from(&action, &results);
+                None
+            }
+            Item::ExitedReviewMode { review } => {
+                self.review = Some(review);
+                None
+            }
             _ => None,
+        }
+    }
+
+    /// Notes the pages a search has opened or found.
+    fn read_from(&mut self, action: &Value, results: &Value) {
+        let found = results.as_array().into_iter().flatten();
+        let urls = [action].into_iter().chain(found).filter_map(|place| place.get("url")?.as_str());
+        for url in urls.filter(|url| url.starts_with("http")) {
+            if !self.sources.iter().any(|known| known == url) {
+                self.sources.push(url.to_owned());
+            }
         }
     }
 
@@ -158,6 +182,9 @@ impl Fold {
             "interrupted" => TurnStatus::Interrupted,
             _ => TurnStatus::Failed(TurnFailure::new(&end.error.clone().unwrap_or_default())),
         };
+        if self.last_message.is_none() && self.writing.is_empty() {
+            self.last_message = self.review.take();
+        }
         // Up to 0.140 the end carries no items; later it may carry what was not sent before.
         if self.last_message.is_none() && self.writing.is_empty() {
             let mut messages = end.items.iter().rev().map(Item::parse);

@@ -89,6 +89,8 @@ pub struct TurnOutcome {
     pub commands: Vec<CommandRun>,
     /// Files that were changed, in order.
     pub files: Vec<FileChange>,
+    /// Pages that were read on the web, in order.
+    pub sources: Vec<String>,
     /// What the caller should know besides.
     pub warnings: Vec<String>,
 }

@@ -5,21 +5,33 @@ use std::path::{Path, PathBuf};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Cx, Effect, Outcome, Tool, turn_view};
 use crate::{
-    codex::{ApprovalPolicy, Sandbox},
+    codex::{ApprovalPolicy, Sandbox, ThreadOptions, WebSearch},
     mcp::{
         arguments,
         error::ToolError,
         schema,
         talk::{Caller, follow},
     },
-    session::{OnBusy, Request, SessionName, Settings},
+    session::{OnBusy, Request, SessionName, Settings, Work},
 };
 
 pub(super) const TOOL: Tool = Tool {
     name: "codex",
+    hidden: &[
+        "approval-policy",
+        "base-instructions",
+        "baseInstructions",
+        "config",
+        "conversationId",
+        "cwd",
+        "developer-instructions",
+        "developerInstructions",
+        "profile",
+    ],
     title: "Ask Codex",
     description: "Asks OpenAI's Codex, a coding agent, to do or answer something in a working directory, \
                   and waits for its answer (or, with `waitSeconds`, starts it). With a `sessionId` the conversation continues where that \
@@ -53,13 +65,30 @@ struct Input {
     sandbox: Option<Sandbox>,
     /// When Codex asks before acting: untrusted, on-request or never. What it asks is declined where the
     /// user cannot be asked. Default: on-request where they can, else never.
+    #[serde(alias = "approval-policy")]
     #[schemars(with = "Option<ApprovalWord>")]
     approval_policy: Option<ApprovalPolicy>,
     /// Short for sandbox workspace-write and approvalPolicy never. Default: false.
     full_auto: Option<bool>,
     /// Directory Codex works in; relative to where the server was started. Default: the session's, else
     /// that one.
+    #[serde(alias = "cwd")]
     working_directory: Option<PathBuf>,
+    /// Codex's own id of a conversation to continue, also one begun in a terminal; in place of sessionId.
+    #[serde(alias = "conversationId")]
+    thread_id: Option<String>,
+    /// Image files to look at (PNG, JPEG, GIF or `WebP`), up to 10 of 20 MB each.
+    #[schemars(length(max = 10))]
+    images: Option<Vec<PathBuf>>,
+    /// JSON Schema of an object the answer must be; it is then also in the result's `output`.
+    #[schemars(with = "Option<JsonObject>")]
+    output_schema: Option<Value>,
+    /// Whether Codex may search the live web in this turn. Default: as the user's configuration says.
+    web_search: Option<bool>,
+    /// Keep nothing: no session, no record in Codex. Default: false.
+    ephemeral: Option<bool>,
+    /// Where MCP servers of Codex that ask for a login send the user back to.
+    callback_uri: Option<String>,
     /// If the session is running a turn: queue (wait for it), steer (say this to the running turn and
     /// share its answer) or reject. Default: queue.
     on_busy: Option<Busy>,
@@ -70,7 +99,28 @@ struct Input {
     /// Seconds after which the turn is interrupted, 1 to 86400. Default: no limit, or the operator's.
     #[schemars(range(min = 1, max = 86_400))]
     timeout_seconds: Option<u64>,
+    // Spellings of Codex's own removed MCP server: taken from everybody, shown to its clients.
+    #[serde(alias = "base-instructions")]
+    #[schemars(skip)]
+    base_instructions: Option<String>,
+    #[serde(alias = "developer-instructions")]
+    #[schemars(skip)]
+    developer_instructions: Option<String>,
+    #[schemars(skip)]
+    profile: Option<String>,
+    #[schemars(skip)]
+    config: Option<JsonObject>,
 }
+
+/// What the vendor's server took besides, and how its clients knew it.
+pub(super) const VENDOR_ARGUMENTS: &[(&str, &str, &str)] = &[
+    ("approval-policy", "string", "When Codex asks: untrusted, on-request, never."),
+    ("base-instructions", "string", "Instructions in place of Codex's own."),
+    ("config", "object", "Keys of Codex's configuration, as far as the operator allows them."),
+    ("cwd", "string", "Directory Codex works in."),
+    ("developer-instructions", "string", "Instructions besides Codex's own."),
+    ("profile", "string", "Profile of Codex's configuration."),
+];
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -116,7 +166,10 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
     let directory = &cx.sessions.config().directory;
-    let (name, request) = input.into_request(directory, caller.can_ask())?;
+    let (mut name, request) = input.into_request(directory, caller.can_ask())?;
+    if let Some(given) = &name {
+        name = Some(cx.sessions.of_thread(given).await?);
+    }
     let call = cx.sessions.send(name, request)?;
     Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
 }
@@ -141,11 +194,55 @@ impl Input {
             approval_policy: self.approval_policy.or(full_auto.then_some(ApprovalPolicy::Never)),
             working_directory: self.working_directory.map(|path| base.join(path)),
         };
+        let name = match (self.session_id, self.thread_id) {
+            (Some(_), Some(_)) => {
+                return Err(ToolError::argument("threadId", "pass it or `sessionId`, not both"));
+            }
+            (name, None) => name,
+            (None, Some(thread)) => Some(arguments::thread("threadId", &thread)?),
+        };
+        let ephemeral = self.ephemeral.unwrap_or_default();
+        if ephemeral && name.is_some() {
+            let reason = "nothing is kept of such a call, so it has no session";
+            return Err(ToolError::argument("ephemeral", reason));
+        }
         let timeout = arguments::seconds("timeoutSeconds", self.timeout_seconds, 1)?;
+        let images = self.images.unwrap_or_default();
+        let mut config = self.config.unwrap_or_default();
+        if let Some(profile) = self.profile {
+            return Err(ToolError::argument(
+                "profile",
+                &format!(
+                    "Codex takes profiles only on its command line; put what `{profile}` says into its own arguments"
+                ),
+            ));
+        }
+        // These have arguments of their own, with limits.
+        let own =
+            [("model", &settings.model), ("model_reasoning_effort", &settings.reasoning_effort)];
+        for (key, chosen) in own {
+            if chosen.is_some() {
+                config.remove(key);
+            }
+        }
+        let search = self.web_search.map(|on| if on { WebSearch::Live } else { WebSearch::Off });
         let request = Request {
             prompt: self.prompt,
+            work: Work::Ask {
+                images: images.into_iter().map(|path| base.join(path)).collect(),
+                output_schema: self.output_schema,
+            },
             settings,
             reset: self.reset_session.unwrap_or_default(),
+            ephemeral,
+            options: ThreadOptions {
+                web_search: search,
+                callback_uri: self.callback_uri,
+                base_instructions: self.base_instructions,
+                developer_instructions: self.developer_instructions,
+                config,
+                ..ThreadOptions::default()
+            },
             on_busy: match self.on_busy {
                 None | Some(Busy::Queue) => OnBusy::Queue,
                 Some(Busy::Steer) => OnBusy::Steer,
@@ -154,7 +251,7 @@ impl Input {
             timeout,
             can_ask,
         };
-        Ok((self.session_id, request))
+        Ok((name, request))
     }
 }
 

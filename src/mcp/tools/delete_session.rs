@@ -12,6 +12,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "deleteSession",
+    hidden: &[],
     title: "Delete a session",
     description: "Deletes a session and this server's record of its turns. Codex's own thread stays \
                   and can still be resumed with `codex resume`.",

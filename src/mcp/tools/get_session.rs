@@ -20,6 +20,7 @@ const MAX_TURNS: u32 = 100;
 
 pub(super) const TOOL: Tool = Tool {
     name: "getSession",
+    hidden: &[],
     title: "Read a session",
     description: "Reads what was said in a session, turn by turn. With `turn` it reads the whole answer \
                   of that one turn in parts, which is how to get the rest of an answer that was cut.",

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ALL, Cx, Effect, Tool};
+use super::{Cx, Effect, Tool};
 use crate::{
     codex::Sandbox,
     mcp::{answer::Answer, arguments, error::ToolError, schema},
@@ -12,6 +12,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "help",
+    hidden: &[],
     title: "Help",
     description: "Explains how to use this server and says which Codex it found and what is allowed.",
     effect: Effect::Reads,
@@ -30,6 +31,7 @@ session.
 Let Codex change files: sandbox workspace-write.
 Long work: codex {prompt, sessionId, waitSeconds: 0} starts it, wait {sessionId} gets the answer, steer adds \
 something, interrupt stops it.
+Review code: review {base}. Search the web: websearch {query}. Try something else from here: forkSession.
 See what there is: listSessions, getSession, listModels.";
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,6 +78,10 @@ struct Limits {
     session_ttl_seconds: u64,
     /// The longest prompt, in characters.
     prompt_characters: usize,
+    /// Directories that work must be below; any if empty.
+    roots: Vec<String>,
+    /// Models a call may name; any if empty.
+    models: Vec<String>,
 }
 
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
@@ -91,14 +97,16 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let text = format!("{GUIDE}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
     let output = Output {
         guide: GUIDE,
-        tools: ALL.iter().map(|tool| tool.name).collect(),
+        tools: cx.tools.iter().map(|tool| tool.name).collect(),
         server_version: env!("CARGO_PKG_VERSION"),
         codex,
         limits: Limits {
-            sandbox_ceiling: Sandbox::as_str(config.sandbox_ceiling),
+            sandbox_ceiling: Sandbox::as_str(config.limits.ceiling()),
             sessions: config.cap,
             session_ttl_seconds: config.ttl.as_secs(),
-            prompt_characters: config.max_prompt,
+            prompt_characters: config.limits.prompt_characters,
+            roots: config.limits.roots.iter().map(|root| root.display().to_string()).collect(),
+            models: config.limits.models.clone(),
         },
         warnings: Vec::new(),
     };

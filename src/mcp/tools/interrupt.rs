@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "interrupt",
+    hidden: &[],
     title: "Stop Codex",
     description: "Stops the turn that is running in a session, whichever client started it. What it has \
                   done until then stays done, what it has answered stays in the session, and the \

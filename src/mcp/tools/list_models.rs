@@ -12,6 +12,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "listModels",
+    hidden: &[],
     title: "List models",
     description: "Lists the models the installed Codex offers, with the reasoning efforts each takes.",
     effect: Effect::Reads,

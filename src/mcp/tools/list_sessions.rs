@@ -1,12 +1,20 @@
 //! `listSessions`: every live session, last used first.
 
+use std::path::PathBuf;
+
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Cx, Effect, Tool, session_view::SessionView};
 use crate::{
-    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    codex::{ThreadFilter, ThreadInfo},
+    mcp::{
+        answer::{Answer, cut},
+        arguments,
+        error::ToolError,
+        schema,
+    },
     session::store::Page,
 };
 
@@ -15,6 +23,7 @@ const MAX_LIMIT: u32 = 200;
 
 pub(super) const TOOL: Tool = Tool {
     name: "listSessions",
+    hidden: &[],
     title: "List sessions",
     description: "Lists the conversations with Codex that can be continued, last used first, with when \
                   they were used, how many turns they have and what their last turn came to.",
@@ -25,12 +34,22 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct Input {
     /// How many to list, 1 to 200. Default: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
     /// `nextCursor` of the page before, to go on from there.
     cursor: Option<String>,
+    /// Only sessions whose name or prompts have this in them.
+    search: Option<String>,
+    /// Also list Codex's own recorded conversations, which can be continued by their threadId. Default:
+    /// false.
+    include_threads: Option<bool>,
+    /// Only threads that worked in exactly this directory.
+    working_directory: Option<PathBuf>,
+    /// `nextThreadCursor` of the page before, for the threads.
+    thread_cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -41,8 +60,33 @@ struct Output {
     /// Pass it as cursor for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// Codex's own conversations that are no sessions here, newest first; absent if not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<Vec<ThreadView>>,
+    /// Pass it as threadCursor for more threads; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_thread_cursor: Option<String>,
     /// What to know besides.
     warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ThreadView {
+    /// Pass it as threadId.
+    thread_id: String,
+    /// What it is called, or how it began.
+    title: String,
+    /// Where it worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    working_directory: Option<String>,
+    /// The model it used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    /// When it was last used (RFC 3339).
+    updated_at: String,
+    /// Where it was begun: cli, exec, vscode…
+    source: String,
 }
 
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
@@ -55,7 +99,22 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let after = after.map_err(|_| {
         ToolError::argument("cursor", "it is not the `nextCursor` of an earlier page")
     })?;
-    let listing = cx.sessions.list(&Page { limit, after }).await?;
+    let search = input.search.filter(|text| !text.is_empty());
+    let directory = input.working_directory.map(|path| cx.sessions.config().directory.join(path));
+    let mut threads = None;
+    let mut next_thread_cursor = None;
+    if input.include_threads.unwrap_or_default() {
+        let filter = ThreadFilter {
+            cwd: directory.as_deref(),
+            search: search.as_deref(),
+            cursor: input.thread_cursor.as_deref(),
+            limit,
+        };
+        let (found, next) = cx.sessions.threads(filter).await?;
+        threads = Some(found.into_iter().map(ThreadView::from).collect());
+        next_thread_cursor = next;
+    }
+    let listing = cx.sessions.list(&Page { limit, after, search }).await?;
     let damaged = |name: &String| {
         format!(
             "the record of session `{name}` is damaged; deleteSession removes it, the others work"
@@ -65,5 +124,24 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         warnings: listing.damaged.iter().map(damaged).collect(),
         sessions: listing.sessions.into_iter().map(SessionView::from).collect(),
         next_cursor: listing.next.map(|cursor| cursor.to_string()),
+        threads,
+        next_thread_cursor,
     }))
+}
+
+impl From<ThreadInfo> for ThreadView {
+    fn from(thread: ThreadInfo) -> Self {
+        /// A first prompt may be a whole document.
+        const TITLE: usize = 200;
+        Self {
+            thread_id: thread.id.to_string(),
+            title: cut(&thread.title, TITLE).0.to_owned(),
+            working_directory: thread.cwd.map(|path| path.display().to_string()),
+            model: thread.model,
+            updated_at: jiff::Timestamp::from_second(thread.updated_at)
+                .unwrap_or_default()
+                .to_string(),
+            source: thread.source,
+        }
+    }
 }

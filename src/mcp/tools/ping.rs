@@ -9,6 +9,7 @@ use crate::mcp::{answer::Answer, arguments, error::ToolError, schema};
 
 pub(super) const TOOL: Tool = Tool {
     name: "ping",
+    hidden: &[],
     title: "Ping",
     description: "Answers at once, without asking Codex: with the message it was given, or `pong`.",
     effect: Effect::Reads,

@@ -12,6 +12,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "steer",
+    hidden: &[],
     title: "Steer Codex",
     description: "Says something more to the turn that is running in a session, whichever client started \
                   it: the model hears it before it goes on. Returns at once; the answer comes to whoever \

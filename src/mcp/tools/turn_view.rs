@@ -1,7 +1,9 @@
 //! How a turn looks in results: the same for every tool that runs or waits for one.
 
+use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Cx, Outcome};
 use crate::{
@@ -13,17 +15,35 @@ use crate::{
         talk::Followed,
     },
     session::{
-        Continuity, HandedBack, ModelSource, Place, Reply, SessionName, SessionStatus, TurnDetails,
+        Continuity, Finding, HandedBack, ModelSource, Place, Reply, SessionName, SessionStatus,
+        Source, TurnDetails,
     },
 };
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 pub(super) struct Output {
     /// Codex's answer.
     response: String,
-    /// The session; pass it again to continue.
-    session_id: String,
+    /// The session; pass it again to continue. Absent if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    /// The same as response, for clients of Codex's own removed server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    /// The answer as JSON, if an outputSchema was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<JsonObject>")]
+    output: Option<Value>,
+    /// What a review found, most important first as the model has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<FindingView>>")]
+    findings: Option<Vec<Finding>>,
+    /// Pages the answer rests on, where Codex or the answer names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<SourceView>>")]
+    sources: Option<Vec<Source>>,
     /// Codex's own id of the conversation, for `codex resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<String>,
@@ -110,6 +130,25 @@ struct FileView {
     kind: String,
 }
 
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct FindingView {
+    title: String,
+    priority: Option<u8>,
+    file: Option<String>,
+    start_line: Option<u32>,
+    end_line: Option<u32>,
+    body: String,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct SourceView {
+    url: String,
+    title: Option<String>,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 struct LimitsView {
     /// The shorter window.
@@ -137,8 +176,8 @@ struct WindowView {
 pub(super) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
     match followed {
         Followed::Asked(asked) => Outcome::Asked(asked),
-        Followed::Over(reply) => over(*reply, cx.max_text).into(),
-        Followed::Running(_, HandedBack::Begun(reply)) => running(*reply, cx.max_text).into(),
+        Followed::Over(reply) => over(*reply, cx).into(),
+        Followed::Running(_, HandedBack::Begun(reply)) => running(*reply, cx).into(),
         Followed::Running(session, HandedBack::Queued(place)) => {
             waiting(&session, Some(place)).into()
         }
@@ -147,7 +186,7 @@ pub(super) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
 }
 
 /// Shows a turn that is over; one that failed or was interrupted is an error with everything there is.
-pub(super) fn over(reply: Reply, max_text: usize) -> Answer {
+pub(super) fn over(reply: Reply, cx: &Cx) -> Answer {
     let turn = &reply.turn;
     let trouble = match turn.status {
         SessionStatus::Failed => {
@@ -158,7 +197,7 @@ pub(super) fn over(reply: Reply, max_text: usize) -> Answer {
         SessionStatus::Interrupted => Some(interrupted_turn(turn.details.stopped)),
         _ => None,
     };
-    let answer = answer(reply, max_text, "");
+    let answer = answer(reply, cx, "");
     match trouble {
         Some(trouble) => answer.with_trouble(trouble),
         None => answer,
@@ -166,14 +205,14 @@ pub(super) fn over(reply: Reply, max_text: usize) -> Answer {
 }
 
 /// Shows a turn that goes on.
-fn running(reply: Reply, max_text: usize) -> Answer {
+fn running(reply: Reply, cx: &Cx) -> Answer {
     let session = &reply.session;
     let number = reply.turn.number;
     let note = format!(
         "\n[turn {number} is still running; get its answer with wait {{\"sessionId\": \"{session}\", \
          \"turn\": {number}}}, stop it with interrupt]"
     );
-    answer(reply, max_text, &note)
+    answer(reply, cx, &note)
 }
 
 /// Shows a call whose turn has not begun, or cannot be seen from here.
@@ -192,8 +231,9 @@ fn waiting(session: &SessionName, place: Option<Place>) -> Answer {
     Answer::new(&output, text)
 }
 
-fn answer(reply: Reply, max_text: usize, note: &str) -> Answer {
+fn answer(reply: Reply, cx: &Cx, note: &str) -> Answer {
     let Reply { session, turn } = reply;
+    let max_text = cx.max_text;
     let (response, truncated) = cut(&turn.response, max_text);
     let mut text = response.to_owned();
     let number = turn.number;
@@ -209,15 +249,28 @@ fn answer(reply: Reply, max_text: usize, note: &str) -> Answer {
     }
     text += note;
     let details = turn.details;
+    let is_kept = !details.ephemeral || turn.status == SessionStatus::Running;
     let parts = [
-        Some(format!("session {session}")),
+        is_kept.then(|| format!("session {session}")),
         details.thread_id.as_ref().map(|id| format!("thread {id}")),
         details.continuity.map(|continuity| continuity.as_str().to_owned()),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     text = format!("{text}\n\n[{}]", parts.join(" · "));
     let size = turn.response.len();
+    let beside = [
+        ("threadId", details.thread_id.as_ref().map(ToString::to_string)),
+        ("model", details.model.clone()),
+        ("sessionId", is_kept.then(|| session.to_string())),
+    ];
+    let beside = beside.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into())));
+    let links: Vec<_> = details.sources.iter().map(resources::page).collect();
     let output = Output {
+        session_id: is_kept.then(|| session.to_string()),
+        content: cx.is_vendor.then(|| response.to_owned()),
+        output: details.output,
+        findings: details.findings,
+        sources: Some(details.sources).filter(|sources| !sources.is_empty()),
         response: response.to_owned(),
         thread_id: details.thread_id.map(|id| id.to_string()),
         turn_id: details.turn_id.map(|id| id.0),
@@ -240,7 +293,8 @@ fn answer(reply: Reply, max_text: usize, note: &str) -> Answer {
         warnings: details.warnings,
         ..Output::empty(session.to_string(), turn.status.as_str())
     };
-    let answer = Answer::new(&output, text);
+    let answer = Answer::new(&output, text).with_beside(beside.collect());
+    let answer = links.into_iter().fold(answer, Answer::with_link);
     if truncated { answer.with_link(resources::link(&session, number, size)) } else { answer }
 }
 
@@ -260,7 +314,11 @@ impl Output {
     fn empty(session_id: String, status: &'static str) -> Self {
         Self {
             response: String::new(),
-            session_id,
+            session_id: Some(session_id),
+            content: None,
+            output: None,
+            findings: None,
+            sources: None,
             thread_id: None,
             turn_id: None,
             turn: None,

@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "wait",
+    hidden: &[],
     title: "Wait for Codex",
     description: "Waits for the turn that is running in a session and returns its answer, just as the \
                   call that started it would have. If it is still running after `waitSeconds`, says \

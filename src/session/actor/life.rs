@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::{Message, Order, open::Loaded};
 use crate::session::{
-    Reply, SessionError, SessionName,
+    Change, Reply, SessionError, SessionName,
     record::after,
     sessions::Shared,
     store::{Claim, ErrandId, StoreError},
@@ -78,7 +78,14 @@ impl Actor {
         self.leave_queue(&mut order).await;
         let outcome: Result<Option<Reply>, SessionError> = outcome;
         match outcome {
-            Ok(Some(reply)) => order.finish(Ok(reply)),
+            Ok(Some(reply)) => {
+                // Whoever has the answer finds nothing of it any more.
+                let forget = reply.turn.details.ephemeral && !order.is_kept();
+                if forget && let Err(error) = self.delete().await {
+                    tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot forget");
+                }
+                order.finish(Ok(reply));
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::info!(session = %self.name, error = &error as &dyn std::error::Error, "no turn");
@@ -186,6 +193,7 @@ impl Actor {
         let store = self.shared.store(Timestamp::now()).await?;
         store.delete(&self.name).await?;
         tracing::info!(session = %self.name, "session deleted");
+        self.shared.changed(Change::List);
         Ok(())
     }
 }

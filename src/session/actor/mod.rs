@@ -27,6 +27,7 @@ use super::{Reply, SessionError, SessionName, call::Follower, sessions::Shared};
 use crate::codex::{Answer, QuestionId};
 
 pub(super) use order::Order;
+pub(super) use plan::Plan;
 
 /// How long all actors together may take to record and leave when the server ends.
 pub(super) const FAREWELL: Duration = Duration::from_secs(8);

@@ -9,7 +9,7 @@ use super::{life::Actor, plan::Plan};
 use crate::{
     codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
-        Continuity, SessionError, SessionRecord, context,
+        Change, Continuity, SessionError, SessionRecord, context,
         model::ModelChoice,
         store::{Created, Excerpt, Turns},
     },
@@ -55,6 +55,7 @@ impl Actor {
                 for name in evicted {
                     tracing::info!(session = %name, "session evicted to make room");
                 }
+                self.shared.changed(Change::List);
                 Ok(())
             }
         }

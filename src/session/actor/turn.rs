@@ -1,5 +1,7 @@
 //! One turn: recorded before it starts, watched while it runs, recorded when it ends.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Span;
@@ -12,12 +14,18 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    codex::{CodexError, FailureKind, Thread, TurnFailure, TurnOutcome, TurnRequest, TurnStatus},
+    codex::{
+        CodexError, FailureKind, Repository, Thread, TurnFailure, TurnOutcome, TurnRequest,
+        TurnStatus,
+    },
     session::{
-        Reply, SessionError, SessionRecord, SessionStatus, TurnDetails, TurnRecord, context,
-        store::Turns,
+        Change, Reply, SessionError, SessionRecord, SessionStatus, Source, TurnDetails, TurnRecord,
+        Work, context, output, review, sources, store::Turns,
     },
 };
+
+/// How long what is not to be kept stays for a caller who has handed it back.
+const EPHEMERAL: Duration = Duration::from_secs(600);
 
 impl Actor {
     /// Runs one turn from start to end. None if the call needs none any more.
@@ -46,7 +54,13 @@ impl Actor {
             // Only here: in the store when a turn begins, so that a call that fails costs nothing.
             record.reset();
         }
+        if record.turn_count == 0 && record.thread_id.is_none() && !order.automatic {
+            self.adopt(record).await?;
+        }
         let plan = Plan::new(&order.request, &record.settings, &self.shared.config)?;
+        if let Work::Review { code, .. } = &order.request.work {
+            Repository::at(&plan.directory).check(code).await?;
+        }
         match self.attempt(order, record, &plan).await {
             // Codex has died since the last turn. As nothing was begun, it is asked again, once.
             Err(SessionError::Codex(CodexError::NotReached(cause))) => {
@@ -94,12 +108,13 @@ impl Actor {
             items => context::preamble(items, prompt),
         };
         let started = Instant::now();
-        let request = plan.request(asked, thread, choice);
+        let request = plan.request(order.request.turn_work(asked), thread, choice);
         let details = TurnDetails {
             continuity: Some(opened.continuity),
             model: request.model.clone(),
             model_source: Some(choice.source),
             reasoning_effort: request.effort.clone(),
+            ephemeral: plan.ephemeral,
             ..details_of(thread, &request)
         };
         let mut entry = self.begin(record, order, details).await?;
@@ -137,6 +152,9 @@ impl Actor {
         entry.details.stopped = stop;
         entry.details.warnings.extend(opened.warning);
         let status = note(record, &mut entry, outcome, started);
+        if status == SessionStatus::Completed {
+            interpret(&mut entry, &order.request.work);
+        }
         tracing::info!(
             status = status.as_str(),
             duration_ms = entry.details.duration_ms,
@@ -181,6 +199,7 @@ impl Actor {
             details,
         };
         self.commit(record, Turns::Put(&entry)).await?;
+        self.shared.changed(Change::Session(self.name.clone()));
         Ok(entry)
     }
 
@@ -209,8 +228,47 @@ impl Actor {
     ) -> Result<(), SessionError> {
         entry.status = status;
         record.status = status;
-        record.touch(Timestamp::now(), self.shared.config.ttl);
-        self.commit(record, Turns::Put(entry)).await
+        let ttl = self.shared.config.ttl;
+        // What is not to be kept stays just long enough for a caller who has handed it back.
+        let ttl = if entry.details.ephemeral { ttl.min(EPHEMERAL) } else { ttl };
+        record.touch(Timestamp::now(), ttl);
+        self.commit(record, Turns::Put(entry)).await?;
+        self.shared.changed(Change::Session(self.name.clone()));
+        Ok(())
+    }
+
+    /// If the session is named after a thread of Codex's own, it becomes that thread's session.
+    async fn adopt(&self, record: &mut SessionRecord) -> Result<(), SessionError> {
+        let Some(thread) = record.name.as_thread() else { return Ok(()) };
+        let info = self.shared.codex.thread_info(&thread).await?;
+        if let Some(cwd) = info.and_then(|info| info.cwd).filter(|cwd| cwd.is_dir()) {
+            record.settings.working_directory.get_or_insert(cwd);
+        }
+        // Opening it says whether there is one; if not, this is a session like any other.
+        record.thread_id = Some(thread);
+        Ok(())
+    }
+}
+
+/// Reads the answer as what it was to be.
+fn interpret(entry: &mut TurnRecord, work: &Work) {
+    let details = &mut entry.details;
+    match work {
+        Work::Ask { output_schema: Some(schema), .. } => {
+            let (value, wrong) = output::parse(schema, &entry.response);
+            details.output = value;
+            details.warnings.extend(wrong);
+        }
+        Work::Ask { .. } => {}
+        Work::Search => {
+            let linked = sources::in_text(&entry.response);
+            sources::merge(&mut details.sources, linked);
+        }
+        Work::Review { .. } => {
+            let (text, findings) = review::read(&entry.response);
+            entry.response = text;
+            details.findings = Some(findings);
+        }
     }
 }
 
@@ -240,6 +298,7 @@ fn note(
     details.usage = outcome.usage;
     details.commands = outcome.commands;
     details.files_changed = outcome.files;
+    details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
     details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
     details.warnings.extend(outcome.warnings);
     match outcome.status {

@@ -46,7 +46,8 @@ async fn claimed(store: &dyn SessionStore, text: &str, now: i64) -> SessionRecor
 }
 
 async fn names(store: &dyn SessionStore, now: i64) -> Vec<String> {
-    let listing = store.list(&Page { limit: 100, after: None }, at(now)).await.unwrap();
+    let listing =
+        store.list(&Page { limit: 100, after: None, search: None }, at(now)).await.unwrap();
     listing.sessions.into_iter().map(|session| session.name.to_string()).collect()
 }
 
@@ -128,9 +129,10 @@ async fn story(store: &dyn SessionStore) {
 
     // Pages follow each other without gap or overlap, last used first.
     assert_eq!(names(store, 180).await, ["c1", "c2", "c3", "young"]);
-    let first = store.list(&Page { limit: 3, after: None }, at(180)).await.unwrap();
+    let first = store.list(&Page { limit: 3, after: None, search: None }, at(180)).await.unwrap();
     assert_eq!(first.sessions.len(), 3);
-    let rest = store.list(&Page { limit: 3, after: first.next }, at(180)).await.unwrap();
+    let rest =
+        store.list(&Page { limit: 3, after: first.next, search: None }, at(180)).await.unwrap();
     assert_eq!(rest.sessions[0].name, name("young"));
     assert_eq!(rest.next, None);
 

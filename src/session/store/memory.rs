@@ -16,7 +16,7 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{SessionRecord, SessionStatus, TurnRecord},
+    record::{SessionRecord, SessionStatus, ThreadId, TurnRecord},
 };
 
 /// A store that lives as long as the process.
@@ -156,6 +156,14 @@ impl SessionStore for MemoryStore {
         match turns {
             Turns::Keep => {}
             Turns::Clear => entry.turns.clear(),
+            Turns::Copy { from, through } => {
+                let copied = entries.get(from).map(|other| {
+                    other.turns.iter().filter(|turn| turn.number <= through).cloned().collect()
+                });
+                if let (Some(turns), Some(entry)) = (copied, entries.get_mut(&record.name)) {
+                    entry.turns = turns;
+                }
+            }
             Turns::Put(turn) => {
                 let known = entry.turns.iter_mut().find(|known| known.number == turn.number);
                 match known {
@@ -177,6 +185,18 @@ impl SessionStore for MemoryStore {
         Ok(record.filter(|record| !is_over(record, now)).cloned())
     }
 
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let entries = self.lock();
+        let alive = entries.values().map(|entry| &entry.record).filter(|r| !is_over(r, now));
+        let having = alive.filter(|record| record.thread_id.as_ref() == Some(thread));
+        let newest = having.max_by_key(|record| record.last_accessed_at);
+        Ok(newest.map(|record| record.name.clone()))
+    }
+
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
         let entries = self.lock();
         let place = |record: &SessionRecord| {
@@ -186,6 +206,7 @@ impl SessionStore for MemoryStore {
             page.after.as_ref().map(|cursor| (Reverse(cursor.accessed_ms), cursor.name.clone()));
         let mut sessions: Vec<_> = entries
             .values()
+            .filter(|entry| page.search.as_ref().is_none_or(|text| entry.mentions(text)))
             .map(|entry| &entry.record)
             .filter(|record| !is_over(record, now))
             .filter(|record| start.as_ref().is_none_or(|start| place(record) > *start))
@@ -225,6 +246,14 @@ impl SessionStore for MemoryStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
         Ok(remove_expired(&mut self.lock(), now))
+    }
+}
+
+impl Entry {
+    fn mentions(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let has = |hay: &str| hay.to_lowercase().contains(&text);
+        has(self.record.name.as_str()) || self.turns.iter().any(|turn| has(&turn.prompt))
     }
 }
 

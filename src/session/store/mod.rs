@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 use super::{
     SessionName,
-    record::{SessionRecord, TurnRecord},
+    record::{SessionRecord, ThreadId, TurnRecord},
 };
 
 pub use lazy::{LazyStore, StoreConfig};
@@ -109,6 +109,13 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Result<Option<SessionRecord>, StoreError>;
 
+    /// The session that has this thread, the last used one if there are several.
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError>;
+
     /// One page of the sessions that have not expired, last used first.
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError>;
 
@@ -162,6 +169,13 @@ pub enum Turns<'a> {
     Put(&'a TurnRecord),
     /// Removes all.
     Clear,
+    /// Adds those of another session, as far as the one of this number.
+    Copy {
+        /// The other session.
+        from: &'a SessionName,
+        /// The last turn to copy.
+        through: u32,
+    },
 }
 
 /// Why a store could not do what was asked.

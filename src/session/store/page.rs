@@ -30,6 +30,8 @@ pub struct Page {
     pub limit: u32,
     /// Where the previous page ended.
     pub after: Option<Cursor>,
+    /// Only those whose name or prompts have this in them.
+    pub search: Option<String>,
 }
 
 /// A part of the list.

@@ -21,6 +21,8 @@ pub(super) enum Body {
     Command { line: String, escalated: bool },
     /// A wish to call any other tool; the model is asked again with the output.
     Call { name: String, arguments: Value },
+    /// An answer after a search that has opened a page.
+    Search { url: String, text: String },
     /// An HTTP error instead of a stream.
     Status { code: u16, message: String, kind: String },
     /// A stream that says this much and then ends without completing.
@@ -48,6 +50,11 @@ impl Reply {
     /// Asks Codex to call a tool of its own.
     pub fn call(name: impl Into<String>, arguments: Value) -> Self {
         Self::from(Body::Call { name: name.into(), arguments })
+    }
+
+    /// Answers with `text` after having opened the page at `url`.
+    pub fn searched(url: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::from(Body::Search { url: url.into(), text: text.into() })
     }
 
     /// Answers with an HTTP status and an error of the API's shape.
@@ -127,10 +134,7 @@ impl Reply {
                     events.push(added(id));
                 }
                 events.push(delta(id, &rest));
-                events.push(done(&json!({
-                    "type": "message", "id": format!("msg_{id}"), "role": "assistant",
-                    "content": [{"type": "output_text", "text": text}],
-                })));
+                events.push(done(&message(id, text)));
                 events.push(completed(id));
                 events
             }
@@ -140,6 +144,14 @@ impl Reply {
             Body::Call { name, arguments } => {
                 vec![done(&function_call(id, name, arguments)), completed(id)]
             }
+            Body::Search { url, text } => vec![
+                done(&json!({
+                    "type": "web_search_call", "id": format!("ws_{id}"), "status": "completed",
+                    "action": {"type": "open_page", "url": url},
+                })),
+                done(&message(id, text)),
+                completed(id),
+            ],
             Body::Cut(text) => vec![added(id), delta(id, text)],
             Body::Failed { code, message } => vec![json!({
                 "type": "response.failed",
@@ -184,6 +196,13 @@ fn function_call(id: &str, name: &str, arguments: &Value) -> Value {
         call["namespace"] = namespace.into();
     }
     call
+}
+
+fn message(id: &str, text: &str) -> Value {
+    json!({
+        "type": "message", "id": format!("msg_{id}"), "role": "assistant",
+        "content": [{"type": "output_text", "text": text}],
+    })
 }
 
 fn added(id: &str) -> Value {

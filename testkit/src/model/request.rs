@@ -60,6 +60,25 @@ impl ModelRequest {
             .collect()
     }
 
+    /// One of those tools, by its name.
+    pub fn tool(&self, name: &str) -> Option<&Value> {
+        let tools = self.body["tools"].as_array().into_iter().flatten();
+        tools.into_iter().find(|tool| tool["name"] == name || tool["type"] == name)
+    }
+
+    /// Whether it is Codex's own review that asks.
+    pub fn is_review(&self) -> bool {
+        let told = self.messages("developer").join("\n");
+        let system = self.body["instructions"].as_str().unwrap_or_default();
+        told.contains("overall_correctness") || system.contains("overall_correctness")
+    }
+
+    /// The images the user gave, as data URLs.
+    pub fn images(&self) -> Vec<&str> {
+        let parts = self.items().filter_map(|item| item["content"].as_array()).flatten();
+        parts.filter_map(|part| part["image_url"].as_str()).collect()
+    }
+
     fn items(&self) -> impl Iterator<Item = &Value> {
         self.body["input"].as_array().into_iter().flatten()
     }

@@ -27,6 +27,9 @@ use super::{ModelRequest, Reply};
 /// | `cut` | breaks the stream off |
 /// | `overflow` | fails because the context window is full |
 ///
+/// A review finds two things, and says in the first what it was asked. A prompt that begins with `Search
+/// the web` opens a page and answers with a link.
+///
 /// Anything else is repeated: `you said: …`. A model whose name begins with `missing` does not exist.
 pub fn script(request: &ModelRequest) -> Reply {
     if request.model().starts_with("missing") {
@@ -37,6 +40,9 @@ pub fn script(request: &ModelRequest) -> Reply {
     }
     let prompts = request.prompts();
     let prompt = prompts.last().map_or("", |text| text.lines().last().unwrap_or_default());
+    if request.is_review() {
+        return review(prompt);
+    }
     let (verb, object) = prompt.split_once(' ').unwrap_or((prompt, ""));
     match verb {
         "say" => Reply::text(object),
@@ -89,6 +95,27 @@ pub fn script(request: &ModelRequest) -> Reply {
             "context_length_exceeded",
             "Your input exceeds the context window of this model.",
         ),
+        "Search" => Reply::searched(
+            "https://example.com/opened",
+            "See [the linked page](https://example.com/linked).",
+        ),
         _ => Reply::text(format!("you said: {prompt}")),
     }
+}
+
+/// A review in the form Codex asks for.
+fn review(prompt: &str) -> Reply {
+    let place = |start: u32, end: u32| json!({"absolute_file_path": "/repo/a.txt", "line_range": {"start": start, "end": end}});
+    let verdict = json!({
+        "findings": [
+            {"title": "[P1] Counts wrong", "body": format!("Asked: {prompt}"), "priority": 1,
+             "confidence_score": 0.9, "code_location": place(2, 3)},
+            {"title": "Says too little", "body": "More words.", "confidence_score": 0.4,
+             "code_location": place(7, 7)},
+        ],
+        "overall_correctness": "patch is incorrect",
+        "overall_explanation": "Two things.",
+        "overall_confidence_score": 0.8,
+    });
+    Reply::text(verdict.to_string())
 }

@@ -31,7 +31,8 @@ async fn store_with(damage: &str) -> (tempfile::TempDir, SqliteStore) {
 async fn a_damaged_session_is_named_and_the_others_work() {
     for damage in ["settings = '{not json'", "status = 'odd'", "turn_count = -1", "usage = '7'"] {
         let (_folder, store) = store_with(damage).await;
-        let listing = store.list(&Page { limit: 9, after: None }, now()).await.unwrap();
+        let listing =
+            store.list(&Page { limit: 9, after: None, search: None }, now()).await.unwrap();
         assert_eq!(listing.damaged, ["bad"], "{damage}");
         assert_eq!(listing.sessions.len(), 1, "{damage}");
         let loaded = store.load(&"bad".parse().unwrap(), now()).await;

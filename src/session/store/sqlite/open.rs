@@ -71,6 +71,11 @@ impl SqliteStore {
             .connect_with(options)
             .await;
         let pool = pool.map_err(|error| failed(error.into()))?;
+        // Servers that start at once would take the same step twice. The lock ends with the file.
+        let lock = path.with_extension("lock");
+        let locked = tokio::task::spawn_blocking(move || lock_file(&lock)).await;
+        let locked = locked.map_err(|error| failed(error.into()))?;
+        let _locked = locked.map_err(|error| failed(error.into()))?;
         match migrator().run(&pool).await {
             Ok(()) => Ok(Self { pool, owner, path: path.to_owned() }),
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
@@ -85,6 +90,17 @@ impl SqliteStore {
         let path = self.path.clone();
         move |source| StoreError::Unavailable { action, path, source: Box::new(source) }
     }
+}
+
+/// Waits until nobody else has it.
+fn lock_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn migrator() -> Migrator {
@@ -127,6 +143,19 @@ mod tests {
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         for file in fs::read_dir(path.parent().unwrap()).unwrap().flatten() {
             assert_eq!(mode(&file.path()) & 0o077, 0, "{}", file.path().display());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn servers_that_start_at_once_bring_it_up_to_date_once() {
+        for _ in 0..10 {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join("sessions.sqlite3");
+            let open = || SqliteStore::open(&path);
+            let (a, b, c, d) = tokio::join!(open(), open(), open(), open());
+            for opened in [a, b, c, d] {
+                opened.unwrap();
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{SessionRecord, TurnRecord},
+    record::{SessionRecord, ThreadId, TurnRecord},
     store::{
         Claim, Created, Cursor, Errand, ErrandId, ErrandOutcome, Excerpt, Inbox, Listing, Page,
         SessionStore, StoreError, Ticket, Turns,
@@ -240,6 +240,18 @@ impl SessionStore for SqliteStore {
         }
         match turns {
             Turns::Keep => {}
+            Turns::Copy { from, through } => {
+                sqlx::query(
+                    "INSERT INTO turns SELECT ?, number, status, timestamp, prompt, response, details \
+                     FROM turns WHERE session = ? AND number <= ?",
+                )
+                .bind(record.name.as_str())
+                .bind(from.as_str())
+                .bind(through)
+                .execute(&mut *tx)
+                .await
+                .map_err(self.failed(action))?;
+            }
             Turns::Put(turn) => {
                 self.put_turn(&mut tx, &record.name, turn).await.map_err(self.failed(action))?;
             }
@@ -268,6 +280,22 @@ impl SessionStore for SqliteStore {
         row.map(SessionRow::into_record).transpose()
     }
 
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let row: Option<SessionRow> = sqlx::query_as(select_session!(
+            "thread_id = ?2 ORDER BY last_accessed_at DESC LIMIT 1"
+        ))
+        .bind(millis(now))
+        .bind(thread.to_string())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(self.failed("search"))?;
+        Ok(row.and_then(|row| row.name.parse().ok()))
+    }
+
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
         let (ms, name) = match &page.after {
             Some(Cursor { accessed_ms, name }) => (*accessed_ms, name.as_str()),
@@ -275,12 +303,14 @@ impl SessionStore for SqliteStore {
         };
         let rows: Vec<SessionRow> = sqlx::query_as(select_session!(
             "last_accessed_at <= ?2 AND (last_accessed_at < ?2 OR name > ?3) \
-             ORDER BY last_accessed_at DESC, name LIMIT ?4"
+             AND (?5 IS NULL OR instr(lower(name), lower(?5)) OR EXISTS (SELECT 1 FROM turns \
+             WHERE session = name AND instr(lower(prompt), lower(?5)))) ORDER BY last_accessed_at DESC, name LIMIT ?4"
         ))
         .bind(millis(now))
         .bind(ms)
         .bind(name)
         .bind(i64::from(page.limit) + 1)
+        .bind(&page.search)
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed("list"))?;

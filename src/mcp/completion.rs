@@ -1,0 +1,52 @@
+//! What a half-typed argument may become: the names of sessions, the numbers of their turns.
+
+use rmcp::{
+    ErrorData,
+    model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
+};
+
+use super::{error::internal, prompts};
+use crate::session::{SessionName, Sessions, store::Page};
+
+/// As many as the protocol allows.
+const MOST: u32 = 100;
+
+/// Completes an argument of a prompt or of a resource's URI.
+pub(super) async fn complete(
+    sessions: &Sessions,
+    request: &CompleteRequestParams,
+) -> Result<CompleteResult, ErrorData> {
+    let typed = request.argument.value.as_str();
+    let values = match (&request.r#ref, request.argument.name.as_str()) {
+        (Reference::Prompt(_), prompts::SESSION) | (Reference::Resource(_), "id") => {
+            names(sessions, typed).await?
+        }
+        (Reference::Resource(_), "n") => {
+            let arguments = request.context.as_ref().and_then(|context| context.arguments.as_ref());
+            let session = arguments.and_then(|arguments| arguments.get("id")?.parse().ok());
+            match session {
+                Some(session) => numbers(sessions, &session, typed).await,
+                None => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    };
+    let info = CompletionInfo::new(values).map_err(|error| internal(&error))?;
+    Ok(CompleteResult::new(info))
+}
+
+/// The names that begin like this, last used first.
+async fn names(sessions: &Sessions, typed: &str) -> Result<Vec<String>, ErrorData> {
+    let search = Some(typed.to_owned()).filter(|text| !text.is_empty());
+    let page = Page { limit: MOST, after: None, search };
+    let listing = sessions.list(&page).await.map_err(|error| internal(&error.to_string()))?;
+    let names = listing.sessions.into_iter().map(|session| session.name.to_string());
+    Ok(names.filter(|name| name.starts_with(typed)).collect())
+}
+
+/// The numbers of a session's turns, last first.
+async fn numbers(sessions: &Sessions, session: &SessionName, typed: &str) -> Vec<String> {
+    let count = sessions.record(session).await.map_or(0, |record| record.turn_count);
+    let numbers = (1..=count).rev().map(|number| number.to_string());
+    numbers.filter(|number| number.starts_with(typed)).take(MOST as usize).collect()
+}

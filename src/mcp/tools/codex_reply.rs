@@ -1,0 +1,50 @@
+//! `codex-reply`: as in Codex's own removed MCP server. Shown to its clients, taken from everybody.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Cx, Effect, Outcome, Tool, turn_view};
+use crate::{
+    mcp::{
+        arguments,
+        error::ToolError,
+        schema,
+        talk::{Caller, follow},
+    },
+    session::Request,
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "codex-reply",
+    hidden: &[],
+    title: "Continue with Codex",
+    description: "Continues a conversation with Codex by the `threadId` of its result.",
+    effect: Effect::Acts,
+    input: schema::of::<Input>,
+    output: schema::of::<turn_view::Output>,
+    call: |cx, caller, given| Box::pin(call(cx, caller, given)),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    /// What Codex shall do or answer.
+    prompt: String,
+    /// The conversation to continue.
+    thread_id: Option<String>,
+    /// The same, under its older name.
+    conversation_id: Option<String>,
+}
+
+async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
+    let input: Input = arguments::read(given)?;
+    let Some(thread) = input.thread_id.or(input.conversation_id) else {
+        return Err(ToolError::argument("threadId", "it is required"));
+    };
+    let name = cx.sessions.of_thread(&arguments::thread("threadId", &thread)?).await?;
+    let request = Request { can_ask: caller.can_ask(), ..Request::ask(input.prompt) };
+    let call = cx.sessions.send(Some(name), request)?;
+    let vendor = Cx { is_vendor: true, ..cx.clone() };
+    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, None).await?, &vendor))
+}

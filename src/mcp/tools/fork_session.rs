@@ -1,0 +1,84 @@
+//! `forkSession`: goes on from where a session is, and leaves it as it is.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cx, Effect, Tool, session_view::SessionView};
+use crate::{
+    codex::ThreadId,
+    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    session::{ForkSource, Forked, SessionName},
+};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "forkSession",
+    hidden: &[],
+    title: "Fork a session",
+    description: "Makes a new session with the history of another one, to try something else from there. \
+                  The other one stays as it is, and may be running. Also takes the `threadId` of a \
+                  conversation that another program has open.",
+    effect: Effect::Adds,
+    input: schema::of::<Input>,
+    output: schema::of::<Output>,
+    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    /// The session to fork.
+    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    session_id: Option<SessionName>,
+    /// Codex's own id of a conversation to fork, in place of sessionId.
+    thread_id: Option<String>,
+    /// Name of the new session: 1 to 256 of A-Z a-z 0-9 _ -. Default: one is made up.
+    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    new_session_id: Option<SessionName>,
+    /// The last turn the new session knows of, from 1. Default: the last complete one.
+    #[schemars(range(min = 1))]
+    turn: Option<u32>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    /// The new session.
+    session: SessionView,
+    /// resumed (Codex has forked its own thread), or rebuilt (the next turn is given the last turns from
+    /// this server's record).
+    continuity: &'static str,
+    /// What to know besides.
+    warnings: Vec<String>,
+}
+
+async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
+    let input: Input = arguments::read(given)?;
+    let source = match (input.session_id, input.thread_id) {
+        (Some(session), None) => {
+            ForkSource::Session(cx.sessions.of_thread(&session).await?, input.turn)
+        }
+        (None, Some(thread)) => {
+            let name = arguments::thread("threadId", &thread)?;
+            ForkSource::Thread(ThreadId(name.to_string()))
+        }
+        _ => {
+            return Err(ToolError::argument("sessionId", "pass either it or `threadId`"));
+        }
+    };
+    let Forked { session, rebuilt } = cx.sessions.fork(source, input.new_session_id).await?;
+    let warnings = rebuilt.map(|reason| {
+        format!(
+            "Codex could not fork its own thread ({reason}); the next turn is given the last turns from \
+             this server's record."
+        )
+    });
+    let name = session.name.to_string();
+    let output = Output {
+        session: session.into(),
+        continuity: if warnings.is_some() { "rebuilt" } else { "resumed" },
+        warnings: warnings.into_iter().collect(),
+    };
+    let text = format!("The new session is {name}. Use it as sessionId to go on.");
+    Ok(Answer::new(&output, text))
+}

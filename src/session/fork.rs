@@ -1,0 +1,141 @@
+//! Making a session out of another one, or out of any thread of Codex's.
+
+use jiff::Timestamp;
+
+use super::{
+    Change, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
+    actor::Plan,
+    sessions::Shared,
+    store::{Created, Excerpt, Turns},
+};
+use crate::codex::{CodexError, ThreadId, TurnId};
+
+/// What to fork.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForkSource {
+    /// A session, as far as the turn of this number; all of it if none.
+    Session(SessionName, Option<u32>),
+    /// A thread that Codex has a record of.
+    Thread(ThreadId),
+}
+
+/// A session that was made from another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forked {
+    /// The new session.
+    pub session: SessionRecord,
+    /// Why Codex could not fork the thread: the next turn rebuilds the conversation from our record.
+    pub rebuilt: Option<String>,
+}
+
+impl Sessions {
+    /// Makes a new session that goes on from where another one is, and leaves that one as it is.
+    ///
+    /// Works while a turn runs there, or another program has the thread.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::NoTurn`], [`SessionError::Taken`], or if Codex or the
+    /// store cannot do it.
+    pub async fn fork(
+        &self,
+        source: ForkSource,
+        name: Option<SessionName>,
+    ) -> Result<Forked, SessionError> {
+        let automatic = name.is_none();
+        let name = name.unwrap_or_else(SessionName::automatic);
+        let shared = self.shared();
+        let now = Timestamp::now();
+        let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl);
+        if shared.store(now).await?.load(&name, now).await?.is_some() {
+            return Err(SessionError::Taken { name });
+        }
+        let (thread, through, from) = match source {
+            ForkSource::Thread(thread) => (Some(thread), None, None),
+            ForkSource::Session(other, turn) => {
+                let source = shared.record(&other).await?;
+                let (number, through) = last_turn(shared, &source, turn).await?;
+                record.settings = source.settings;
+                record.turn_count = number;
+                if number > 0 {
+                    record.status = SessionStatus::Completed;
+                }
+                (source.thread_id, through, Some((other, number)))
+            }
+        };
+        let is_ours = from.is_some();
+        let forked = match thread {
+            Some(thread) => fork_thread(shared, &record, &thread, through.as_ref()).await,
+            None => Err("there is no thread yet".to_owned()),
+        };
+        let rebuilt = match forked {
+            Ok(thread) => {
+                record.thread_id = Some(thread);
+                None
+            }
+            // Without a record of ours there would be nothing.
+            Err(reason) if !is_ours => {
+                return Err(SessionError::Codex(CodexError::Refused {
+                    method: "thread/fork",
+                    message: reason,
+                }));
+            }
+            Err(reason) => Some(reason),
+        };
+        let store = shared.store(now).await?;
+        match store.create(&record, shared.config.cap, now).await? {
+            Created::Done { .. } => {}
+            Created::Conflict => return Err(SessionError::Taken { name }),
+            Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
+        }
+        if let Some((from, through)) = &from {
+            store.commit(&record, Turns::Copy { from, through: *through }).await?;
+        }
+        shared.changed(Change::List);
+        Ok(Forked { session: record, rebuilt })
+    }
+}
+
+/// The turn to fork after, and Codex's name for it if that has to be said.
+async fn last_turn(
+    shared: &Shared,
+    source: &SessionRecord,
+    turn: Option<u32>,
+) -> Result<(u32, Option<TurnId>), SessionError> {
+    let count = source.turn_count;
+    let is_running = source.status == SessionStatus::Running;
+    let number = match turn {
+        Some(number) if number == 0 || number > count => {
+            return Err(SessionError::NoTurn { name: source.name.clone(), number, count });
+        }
+        Some(number) => number,
+        // What is not complete is not forked.
+        None if is_running => count.saturating_sub(1),
+        None => return Ok((count, None)),
+    };
+    if number == count && !is_running {
+        return Ok((number, None));
+    }
+    let store = shared.store(Timestamp::now()).await?;
+    let skip = number.saturating_sub(1);
+    let found = store.turns(&source.name, skip, 1, Excerpt::first(0)).await?.pop();
+    Ok((number, found.and_then(|turn| turn.details.turn_id)))
+}
+
+/// Has Codex fork the thread; or says why it cannot.
+async fn fork_thread(
+    shared: &Shared,
+    record: &SessionRecord,
+    thread: &ThreadId,
+    through: Option<&TurnId>,
+) -> Result<ThreadId, String> {
+    let said = |error: &dyn std::error::Error| error.to_string();
+    let plan = Plan::new(&Request::ask("fork"), &record.settings, &shared.config);
+    let plan = plan.map_err(|error| said(&error))?;
+    let settings = plan.complete(&shared.codex, &shared.config).await;
+    let (settings, _) = settings.map_err(|error| said(&error))?;
+    let forked = shared.codex.fork_thread(thread, through, &settings).await;
+    let forked = forked.map_err(|error| said(&error))?;
+    let id = forked.id().clone();
+    forked.release().await;
+    Ok(id)
+}
