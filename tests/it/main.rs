@@ -41,4 +41,5 @@ mod store_trouble;
 mod support;
 mod tidy;
 mod usage;
+mod versions;
 mod websearch;

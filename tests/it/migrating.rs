@@ -92,7 +92,6 @@ async fn a_client_of_codexs_own_server_adds_one_flag() {
         "cwd",
         "developer-instructions",
         "model",
-        "profile",
         "sandbox",
     ] {
         assert!(properties[argument].is_object(), "{argument}");

@@ -119,7 +119,6 @@ pub(super) const VENDOR_ARGUMENTS: &[(&str, &str, &str)] = &[
     ("config", "object", "Keys of Codex's configuration, as far as the operator allows them."),
     ("cwd", "string", "Directory Codex works in."),
     ("developer-instructions", "string", "Instructions besides Codex's own."),
-    ("profile", "string", "Profile of Codex's configuration."),
 ];
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
