@@ -79,9 +79,13 @@ fn environment() -> config::Environment {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn place() -> anyhow::Result<Place> {
     let base = etcetera::choose_base_strategy().ok();
+    let home = base.as_ref().map(|base| base.home_dir().to_owned());
+    let codex_home = std::env::var_os("CODEX_HOME").map(std::path::PathBuf::from);
+    let in_home = || home.clone().unwrap_or_default().join(".codex");
     Ok(Place {
+        codex_home: codex_home.unwrap_or_else(in_home),
         directory: std::env::current_dir().context("the current directory is gone")?,
-        home: base.as_ref().map(|base| base.home_dir().to_owned()),
+        home,
         // Windows has no folder for state.
         state_folder: base.map(|base| base.state_dir().unwrap_or_else(|| base.data_dir())),
         path: std::env::var_os("PATH"),

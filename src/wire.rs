@@ -19,6 +19,8 @@ pub struct Place {
     pub directory: PathBuf,
     /// The user's home.
     pub home: Option<PathBuf>,
+    /// Codex's own folder.
+    pub codex_home: PathBuf,
     /// Where programs keep state.
     pub state_folder: Option<PathBuf>,
     /// `PATH`.
@@ -69,6 +71,7 @@ fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Serv
             idle: config.codex.idle.0,
             patience: config.codex.patience.0,
             hurry,
+            codex_home: place.codex_home,
         },
         tasks.clone(),
     );

@@ -22,6 +22,17 @@ pub struct SearchPath {
     pub home: Option<PathBuf>,
 }
 
+/// A Codex binary, and why it is this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binary {
+    /// The native binary.
+    pub path: PathBuf,
+    /// Why this one, in words.
+    pub reason: &'static str,
+    /// Others that were found and not taken.
+    pub others: Vec<PathBuf>,
+}
+
 /// Finds the native Codex binary.
 ///
 /// The operator's choice wins; then PATH in order; then the places installers use, because clients
@@ -29,26 +40,34 @@ pub struct SearchPath {
 ///
 /// # Errors
 /// [`CodexError::NotFound`] with every place that was looked at.
-pub fn find(search: &SearchPath) -> Result<PathBuf, CodexError> {
+pub fn find(search: &SearchPath) -> Result<Binary, CodexError> {
     let name = format!("codex{EXE_SUFFIX}");
-    let mut searched = Vec::new();
-    let candidates = match &search.binary {
+    let because = |reason: &'static str| move |path: PathBuf| (path, reason);
+    let candidates: Vec<_> = match &search.binary {
         // A bare name is looked up on PATH, as a shell would.
-        Some(chosen) if chosen.components().count() == 1 => on_path(search, chosen.as_os_str()),
-        Some(chosen) => vec![chosen.clone()],
+        Some(chosen) if chosen.components().count() == 1 => {
+            let all = on_path(search, chosen.as_os_str()).into_iter();
+            all.map(because("its name was chosen, and it is the first on PATH")).collect()
+        }
+        Some(chosen) => vec![(chosen.clone(), "it was chosen")],
         None => {
-            let mut all = on_path(search, OsStr::new(&name));
-            all.extend(usual_places(search).into_iter().map(|folder| folder.join(&name)));
-            all
+            let all = on_path(search, OsStr::new(&name)).into_iter();
+            let usual = usual_places(search).into_iter().map(|folder| folder.join(&name));
+            all.map(because("it is the first on PATH"))
+                .chain(usual.map(because("none is on PATH, and this is where installers put it")))
+                .collect()
         }
     };
-    for candidate in candidates {
-        if candidate.is_file() {
-            return Ok(native(&candidate).unwrap_or(candidate));
-        }
-        searched.push(candidate.display().to_string());
-    }
-    Err(CodexError::NotFound { searched })
+    let there = candidates.iter().filter(|(path, _)| path.is_file());
+    let mut found = there.map(|(path, reason)| (native(path).unwrap_or(path.clone()), *reason));
+    let Some((path, reason)) = found.next() else {
+        let searched = candidates.iter().map(|(path, _)| path.display().to_string());
+        return Err(CodexError::NotFound { searched: searched.collect() });
+    };
+    let mut others: Vec<PathBuf> = found.map(|(path, _)| path).collect();
+    others.retain(|other| *other != path);
+    others.dedup();
+    Ok(Binary { path, reason, others })
 }
 
 fn on_path(search: &SearchPath, name: &OsStr) -> Vec<PathBuf> {
@@ -133,10 +152,12 @@ mod tests {
         let name = format!("codex{EXE_SUFFIX}");
         let usual = root.path().join(".local/bin").join(&name);
         touch(&usual);
-        assert_eq!(find(&search(root.path())).unwrap(), usual);
+        assert_eq!(find(&search(root.path())).unwrap().path, usual);
         let first = root.path().join("bin").join(&name);
         touch(&first);
-        assert_eq!(find(&search(root.path())).unwrap(), first);
+        let found = find(&search(root.path())).unwrap();
+        assert_eq!((&found.path, found.reason), (&first, "it is the first on PATH"));
+        assert!(found.others.contains(&usual), "{found:?}");
     }
 
     #[test]
@@ -163,6 +184,6 @@ mod tests {
         let target = format!("vendor/{ARCH}-unknown-{}-musl/bin/codex", rust_os());
         let binary = modules.join(format!("codex-{}-{}", npm_os(), npm_arch())).join(target);
         touch(&binary);
-        assert_eq!(find(&search(root.path())).unwrap(), binary.canonicalize().unwrap());
+        assert_eq!(find(&search(root.path())).unwrap().path, binary.canonicalize().unwrap());
     }
 }

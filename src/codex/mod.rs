@@ -4,6 +4,9 @@
 //! and started again after it died. It opens [`Thread`]s; a thread starts [`Turn`]s; a turn yields
 //! [`TurnEvent`]s and ends in one [`TurnOutcome`].
 //!
+//! A Codex too old for that (0.50 to 0.71) is driven by [`exec`], one process per turn; [`Thread`] and
+//! [`Turn`] are the same.
+//!
 //! Layers, bottom up: [`process`] (a child and why it ended), [`rpc`] (lines to questions and
 //! answers), [`protocol`] (the subset of Codex's messages we use), [`app_server`] (who is asked, who
 //! is told). Only what is re-exported here leaves this folder.
@@ -11,6 +14,7 @@
 mod app_server;
 mod approval;
 mod error;
+mod exec;
 mod find;
 mod orphans;
 mod process;
@@ -18,21 +22,21 @@ mod protocol;
 mod repository;
 mod rpc;
 mod settings;
+mod thread;
 mod turn;
 mod usage;
 mod version;
 
-pub use app_server::{
-    Codex, CodexConfig, Defaults, Found, Model, Thread, ThreadFilter, ThreadInfo,
-};
+pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, ThreadFilter, ThreadInfo};
 pub use approval::{Answer, Decision, InputField, Question, QuestionId, Subject};
 pub use error::CodexError;
-pub use find::{SearchPath, find};
+pub use find::{Binary, SearchPath, find};
 pub use repository::{Repository, RepositoryError};
 pub use settings::{
     ApprovalPolicy, ContextItem, ReviewTarget, Sandbox, Speaker, ThreadOptions, ThreadSettings,
     TurnRequest, TurnWork, WebSearch,
 };
+pub use thread::Thread;
 pub use turn::{
     CommandRun, FailureKind, FileChange, Partial, ThreadId, Turn, TurnEvent, TurnFailure, TurnId,
     TurnOutcome, TurnStatus,

@@ -16,9 +16,11 @@ pub struct CodexVersion {
 }
 
 impl CodexVersion {
+    /// The first version that can be driven, by `codex exec`.
+    pub const MINIMUM: Self = Self::new(0, 50, 0);
     /// The first version whose app-server can be driven: kebab-case settings (0.72.0), several
     /// threads at once (0.64.0).
-    pub const MINIMUM: Self = Self::new(0, 72, 0);
+    pub const APP_SERVER: Self = Self::new(0, 72, 0);
     /// The first version that takes a rebuilt context as structured items.
     pub(crate) const INJECT_ITEMS: Self = Self::new(0, 121, 0);
     /// The first version that knows `web_search = "live"`.
@@ -27,6 +29,27 @@ impl CodexVersion {
     pub(crate) const FORK: Self = Self::new(0, 80, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
+
+    /// What this version cannot do of what this server offers, in words.
+    pub fn lacks(self) -> Vec<&'static str> {
+        const MISSING: &[(CodexVersion, &str)] = &[
+            (CodexVersion::APP_SERVER, "approvals: what would need one is refused by Codex itself"),
+            (CodexVersion::APP_SERVER, "listModels, and listSessions with includeThreads"),
+            (CodexVersion::APP_SERVER, "ephemeral calls, and instructions with a call"),
+            (CodexVersion::APP_SERVER, "its own code review: review asks for one in words"),
+            (
+                CodexVersion::FORK,
+                "forking its threads: forkSession rebuilds from this server's record",
+            ),
+            (CodexVersion::STEER, "steer, and onBusy steer"),
+            (
+                CodexVersion::INJECT_ITEMS,
+                "context as items: a rebuilt one stands before the prompt",
+            ),
+        ];
+        let missing = MISSING.iter().filter(|(first, _)| self < *first);
+        missing.map(|(_, what)| *what).collect()
+    }
 
     const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }

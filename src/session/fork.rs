@@ -135,7 +135,7 @@ async fn fork_thread(
     let (settings, _) = settings.map_err(|error| said(&error))?;
     let forked = shared.codex.fork_thread(thread, through, &settings).await;
     let forked = forked.map_err(|error| said(&error))?;
-    let id = forked.id().clone();
+    let id = forked.id().cloned().ok_or_else(|| "it has no name".to_owned());
     forked.release().await;
-    Ok(id)
+    id
 }

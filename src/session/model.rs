@@ -71,8 +71,8 @@ impl ModelChoice {
         }
         let models = match codex.models().await {
             Ok(models) => models,
-            Err(CodexError::Refused { message, .. }) => {
-                tracing::debug!(message, "this Codex does not list its models");
+            Err(error @ (CodexError::Refused { .. } | CodexError::Unsupported { .. })) => {
+                tracing::debug!(%error, "this Codex does not list its models");
                 Vec::new()
             }
             Err(error) => return Err(error),

@@ -58,6 +58,13 @@ fn tool_row(tool: &Value) -> String {
     )
 }
 
+/// Writes a generated section of a file.
+pub(crate) fn update(file: &str, section: &str, content: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, replaced(&text, section, &format!("{content}\n"))).unwrap();
+}
+
 fn replaced(text: &str, section: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- {section}:begin -->\n"), format!("<!-- {section}:end -->"));
     let (before, rest) = text.split_once(&begin).expect("the section begins");

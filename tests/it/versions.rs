@@ -10,16 +10,42 @@ use testkit::{Client, ToolResult, codex_cli, wait_for};
 
 use crate::support::World;
 
-/// The first that is supported, those where something changed, one before the newest.
-const CHOSEN: &str = "0.72.0,0.98.0,0.120.0,0.146.0";
+/// The first at all, the last and the first for each engine, those where something changed, the newest.
+const CHOSEN: &str = "0.50.0,0.66.0,0.72.0,0.98.0,0.120.0,0.146.0,0.169.0";
 
 #[tokio::test]
 async fn the_same_story_on_every_version() {
     let versions = std::env::var("CODEX_VERSIONS").unwrap_or_else(|_| CHOSEN.to_owned());
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
     for version in versions.split(',').map(str::trim).filter(|version| !version.is_empty()) {
         eprintln!("Codex {version}");
-        story(version).await;
+        let name = version.to_owned();
+        // Each by itself, so that the table has all of them.
+        let told = tokio::spawn(async move { story(&name).await }).await;
+        let passes = if told.is_ok() { "yes" } else { "no" };
+        let help = told.unwrap_or_default();
+        rows.push(row(version, &help, passes));
+        if passes == "no" {
+            failed.push(version);
+        }
     }
+    if std::env::var_os("MATRIX").is_some() {
+        crate::docs::update("docs/codex-versions.md", "matrix", &table(&rows));
+    }
+    assert!(failed.is_empty(), "the story fails on {failed:?}");
+}
+
+fn row(version: &str, help: &Value, passes: &str) -> String {
+    let engine = help["engine"].as_str().unwrap_or("?");
+    let lacks = help["lacks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let lacks: Vec<_> = lacks.map(|text| text.split([',', ':']).next().unwrap_or(text)).collect();
+    format!("| {version} | {engine} | {passes} | {} |", lacks.join(", "))
+}
+
+fn table(rows: &[String]) -> String {
+    let head = "| Codex | driven by | the story passes | it lacks |\n|---|---|---|---|";
+    format!("{head}\n{}", rows.join("\n"))
 }
 
 /// A server on that Codex.
@@ -29,7 +55,8 @@ async fn server(world: &World, version: &str) -> Client {
     launch.connect().await
 }
 
-async fn story(version: &str) {
+/// Returns what `help` says of that Codex.
+async fn story(version: &str) -> Value {
     let world = World::new().await;
     world.home.repository();
     // 0.98 would first ask the vendor for its models, for seconds.
@@ -43,10 +70,10 @@ async fn story(version: &str) {
 
     // It begins and goes on, with what was chosen. (An effort is only sent to models
     // Codex knows, and newer ones call tools in ways of their own.)
-    let models = server.call("listModels", json!({})).await.ok();
-    let mut ids =
-        models["models"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap());
-    let model = ids.rfind(|id| id.starts_with("gpt-5")).unwrap().to_owned();
+    let models = server.call("listModels", json!({})).await;
+    let models = models["models"].as_array().cloned().unwrap_or_default();
+    let mut ids = models.iter().map(|model| model["id"].as_str().unwrap());
+    let model = ids.rfind(|id| id.starts_with("gpt-5")).unwrap_or("gpt-5-codex").to_owned();
     let settings = format!("model={model} effort=low");
     let chosen = json!({"prompt": "say one", "model": model, "reasoningEffort": "low"});
     let first = ask(&server, chosen).await.ok();
@@ -113,5 +140,7 @@ async fn story(version: &str) {
     );
     let seen = world.model.requests().last().unwrap().body.to_string();
     assert!(seen.contains(&settings), "{version}: the last answers are not given");
+    let help = server.call("help", json!({})).await.ok();
     assert!(server.close().await.success(), "{version}");
+    help["codex"].clone()
 }

@@ -47,6 +47,23 @@ async fn a_search_is_live_and_names_its_pages() {
 }
 
 #[tokio::test]
+async fn the_web_is_on_and_off_on_every_engine() {
+    for version in ["0.50.0", "0.66.0", "0.72.0", "0.98.0", "0.146.0"] {
+        let world = World::new().await;
+        world.home.add_codex_config("[features]\nremote_models = false\n");
+        let codex =
+            testkit::codex_cli::fetch(version).unwrap_or_else(|why| panic!("{version}: {why}"));
+        let server = world.launch().env("CODEX_BIN", codex.to_string_lossy()).connect().await;
+        let search = json!({"query": "x", "sessionId": "s"});
+        server.call("websearch", search).await.ok();
+        assert_ne!(offered(&world), Value::Null, "{version}");
+        let off = json!({"prompt": "say off", "sessionId": "s", "webSearch": false});
+        server.call("codex", off).await.ok();
+        assert_eq!(offered(&world), Value::Null, "{version}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_knows_no_links_gets_none() {
     let world = World::new().await;
     let server = world.launch().spawn();

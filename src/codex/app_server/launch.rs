@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::codex::{
     error::CodexError,
-    find::{SearchPath, find},
+    find::{Binary, SearchPath, find},
     version::CodexVersion,
 };
 
@@ -15,6 +15,8 @@ use crate::codex::{
 pub struct CodexConfig {
     /// Where to look for the binary.
     pub search: SearchPath,
+    /// Codex's own folder.
+    pub codex_home: PathBuf,
     /// How long the child stays with nothing to do.
     pub idle: Duration,
     /// How long a request other than a turn may take.
@@ -32,6 +34,10 @@ pub struct Found {
     pub binary: PathBuf,
     /// Its version.
     pub version: CodexVersion,
+    /// Why this one, in words.
+    pub reason: &'static str,
+    /// Others that were found and not taken.
+    pub others: Vec<PathBuf>,
 }
 
 impl Found {
@@ -40,9 +46,14 @@ impl Found {
     /// # Errors
     /// [`CodexError::NotFound`], [`CodexError::Start`].
     pub async fn look(search: &SearchPath) -> Result<Self, CodexError> {
-        let binary = find(search)?;
+        let Binary { path: binary, reason, others } = find(search)?;
         let version = CodexVersion::of(&binary).await?;
-        Ok(Self { binary, version })
+        Ok(Self { binary, version, reason, others })
+    }
+
+    /// How this version is driven: `app-server`, or `exec` for older ones.
+    pub fn engine(&self) -> &'static str {
+        if self.version < CodexVersion::APP_SERVER { "exec" } else { "app-server" }
     }
 
     /// Refuses a version that cannot be driven.
@@ -51,5 +62,26 @@ impl Found {
             return Err(CodexError::TooOld { found: self.version, binary: self.binary });
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_decides_how_codex_is_driven() {
+        let found = |version: &str| Found {
+            binary: "/codex".into(),
+            version: version.parse().unwrap(),
+            reason: "",
+            others: Vec::new(),
+        };
+        assert!(matches!(found("0.49.9").drivable(), Err(CodexError::TooOld { .. })));
+        assert_eq!(found("0.50.0").drivable().unwrap().engine(), "exec");
+        assert_eq!(found("0.71.9").engine(), "exec");
+        assert_eq!(found("0.72.0").engine(), "app-server");
+        assert!(found("0.72.0").version.lacks().len() < found("0.50.0").version.lacks().len());
+        assert!(found("0.169.0").version.lacks().is_empty());
     }
 }

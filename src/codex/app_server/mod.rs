@@ -3,7 +3,7 @@
 //! [`Codex`] is the handle the hall holds; it keeps at most one [`Connection`], starts it when it is
 //! needed, stops it when it has been idle, and starts it again, with growing pauses, after it died. A
 //! [`Connection`] is one child from its handshake to its end; it routes what Codex tells to the
-//! [`Turn`](super::Turn) it belongs to. A [`Thread`] belongs to one connection and ends with it.
+//! [`Turn`](super::Turn) it belongs to. An [`AppThread`] belongs to one connection and ends with it.
 
 mod connection;
 mod launch;
@@ -18,4 +18,4 @@ pub use launch::{CodexConfig, Found};
 pub use questions::{Defaults, Model, ThreadFilter, ThreadInfo};
 pub(crate) use routes::{Told, Unanswered};
 pub use supervise::Codex;
-pub use thread::Thread;
+pub(crate) use thread::AppThread;

@@ -26,6 +26,8 @@ pub(super) fn of_resume(error: CodexError, thread: &ThreadId) -> CodexError {
         "conversation not found",
         "empty session file",
         "stale path",
+        // A record that an older Codex has written on (0.169).
+        "failed to resume local thread recorder",
     ];
     let thread = thread.clone();
     match error {

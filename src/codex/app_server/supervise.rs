@@ -13,13 +13,16 @@ use super::{
     connection::Connection,
     launch::{CodexConfig, Found},
     questions::{Defaults, Model, ThreadFilter, ThreadInfo},
-    thread::Thread,
+    thread::AppThread,
 };
 use crate::codex::{
     error::CodexError,
+    exec::{self, ExecThread},
     orphans,
     settings::ThreadSettings,
+    thread::Thread,
     turn::{ThreadId, TurnId},
+    version::CodexVersion,
 };
 
 /// A child that lived this long counts as having worked.
@@ -42,6 +45,12 @@ struct Inner {
     tasks: TaskTracker,
     closing: CancellationToken,
     nested: OnceLock<bool>,
+}
+
+/// What drives the Codex there is.
+enum Engine {
+    AppServer(Arc<Connection>),
+    Exec(Found),
 }
 
 #[derive(Debug, Default)]
@@ -85,8 +94,11 @@ impl Codex {
     /// # Errors
     /// If Codex cannot be started, nobody is logged in, or it refuses the settings.
     pub async fn start_thread(&self, settings: &ThreadSettings) -> Result<Thread, CodexError> {
-        let connection = self.connection().await?;
-        let opened = Thread::start(Arc::clone(&connection), settings).await;
+        let connection = match self.engine().await? {
+            Engine::Exec(found) => return self.exec(found, None, settings),
+            Engine::AppServer(connection) => connection,
+        };
+        let opened = AppThread::start(Arc::clone(&connection), settings).await;
         self.renew_if_misconfigured(&connection, opened).await
     }
 
@@ -100,8 +112,11 @@ impl Codex {
         thread: &ThreadId,
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
-        let connection = self.connection().await?;
-        let opened = Thread::resume(Arc::clone(&connection), thread, settings).await;
+        let connection = match self.engine().await? {
+            Engine::Exec(found) => return self.exec(found, Some(thread), settings),
+            Engine::AppServer(connection) => connection,
+        };
+        let opened = AppThread::resume(Arc::clone(&connection), thread, settings).await;
         self.renew_if_misconfigured(&connection, opened).await
     }
 
@@ -115,8 +130,8 @@ impl Codex {
         through: Option<&TurnId>,
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
-        let connection = self.connection().await?;
-        let opened = Thread::fork(Arc::clone(&connection), thread, through, settings).await;
+        let connection = self.connection("forking threads").await?;
+        let opened = AppThread::fork(Arc::clone(&connection), thread, through, settings).await;
         self.renew_if_misconfigured(&connection, opened).await
     }
 
@@ -125,7 +140,10 @@ impl Codex {
     /// # Errors
     /// If Codex cannot be started or dies.
     pub async fn thread_info(&self, thread: &ThreadId) -> Result<Option<ThreadInfo>, CodexError> {
-        ThreadInfo::read(&*self.connection().await?, thread).await
+        match self.engine().await? {
+            Engine::Exec(_) => Ok(None),
+            Engine::AppServer(connection) => ThreadInfo::read(&connection, thread).await,
+        }
     }
 
     /// One page of the threads Codex has a record of, and where the next begins.
@@ -136,7 +154,7 @@ impl Codex {
         &self,
         filter: ThreadFilter<'_>,
     ) -> Result<(Vec<ThreadInfo>, Option<String>), CodexError> {
-        ThreadInfo::list(&*self.connection().await?, filter).await
+        ThreadInfo::list(&*self.connection("listing threads").await?, filter).await
     }
 
     /// The user's own defaults that hold in a directory; empty where this Codex cannot say.
@@ -144,7 +162,10 @@ impl Codex {
     /// # Errors
     /// If Codex cannot be started or dies.
     pub async fn defaults(&self, cwd: &Path) -> Result<Defaults, CodexError> {
-        Defaults::read(&*self.connection().await?, cwd).await
+        match self.engine().await? {
+            Engine::Exec(_) => Ok(exec::defaults(&self.0.config.codex_home)),
+            Engine::AppServer(connection) => Defaults::read(&connection, cwd).await,
+        }
     }
 
     /// The models Codex offers.
@@ -152,7 +173,7 @@ impl Codex {
     /// # Errors
     /// If Codex cannot be started, dies, or is too old to say.
     pub async fn models(&self) -> Result<Vec<Model>, CodexError> {
-        Model::list(&*self.connection().await?).await
+        Model::list(&*self.connection("listing models").await?).await
     }
 
     /// Ends the child and starts none again. Turns that still run end as failed.
@@ -170,7 +191,7 @@ impl Codex {
     async fn renew_if_misconfigured(
         &self,
         connection: &Arc<Connection>,
-        opened: Result<Thread, CodexError>,
+        opened: Result<AppThread, CodexError>,
     ) -> Result<Thread, CodexError> {
         if let Err(CodexError::Configuration { .. } | CodexError::NotLoggedIn) = &opened {
             let mut slot = self.0.slot.lock().await;
@@ -179,11 +200,32 @@ impl Codex {
                 connection.terminate().await;
             }
         }
-        opened
+        opened.map(Thread::from)
     }
 
-    /// The living connection, or a new one.
-    async fn connection(&self) -> Result<Arc<Connection>, CodexError> {
+    fn exec(
+        &self,
+        found: Found,
+        thread: Option<&ThreadId>,
+        settings: &ThreadSettings,
+    ) -> Result<Thread, CodexError> {
+        let Inner { config, tasks, closing, .. } = &*self.0;
+        if closing.is_cancelled() {
+            return Err(CodexError::ShuttingDown);
+        }
+        ExecThread::open(found, thread, settings, config, tasks).map(Thread::exec)
+    }
+
+    /// The app-server, for what only that can do.
+    async fn connection(&self, what: &'static str) -> Result<Arc<Connection>, CodexError> {
+        match self.engine().await? {
+            Engine::AppServer(connection) => Ok(connection),
+            Engine::Exec(Found { version, .. }) => Err(CodexError::Unsupported { what, version }),
+        }
+    }
+
+    /// The living connection, a new one, or none where Codex is too old for that.
+    async fn engine(&self) -> Result<Engine, CodexError> {
         let mut slot = self.0.slot.lock().await;
         if let Some(connection) = slot.connection.take_if(|connection| connection.is_ending()) {
             let lived = slot.started.map(|started| started.elapsed()).unwrap_or_default();
@@ -192,17 +234,18 @@ impl Codex {
             tracing::warn!(%cause, "Codex ended; starting it again");
         }
         if let Some(connection) = &slot.connection {
-            return Ok(Arc::clone(connection));
+            return Ok(Engine::AppServer(Arc::clone(connection)));
         }
         let starting = self.start(slot.failures);
         let started = self.0.closing.run_until_cancelled(starting).await;
         match started.unwrap_or(Err(CodexError::ShuttingDown)) {
-            Ok(connection) => {
+            Ok(Engine::AppServer(connection)) => {
                 slot.connection = Some(Arc::clone(&connection));
                 slot.started = Some(Instant::now());
                 self.0.tasks.spawn(self.clone().stop_when_idle(Arc::clone(&connection)));
-                Ok(connection)
+                Ok(Engine::AppServer(connection))
             }
+            Ok(exec) => Ok(exec),
             Err(error) => {
                 slot.failures += 1;
                 Err(error)
@@ -210,10 +253,14 @@ impl Codex {
         }
     }
 
-    async fn start(&self, failures: u32) -> Result<Arc<Connection>, CodexError> {
+    async fn start(&self, failures: u32) -> Result<Engine, CodexError> {
         tokio::time::sleep(pause(failures)).await;
         let found = Found::look(&self.0.config.search).await?.drivable()?;
-        Connection::start(found, &self.0.config, &self.0.tasks).await
+        if found.version < CodexVersion::APP_SERVER {
+            return Ok(Engine::Exec(found));
+        }
+        let connection = Connection::start(found, &self.0.config, &self.0.tasks).await?;
+        Ok(Engine::AppServer(connection))
     }
 
     /// Ends the child after it has had nothing to do for a while. A later call starts another.
@@ -251,6 +298,8 @@ fn pause(failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -264,7 +313,13 @@ mod tests {
         let search =
             crate::codex::SearchPath { binary: Some("/no/codex".into()), ..Default::default() };
         let hurry = CancellationToken::new();
-        let config = CodexConfig { search, idle: HEALTHY, patience: HEALTHY, hurry };
+        let config = CodexConfig {
+            search,
+            idle: HEALTHY,
+            patience: HEALTHY,
+            hurry,
+            codex_home: PathBuf::new(),
+        };
         let codex = Codex::new(config, TaskTracker::new());
         for _ in 0..2 {
             assert!(matches!(codex.models().await, Err(CodexError::NotFound { .. })));

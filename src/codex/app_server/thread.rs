@@ -21,15 +21,15 @@ use crate::codex::{
     settings::{
         ApprovalPolicy, ContextItem, Sandbox, ThreadOptions, ThreadSettings, TurnRequest, TurnWork,
     },
-    turn::{ThreadId, Turn, TurnId},
+    turn::{Driver, ThreadId, Turn, TurnId},
     version::CodexVersion,
 };
 
 /// A thread that is loaded in the running app-server.
 ///
-/// While it is, no other process can write to it (from 0.147). [`Thread::release`] lets go of it.
+/// While it is, no other process can write to it (from 0.147). [`AppThread::release`] lets go of it.
 #[derive(Debug)]
-pub struct Thread {
+pub(crate) struct AppThread {
     id: ThreadId,
     /// What Codex said is in force since the thread was opened.
     model: Option<String>,
@@ -53,7 +53,7 @@ struct InForce {
     approval_policy: ApprovalPolicy,
 }
 
-impl Thread {
+impl AppThread {
     pub(super) async fn start(
         connection: Arc<Connection>,
         settings: &ThreadSettings,
@@ -149,60 +149,45 @@ impl Thread {
     }
 
     /// Codex's name for it.
-    pub fn id(&self) -> &ThreadId {
+    pub(crate) fn id(&self) -> &ThreadId {
         &self.id
     }
 
     /// The model in force, if Codex said.
-    pub fn model(&self) -> Option<&str> {
+    pub(crate) fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
 
     /// The reasoning effort in force, if Codex said.
-    pub fn effort(&self) -> Option<&str> {
+    pub(crate) fn effort(&self) -> Option<&str> {
         self.effort.as_deref()
     }
 
     /// The sandbox in force, if Codex said.
-    pub fn sandbox(&self) -> Option<Sandbox> {
+    pub(crate) fn sandbox(&self) -> Option<Sandbox> {
         self.sandbox
     }
 
     /// What it was opened with besides.
-    pub fn options(&self) -> &ThreadOptions {
+    pub(crate) fn options(&self) -> &ThreadOptions {
         &self.options
     }
 
-    /// Whether Codex keeps no record of it.
-    pub fn is_ephemeral(&self) -> bool {
-        self.ephemeral
-    }
-
     /// The Codex that has it.
-    pub fn codex_version(&self) -> CodexVersion {
+    pub(crate) fn codex_version(&self) -> CodexVersion {
         self.connection.found().version
     }
 
-    /// How Codex is driven.
-    pub fn engine(&self) -> &'static str {
-        "app-server"
-    }
-
     /// Whether the app-server that has it still runs.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.connection.is_ending()
-    }
-
-    /// Whether earlier conversation can be given to it as structured items.
-    pub fn takes_context(&self) -> bool {
-        self.codex_version() >= CodexVersion::INJECT_ITEMS
     }
 
     /// Gives it earlier conversation, as if it had been said here.
     ///
     /// # Errors
     /// If Codex refuses, as versions before 0.121 do.
-    pub async fn give_context(&self, items: &[ContextItem]) -> Result<(), CodexError> {
+    pub(crate) async fn give_context(&self, items: &[ContextItem]) -> Result<(), CodexError> {
         if items.is_empty() {
             return Ok(());
         }
@@ -219,7 +204,7 @@ impl Thread {
     /// # Errors
     /// If Codex refuses or dies. After [`CodexError::NotReached`] nothing was begun; after any other
     /// error it may have been, and asking again could do it twice.
-    pub async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
+    pub(crate) async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
         let told = self.connection.listen(&self.id);
         let wanted = InForce {
             cwd: request.cwd.clone(),
@@ -241,7 +226,7 @@ impl Thread {
         };
         self.recorded.store(true, Ordering::Relaxed);
         let id = TurnId(started.turn.id);
-        Ok(Turn::new(id, self.id.clone(), told, Arc::clone(&self.connection)))
+        Ok(Turn::new(id, self.id.clone(), told, Driver::AppServer(Arc::clone(&self.connection))))
     }
 
     async fn say(
@@ -281,7 +266,7 @@ impl Thread {
     /// Archiving unloads it and frees its lock in some milliseconds; unsubscribing alone takes a
     /// minute (observed, 0.169). A failure is logged: the lock is free at the latest when the child
     /// ends.
-    pub async fn release(self) {
+    pub(crate) async fn release(self) {
         let params = || ThreadParams { thread_id: &self.id.0 };
         if self.ephemeral || !self.recorded.load(Ordering::Relaxed) {
             // There is nothing that anybody else could resume.
@@ -299,7 +284,7 @@ impl Thread {
     }
 }
 
-impl Drop for Thread {
+impl Drop for AppThread {
     fn drop(&mut self) {
         self.connection.thread_closed(&self.id);
     }

@@ -76,6 +76,9 @@ fn kind(info: &Value, message: &str) -> FailureKind {
         "serverOverloaded" | "internalServerError" => return FailureKind::Provider,
         _ => {}
     }
+    if let Some(kind) = in_words(message).filter(|_| word.is_empty()) {
+        return kind;
+    }
     let status = info
         .get(word)
         .and_then(|details| details.get("httpStatusCode")?.as_u64())
@@ -98,6 +101,17 @@ fn kind(info: &Value, message: &str) -> FailureKind {
 fn status_in(message: &str) -> Option<u64> {
     let (_, after) = message.split_once("status")?;
     after.trim_start_matches([':', ' ']).split(' ').next()?.parse().ok()
+}
+
+/// `codex exec` says nothing but words.
+fn in_words(message: &str) -> Option<FailureKind> {
+    const WORDS: &[(&str, FailureKind)] = &[
+        ("high demand", FailureKind::Provider),
+        ("context window", FailureKind::ContextWindow),
+        ("usage limit", FailureKind::UsageLimit),
+    ];
+    let lower = message.to_lowercase();
+    WORDS.iter().find(|(words, _)| lower.contains(words)).map(|(_, kind)| *kind)
 }
 
 fn names_a_model(message: &str) -> bool {
@@ -150,6 +164,8 @@ mod tests {
             (Kind::Provider, "stream disconnected before completion", json!("other")),
             (Kind::ModelRefused, "The model `x` does not exist", json!("other")),
             (Kind::ModelRefused, "x", json!("modelNotFound")),
+            (Kind::Provider, "We're currently experiencing high demand", Value::Null),
+            (Kind::ContextWindow, "Codex ran out of room in the context window", Value::Null),
             (Kind::BadRequest, "unexpected status 400 Bad Request: {}", json!("other")),
             (Kind::Other, "Missing environment variable: `KEY`.", json!("other")),
         ] {

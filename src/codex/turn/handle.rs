@@ -1,12 +1,14 @@
 //! The handle to a running turn.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{Fold, Partial, ThreadId, TurnEvent, TurnFailure, TurnId, TurnOutcome, TurnStatus};
+use super::{
+    Driver, Fold, Partial, ThreadId, TurnEvent, TurnFailure, TurnId, TurnOutcome, TurnStatus,
+};
 use crate::codex::{
-    app_server::{Connection, Told, Unanswered},
+    app_server::{Told, Unanswered},
     approval::{Answer, QuestionId},
     error::CodexError,
     usage::RateLimits,
@@ -22,10 +24,12 @@ pub struct Turn {
     id: TurnId,
     thread: ThreadId,
     told: mpsc::Receiver<Told>,
-    connection: Arc<Connection>,
+    driver: Driver,
     fold: Fold,
     /// What Codex waits for. Dropping one declines it.
     open: HashMap<QuestionId, Unanswered>,
+    /// Whether we have asked it to end.
+    stopping: bool,
     ended: bool,
 }
 
@@ -34,15 +38,16 @@ impl Turn {
         id: TurnId,
         thread: ThreadId,
         told: mpsc::Receiver<Told>,
-        connection: Arc<Connection>,
+        driver: Driver,
     ) -> Self {
         Self {
             id,
             thread,
             told,
-            connection,
+            driver,
             fold: Fold::default(),
             open: HashMap::new(),
+            stopping: false,
             ended: false,
         }
     }
@@ -69,8 +74,10 @@ impl Turn {
                     self.open.insert(question.id.clone(), unanswered);
                     Some(TurnEvent::Asked(question))
                 }
+                // A process of its own ends without a word when it is stopped.
+                None if self.stopping => Some(self.cut_off(TurnStatus::Interrupted)),
                 None => {
-                    let failure = TurnFailure::exited(&self.connection.ended().await);
+                    let failure = TurnFailure::exited(&self.driver.ended().await);
                     Some(self.cut_off(TurnStatus::Failed(failure)))
                 }
             };
@@ -91,9 +98,10 @@ impl Turn {
     /// If Codex does not end it in time the outcome is the same, and the thread is not to be trusted
     /// to be idle.
     pub async fn interrupt(&mut self) -> TurnOutcome {
+        self.stopping = true;
         let ended = async {
             // Codex may have ended it in this moment and then refuses; the end is told either way.
-            if let Err(error) = self.connection.interrupt(&self.thread, &self.id).await {
+            if let Err(error) = self.driver.interrupt(&self.thread, &self.id).await {
                 tracing::debug!(%error, "interrupt was not acknowledged");
             }
             loop {
@@ -132,9 +140,8 @@ impl Turn {
         &self,
         prompt: String,
     ) -> impl Future<Output = Result<(), CodexError>> + Send + 'static {
-        let (connection, thread, id) =
-            (Arc::clone(&self.connection), self.thread.clone(), self.id.clone());
-        async move { connection.steer(&thread, &id, &prompt).await }
+        let (driver, thread, id) = (self.driver.clone(), self.thread.clone(), self.id.clone());
+        async move { driver.steer(&thread, &id, &prompt).await }
     }
 
     /// What the turn has brought so far.
@@ -144,7 +151,7 @@ impl Turn {
 
     /// The account's allowance, if Codex has said something about it.
     pub fn rate_limits(&self) -> Option<RateLimits> {
-        let known = self.connection.rate_limits();
+        let known = self.driver.rate_limits();
         known.filter(|limits| limits.primary.is_some() || limits.secondary.is_some())
     }
 
@@ -168,14 +175,13 @@ impl Drop for Turn {
         if self.ended {
             return;
         }
-        let (connection, thread, id) =
-            (Arc::clone(&self.connection), self.thread.clone(), self.id.clone());
+        let (driver, thread, id) = (self.driver.clone(), self.thread.clone(), self.id.clone());
         let interrupt = async move {
-            let stopped: Result<(), CodexError> = connection.interrupt(&thread, &id).await;
+            let stopped: Result<(), CodexError> = driver.interrupt(&thread, &id).await;
             if let Err(error) = stopped {
                 tracing::debug!(%error, "cannot interrupt an abandoned turn");
             }
         };
-        self.connection.tasks().spawn(interrupt);
+        self.driver.tasks().spawn(interrupt);
     }
 }

@@ -1,5 +1,6 @@
 //! A turn from the outside: events while it runs, one outcome at its end.
 
+mod driver;
 mod failure;
 mod fold;
 mod handle;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use driver::Driver;
 pub use failure::{FailureKind, TurnFailure};
 pub(crate) use fold::Fold;
 pub use handle::Turn;

@@ -54,7 +54,7 @@ struct Output {
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 struct CodexView {
     /// Where it is; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +62,16 @@ struct CodexView {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+    /// Why this one was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// Others that were found and not taken.
+    others: Vec<String>,
+    /// How it is driven: app-server, or exec (one process per turn, for Codex before 0.72).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'static str>,
+    /// What this version cannot do of what this server offers.
+    lacks: Vec<&'static str>,
     /// What is wrong with it; absent if it can be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
@@ -90,7 +100,12 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let codex = CodexView::look(cx).await;
     let found = match &codex {
         CodexView { version: Some(version), binary: Some(binary), .. } => {
-            format!("Codex {version} at {binary}.")
+            let engine = codex.engine.unwrap_or_default();
+            let mut found = format!("Codex {version} at {binary}, driven by {engine}.");
+            if !codex.lacks.is_empty() {
+                found += &format!(" This version lacks: {}.", codex.lacks.join("; "));
+            }
+            found
         }
         CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
     };
@@ -119,9 +134,13 @@ impl CodexView {
             Ok(found) => Self {
                 binary: Some(found.binary.display().to_string()),
                 version: Some(found.version.to_string()),
+                reason: Some(found.reason),
+                others: found.others.iter().map(|path| path.display().to_string()).collect(),
+                engine: Some(found.engine()),
+                lacks: found.version.lacks(),
                 trouble: None,
             },
-            Err(error) => Self { binary: None, version: None, trouble: Some(error.to_string()) },
+            Err(error) => Self { trouble: Some(error.to_string()), ..Self::default() },
         }
     }
 }

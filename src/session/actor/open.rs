@@ -81,7 +81,7 @@ impl Actor {
         plan: &Plan,
     ) -> Result<Opened, SessionError> {
         if let Some(loaded) = &self.loaded {
-            let is_current = record.thread_id.as_ref() == Some(loaded.thread.id());
+            let is_current = record.thread_id.as_ref() == loaded.thread.id();
             if loaded.thread.is_open() && is_current && plan.fits(&loaded.thread) {
                 return Ok(Opened::simply(Continuity::Resumed));
             }

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     codex::{
-        CodexError, FailureKind, Repository, Thread, TurnFailure, TurnOutcome, TurnRequest,
-        TurnStatus,
+        ApprovalPolicy, CodexError, FailureKind, Repository, Thread, TurnFailure, TurnOutcome,
+        TurnRequest, TurnStatus,
     },
     session::{
         Change, Reply, SessionError, SessionRecord, SessionStatus, Source, TurnDetails, TurnRecord,
@@ -118,6 +118,13 @@ impl Actor {
             ..details_of(thread, &request)
         };
         let mut entry = self.begin(record, order, details).await?;
+        let chosen = order.request.settings.approval_policy;
+        if !thread.asks() && chosen.is_some_and(|policy| policy != ApprovalPolicy::Never) {
+            let version = thread.codex_version();
+            entry.details.warnings.push(format!(
+                "Codex {version} cannot ask for approvals; what would need one is refused."
+            ));
+        }
         let turn = match thread.start_turn(&request).await {
             Ok(turn) => turn,
             Err(error) => {
@@ -139,14 +146,15 @@ impl Actor {
         record.codex_version = Some(thread.codex_version().to_string());
         // Stored now, because from now on there is something to resume. The turn runs; what cannot be
         // written is tried again at its end.
-        let acknowledged = if record.thread_id.as_ref() == Some(thread.id()) {
+        entry.details.thread_id = thread.id().cloned();
+        let acknowledged = if record.thread_id.as_ref() == thread.id() {
             Ok(())
         } else {
-            record.thread_id = Some(thread.id().clone());
+            record.thread_id = thread.id().cloned();
             self.commit(record, Turns::Put(&entry)).await
         };
         let span = Span::current();
-        span.record("thread_id", tracing::field::display(thread.id()));
+        span.record("thread_id", thread.id().map(tracing::field::display));
         span.record("turn_id", &turn.id().0);
         let Watched { outcome, stop } = self.watch(turn, order, record, &mut entry).await;
         entry.details.stopped = stop;
@@ -275,9 +283,13 @@ fn interpret(entry: &mut TurnRecord, work: &Work) {
 /// What is known of a turn before it starts.
 fn details_of(thread: &Thread, request: &TurnRequest) -> TurnDetails {
     TurnDetails {
-        thread_id: Some(thread.id().clone()),
+        thread_id: thread.id().cloned(),
         sandbox: thread.sandbox(),
-        approval_policy: Some(request.approval_policy),
+        approval_policy: Some(if thread.asks() {
+            request.approval_policy
+        } else {
+            ApprovalPolicy::Never
+        }),
         working_directory: Some(request.cwd.clone()),
         engine: Some(thread.engine().to_owned()),
         codex_version: Some(thread.codex_version().to_string()),

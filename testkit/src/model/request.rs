@@ -66,11 +66,12 @@ impl ModelRequest {
         tools.into_iter().find(|tool| tool["name"] == name || tool["type"] == name)
     }
 
-    /// Whether it is Codex's own review that asks.
+    /// Whether it is a review that asks, Codex's own or one in words.
     pub fn is_review(&self) -> bool {
         let told = self.messages("developer").join("\n");
         let system = self.body["instructions"].as_str().unwrap_or_default();
-        told.contains("overall_correctness") || system.contains("overall_correctness")
+        let last = self.prompts().pop().unwrap_or_default();
+        [&told, system, &last].iter().any(|text| text.contains("overall_correctness"))
     }
 
     /// The images the user gave, as data URLs.

@@ -49,6 +49,12 @@ impl SqliteStore {
         let owner = Owner::register(&path.with_extension("owners"));
         let owner = owner.map_err(|error| failed(error.into()))?;
         owner.clear_dead();
+        // Servers that start at once would turn the new file to WAL at the same time, which one of them
+        // cannot, and take the same step twice. The lock ends with the file.
+        let lock = path.with_extension("lock");
+        let locked = tokio::task::spawn_blocking(move || lock_file(&lock)).await;
+        let locked = locked.map_err(|error| failed(error.into()))?;
+        let _locked = locked.map_err(|error| failed(error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -71,11 +77,6 @@ impl SqliteStore {
             .connect_with(options)
             .await;
         let pool = pool.map_err(|error| failed(error.into()))?;
-        // Servers that start at once would take the same step twice. The lock ends with the file.
-        let lock = path.with_extension("lock");
-        let locked = tokio::task::spawn_blocking(move || lock_file(&lock)).await;
-        let locked = locked.map_err(|error| failed(error.into()))?;
-        let _locked = locked.map_err(|error| failed(error.into()))?;
         match migrator().run(&pool).await {
             Ok(()) => Ok(Self { pool, owner, path: path.to_owned() }),
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {

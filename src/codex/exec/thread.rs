@@ -1,0 +1,146 @@
+//! A thread that is driven by one process per turn.
+
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tokio_util::task::TaskTracker;
+
+use super::{
+    arguments, home,
+    run::{Run, Started},
+};
+use crate::codex::{
+    app_server::{CodexConfig, Found},
+    error::CodexError,
+    settings::{ReviewTarget, ThreadSettings, TurnRequest, TurnWork},
+    turn::{Driver, ThreadId, Turn, TurnId},
+};
+
+/// What a review asks the model for; these versions have none of their own that we could drive.
+const REVIEW: &str = "\
+Only look; change nothing. Answer with nothing but JSON of this shape: {\"findings\": [{\"title\": \"one line\", \
+\"body\": \"why it is wrong\", \"priority\": 0 to 3, \"code_location\": {\"absolute_file_path\": \"…\", \
+\"line_range\": {\"start\": 1, \"end\": 2}}}], \"overall_correctness\": \"patch is correct\" or \
+\"patch is incorrect\", \"overall_explanation\": \"one to three sentences\"}";
+
+/// A thread. Nothing of it is loaded between its turns.
+#[derive(Debug)]
+pub(in crate::codex) struct ExecThread {
+    /// Codex says it with the first turn.
+    id: OnceLock<ThreadId>,
+    pub(in crate::codex) settings: ThreadSettings,
+    pub(in crate::codex) found: Found,
+    config: CodexConfig,
+    tasks: TaskTracker,
+    turns: AtomicU32,
+}
+
+impl ExecThread {
+    /// A thread, or one to be if it has no id yet.
+    pub(in crate::codex) fn open(
+        found: Found,
+        id: Option<&ThreadId>,
+        settings: &ThreadSettings,
+        config: &CodexConfig,
+        tasks: &TaskTracker,
+    ) -> Result<Self, CodexError> {
+        let unsupported = |what| CodexError::Unsupported { what, version: found.version };
+        if settings.ephemeral {
+            return Err(unsupported("keeping no record of a conversation"));
+        }
+        let options = &settings.options;
+        if options.base_instructions.is_some() || options.developer_instructions.is_some() {
+            return Err(unsupported("instructions with a call"));
+        }
+        if options.callback_uri.is_some() {
+            return Err(unsupported("a callbackUri with a call"));
+        }
+        if let Some(thread) = id
+            && !home::has_record(&config.codex_home, thread)
+        {
+            let reason = "Codex has no record of it".to_owned();
+            return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
+        }
+        Ok(Self {
+            id: id.cloned().map_or_else(OnceLock::new, OnceLock::from),
+            settings: settings.clone(),
+            found,
+            config: config.clone(),
+            tasks: tasks.clone(),
+            turns: AtomicU32::new(0),
+        })
+    }
+
+    pub(in crate::codex) fn id(&self) -> Option<&ThreadId> {
+        self.id.get()
+    }
+
+    pub(in crate::codex) async fn start_turn(
+        &self,
+        request: &TurnRequest,
+    ) -> Result<Turn, CodexError> {
+        let (prompt, images, schema) = match &request.work {
+            TurnWork::Prompt { text, images, output_schema } => {
+                (text.clone(), images.as_slice(), output_schema.as_ref())
+            }
+            TurnWork::Review(target) => (review(target), [].as_slice(), None),
+        };
+        let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
+        let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
+        let known = self.id.get();
+        let words = arguments::of(&self.settings, request, known, images, path.as_deref());
+        let files = schema.into_iter().collect();
+        let started =
+            Run::start(&self.found, words, &prompt, files, &self.config.hurry, &self.tasks);
+        let Started { run, thread, told } = started.await?;
+        let thread = match tokio::time::timeout(self.config.patience, thread).await {
+            Ok(Ok(thread)) => thread,
+            Ok(Err(_)) => return Err(CodexError::Exited(run.ended().await)),
+            Err(_) => {
+                run.stop().await;
+                return Err(CodexError::Timeout { method: "exec" });
+            }
+        };
+        let is_ours = *self.id.get_or_init(|| thread.clone()) == thread;
+        if !is_ours {
+            // It would talk to somebody who knows nothing of the conversation.
+            run.stop().await;
+            let reason = "Codex began a new conversation instead".to_owned();
+            let thread = self.id.get().cloned().unwrap_or(thread);
+            return Err(CodexError::ThreadUnavailable { thread, reason });
+        }
+        // These versions do not name their turns.
+        let id = TurnId(self.turns.fetch_add(1, Ordering::Relaxed).to_string());
+        Ok(Turn::new(id, thread, told, Driver::Exec(Arc::new(run))))
+    }
+
+    /// A file that only this user can read, for as long as it is needed.
+    fn file(&self, text: &str) -> Result<tempfile::TempPath, CodexError> {
+        let written = tempfile::NamedTempFile::new().and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            Ok(file.into_temp_path())
+        });
+        written.map_err(|error| CodexError::Start {
+            binary: self.found.binary.clone(),
+            cause: format!("cannot write a file for it: {error}"),
+        })
+    }
+}
+
+fn review(target: &ReviewTarget) -> String {
+    let what = match target.clone().with(Some("")) {
+        ReviewTarget::Custom { instructions } => instructions,
+        _ => String::new(),
+    };
+    let own = match target {
+        ReviewTarget::Custom { instructions } => instructions.as_str(),
+        _ => what.trim_end(),
+    };
+    format!("{own}\n\n{REVIEW}")
+}

@@ -1,0 +1,149 @@
+//! A thread, however it is driven. The hall cannot tell the engines apart.
+
+use super::{
+    app_server::AppThread,
+    error::CodexError,
+    exec::ExecThread,
+    settings::{ContextItem, Sandbox, ThreadOptions, TurnRequest},
+    turn::{ThreadId, Turn},
+    version::CodexVersion,
+};
+
+/// A thread that is ready for turns.
+///
+/// With an app-server it is loaded there, and no other process can write to it (from 0.147) until
+/// [`Thread::release`].
+#[derive(Debug)]
+pub struct Thread(Engine);
+
+#[derive(Debug)]
+enum Engine {
+    AppServer(Box<AppThread>),
+    Exec(Box<ExecThread>),
+}
+
+impl Thread {
+    pub(super) fn exec(thread: ExecThread) -> Self {
+        Self(Engine::Exec(Box::new(thread)))
+    }
+
+    /// Codex's name for it; none before the first turn of a thread that `codex exec` is to begin.
+    pub fn id(&self) -> Option<&ThreadId> {
+        match &self.0 {
+            Engine::AppServer(thread) => Some(thread.id()),
+            Engine::Exec(thread) => thread.id(),
+        }
+    }
+
+    /// The model in force, if Codex said.
+    pub fn model(&self) -> Option<&str> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.model(),
+            Engine::Exec(thread) => thread.settings.model.as_deref(),
+        }
+    }
+
+    /// The reasoning effort in force, if Codex said.
+    pub fn effort(&self) -> Option<&str> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.effort(),
+            Engine::Exec(_) => None,
+        }
+    }
+
+    /// The sandbox in force, if Codex said.
+    pub fn sandbox(&self) -> Option<Sandbox> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.sandbox(),
+            Engine::Exec(thread) => Some(thread.settings.sandbox),
+        }
+    }
+
+    /// What it was opened with besides.
+    pub fn options(&self) -> &ThreadOptions {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.options(),
+            Engine::Exec(thread) => &thread.settings.options,
+        }
+    }
+
+    /// The Codex that has it.
+    pub fn codex_version(&self) -> CodexVersion {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.codex_version(),
+            Engine::Exec(thread) => thread.found.version,
+        }
+    }
+
+    /// How Codex is driven.
+    pub fn engine(&self) -> &'static str {
+        match &self.0 {
+            Engine::AppServer(_) => "app-server",
+            Engine::Exec(_) => "exec",
+        }
+    }
+
+    /// Whether it can still be used: an app-server may have died.
+    pub fn is_open(&self) -> bool {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.is_open(),
+            Engine::Exec(_) => true,
+        }
+    }
+
+    /// Whether earlier conversation can be given to it as structured items.
+    pub fn takes_context(&self) -> bool {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.codex_version() >= CodexVersion::INJECT_ITEMS,
+            Engine::Exec(_) => false,
+        }
+    }
+
+    /// Whether Codex asks for approvals on it; else it refuses what would need one.
+    pub fn asks(&self) -> bool {
+        matches!(self.0, Engine::AppServer(_))
+    }
+
+    /// Gives it earlier conversation, as if it had been said here.
+    ///
+    /// # Errors
+    /// If Codex refuses, as versions before 0.121 do.
+    pub async fn give_context(&self, items: &[ContextItem]) -> Result<(), CodexError> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.give_context(items).await,
+            Engine::Exec(thread) => Err(CodexError::Unsupported {
+                what: "context as items",
+                version: thread.found.version,
+            }),
+        }
+    }
+
+    /// Starts a turn. Returns once Codex has acknowledged it, which is when the thread has a record.
+    ///
+    /// Only one turn may run on a thread; Codex would merge a second one into the first.
+    ///
+    /// # Errors
+    /// If Codex refuses or dies. After [`CodexError::NotReached`] nothing was begun; after any other
+    /// error it may have been, and asking again could do it twice.
+    pub async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.start_turn(request).await,
+            Engine::Exec(thread) => thread.start_turn(request).await,
+        }
+    }
+
+    /// Lets go of the thread, so that any other process can resume it at once.
+    pub async fn release(self) {
+        match self.0 {
+            Engine::AppServer(thread) => thread.release().await,
+            // Nothing of it is held between turns.
+            Engine::Exec(_) => {}
+        }
+    }
+}
+
+impl From<AppThread> for Thread {
+    fn from(thread: AppThread) -> Self {
+        Self(Engine::AppServer(Box::new(thread)))
+    }
+}
