@@ -24,8 +24,8 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 pub enum Update {
     /// It waits for others to be over.
     Queued(Place),
-    /// Its turn has begun.
-    Begun,
+    /// It follows the turn of this number, which runs.
+    Begun(u32),
     /// Something happened in its turn.
     Event(TurnEvent),
     /// Codex asks something, and this caller is the one to answer.
@@ -73,7 +73,9 @@ pub struct Call {
     updates: mpsc::Receiver<Update>,
     done: oneshot::Receiver<Result<Reply, SessionError>>,
     kept: Arc<AtomicBool>,
+    holds: bool,
     place: Option<Place>,
+    turn: Option<u32>,
     /// None where another server runs the turn.
     actor: Option<mpsc::Sender<Message>>,
 }
@@ -99,7 +101,8 @@ pub(super) fn channel(
     let (update, updates) = mpsc::channel(UPDATES);
     let (finish, done) = oneshot::channel();
     let kept = Arc::new(AtomicBool::new(!holds));
-    let call = Call { session, updates, done, kept: Arc::clone(&kept), place: None, actor };
+    let flag = Arc::clone(&kept);
+    let call = Call { session, updates, done, kept: flag, holds, place: None, turn: None, actor };
     (call, Follower { updates: update, done: finish, kept, can_ask })
 }
 
@@ -107,6 +110,16 @@ impl Call {
     /// The session it belongs to.
     pub fn session(&self) -> &SessionName {
         &self.session
+    }
+
+    /// The number of its turn, once that runs.
+    pub fn turn(&self) -> Option<u32> {
+        self.turn
+    }
+
+    /// Whether it was made to end its turn when it is dropped.
+    pub fn holds(&self) -> bool {
+        self.holds
     }
 
     /// Waits for what happens next. Not to be called again after [`Step::Done`].
@@ -155,7 +168,7 @@ impl Call {
     fn note(&mut self, update: &Update) {
         match update {
             Update::Queued(place) => self.place = Some(*place),
-            Update::Begun => self.place = None,
+            Update::Begun(number) => (self.turn, self.place) = (Some(*number), None),
             _ => {}
         }
     }

@@ -128,10 +128,12 @@ impl Shared {
         let store = self.store(now).await?;
         let id = store.post(name, &Errand::Steer(prompt), now).await?;
         while started.elapsed() < ERRAND_PATIENCE {
+            // In this order, because the outcome is written before the end of the turn.
+            let running = self.record(name).await?.status == SessionStatus::Running;
             if let Some(outcome) = store.outcome(id).await? {
                 return Ok(outcome);
             }
-            if self.record(name).await?.status != SessionStatus::Running {
+            if !running {
                 return Ok(ErrandOutcome::Refused("the turn is over".to_owned()));
             }
             tokio::time::sleep(LOOK).await;

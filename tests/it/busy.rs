@@ -59,6 +59,22 @@ async fn a_call_can_join_the_running_turn() {
 }
 
 #[tokio::test]
+async fn a_call_can_join_although_another_waits_already() {
+    let world = World::new().await;
+    let (server, other) = (world.server().await, world.server().await);
+    let before = world.model.requests().len();
+    let running = begin(&server, call("run sleep 3", "queue")).await;
+    wait_for("the model to be asked", || (world.model.requests().len() > before).then_some(()))
+        .await;
+    let (_, waiting) = other.call_with_progress("codex", call("say later", "queue"), "later").await;
+    wait_for("a place in the queue", || (!other.progress("later").is_empty()).then_some(())).await;
+    let joined = other.call("codex", call("say joined", "steer")).await.ok();
+    assert_eq!((&joined["turn"], &joined["response"]), (&json!(1), &json!("joined")));
+    assert_eq!(result(running).await.ok()["response"], "joined");
+    assert_eq!(result(waiting).await.ok()["turn"], 2);
+}
+
+#[tokio::test]
 async fn the_steer_tool_says_it_and_returns() {
     let world = World::new().await;
     let (server, other) = (world.server().await, world.server().await);

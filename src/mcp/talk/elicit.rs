@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Caller, form};
 use crate::{
     codex::{Answer, Decision, Question},
-    session::SessionName,
+    session::{Call, SessionName},
 };
 
 /// The key of the one question a result asks.
@@ -43,6 +43,8 @@ pub(in crate::mcp) struct Sealer {
 pub(super) struct Asked {
     pub(super) session: SessionName,
     pub(super) turn: Option<u32>,
+    /// Whether the call that comes back ends its turn when it is cancelled.
+    pub(super) holds: bool,
     pub(super) question: Question,
     since: Timestamp,
 }
@@ -67,12 +69,13 @@ impl Sealer {
     pub(super) fn ask(
         &self,
         caller: &Caller,
-        session: &SessionName,
-        turn: Option<u32>,
+        call: &Call,
         question: Question,
     ) -> Result<InputRequiredResult, String> {
+        let session = call.session().clone();
         let form = form::form(&question, session.as_str(), caller.shows_links)?;
-        let asked = Asked { session: session.clone(), turn, question, since: Timestamp::now() };
+        let (turn, holds) = (call.turn(), call.holds());
+        let asked = Asked { session, turn, holds, question, since: Timestamp::now() };
         let options = SealOptions::new().ttl(self.ttl).associated_data(&caller.call);
         let sealed = self.codec.as_ref().map(|codec| codec.seal_json_with(&asked, &options));
         let Some(Ok(state)) = sealed else {

@@ -58,13 +58,14 @@ pub(in crate::mcp) async fn follow(
                     progress.note(&update);
                     match update {
                         Update::Asked(question) if caller.is_modern => {
-                            let session = call.session().clone();
-                            match sealer.ask(caller, &session, None, question.clone()) {
+                            match sealer.ask(caller, &call, question.clone()) {
                                 Ok(asked) => {
                                     call.hand_back().await?;
                                     return Ok(Followed::Asked(Box::new(asked)));
                                 }
-                                Err(reason) => questions.decline(&session, question, reason).await,
+                                Err(reason) => {
+                                    questions.decline(call.session(), question, reason).await;
+                                }
                             }
                         }
                         Update::Asked(question) => {
@@ -96,7 +97,7 @@ pub(in crate::mcp) async fn resume(
     // Before following, or the same question would be asked again. If it is not open any more there is
     // nothing to say: the turn tells what became of it.
     sessions.answer(&asked.session, asked.question.id, answer, remark).await;
-    let call = sessions.follow(&asked.session, asked.turn, true, caller.can_ask()).await?;
+    let call = sessions.follow(&asked.session, asked.turn, asked.holds, caller.can_ask()).await?;
     let wait = request.arguments.as_ref().and_then(|given| given.get("waitSeconds")?.as_u64());
     follow(sessions, sealer, caller, call, wait.map(Duration::from_secs)).await
 }

@@ -145,7 +145,7 @@ impl Lines {
                 return Some("queued, next in line".to_owned());
             }
             Update::Queued(place) => return Some(format!("queued, {} ahead", place.ahead)),
-            Update::Begun => return Some("asking the model".to_owned()),
+            Update::Begun(_) => return Some("asking the model".to_owned()),
             Update::Asked(question) => {
                 let asked = question.subject.in_short();
                 return Some(format!("waiting for your decision: Codex asks {asked}"));
@@ -210,7 +210,7 @@ mod tests {
     fn what_happened_is_told_together_in_order() {
         let mut lines = Lines::default();
         let command = "/bin/bash -lc 'cargo test'".to_owned();
-        lines.note(&Update::Begun);
+        lines.note(&Update::Begun(1));
         lines.note(&event(TurnEvent::CommandStarted(command.clone())));
         lines.note(&event(TurnEvent::CommandFinished(CommandRun { command, exit_code: Some(0) })));
         for _ in 0..3 {

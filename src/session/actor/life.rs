@@ -66,7 +66,7 @@ impl Actor {
     }
 
     async fn serve(&mut self, mut order: Order) {
-        let outcome = if order.is_cancelled() {
+        let outcome: Result<Option<Reply>, SessionError> = if order.is_cancelled() {
             Ok(None)
         } else if self.shared.closing.is_cancelled() {
             Err(SessionError::ShuttingDown)
@@ -76,7 +76,6 @@ impl Actor {
             self.turn(&mut order).instrument(span).await
         };
         self.leave_queue(&mut order).await;
-        let outcome: Result<Option<Reply>, SessionError> = outcome;
         match outcome {
             Ok(Some(reply)) => {
                 // Whoever has the answer finds nothing of it any more.
@@ -151,7 +150,7 @@ impl Actor {
     /// Leaves unless somebody wrote in this moment.
     fn leave(&mut self) -> bool {
         // Under the lock nobody can find the mailbox and write to it.
-        let mut live = self.shared.live.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut live = self.shared.live();
         if !self.mailbox.is_empty() && !self.shared.closing.is_cancelled() {
             return false;
         }

@@ -24,13 +24,19 @@ pub(in crate::session) struct Order {
 
 impl Order {
     pub(in crate::session) fn new(request: Request, automatic: bool, caller: Follower) -> Self {
-        Self { request, automatic, followers: vec![caller], interrupters: Vec::new(), ticket: None }
+        Self { followers: vec![caller], ..Self::unfollowed(request, automatic) }
     }
 
     /// An order that nobody waits for.
     pub(super) fn unfollowed(request: Request, automatic: bool) -> Self {
         let (followers, interrupters) = (Vec::new(), Vec::new());
         Self { request, automatic, followers, interrupters, ticket: None }
+    }
+
+    /// Takes in somebody else who follows its turn, which has this number and runs.
+    pub(super) fn join(&mut self, follower: Follower, number: u32) {
+        follower.tell(Update::Begun(number));
+        self.followers.push(follower);
     }
 
     /// Whether its caller took it back.

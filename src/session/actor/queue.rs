@@ -72,7 +72,7 @@ impl Actor {
                         renewed = Instant::now();
                         self.renew().await;
                     }
-                    self.pause(order).await?;
+                    self.pause(order, ahead).await?;
                     if order.is_cancelled() {
                         return Ok(None);
                     }
@@ -82,13 +82,20 @@ impl Actor {
     }
 
     /// Waits a moment, and hears what is said meanwhile.
-    async fn pause(&mut self, order: &mut Order) -> Result<(), SessionError> {
+    async fn pause(&mut self, order: &mut Order, ahead: Ahead) -> Result<(), SessionError> {
         let over = Instant::now() + HELD_PAUSE;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(over) => break,
                 () = self.shared.closing.cancelled() => return Err(SessionError::ShuttingDown),
                 Some(message) = self.mailbox.recv() => match message {
+                    Message::Send(mut other) if ahead.running => {
+                        match self.meet_busy(&mut other).await {
+                            Ok(Busy::Wait) => self.queue_up(*other, None).await,
+                            Ok(Busy::Joined) => {}
+                            Err(error) => other.finish(Err(error)),
+                        }
+                    }
                     Message::Send(other) => self.queue_up(*other, None).await,
                     Message::Follow(follower, None) => order.followers.push(follower),
                     Message::Delete(reply) => {

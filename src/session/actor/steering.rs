@@ -67,7 +67,7 @@ impl Actor {
             (Speaker::Call(call), Ok(())) => {
                 for follower in call.followers {
                     follower.keep();
-                    order.followers.push(follower);
+                    order.join(follower, entry.number);
                 }
             }
             (Speaker::Somebody(reply), Ok(())) => answer(reply, Ok(entry.number)),

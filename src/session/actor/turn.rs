@@ -20,7 +20,7 @@ use crate::{
     },
     session::{
         Change, Reply, SessionError, SessionRecord, SessionStatus, Source, TurnDetails, TurnRecord,
-        Work, context, output, review, sources, store::Turns,
+        Update, Work, context, output, review, sources, store::Turns,
     },
 };
 
@@ -141,7 +141,7 @@ impl Actor {
                 return Err(error.into());
             }
         };
-        order.tell(&crate::session::Update::Begun);
+        order.tell(&Update::Begun(entry.number));
         entry.details.turn_id = Some(turn.id().clone());
         record.codex_version = Some(thread.codex_version().to_string());
         // Stored now, because from now on there is something to resume. The turn runs; what cannot be

@@ -1,8 +1,9 @@
 //! Following a turn while it runs: what happens is passed on, what is asked is answered, what is
 //! wanted of it is done, and whoever has waited too long is heard.
 
-use jiff::Timestamp;
 use std::time::Duration;
+
+use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
@@ -166,7 +167,7 @@ impl Actor {
         let after = number.unwrap_or(entry.number).checked_sub(entry.number);
         let queued = after.and_then(|after| (after as usize).checked_sub(1));
         match (after, queued.and_then(|place| self.waiting.get_mut(place))) {
-            (Some(0), _) => order.followers.push(follower),
+            (Some(0), _) => order.join(follower, entry.number),
             (_, Some(waiting)) => waiting.followers.push(follower),
             (_, None) => self.shared.observe(self.name.clone(), number, follower),
         }
