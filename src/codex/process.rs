@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How many lines of stderr are kept for the exit cause.
 const STDERR_LINES: usize = 20;
 
+/// How many of them one error may have.
+const ERROR_LINES: usize = 3;
+
 #[cfg(unix)]
 const SIGTERM: i32 = 15;
 
@@ -40,6 +43,18 @@ pub struct ExitCause {
     last_words: Vec<String>,
 }
 
+impl ExitCause {
+    /// What it said last: its last error with the lines that belong to it, else its last line.
+    pub(crate) fn last_words(&self) -> String {
+        let is_error = |line: &String| line.starts_with("Error") || line.starts_with("error");
+        let begin = self.last_words.iter().rposition(is_error);
+        let begin = begin.unwrap_or(self.last_words.len().saturating_sub(1));
+        let lines = self.last_words.iter().skip(begin).map(|line| line.trim());
+        let lines = lines.take_while(|line| !line.starts_with("Stack backtrace"));
+        lines.take(ERROR_LINES).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl fmt::Display for ExitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
@@ -48,9 +63,9 @@ impl fmt::Display for ExitCause {
         }
         // Who is killed has no last words; what was said before is about something else.
         let spoke = self.status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
-        match self.last_words.last().filter(|_| spoke) {
-            Some(line) => write!(f, "; last words: {line}"),
-            None => Ok(()),
+        match self.last_words() {
+            words if spoke && !words.is_empty() => write!(f, "; last words: {words}"),
+            _ => Ok(()),
         }
     }
 }
@@ -229,6 +244,13 @@ mod tests {
         let cause = process.ended().await.to_string();
         assert!(cause.contains("exit status: 7") && cause.ends_with("red end"), "{cause}");
         assert!(process.is_ending());
+    }
+
+    #[tokio::test]
+    async fn an_error_of_several_lines_is_said_whole() {
+        let (process, _pipes) = sh("echo x >&2; echo 'Error: bad' >&2; echo 'in `m`' >&2; \
+                                    echo 'Stack backtrace:' >&2; echo '0: y' >&2; exit 1");
+        assert_eq!(process.ended().await.last_words(), "Error: bad in `m`");
     }
 
     #[tokio::test]

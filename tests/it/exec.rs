@@ -52,6 +52,20 @@ async fn a_cancelled_turn_leaves_nothing_running() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_codex_cannot_read_is_said_in_its_words() {
+    // The first version says the same without the words it could be told by.
+    for (version, code) in VERSIONS.into_iter().zip(["codex_exited", "codex_config_invalid"]) {
+        let world = World::new().await;
+        world.home.codex_config("model = [1]\n");
+        let server = server_on(&world, version).await;
+        let refused = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await;
+        let refused = refused.failed_with(code);
+        let words = "invalid type: sequence, expected a string in `model`";
+        assert!(refused.text.contains(words), "{version}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
 async fn a_process_that_is_killed_is_an_error_and_the_session_goes_on() {
     let world = World::new().await;
     let server = server_on(&world, "0.66.0").await;

@@ -1,6 +1,6 @@
 //! One `codex exec` process: its events on a channel, its end, and how to end it.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -14,12 +14,16 @@ use crate::codex::{
     app_server::{Found, Told},
     error::CodexError,
     process::{self, ExitCause, Process},
+    protocol::EventKind,
     turn::ThreadId,
     version::CodexVersion,
 };
 
 /// How much a turn may lag behind before Codex has to wait for it.
 const QUEUE: usize = 256;
+
+/// How long a Codex whose turn is over may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A running turn. It ends when the last reference is dropped.
 #[derive(Debug)]
@@ -42,10 +46,10 @@ pub(super) struct Started {
 
 impl Run {
     /// Starts the process and gives it the prompt.
-    pub(super) async fn start(
+    pub(super) fn start(
         found: &Found,
         arguments: Vec<OsString>,
-        prompt: &str,
+        prompt: String,
         files: Vec<tempfile::TempPath>,
         hurry: &CancellationToken,
         tasks: &TaskTracker,
@@ -57,10 +61,11 @@ impl Run {
         let (process, pipes) =
             Process::spawn(command, &hurry, tasks).map_err(|error| failed(error.to_string()))?;
         let mut stdin = pipes.stdin;
-        // A Codex that ends before it has read everything says why by itself.
-        let written = stdin.write_all(prompt.as_bytes()).await;
-        drop(stdin);
-        tracing::debug!(written = written.is_ok(), "prompt given");
+        tasks.spawn(async move {
+            // A Codex that ends before it has read everything says why by itself.
+            let written = stdin.write_all(prompt.as_bytes()).await;
+            tracing::debug!(written = written.is_ok(), "prompt given");
+        });
         let (tell, told) = mpsc::channel(QUEUE);
         let (say, thread) = oneshot::channel();
         tasks.spawn(read(pipes.stdout, say, tell));
@@ -96,10 +101,21 @@ impl Drop for Run {
     }
 }
 
+/// Tells what Codex says. The end of the turn is told last: whoever has heard it lets go of the process,
+/// which may have its own record still to write.
 async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc::Sender<Told>) {
+    let told = |kind| Told::Event { turn_id: None, kind };
     let mut thread = Some(thread);
+    let mut end = None;
     let mut lines = BufReader::new(stdout).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
+    loop {
+        let next = lines.next_segment();
+        let line = if end.is_none() {
+            next.await
+        } else {
+            tokio::time::timeout(FAREWELL, next).await.unwrap_or(Ok(None))
+        };
+        let Ok(Some(line)) = line else { break };
         match events::read(&String::from_utf8_lossy(&line)) {
             Some(Line::Thread(id)) => {
                 if let Some(thread) = thread.take() {
@@ -109,12 +125,18 @@ async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc
             }
             Some(Line::Events(events)) => {
                 for kind in events {
-                    if tell.send(Told::Event { turn_id: None, kind }).await.is_err() {
+                    if matches!(kind, EventKind::Ended(_)) {
+                        end = Some(kind);
+                    } else if tell.send(told(kind)).await.is_err() {
                         return;
                     }
                 }
             }
             None => tracing::debug!(bytes = line.len(), "skipped a line of codex exec"),
         }
+    }
+    if let Some(end) = end {
+        // Nobody may listen any more.
+        let _ = tell.send(told(end)).await;
     }
 }

@@ -97,11 +97,19 @@ impl ExecThread {
         let words = arguments::of(&self.settings, request, known, images, path.as_deref());
         let files = schema.into_iter().collect();
         let started =
-            Run::start(&self.found, words, &prompt, files, &self.config.hurry, &self.tasks);
-        let Started { run, thread, told } = started.await?;
+            Run::start(&self.found, words, prompt, files, &self.config.hurry, &self.tasks);
+        let Started { run, thread, told } = started?;
         let thread = match tokio::time::timeout(self.config.patience, thread).await {
             Ok(Ok(thread)) => thread,
-            Ok(Err(_)) => return Err(CodexError::Exited(run.ended().await)),
+            Ok(Err(_)) => {
+                let cause = run.ended().await;
+                let reason = cause.last_words();
+                return Err(if reason.starts_with("Error loading config") {
+                    CodexError::Configuration { reason }
+                } else {
+                    CodexError::Exited(cause)
+                });
+            }
             Err(_) => {
                 run.stop().await;
                 return Err(CodexError::Timeout { method: "exec" });
