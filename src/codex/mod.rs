@@ -18,6 +18,7 @@ mod exec;
 mod find;
 mod orphans;
 mod process;
+mod profile;
 mod protocol;
 mod repository;
 mod rpc;
@@ -31,6 +32,7 @@ pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, ThreadFilter, T
 pub use approval::{Answer, Decision, InputField, Question, QuestionId, Subject};
 pub use error::CodexError;
 pub use find::{Binary, SearchPath, find};
+pub use profile::Profile;
 pub use repository::{Repository, RepositoryError};
 pub use settings::{
     ApprovalPolicy, ContextItem, ReviewTarget, Sandbox, Speaker, ThreadOptions, ThreadSettings,

@@ -62,7 +62,9 @@ pub struct ThreadOptions {
     pub base_instructions: Option<String>,
     /// What the model is told besides.
     pub developer_instructions: Option<String>,
-    /// Any keys of Codex's configuration, dotted.
+    /// What a profile of the user's own says besides the settings of [`super::Profile`].
+    pub profile: Map<String, Value>,
+    /// Any keys of Codex's configuration, dotted. They win over the profile.
     pub config: Map<String, Value>,
 }
 
@@ -167,6 +169,15 @@ pub enum Speaker {
     User,
     /// The model.
     Assistant,
+}
+
+impl ThreadOptions {
+    /// The keys of Codex's configuration that are set.
+    pub(super) fn keys(&self) -> Map<String, Value> {
+        let mut keys = self.profile.clone();
+        keys.extend(self.config.clone());
+        keys
+    }
 }
 
 impl Sandbox {

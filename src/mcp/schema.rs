@@ -9,6 +9,12 @@ use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
+/// The name of a session.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))] String);
+
 /// The schema of a type, flat and plain.
 pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {

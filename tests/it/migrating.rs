@@ -92,6 +92,7 @@ async fn a_client_of_codexs_own_server_adds_one_flag() {
         "cwd",
         "developer-instructions",
         "model",
+        "profile",
         "sandbox",
     ] {
         assert!(properties[argument].is_object(), "{argument}");
@@ -132,6 +133,20 @@ async fn without_the_flag_old_spellings_are_taken_and_not_shown() {
     assert!(!first["warnings"].to_string().contains("unknown"), "{}", first.raw);
     let reply = json!({"prompt": "history", "threadId": first["threadId"]});
     assert_eq!(server.call("codex-reply", reply).await.ok()["content"], "say one");
+    world
+        .home
+        .add_codex_config("[profiles.deep]\nmodel = 'gpt-old'\nhide_agent_reasoning = true\n");
+    let unknown = json!({"prompt": "say no", "profile": "shallow"});
+    let refused = server.call("codex", unknown).await.failed_with("invalid_argument");
+    assert!(refused.text.contains("[profiles.shallow]"), "{}", refused.text);
+    let file = world.home.codex_home().join("deep.config.toml");
+    for (model, file_says) in [("gpt-old", None), ("gpt-new", Some("model = 'gpt-new'"))] {
+        if let Some(text) = file_says {
+            std::fs::write(&file, text).unwrap();
+        }
+        let call = json!({"prompt": "say it", "profile": "deep"});
+        assert_eq!(server.call("codex", call).await.ok()["model"], model);
+    }
     let wide = json!({"prompt": "x", "config": {"sandbox_mode": "danger-full-access"}});
     let refused = server.call("codex", wide).await.failed_with("config_not_allowed");
     assert!(refused.text.contains("sandbox_mode"), "{}", refused.text);

@@ -19,6 +19,7 @@ use crate::codex::{
     error::CodexError,
     exec::{self, ExecThread},
     orphans,
+    profile::Profile,
     settings::ThreadSettings,
     thread::Thread,
     turn::{ThreadId, TurnId},
@@ -87,6 +88,14 @@ impl Codex {
             return Ok(connection.found().clone());
         }
         Found::look(&self.0.config.search).await
+    }
+
+    /// A profile of the user's configuration; none if there is none of this name.
+    ///
+    /// # Errors
+    /// [`CodexError::Configuration`] if it cannot be read.
+    pub fn profile(&self, name: &str) -> Result<Option<Profile>, CodexError> {
+        Profile::read(&self.0.config.codex_home, name)
     }
 
     /// Starts a new thread.

@@ -56,7 +56,7 @@ pub(super) fn of(
 /// Keys of Codex's configuration with values as TOML.
 fn config(options: &ThreadOptions) -> Vec<(String, String)> {
     let mut config: Vec<_> =
-        options.config.iter().map(|(key, value)| (key.clone(), toml(value))).collect();
+        options.keys().into_iter().map(|(key, value)| (key, toml(&value))).collect();
     if let Some(search) = options.web_search {
         // The word of these versions.
         config.push(("tools.web_search".to_owned(), (search != WebSearch::Off).to_string()));

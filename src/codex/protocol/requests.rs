@@ -103,7 +103,7 @@ impl<'a> ThreadStartParams<'a> {
 
 /// Keys of Codex's configuration, dotted.
 fn config(options: &ThreadOptions, version: CodexVersion) -> Map<String, Value> {
-    let mut config = options.config.clone();
+    let mut config = options.keys();
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };

@@ -7,16 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cx, Effect, Outcome, Tool, turn_view};
+use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
 use crate::{
-    codex::{ApprovalPolicy, Sandbox, ThreadOptions, WebSearch},
-    mcp::{
-        arguments,
-        error::ToolError,
-        schema,
-        talk::{Caller, follow},
-    },
-    session::{OnBusy, Request, SessionName, Settings, Work},
+    codex::{ApprovalPolicy, Profile, Sandbox, ThreadOptions, WebSearch},
+    mcp::{arguments, error::ToolError, schema, talk::Caller},
+    session::{OnBusy, Request, SessionError, SessionName, Settings, Work},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -50,7 +45,7 @@ struct Input {
     #[schemars(length(min = 1))]
     prompt: String,
     /// Name of the conversation to continue or begin: 1 to 256 of A-Z a-z 0-9 _ -.
-    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
     /// Forget what was said in the session first; its name and settings stay. Default: false.
     reset_session: Option<bool>,
@@ -119,6 +114,7 @@ pub(super) const VENDOR_ARGUMENTS: &[(&str, &str, &str)] = &[
     ("config", "object", "Keys of Codex's configuration, as far as the operator allows them."),
     ("cwd", "string", "Directory Codex works in."),
     ("developer-instructions", "string", "Instructions besides Codex's own."),
+    ("profile", "string", "A profile of Codex's configuration."),
 ];
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -165,18 +161,28 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
     let directory = &cx.sessions.config().directory;
-    let (mut name, request) = input.into_request(directory, caller.can_ask())?;
-    if let Some(given) = &name {
-        name = Some(cx.sessions.of_thread(given).await?);
-    }
-    let call = cx.sessions.send(name, request)?;
-    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
+    let profile = match &input.profile {
+        Some(profile) => chosen_profile(cx, profile)?,
+        None => Profile::default(),
+    };
+    let (name, request) = input.into_request(directory, profile, caller.can_ask())?;
+    run(cx, caller, name, request, wait).await
+}
+
+fn chosen_profile(cx: &Cx, name: &str) -> Result<Profile, ToolError> {
+    let profile = cx.sessions.codex().profile(name).map_err(SessionError::from)?;
+    profile.ok_or_else(|| {
+        let places = format!("`{name}.config.toml` beside it, or `[profiles.{name}]` in it");
+        let reason = format!("Codex's configuration has no such profile ({places})");
+        ToolError::argument("profile", &reason)
+    })
 }
 
 impl Input {
     fn into_request(
         self,
         base: &Path,
+        profile: Profile,
         can_ask: bool,
     ) -> Result<(Option<SessionName>, Request), ToolError> {
         if self.model.as_deref().is_some_and(|model| model.trim().is_empty()) {
@@ -187,10 +193,19 @@ impl Input {
         }
         let full_auto = self.full_auto.unwrap_or_default();
         let settings = Settings {
-            model: self.model,
-            reasoning_effort: self.reasoning_effort.map(|effort| effort.word().to_owned()),
-            sandbox: self.sandbox.or(full_auto.then_some(Sandbox::WorkspaceWrite)),
-            approval_policy: self.approval_policy.or(full_auto.then_some(ApprovalPolicy::Never)),
+            model: self.model.or(profile.model),
+            reasoning_effort: self
+                .reasoning_effort
+                .map(|effort| effort.word().to_owned())
+                .or(profile.reasoning_effort),
+            sandbox: self
+                .sandbox
+                .or(full_auto.then_some(Sandbox::WorkspaceWrite))
+                .or(profile.sandbox),
+            approval_policy: self
+                .approval_policy
+                .or(full_auto.then_some(ApprovalPolicy::Never))
+                .or(profile.approval_policy),
             working_directory: self.working_directory.map(|path| base.join(path)),
         };
         let name = match (self.session_id, self.thread_id) {
@@ -208,14 +223,6 @@ impl Input {
         let timeout = arguments::seconds("timeoutSeconds", self.timeout_seconds, 1)?;
         let images = self.images.unwrap_or_default();
         let mut config = self.config.unwrap_or_default();
-        if let Some(profile) = self.profile {
-            return Err(ToolError::argument(
-                "profile",
-                &format!(
-                    "Codex takes profiles only on its command line; put what `{profile}` says into its own arguments"
-                ),
-            ));
-        }
         // These have arguments of their own, with limits.
         let own =
             [("model", &settings.model), ("model_reasoning_effort", &settings.reasoning_effort)];
@@ -240,6 +247,7 @@ impl Input {
                 base_instructions: self.base_instructions,
                 developer_instructions: self.developer_instructions,
                 config,
+                profile: profile.rest,
                 ..ThreadOptions::default()
             },
             on_busy: match self.on_busy {

@@ -4,14 +4,9 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cx, Effect, Outcome, Tool, turn_view};
+use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
 use crate::{
-    mcp::{
-        arguments,
-        error::ToolError,
-        schema,
-        talk::{Caller, follow},
-    },
+    mcp::{arguments, error::ToolError, schema, talk::Caller},
     session::Request,
 };
 
@@ -42,9 +37,8 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let Some(thread) = input.thread_id.or(input.conversation_id) else {
         return Err(ToolError::argument("threadId", "it is required"));
     };
-    let name = cx.sessions.of_thread(&arguments::thread("threadId", &thread)?).await?;
+    let name = arguments::thread("threadId", &thread)?;
     let request = Request { can_ask: caller.can_ask(), ..Request::ask(input.prompt) };
-    let call = cx.sessions.send(Some(name), request)?;
     let vendor = Cx { is_vendor: true, ..cx.clone() };
-    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, None).await?, &vendor))
+    run(&vendor, caller, Some(name), request, None).await
 }

@@ -26,7 +26,7 @@ pub(super) const TOOL: Tool = Tool {
 #[serde(rename_all = "camelCase")]
 struct Input {
     /// The session to delete.
-    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "schema::Name")]
     session_id: SessionName,
 }
 

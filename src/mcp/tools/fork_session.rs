@@ -28,12 +28,12 @@ pub(super) const TOOL: Tool = Tool {
 #[serde(rename_all = "camelCase")]
 struct Input {
     /// The session to fork.
-    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
     /// Codex's own id of a conversation to fork, in place of sessionId.
     thread_id: Option<String>,
     /// Name of the new session: 1 to 256 of A-Z a-z 0-9 _ -. Default: one is made up.
-    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "Option<schema::Name>")]
     new_session_id: Option<SessionName>,
     /// The last turn the new session knows of, from 1. Default: the last complete one.
     #[schemars(range(min = 1))]

@@ -34,7 +34,7 @@ pub(super) const TOOL: Tool = Tool {
 #[serde(rename_all = "camelCase")]
 struct Input {
     /// The session to read.
-    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "schema::Name")]
     session_id: SessionName,
     /// Number of one turn, from 1, to read its answer whole.
     #[schemars(range(min = 1))]

@@ -11,6 +11,7 @@ mod list_models;
 mod list_sessions;
 mod ping;
 mod review;
+mod run;
 mod session_view;
 mod steer;
 mod turn_view;

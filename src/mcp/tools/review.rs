@@ -6,15 +6,10 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cx, Effect, Outcome, Tool, turn_view};
+use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
 use crate::{
     codex::ReviewTarget,
-    mcp::{
-        arguments,
-        error::ToolError,
-        schema,
-        talk::{Caller, follow},
-    },
+    mcp::{arguments, error::ToolError, schema, talk::Caller},
     session::{Request, SessionName, Settings, Work},
 };
 
@@ -54,7 +49,7 @@ struct Input {
     /// Directory of the repository. Default: the session's, else where the server was started.
     working_directory: Option<PathBuf>,
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
-    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
     /// Seconds to wait, 0 to 86400; then it goes on and the `wait` tool gets the result.
     #[schemars(range(min = 0, max = 86_400))]
@@ -69,10 +64,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
     let timeout = arguments::seconds("timeoutSeconds", input.timeout_seconds, 1)?;
     let (code, instructions) = input.target()?;
-    let mut name = input.session_id;
-    if let Some(given) = &name {
-        name = Some(cx.sessions.of_thread(given).await?);
-    }
+    let name = input.session_id;
     let base = &cx.sessions.config().directory;
     let request = Request {
         work: Work::Review { code: code.clone(), instructions: instructions.clone() },
@@ -84,8 +76,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         timeout,
         ..Request::ask(in_words(input.title.as_deref(), &code, instructions.as_deref()))
     };
-    let call = cx.sessions.send(name, request)?;
-    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
+    run(cx, caller, name, request, wait).await
 }
 
 impl Input {

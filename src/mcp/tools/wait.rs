@@ -32,7 +32,7 @@ pub(super) const TOOL: Tool = Tool {
 #[serde(rename_all = "camelCase")]
 struct Input {
     /// The session.
-    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "schema::Name")]
     session_id: SessionName,
     /// Number of the turn to wait for. Default: the one that is running, else the last.
     #[schemars(range(min = 1))]

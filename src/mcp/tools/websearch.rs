@@ -4,15 +4,10 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cx, Effect, Outcome, Tool, turn_view};
+use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
 use crate::{
     codex::{ThreadOptions, WebSearch},
-    mcp::{
-        arguments,
-        error::ToolError,
-        schema,
-        talk::{Caller, follow},
-    },
+    mcp::{arguments, error::ToolError, schema, talk::Caller},
     session::{Request, SessionName, Settings, Work},
 };
 
@@ -46,7 +41,7 @@ struct Input {
     #[schemars(length(min = 1))]
     model: Option<String>,
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
-    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))]
+    #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
     /// Seconds to wait, 0 to 86400; then it goes on and the `wait` tool gets the result.
     #[schemars(range(min = 0, max = 86_400))]
@@ -73,18 +68,14 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     }
     let depth = input.search_depth.unwrap_or(Depth::Basic);
     let search = if depth == Depth::Full { WebSearch::LiveFull } else { WebSearch::Live };
-    let mut name = input.session_id;
-    if let Some(given) = &name {
-        name = Some(cx.sessions.of_thread(given).await?);
-    }
+    let name = input.session_id;
     let request = Request {
         work: Work::Search,
         settings: Settings { model: input.model, ..Settings::default() },
         options: ThreadOptions { web_search: Some(search), ..ThreadOptions::default() },
         ..Request::ask(prompt(&input.query, count, depth))
     };
-    let call = cx.sessions.send(name, request)?;
-    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
+    run(cx, caller, name, request, wait).await
 }
 
 fn prompt(query: &str, count: u32, depth: Depth) -> String {

@@ -74,7 +74,9 @@ impl Plan {
         // Always said: a resumed thread would else keep what it ran with last, in whoever's hands (0.155).
         let own = defaults.sandbox.map(|own| own.min(config.limits.ceiling()));
         let sandbox = self.sandbox.or(own).unwrap_or(Sandbox::ReadOnly);
-        let servers = defaults.mcp_servers.iter();
+        let profile = self.options.profile.get("mcp_servers").and_then(|all| all.as_object());
+        let profile = profile.into_iter().flat_map(|servers| servers.keys());
+        let servers = defaults.mcp_servers.iter().chain(profile);
         let disabled = servers.filter(|name| !config.mcp_servers.allows(name)).cloned().collect();
         let choice = match &self.model {
             Some(choice) => choice.clone(),

@@ -1,0 +1,29 @@
+//! Running a turn, for the tools that do.
+
+use std::time::Duration;
+
+use super::{Cx, Outcome, turn_view};
+use crate::{
+    mcp::{
+        error::ToolError,
+        talk::{Caller, follow},
+    },
+    session::{Request, SessionName},
+};
+
+/// Sends a request to a session, or to a new one, and goes along until there is something to answer.
+/// A name that is a thread's means the session that has it.
+pub(super) async fn run(
+    cx: &Cx,
+    caller: &Caller,
+    name: Option<SessionName>,
+    request: Request,
+    wait: Option<Duration>,
+) -> Result<Outcome, ToolError> {
+    let name = match name {
+        Some(given) => Some(cx.sessions.of_thread(&given).await?),
+        None => None,
+    };
+    let call = cx.sessions.send(name, request)?;
+    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
+}
