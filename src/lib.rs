@@ -14,4 +14,4 @@ pub mod telemetry;
 
 mod wire;
 
-pub use wire::{Place, ServerError, serve_stdio};
+pub use wire::{Place, ServerError, serve_here, serve_stdio};

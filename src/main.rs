@@ -3,52 +3,105 @@
 use std::{collections::BTreeMap, io, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use clap::Parser;
 use codex_mcp_server::{
     Place, cli,
-    cli::{Args, Command, ConfigCommand},
+    cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
-    serve_stdio, telemetry,
+    serve_here, serve_stdio, telemetry,
 };
 use etcetera::BaseStrategy;
 
-/// The configuration is wrong; usage errors are clap's, with the same code.
-const EXIT_CONFIG: u8 = 2;
-
-/// Anything else went wrong.
-const EXIT_FAILED: u8 = 1;
-
 fn main() -> ExitCode {
     let args = Args::parse();
-    let resolved = match config::resolve(&args.flags(), &environment()) {
+    let flags = args.flags();
+    let resolved = match config::resolve(&flags, &environment()) {
         Ok(resolved) => resolved,
-        Err(error) => return fail(&error.into(), EXIT_CONFIG),
+        Err(error) => return fail(&error.into(), Exit::Usage),
     };
-    match run(&args, resolved) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, EXIT_FAILED),
+    match run(args.command, &flags, resolved) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => match error.downcast_ref() {
+            Some(cli::CliError::Usage(_)) => fail(&error, Exit::Usage),
+            _ => fail(&error, Exit::Failed),
+        },
     }
 }
 
-fn run(args: &Args, resolved: config::Resolved) -> anyhow::Result<()> {
-    if let Some(Command::Config(ConfigCommand::Show)) = args.command {
-        return cli::show_config(&resolved, io::stdout()).context("cannot print the configuration");
+fn run(
+    command: Command,
+    flags: &config::Flags,
+    mut resolved: config::Resolved,
+) -> anyhow::Result<Exit> {
+    // What is served is watched over by its log; on the command line only what matters is told.
+    let is_served = matches!(command, Command::Fixed(Fixed::Serve));
+    let is_chosen = resolved.origins.get("log.level").is_some_and(|(_, place)| place != "default");
+    if !is_served && !is_chosen {
+        "error".clone_into(&mut resolved.config.log.level);
     }
     telemetry::start(&resolved.config.log).context("log.level")?;
     let place = place()?;
+    let command = match command {
+        Command::Fixed(Fixed::Config(ConfigCommand::Show)) => {
+            cli::show_config(&resolved, io::stdout()).context("cannot print the configuration")?;
+            return Ok(Exit::Done);
+        }
+        Command::Fixed(Fixed::Completions { shell }) => {
+            cli::show_completions(shell, io::stdout());
+            return Ok(Exit::Done);
+        }
+        Command::Fixed(Fixed::Man) => {
+            cli::show_manual(io::stdout()).context("cannot print the manual page")?;
+            return Ok(Exit::Done);
+        }
+        // Before anything is started, because it may take as long as somebody types.
+        Command::Tool(call) => Command::Tool(call.complete()?),
+        fixed @ Command::Fixed(_) => fixed,
+    };
     // One thread: we wait for others nearly all the time, and a call crosses no core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let shutdown = Shutdown::default();
         let _signals = tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone()));
-        serve_stdio(resolved.config, place, shutdown.clone()).await?;
+        let exit = Box::pin(dispatch(command, flags, resolved, place, shutdown.clone())).await;
+        if !is_served && shutdown.asked.is_cancelled() {
+            return Ok(Exit::Interrupted);
+        }
         anyhow::ensure!(!shutdown.at_once.is_cancelled(), "ended at once");
-        Ok(())
+        exit
     });
     // A read of standard input may still block a thread; nothing waits for it.
     runtime.shutdown_background();
-    served
+    exit
+}
+
+async fn dispatch(
+    command: Command,
+    flags: &config::Flags,
+    resolved: config::Resolved,
+    place: Place,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    let config = resolved.config.clone();
+    Ok(match command {
+        Command::Tool(call) => {
+            let work = |_, stream| cli::run_tool(call, stream);
+            Box::pin(serve_here(config, place, shutdown, work)).await??
+        }
+        Command::Fixed(Fixed::Sessions(command)) => {
+            let work = |_, stream| command.run(stream);
+            Box::pin(serve_here(config, place, shutdown, work)).await??
+        }
+        Command::Fixed(Fixed::Doctor(doctor)) => {
+            let work = async |sessions, stream| doctor.run(&resolved, &sessions, stream).await;
+            Box::pin(serve_here(config, place, shutdown, work)).await??
+        }
+        Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &place).await?,
+        Command::Fixed(_) => {
+            serve_stdio(config, place, shutdown).await?;
+            Exit::Done
+        }
+    })
 }
 
 #[expect(
@@ -78,14 +131,22 @@ fn environment() -> config::Environment {
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn place() -> anyhow::Result<Place> {
+    let folder = |name: &str| std::env::var_os(name).map(std::path::PathBuf::from);
     let base = etcetera::choose_base_strategy().ok();
+    let native = etcetera::base_strategy::choose_native_strategy().ok();
     let home = base.as_ref().map(|base| base.home_dir().to_owned());
-    let codex_home = std::env::var_os("CODEX_HOME").map(std::path::PathBuf::from);
     let in_home = || home.clone().unwrap_or_default().join(".codex");
     Ok(Place {
-        codex_home: codex_home.unwrap_or_else(in_home),
+        codex_home: folder("CODEX_HOME").unwrap_or_else(in_home),
         directory: std::env::current_dir().context("the current directory is gone")?,
         home,
+        config_folder: base.as_ref().map(BaseStrategy::config_dir),
+        // On macOS it is the one for data, on Linux the one for configuration; on Windows they are one.
+        app_folder: native.map(|native| {
+            if cfg!(target_os = "macos") { native.data_dir() } else { native.config_dir() }
+        }),
+        claude_folder: folder("CLAUDE_CONFIG_DIR"),
+        executable: std::env::current_exe().context("this program does not know where it is")?,
         // Windows has no folder for state.
         state_folder: base.map(|base| base.state_dir().unwrap_or_else(|| base.data_dir())),
         path: std::env::var_os("PATH"),
@@ -98,7 +159,7 @@ fn place() -> anyhow::Result<Place> {
 
 /// Prints what went wrong, with its causes, where people and clients look for it.
 #[expect(clippy::print_stderr, reason = "the last word of the program")]
-fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+fn fail(error: &anyhow::Error, exit: Exit) -> ExitCode {
     eprintln!("codex-mcp-server: {error:#}");
-    ExitCode::from(code)
+    ExitCode::from(exit.code())
 }

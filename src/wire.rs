@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use tokio::io::DuplexStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -11,6 +12,12 @@ use crate::{
     serve::{self, ServeError, Shutdown},
     session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
 };
+
+/// More than any answer has, and far from what numbers can count.
+const WHOLE: usize = usize::MAX / 4;
+
+/// How much the two ends may be apart.
+const BUFFER: usize = 64 * 1024;
 
 /// Where we are: what the process inherits and everybody else is given.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +34,14 @@ pub struct Place {
     pub path: Option<OsString>,
     /// How long the client that started us waits for a call, if it says.
     pub client_limit: Option<Duration>,
+    /// Where programs keep their configuration, as Unix programs do.
+    pub config_folder: Option<PathBuf>,
+    /// Where desktop programs keep theirs on this system.
+    pub app_folder: Option<PathBuf>,
+    /// Claude Code's own folder, if it was moved.
+    pub claude_folder: Option<PathBuf>,
+    /// This program.
+    pub executable: PathBuf,
 }
 
 /// Why the server cannot run.
@@ -57,6 +72,33 @@ pub async fn serve_stdio(
 ) -> Result<(), ServerError> {
     let server = server(config, place, shutdown.at_once.clone())?;
     Ok(serve::serve(server, shutdown).await?)
+}
+
+/// Runs a server in this process for whoever works at the other end of a stream: the command line.
+///
+/// It waits as long as it takes, cuts nothing, and works where it was started.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve_here<T, W: Future<Output = T>>(
+    mut config: Config,
+    mut place: Place,
+    shutdown: Shutdown,
+    work: impl FnOnce(Sessions, DuplexStream) -> W,
+) -> Result<T, ServerError> {
+    config.turn.wait = None;
+    config.limits.result_characters = WHOLE;
+    config.defaults.working_directory = None;
+    config.tools.clear();
+    place.client_limit = None;
+    let server = server(config, place, shutdown.at_once.clone())?;
+    let sessions = server.sessions().clone();
+    let (near, far) = tokio::io::duplex(BUFFER);
+    let (reader, writer) = tokio::io::split(far);
+    let serving = serve::serve_over(server, Box::new(reader), Box::new(writer), shutdown);
+    let (ended, done) = tokio::join!(serving, work(sessions, near));
+    ended?;
+    Ok(done)
 }
 
 fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Server, ServerError> {

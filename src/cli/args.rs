@@ -1,62 +1,107 @@
-//! Flags and subcommands.
+//! Flags and subcommands. Tools are subcommands too, made from their own schemas in [`super::tools`].
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::{
+    doctor::DoctorArgs,
+    sessions::SessionsCommand,
+    setup::SetupArgs,
+    tools::{self, ToolCall},
+};
 use crate::config::Flags;
+
+/// What was typed.
+#[derive(Debug)]
+pub struct Args {
+    /// What to do.
+    pub command: Command,
+    common: Common,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// One of the subcommands with arguments of their own.
+    Fixed(Fixed),
+    /// A tool.
+    Tool(ToolCall),
+}
 
 /// MCP server over the OpenAI Codex CLI: named conversations that continue.
 ///
 /// Without a subcommand it serves MCP over standard input and output, which is how clients start it.
+/// Every tool it offers is a subcommand as well, over the same sessions.
 #[derive(Debug, Parser)]
 #[command(name = "codex-mcp-server", version, about, max_term_width = 100)]
-pub struct Args {
-    /// What to do; serves if absent.
+struct Typed {
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Fixed>,
 
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+struct Common {
     /// Configuration file [default: codex-mcp-server/config.toml in the user's configuration folder]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = SERVER)]
     config: Option<PathBuf>,
 
     /// The Codex binary [default: found on PATH and in the usual places]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = SERVER)]
     codex_bin: Option<PathBuf>,
 
     /// `memory`, `sqlite`, or the path of a SQLite file
-    #[arg(long, value_name = "STORE", global = true)]
+    #[arg(long, value_name = "STORE", global = true, help_heading = SERVER)]
     store: Option<String>,
 
     /// Offer only these tools
-    #[arg(long, value_name = "NAME,…", global = true)]
+    #[arg(long, value_name = "NAME,…", global = true, help_heading = SERVER)]
     tools: Option<String>,
 
     /// `vendor`: also be a drop-in for Codex's own removed `codex mcp-server`
-    #[arg(long, value_name = "WHOSE", global = true)]
+    #[arg(long, value_name = "WHOSE", global = true, help_heading = SERVER)]
     compat: Option<String>,
 
     /// error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", global = true)]
+    #[arg(long, value_name = "LEVEL", global = true, help_heading = SERVER)]
     log_level: Option<String>,
 
     /// text or json
-    #[arg(long, value_name = "FORMAT", global = true)]
+    #[arg(long, value_name = "FORMAT", global = true, help_heading = SERVER)]
     log_format: Option<String>,
 
     /// Any setting by its key, such as `session.ttl=48h`; see `config show` for all
-    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = key_value)]
+    #[arg(long, value_name = "KEY=VALUE", global = true, value_parser = key_value, help_heading = SERVER)]
     set: Vec<(String, String)>,
 }
 
-/// What to do.
+const SERVER: &str = "Server options";
+
+/// Subcommands that are no tools.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {
+pub enum Fixed {
     /// Serve MCP over standard input and output (the default)
     Serve,
+    /// Find out what is wrong, and how to mend it
+    Doctor(DoctorArgs),
+    /// Register this server with a client
+    Setup(SetupArgs),
+    /// Show, export, copy and delete sessions
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// What to do with the configuration.
@@ -66,15 +111,55 @@ pub enum ConfigCommand {
     Show,
 }
 
+/// The whole command line: what is written here, and the tools.
+pub(super) fn command_line() -> clap::Command {
+    let typed = Typed::command().after_long_help(AFTER);
+    let fixed = typed.get_subcommands().count();
+    let tools = tools::commands().into_iter().enumerate();
+    // What people ask for most comes first.
+    let typed = typed.subcommands(tools.map(|(place, tool)| tool.display_order(place)));
+    typed.mut_subcommands(move |command| {
+        let place = command.get_display_order();
+        if tools::is_tool(command.get_name()) {
+            command
+        } else {
+            command.display_order(place + 100 + fixed)
+        }
+    })
+}
+
+const AFTER: &str = "\
+Exit codes: 0 done; 1 it failed; 2 a mistake in arguments or configuration; 3 the turn is still running; \
+130 interrupted.";
+
 impl Args {
+    /// Reads the command line; prints help or complaints and ends the program if that is all.
+    pub fn parse() -> Self {
+        let matches = command_line().get_matches();
+        Self::read(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    fn read(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        if let Some((name, given)) = matches.subcommand()
+            && let Some(call) = tools::read(name, given)
+        {
+            let command = Command::Tool(call);
+            return Ok(Self { command, common: Common::from_arg_matches(matches)? });
+        }
+        let Typed { command, common } = Typed::from_arg_matches(matches)?;
+        Ok(Self { command: Command::Fixed(command.unwrap_or(Fixed::Serve)), common })
+    }
+
     /// The flags as settings, in the order in which they win.
     pub fn flags(&self) -> Flags {
-        let mut settings = self.set.clone();
+        let Common { config, codex_bin, store, tools, compat, log_level, log_format, set } =
+            &self.common;
+        let mut settings = set.clone();
         let mut add = |key: &str, value: String| settings.push((key.to_owned(), value));
-        if let Some(path) = &self.codex_bin {
+        if let Some(path) = codex_bin {
             add("codex.bin", path.display().to_string());
         }
-        match self.store.as_deref() {
+        match store.as_deref() {
             None => {}
             Some(kind @ ("memory" | "sqlite")) => add("store.kind", kind.to_owned()),
             Some(path) => {
@@ -83,17 +168,17 @@ impl Args {
             }
         }
         let words = [
-            ("tools", &self.tools),
-            ("compat", &self.compat),
-            ("log.level", &self.log_level),
-            ("log.format", &self.log_format),
+            ("tools", tools),
+            ("compat", compat),
+            ("log.level", log_level),
+            ("log.format", log_format),
         ];
         for (key, value) in words {
             if let Some(value) = value {
                 add(key, value.clone());
             }
         }
-        Flags { file: self.config.clone(), settings }
+        Flags { file: config.clone(), settings }
     }
 }
 
@@ -104,21 +189,40 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Args::command().debug_assert();
+    fn read(words: &[&str]) -> Args {
+        let words = [&["x"], words].concat();
+        Args::read(&command_line().try_get_matches_from(words).unwrap()).unwrap()
     }
 
     #[test]
-    fn flags_become_settings() {
-        let args = Args::parse_from(["x", "--store", "/tmp/s.db", "--set", "session.cap=3"]);
-        let settings = args.flags().settings;
-        let has = |key: &str, value: &str| settings.contains(&(key.to_owned(), value.to_owned()));
-        assert!(has("store.kind", "sqlite") && has("store.path", "/tmp/s.db"));
-        assert!(has("session.cap", "3"));
+    fn the_command_line_is_well_formed() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn flags_become_settings_wherever_they_stand() {
+        for words in [
+            &["--store", "/tmp/s.db", "--set", "session.cap=3", "serve"][..],
+            &["ping", "--store", "/tmp/s.db", "--set", "session.cap=3"][..],
+        ] {
+            let settings = read(words).flags().settings;
+            let has = |key: &str, value: &str| settings.contains(&(key.into(), value.into()));
+            assert!(has("store.kind", "sqlite") && has("store.path", "/tmp/s.db"));
+            assert!(has("session.cap", "3"));
+        }
+    }
+
+    #[test]
+    fn without_a_subcommand_it_serves_and_a_tool_is_one() {
+        assert!(matches!(read(&[]).command, Command::Fixed(Fixed::Serve)));
+        let Command::Tool(call) = read(&["ping", "there?"]).command else { panic!("no tool") };
+        assert_eq!(
+            (call.name.as_str(), json!(call.arguments)),
+            ("ping", json!({"message": "there?"}))
+        );
     }
 }

@@ -1,7 +1,29 @@
-//! What was typed: flags, subcommands, and what the small ones print.
+//! The command line: what was typed, and what is printed.
+//!
+//! [`args`] has the flags and subcommands, [`tools`] makes a subcommand of every tool. A tool is called
+//! through [`client`], a client of the server in this very process, so that a terminal gets what every
+//! other client gets; [`run`] goes along with it, [`terminal`] and [`ask`] show what happens and put
+//! questions, [`print`] and [`transcript`] write answers. [`doctor`] looks for trouble, [`setup`]
+//! registers the server with clients.
 
 mod args;
+mod ask;
+mod client;
+mod doctor;
+mod print;
+mod run;
+mod sessions;
+mod setup;
 mod show;
+mod terminal;
+mod tools;
+mod transcript;
 
-pub use args::{Args, Command, ConfigCommand};
-pub use show::show_config;
+pub use args::{Args, Command, ConfigCommand, Fixed};
+pub use client::ClientError;
+pub use doctor::{Checks, DoctorArgs};
+pub use run::{CliError, Exit, run_tool};
+pub use sessions::{Format, SessionsCommand};
+pub use setup::{Client, EditError, SetupArgs, SetupError};
+pub use show::{show_completions, show_config, show_manual};
+pub use tools::ToolCall;

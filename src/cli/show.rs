@@ -1,7 +1,8 @@
-//! `config show`.
+//! What can be shown without a server: the configuration, completions, the manual page.
 
 use std::io::{self, Write};
 
+use super::args::command_line;
 use crate::config::{OPTIONAL, Resolved};
 
 /// Prints every setting as TOML that could be a configuration file, each with its origin; what nobody
@@ -28,6 +29,19 @@ pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints completions for a shell.
+pub fn show_completions(shell: clap_complete::Shell, mut out: impl Write) {
+    clap_complete::generate(shell, &mut command_line(), "codex-mcp-server", &mut out);
+}
+
+/// Prints the manual page.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn show_manual(mut out: impl Write) -> io::Result<()> {
+    clap_mangen::Man::new(command_line()).render(&mut out)
 }
 
 #[cfg(test)]

@@ -28,10 +28,11 @@ mod turn;
 mod usage;
 mod version;
 
-pub use app_server::{Codex, CodexConfig, Defaults, Found, Model, ThreadFilter, ThreadInfo};
+pub use app_server::{Codex, CodexConfig, Defaults, Found, Login, Model, ThreadFilter, ThreadInfo};
 pub use approval::{Answer, Decision, InputField, Question, QuestionId, Subject};
 pub use error::CodexError;
 pub use find::{Binary, SearchPath, find};
+pub(crate) use process::command;
 pub use profile::Profile;
 pub use repository::{Repository, RepositoryError};
 pub use settings::{

@@ -31,6 +31,28 @@ pub(super) struct Trouble {
     pub(super) next: String,
 }
 
+/// An error in the words that clients get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Stable; for programs.
+    pub code: &'static str,
+    /// One sentence; for people.
+    pub message: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// Says what an error means and what to do about it.
+pub fn explain(error: SessionError) -> Explanation {
+    match ToolError::from(error) {
+        ToolError::Caller(Trouble { code, message, next }) => Explanation { code, message, next },
+        ToolError::Internal(message) => {
+            let next = "This is a fault of this server; please report it.".to_owned();
+            Explanation { code: "internal", message, next }
+        }
+    }
+}
+
 impl ToolError {
     /// A bad argument, named.
     pub(super) fn argument(name: &str, reason: &str) -> Self {

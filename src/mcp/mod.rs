@@ -16,5 +16,6 @@ mod server;
 mod talk;
 mod tools;
 
+pub use error::{Explanation, explain};
 pub use server::{McpConfig, Server};
-pub use tools::tool_names;
+pub use tools::{ToolSummary, tool_names, tool_summaries};

@@ -5,4 +5,5 @@ mod stdio;
 mod transport;
 
 pub use shutdown::{Shutdown, Signals};
-pub use stdio::{ServeError, serve};
+pub use stdio::{ServeError, serve, serve_over};
+pub use transport::{Reader, Writer};

@@ -1,4 +1,4 @@
-//! Serving one client over standard input and output.
+//! Serving one client over standard input and output, or any other pair of streams.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     shutdown::Shutdown,
-    transport::{Noticing, standard_streams},
+    transport::{Noticing, Reader, Writer, standard_streams},
 };
 use crate::mcp::Server;
 
@@ -29,15 +29,28 @@ pub enum ServeError {
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Serves over standard input and output; see [`serve_over`].
+///
+/// # Errors
+/// [`ServeError::Handshake`] if the client says something that is no beginning.
+pub async fn serve(server: Server, shutdown: Shutdown) -> Result<(), ServeError> {
+    let (reader, writer) = standard_streams();
+    serve_over(server, reader, writer, shutdown).await
+}
+
 /// Serves until the client closes its end or `shutdown` is asked for, then ends everything: turns are
 /// interrupted and recorded, their calls answered, Codex is gone. At once, only the last of these.
 ///
 /// # Errors
 /// [`ServeError::Handshake`] if the client says something that is no beginning.
-pub async fn serve(server: Server, shutdown: Shutdown) -> Result<(), ServeError> {
+pub async fn serve_over(
+    server: Server,
+    reader: Reader,
+    writer: Writer,
+    shutdown: Shutdown,
+) -> Result<(), ServeError> {
     let (sessions, calls) = (server.sessions().clone(), server.clone());
     let ended = CancellationToken::new();
-    let (reader, writer) = standard_streams();
     let transport = Noticing::new(reader, writer, ended.clone());
     let handshake = server.serve(transport);
     let running = tokio::select! {

@@ -10,8 +10,10 @@ use rmcp::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
-pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+/// Where messages come from.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// Where they go to.
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A transport that says when its input has ended.
 ///

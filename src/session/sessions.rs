@@ -19,6 +19,7 @@ use super::{
     TurnRecord,
     actor::{self, Message, Order},
     call,
+    model::{ModelChoice, ModelSource},
     store::{
         ErrandOutcome, Excerpt, LazyStore, Listing, Page, SessionStore, StoreConfig, StoreError,
     },
@@ -292,6 +293,28 @@ impl Sessions {
     /// What changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes.subscribe()
+    }
+
+    /// The model of a turn for which neither its call nor its session names one, and who chose it; none
+    /// if Codex chooses.
+    ///
+    /// # Errors
+    /// If Codex cannot say.
+    pub async fn default_model(&self) -> Result<(Option<String>, ModelSource), SessionError> {
+        let SessionConfig { defaults, directory, .. } = &self.0.config;
+        let named = ModelChoice::named(None, None, defaults.model.as_deref());
+        let choice = if let Some(choice) = named {
+            choice
+        } else {
+            let own = self.0.codex.defaults(directory).await?;
+            ModelChoice::unnamed(&self.0.codex, &own).await?
+        };
+        Ok((choice.model, choice.source))
+    }
+
+    /// Where sessions are kept, in words.
+    pub fn store_place(&self) -> String {
+        self.0.store.config().to_string()
     }
 
     /// Codex, for what concerns no session.

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     launch::{CodexConfig, Found},
+    questions::Login,
     routes::{Routes, Told, Unanswered},
 };
 use crate::codex::{
@@ -105,6 +106,17 @@ impl Connection {
         self.call_within(self.patience, method, params).await
     }
 
+    /// Who is logged in, and whether somebody has to be.
+    pub(super) async fn login(&self) -> Result<Login, CodexError> {
+        let account: AccountRead = self.call("account/read", serde_json::json!({})).await?;
+        let how = account.account.as_ref().and_then(|account| account.get("type")?.as_str());
+        Ok(match (how, account.requires_openai_auth) {
+            (Some(how), _) => Login::As(how.to_owned()),
+            (None, true) => Login::Missing,
+            (None, false) => Login::NotNeeded,
+        })
+    }
+
     /// Makes sure that somebody is logged in if the provider asks for it.
     ///
     /// Without this an unlucky combination (no login, no network) waits for ever.
@@ -112,8 +124,7 @@ impl Connection {
         if self.logged_in.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let account: AccountRead = self.call("account/read", serde_json::json!({})).await?;
-        if account.requires_openai_auth && account.account.is_none() {
+        if self.login().await? == Login::Missing {
             return Err(CodexError::NotLoggedIn);
         }
         self.logged_in.store(true, Ordering::Relaxed);

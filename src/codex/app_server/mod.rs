@@ -15,7 +15,7 @@ mod thread;
 
 pub(crate) use connection::Connection;
 pub use launch::{CodexConfig, Found};
-pub use questions::{Defaults, Model, ThreadFilter, ThreadInfo};
+pub use questions::{Defaults, Login, Model, ThreadFilter, ThreadInfo};
 pub(crate) use routes::{Told, Unanswered};
 pub use supervise::Codex;
 pub(crate) use thread::AppThread;

@@ -24,6 +24,19 @@ pub struct Defaults {
     pub mcp_servers: Vec<String>,
 }
 
+/// Who is logged in to Codex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Somebody is, this way: `chatgpt`, `apiKey`…
+    As(String),
+    /// Nobody, and the configured provider asks for it.
+    Missing,
+    /// Nobody, and nobody has to be.
+    NotNeeded,
+    /// This Codex cannot be asked.
+    Unknown,
+}
+
 /// A thread that Codex has a record of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThreadInfo {

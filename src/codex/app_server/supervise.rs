@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     connection::Connection,
     launch::{CodexConfig, Found},
-    questions::{Defaults, Model, ThreadFilter, ThreadInfo},
+    questions::{Defaults, Login, Model, ThreadFilter, ThreadInfo},
     thread::AppThread,
 };
 use crate::codex::{
@@ -174,6 +174,17 @@ impl Codex {
         match self.engine().await? {
             Engine::Exec(_) => Ok(exec::defaults(&self.0.config.codex_home)),
             Engine::AppServer(connection) => Defaults::read(&connection, cwd).await,
+        }
+    }
+
+    /// Who is logged in.
+    ///
+    /// # Errors
+    /// If Codex cannot be started or dies.
+    pub async fn login(&self) -> Result<Login, CodexError> {
+        match self.engine().await? {
+            Engine::Exec(_) => Ok(Login::Unknown),
+            Engine::AppServer(connection) => connection.login().await,
         }
     }
 

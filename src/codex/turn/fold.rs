@@ -48,8 +48,9 @@ impl Fold {
             EventKind::Usage { last, .. } => {
                 // One report per request to the model; a turn with commands makes several.
                 let last = Usage::deserialize(last).ok()?;
-                *self.usage.get_or_insert_default() += last;
-                None
+                let usage = self.usage.get_or_insert_default();
+                *usage += last;
+                Some(TurnEvent::Used(*usage))
             }
             EventKind::Error { error, will_retry: true } => {
                 Some(TurnEvent::Retrying(error.message))
@@ -265,8 +266,10 @@ mod tests {
     fn usage_adds_up_over_the_requests_of_a_turn() {
         let mut fold = Fold::default();
         let last = json!({"inputTokens": 100, "outputTokens": 20, "totalTokens": 120, "new": 1});
-        for _ in 0..2 {
-            fold.event(EventKind::Usage { total: json!({}), last: last.clone() });
+        for so_far in [120, 240] {
+            let told = fold.event(EventKind::Usage { total: json!({}), last: last.clone() });
+            let Some(TurnEvent::Used(usage)) = told else { panic!("{told:?}") };
+            assert_eq!(usage.total_tokens, so_far);
         }
         let usage = outcome(&mut fold, end("completed", vec![])).usage.unwrap();
         assert_eq!((usage.input_tokens, usage.total_tokens), (200, 240));

@@ -57,6 +57,8 @@ pub enum TurnEvent {
     },
     /// The web is searched.
     Searching(String),
+    /// Tokens this turn has used so far.
+    Used(Usage),
     /// Something failed and Codex tries again.
     Retrying(String),
     /// Codex warns of something.

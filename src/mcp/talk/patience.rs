@@ -8,6 +8,8 @@ const UNKNOWN: Duration = Duration::from_secs(60);
 /// Clients of known patience by the beginning of their name, as observed: how long they wait at most, and
 /// whether progress makes them wait longer. None is longer than anybody wants to wait.
 const KNOWN: &[(&str, Option<Duration>, bool)] = &[
+    // Our own command line, where somebody is watching.
+    ("terminal", None, true),
     ("claude-code", None, true),
     ("codex", Some(Duration::from_secs(300)), false),
     ("gemini-cli", Some(Duration::from_secs(600)), false),

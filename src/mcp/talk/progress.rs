@@ -169,6 +169,7 @@ impl Lines {
             TurnEvent::Searching(query) if query.is_empty() => "searching the web".to_owned(),
             TurnEvent::Searching(query) => format!("searching the web for {query}"),
             TurnEvent::Planned { done, of, step } => format!("step {} of {of}: {step}", done + 1),
+            TurnEvent::Used(usage) => format!("{} tokens so far", usage.total_tokens),
             TurnEvent::Retrying(reason) => format!("trying again: {reason}"),
             TurnEvent::Warning(text) => format!("warning: {text}"),
             TurnEvent::Asked(_) | TurnEvent::Settled(_) | TurnEvent::Ended(_) => return None,

@@ -7,7 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
+use super::{
+    run::run,
+    tool::{Cx, Effect, Outcome, Tool},
+    turn_view,
+};
 use crate::{
     codex::{ApprovalPolicy, Profile, Sandbox, ThreadOptions, WebSearch},
     mcp::{arguments, error::ToolError, schema, talk::Caller},

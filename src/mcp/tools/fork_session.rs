@@ -4,7 +4,10 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Effect, Tool, session_view::SessionView};
+use super::{
+    session_view::SessionView,
+    tool::{Cx, Effect, Tool},
+};
 use crate::{
     codex::ThreadId,
     mcp::{answer::Answer, arguments, error::ToolError, schema},

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Effect, Tool};
+use super::tool::{Cx, Effect, Tool};
 use crate::{
     codex::Sandbox,
     mcp::{answer::Answer, arguments, error::ToolError, schema},

@@ -6,7 +6,10 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cx, Effect, Tool, session_view::SessionView};
+use super::{
+    session_view::SessionView,
+    tool::{Cx, Effect, Tool},
+};
 use crate::{
     codex::{ThreadFilter, ThreadInfo},
     mcp::{

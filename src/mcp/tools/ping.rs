@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Tool};
+use super::tool::{Effect, Tool};
 use crate::mcp::{answer::Answer, arguments, error::ToolError, schema};
 
 pub(super) const TOOL: Tool = Tool {

@@ -6,7 +6,11 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cx, Effect, Outcome, Tool, run::run, turn_view};
+use super::{
+    run::run,
+    tool::{Cx, Effect, Outcome, Tool},
+    turn_view,
+};
 use crate::{
     codex::ReviewTarget,
     mcp::{arguments, error::ToolError, schema, talk::Caller},

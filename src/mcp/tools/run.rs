@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Cx, Outcome, turn_view};
+use super::{
+    tool::{Cx, Outcome},
+    turn_view,
+};
 use crate::{
     mcp::{
         error::ToolError,

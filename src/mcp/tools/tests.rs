@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::*;
+use super::{list::ALL, *};
 
 fn definitions() -> Vec<Value> {
     ALL.iter().map(|tool| serde_json::to_value(tool.definition()).unwrap()).collect()

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Cx, Outcome};
+use super::tool::{Cx, Outcome};
 use crate::{
     codex::{ApprovalPolicy, CommandRun, FileChange, RateLimits, RateWindow, Sandbox, Usage},
     mcp::{
@@ -173,7 +173,7 @@ struct WindowView {
 }
 
 /// Shows how far a call has come.
-pub(super) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
+pub(in crate::mcp) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
     match followed {
         Followed::Asked(asked) => Outcome::Asked(asked),
         Followed::Over(reply) => over(*reply, cx).into(),

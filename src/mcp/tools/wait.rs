@@ -4,7 +4,10 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Cx, Effect, Outcome, Tool, turn_view};
+use super::{
+    tool::{Cx, Effect, Outcome, Tool},
+    turn_view,
+};
 use crate::{
     mcp::{
         arguments,

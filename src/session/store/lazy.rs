@@ -1,6 +1,6 @@
 //! A store that is opened at its first use, and tried again if that failed.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -23,6 +23,15 @@ pub struct LazyStore {
     store: OnceCell<Arc<dyn SessionStore>>,
 }
 
+impl fmt::Display for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 impl LazyStore {
     /// Opens nothing yet.
     pub fn new(config: StoreConfig) -> Self {
@@ -37,6 +46,11 @@ impl LazyStore {
     pub async fn get(&self, now: Timestamp) -> Result<&dyn SessionStore, StoreError> {
         let opened = self.store.get_or_try_init(|| self.open(now)).await?;
         Ok(opened.as_ref())
+    }
+
+    /// Which store it is.
+    pub fn config(&self) -> &StoreConfig {
+        &self.config
     }
 
     /// The store if it is open.

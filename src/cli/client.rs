@@ -1,0 +1,157 @@
+//! The terminal as a client of the server in this process: the same protocol, the same tools, the same
+//! answers. Knows nothing of what they mean.
+
+use serde_json::{Map, Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf},
+    task::JoinHandle,
+};
+
+use super::terminal::Terminal;
+
+/// The newest revision in which a server asks while a call runs.
+const REVISION: &str = "2025-11-25";
+
+/// How the server knows us: we wait as long as it takes.
+pub(crate) const CLIENT_NAME: &str = "terminal";
+
+/// Why a call brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server ended.
+    #[error("the server ended without an answer")]
+    Gone(#[source] Option<std::io::Error>),
+    /// It refused the call itself.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ToolOutput {
+    pub(super) structured: Map<String, Value>,
+    pub(super) text: String,
+    pub(super) is_error: bool,
+}
+
+/// A connection with at most one call under way.
+pub(super) struct Client {
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    writer: WriteHalf<DuplexStream>,
+    next: u64,
+}
+
+impl ToolOutput {
+    /// A field of the structured form, as text.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.structured.get(name)?.as_str()
+    }
+}
+
+impl Client {
+    /// Shakes hands.
+    pub(super) async fn begin(stream: DuplexStream, can_ask: bool) -> Result<Self, ClientError> {
+        let (reader, writer) = tokio::io::split(stream);
+        let mut client = Self { lines: BufReader::new(reader).lines(), writer, next: 0 };
+        let capabilities = if can_ask { json!({"elicitation": {}}) } else { json!({}) };
+        let about = json!({"name": CLIENT_NAME, "version": env!("CARGO_PKG_VERSION")});
+        let hello =
+            json!({"protocolVersion": REVISION, "capabilities": capabilities, "clientInfo": about});
+        client.request("initialize", hello, &mut Terminal::silent()).await?;
+        client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
+        Ok(client)
+    }
+
+    /// Calls a tool, shows its progress, puts its questions.
+    pub(super) async fn call(
+        &mut self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        terminal: &mut Terminal,
+    ) -> Result<ToolOutput, ClientError> {
+        let params =
+            json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "terminal"}});
+        let mut result = self.request("tools/call", params, terminal).await?;
+        let structured = match result.get_mut("structuredContent").map(Value::take) {
+            Some(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        let text = result.pointer("/content/0/text").and_then(Value::as_str).unwrap_or_default();
+        let is_error = result.get("isError").and_then(Value::as_bool).unwrap_or_default();
+        Ok(ToolOutput { structured, text: text.to_owned(), is_error })
+    }
+
+    async fn request(
+        &mut self,
+        method: &str,
+        params: Value,
+        terminal: &mut Terminal,
+    ) -> Result<Value, ClientError> {
+        self.next += 1;
+        let id = self.next;
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.send(&request).await?;
+        let mut question: Option<(Value, JoinHandle<Value>)> = None;
+        loop {
+            let message = tokio::select! {
+                line = self.lines.next_line() => match line {
+                    Ok(Some(line)) => serde_json::from_str::<Value>(&line).unwrap_or_default(),
+                    Ok(None) => return Err(ClientError::Gone(None)),
+                    Err(error) => return Err(ClientError::Gone(Some(error))),
+                },
+                (asked, answer) = answered(&mut question) => {
+                    question = None;
+                    terminal.go_on();
+                    self.send(&json!({"jsonrpc": "2.0", "id": asked, "result": answer})).await?;
+                    continue;
+                }
+            };
+            let params = message.get("params").cloned().unwrap_or_default();
+            match message.get("method").and_then(Value::as_str) {
+                Some("notifications/progress") => {
+                    terminal
+                        .tell(params.get("message").and_then(Value::as_str).unwrap_or_default());
+                }
+                Some("elicitation/create") => {
+                    let asked = message.get("id").cloned().unwrap_or_default();
+                    question = Some((asked, terminal.ask(params)));
+                }
+                Some("notifications/cancelled") => {
+                    let asked = question.as_ref().map(|(id, _)| id);
+                    if asked.is_some() && asked == params.get("requestId") {
+                        question = None;
+                        terminal.go_on();
+                        terminal.say("(it needs no answer any more)");
+                    }
+                }
+                _ if message.get("id") == Some(&id.into()) => return answer(message),
+                _ => {}
+            }
+        }
+    }
+
+    async fn send(&mut self, message: &Value) -> Result<(), ClientError> {
+        let line = format!("{message}\n");
+        let written = self.writer.write_all(line.as_bytes()).await;
+        written.map_err(|error| ClientError::Gone(Some(error)))
+    }
+}
+
+/// Waits for the answer to the question that is being asked; for ever if none is.
+async fn answered(question: &mut Option<(Value, JoinHandle<Value>)>) -> (Value, Value) {
+    match question {
+        Some((id, answer)) => {
+            let answer = answer.await.unwrap_or_else(|_| json!({"action": "cancel"}));
+            (id.clone(), answer)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn answer(mut message: Value) -> Result<Value, ClientError> {
+    if let Some(error) = message.get("error") {
+        let words = error.get("message").and_then(Value::as_str).unwrap_or_default();
+        return Err(ClientError::Refused(words.to_owned()));
+    }
+    Ok(message.get_mut("result").map(Value::take).unwrap_or_default())
+}

@@ -1,0 +1,202 @@
+//! Answers of tools as people read them. Pure but for where it writes.
+
+use std::io::{self, Write};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::client::ToolOutput;
+
+/// The structured form.
+pub(super) fn json(value: &Value, mut out: impl Write) -> io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+/// The answer on `out`, everything about it on `err`.
+pub(super) fn answer(
+    output: &ToolOutput,
+    mut out: impl Write,
+    mut err: impl Write,
+) -> io::Result<()> {
+    let Some(response) = output.field("response") else {
+        return if output.is_error {
+            trouble(output, err)
+        } else {
+            writeln!(out, "{}", output.text)
+        };
+    };
+    if !response.is_empty() {
+        writeln!(out, "{response}")?;
+    }
+    out.flush()?;
+    for warning in strings(output.structured.get("warnings")) {
+        writeln!(err, "warning: {warning}")?;
+    }
+    if output.is_error {
+        trouble(output, &mut err)?;
+    } else if output.field("status") == Some("running") {
+        writeln!(err, "the turn is still running; `wait` gets its answer")?;
+    }
+    let about = about(&output.structured);
+    if about.is_empty() { Ok(()) } else { writeln!(err, "[{about}]") }
+}
+
+/// What went wrong, and the next step.
+pub(super) fn trouble(output: &ToolOutput, mut err: impl Write) -> io::Result<()> {
+    match (output.field("message"), output.field("next")) {
+        (Some(message), Some(next)) => writeln!(err, "codex-mcp-server: {message} {next}"),
+        _ => writeln!(err, "codex-mcp-server: {}", output.text),
+    }
+}
+
+/// Whose the answer is and what it cost, in one line.
+fn about(fields: &Map<String, Value>) -> String {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str);
+    let tokens = fields.get("usage").and_then(|usage| usage.get("totalTokens")?.as_u64());
+    let took = fields.get("durationMs").and_then(Value::as_f64);
+    let parts = [
+        text("sessionId").map(|name| format!("session {name}")),
+        text("threadId").map(|id| format!("thread {id}")),
+        text("continuity").map(str::to_owned),
+        text("model").map(str::to_owned),
+        tokens.map(|count| format!("{count} tokens")),
+        took.map(|took| format!("{:.1} s", took / 1000.0)),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// Sessions as a table, then threads that are none.
+pub(super) fn sessions(listed: &Map<String, Value>, mut out: impl Write) -> io::Result<()> {
+    let rows = |key: &str, fields: &[&str], when: &str| -> Vec<Vec<String>> {
+        let list = listed.get(key).and_then(Value::as_array);
+        let row = |item: &Value| {
+            let shown = |field: &&str| match item.get(*field) {
+                Some(Value::String(text)) if *field == when => age(text, Timestamp::now()),
+                Some(Value::String(text)) => text.replace(['\n', '\t'], " "),
+                Some(value) => value.to_string(),
+                None => "-".to_owned(),
+            };
+            fields.iter().map(shown).collect()
+        };
+        list.into_iter().flatten().map(row).collect()
+    };
+    let fields = ["id", "status", "turnCount", "lastAccessedAt", "model", "workingDirectory"];
+    let sessions = rows("sessions", &fields, "lastAccessedAt");
+    if sessions.is_empty() {
+        writeln!(out, "no sessions")?;
+    } else {
+        let titles = ["SESSION", "STATUS", "TURNS", "LAST USED", "MODEL", "DIRECTORY"];
+        table(&titles, &sessions, &mut out)?;
+    }
+    let threads = rows("threads", &["threadId", "updatedAt", "source", "title"], "updatedAt");
+    if !threads.is_empty() {
+        writeln!(out)?;
+        table(&["THREAD", "LAST USED", "BEGUN IN", "TITLE"], &threads, &mut out)?;
+    }
+    for warning in strings(listed.get("warnings")) {
+        writeln!(out, "warning: {warning}")?;
+    }
+    if listed.contains_key("nextCursor") {
+        writeln!(
+            out,
+            "there are more: --cursor {}",
+            listed.get("nextCursor").unwrap_or(&Value::Null)
+        )?;
+    }
+    Ok(())
+}
+
+/// Columns as wide as what is in them.
+pub(super) fn table(titles: &[&str], rows: &[Vec<String>], mut out: impl Write) -> io::Result<()> {
+    let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
+    let lines = || std::iter::once(&titles).chain(rows);
+    let width = |column: usize| {
+        lines()
+            .filter_map(|line| line.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+    for line in lines() {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// How long ago something was, roughly.
+fn age(text: &str, now: Timestamp) -> String {
+    let Ok(then) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+fn strings(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn output(structured: &Value, is_error: bool) -> ToolOutput {
+        let structured = structured.as_object().cloned().unwrap();
+        ToolOutput { structured, text: "as text".into(), is_error }
+    }
+
+    fn printed(output: &ToolOutput) -> (String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        answer(output, &mut out, &mut err).unwrap();
+        (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn the_answer_stands_alone_on_stdout() {
+        let turn = json!({
+            "response": "42", "status": "completed", "sessionId": "s", "continuity": "new",
+            "usage": {"totalTokens": 110}, "durationMs": 1234, "warnings": ["careful"],
+        });
+        let (out, err) = printed(&output(&turn, false));
+        assert_eq!(out, "42\n");
+        assert_eq!(err, "warning: careful\n[session s · new · 110 tokens · 1.2 s]\n");
+        assert_eq!(printed(&output(&json!({"pong": true}), false)).0, "as text\n");
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do_and_keeps_what_there_is() {
+        let failed = json!({"response": "half", "status": "failed", "message": "It broke.", "next": "Mend it."});
+        let (out, err) = printed(&output(&failed, true));
+        assert_eq!(out, "half\n");
+        assert!(err.contains("codex-mcp-server: It broke. Mend it.\n"), "{err}");
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_its_cells() {
+        let rows = [vec!["a".to_owned(), "x".to_owned()], vec!["long".to_owned(), "y".to_owned()]];
+        let mut out = Vec::new();
+        table(&["A", "B"], &rows, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "A     B\na     x\nlong  y\n");
+    }
+
+    #[test]
+    fn ages_are_rough() {
+        let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
+        for (then, expected) in [
+            ("2026-01-03T00:00:10Z", "just now"),
+            ("2026-01-02T23:50:00Z", "10 min ago"),
+            ("2026-01-01T23:00:00Z", "25 h ago"),
+            ("2025-12-30T00:00:00Z", "4 days ago"),
+            ("?", "?"),
+        ] {
+            assert_eq!(age(then, now), expected);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Running a tool from the command line: its text from standard input, its progress on stderr, its answer
+//! on stdout.
+
+use std::io::{self, IsTerminal, Read, Write};
+
+use serde_json::{Map, Value};
+use tokio::io::DuplexStream;
+
+use super::{
+    client::{Client, ClientError, ToolOutput},
+    print,
+    terminal::Terminal,
+    tools::{Piped, ToolCall},
+};
+use crate::wire::ServerError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed,
+    /// What was typed or configured is wrong.
+    Usage,
+    /// The turn is still running.
+    Running,
+    /// Somebody asked for the end.
+    Interrupted,
+}
+
+/// Why a subcommand could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The server in this process cannot be put together.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// It did not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Standard input cannot be read.
+    #[error("cannot read standard input")]
+    Input(#[source] io::Error),
+    /// The answer cannot be written.
+    #[error("cannot write {what}")]
+    Output {
+        /// What was to be written.
+        what: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// What was typed is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A client could not be set up.
+    #[error(transparent)]
+    Setup(Box<super::SetupError>),
+}
+
+impl Exit {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Running => 3,
+            // What shells say of a program that ended by Ctrl-C.
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What an answer comes to.
+    pub(super) fn of(output: &ToolOutput) -> Self {
+        match (output.is_error, output.field("code"), output.field("status")) {
+            (true, Some("invalid_argument"), _) => Self::Usage,
+            (true, ..) => Self::Failed,
+            (false, _, Some("running")) => Self::Running,
+            _ => Self::Done,
+        }
+    }
+}
+
+impl ToolCall {
+    /// Reads from standard input what is to come from there.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] if it is missing and nothing is piped in, [`CliError::Input`].
+    pub fn complete(mut self) -> Result<Self, CliError> {
+        let Some(Piped { name, asked, required }) = self.from_input.take() else { return Ok(self) };
+        if !asked && io::stdin().is_terminal() {
+            let name = name.to_uppercase();
+            let reason = format!(
+                "the {name} is missing: type it, pipe it in, or `-` to type it line by line"
+            );
+            return Err(CliError::Usage(reason));
+        }
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map_err(CliError::Input)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| CliError::Usage("standard input is not UTF-8 text".to_owned()))?;
+        if text.trim().is_empty() && required {
+            return Err(CliError::Usage("standard input is empty; nothing is asked".to_owned()));
+        }
+        self.arguments.insert(name.to_owned(), text.trim_end().into());
+        Ok(self)
+    }
+}
+
+/// Runs a tool on the server at the other end of `stream`.
+///
+/// # Errors
+/// [`CliError::Client`], [`CliError::Output`].
+pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliError> {
+    let mut terminal = Terminal::new();
+    let mut client = Client::begin(stream, terminal.can_ask()).await?;
+    let is_list = call.name == "listSessions";
+    let ToolCall { name, arguments, json, .. } = call;
+    let output = if is_list {
+        whole_list(&mut client, arguments, &mut terminal).await
+    } else {
+        client.call(&name, arguments, &mut terminal).await
+    };
+    terminal.finish();
+    let output = output?;
+    let exit = Exit::of(&output);
+    let out = io::stdout().lock();
+    let printed = match (json, is_list && !output.is_error) {
+        (true, _) => print::json(&Value::Object(output.structured), out),
+        (false, true) => print::sessions(&output.structured, out),
+        (false, false) => print::answer(&output, out, io::stderr().lock()),
+    };
+    written(printed, "the answer")?;
+    Ok(exit)
+}
+
+/// Every page of a list, unless one was asked for.
+async fn whole_list(
+    client: &mut Client,
+    mut arguments: Map<String, Value>,
+    terminal: &mut Terminal,
+) -> Result<ToolOutput, ClientError> {
+    let is_page =
+        ["limit", "cursor", "threadCursor"].iter().any(|key| arguments.contains_key(*key));
+    let mut whole = client.call("listSessions", arguments.clone(), terminal).await?;
+    while !is_page && let Some(cursor) = whole.structured.remove("nextCursor") {
+        arguments.insert("cursor".to_owned(), cursor);
+        arguments.remove("includeThreads");
+        let mut page = client.call("listSessions", arguments.clone(), terminal).await?;
+        if page.is_error {
+            return Ok(page);
+        }
+        let next = page.structured.remove("nextCursor");
+        let more = page.structured.get_mut("sessions").and_then(Value::as_array_mut);
+        if let (Some(Value::Array(sessions)), Some(more)) =
+            (whole.structured.get_mut("sessions"), more)
+        {
+            sessions.append(more);
+        }
+        whole.structured.extend(next.map(|next| ("nextCursor".to_owned(), next)));
+    }
+    Ok(whole)
+}
+
+/// Whoever reads us may have read enough.
+pub(super) fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(|source| CliError::Output { what: what.to_owned(), source }),
+    }
+}
+
+/// Says what went wrong with a subcommand that prints no answers of tools.
+pub(super) fn complain(output: &ToolOutput) -> Result<Exit, CliError> {
+    written(print::trouble(output, io::stderr().lock()), "to stderr")?;
+    Ok(Exit::of(output))
+}
+
+/// Writes a text where it was asked for.
+pub(super) fn deliver(text: &str, path: Option<&std::path::Path>) -> Result<(), CliError> {
+    match path {
+        None => written(io::stdout().lock().write_all(text.as_bytes()), "to stdout"),
+        Some(path) => {
+            let write = std::fs::write(path, text);
+            write.map_err(|source| CliError::Output { what: path.display().to_string(), source })
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `sessions`: show, export, copy and delete, by the same tools that clients call.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Map, Value, json};
+use tokio::io::DuplexStream;
+
+use super::{
+    client::{Client, ToolOutput},
+    run::{CliError, Exit, complain, deliver},
+    terminal::Terminal,
+    tools::ToolCall,
+    transcript,
+};
+
+/// How many turns are read at once.
+const PAGE: u32 = 100;
+
+/// What to do with sessions.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SessionsCommand {
+    /// List them, last used first
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what was said in one, as Markdown
+    Show {
+        /// Its name
+        session: String,
+        /// Only this turn
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        turn: Option<u32>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write one to a file or to stdout
+    Export {
+        /// Its name
+        session: String,
+        /// How
+        #[arg(long, value_enum, default_value = "markdown")]
+        format: Format,
+        /// Where to [default: stdout]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Copy one, to try something else from there
+    Fork {
+        /// Its name
+        session: String,
+        /// The copy's name [default: a new one is made]
+        #[arg(long = "as", value_name = "NAME")]
+        new: Option<String>,
+        /// The last turn the copy has
+        #[arg(long, value_name = "NUMBER")]
+        turn: Option<u64>,
+    },
+    /// Delete some; Codex keeps its threads
+    Delete {
+        /// Their names
+        #[arg(required = true)]
+        sessions: Vec<String>,
+    },
+}
+
+/// How a session is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Markdown,
+    /// For programs
+    Json,
+}
+
+impl SessionsCommand {
+    /// Does it on the server at the other end of `stream`.
+    ///
+    /// # Errors
+    /// [`CliError::Client`], [`CliError::Output`].
+    pub async fn run(self, stream: DuplexStream) -> Result<Exit, CliError> {
+        let call = |name: &str, arguments: Value| ToolCall {
+            name: name.to_owned(),
+            arguments: arguments.as_object().cloned().unwrap_or_default(),
+            json: false,
+            from_input: None,
+        };
+        match self {
+            Self::List { json } => {
+                super::run::run_tool(ToolCall { json, ..call("listSessions", json!({})) }, stream)
+                    .await
+            }
+            Self::Fork { session, new, turn } => {
+                let arguments = json!({"sessionId": session, "newSessionId": new, "turn": turn});
+                super::run::run_tool(call("forkSession", arguments), stream).await
+            }
+            Self::Show { session, turn, json } => {
+                let format = if json { Format::Json } else { Format::Markdown };
+                export(stream, &session, turn, format, None).await
+            }
+            Self::Export { session, format, output } => {
+                export(stream, &session, None, format, output).await
+            }
+            Self::Delete { sessions } => delete(stream, sessions).await,
+        }
+    }
+}
+
+async fn delete(stream: DuplexStream, sessions: Vec<String>) -> Result<Exit, CliError> {
+    let mut terminal = Terminal::silent();
+    let mut client = Client::begin(stream, false).await?;
+    let mut exit = Exit::Done;
+    for session in sessions {
+        let arguments = Map::from_iter([("sessionId".to_owned(), session.clone().into())]);
+        let output = client.call("deleteSession", arguments, &mut terminal).await?;
+        if output.is_error {
+            exit = complain(&output)?;
+        } else {
+            deliver(&format!("deleted {session}\n"), None)?;
+        }
+    }
+    Ok(exit)
+}
+
+async fn export(
+    stream: DuplexStream,
+    session: &str,
+    turn: Option<u32>,
+    format: Format,
+    path: Option<PathBuf>,
+) -> Result<Exit, CliError> {
+    let mut client = Client::begin(stream, false).await?;
+    let read = match turn {
+        Some(number) => page(&mut client, session, json!({"turn": number})).await?,
+        None => whole(&mut client, session).await?,
+    };
+    if read.is_error {
+        return complain(&read);
+    }
+    let text = match format {
+        Format::Json => format!("{:#}\n", Value::Object(read.structured)),
+        Format::Markdown => transcript::markdown(&read.structured),
+    };
+    deliver(&text, path.as_deref())?;
+    Ok(Exit::Done)
+}
+
+async fn whole(client: &mut Client, session: &str) -> Result<ToolOutput, CliError> {
+    let mut whole = page(client, session, json!({"limit": PAGE})).await?;
+    while let Some(offset) = whole.structured.remove("nextOffset") {
+        let mut next = page(client, session, json!({"limit": PAGE, "offset": offset})).await?;
+        if next.is_error {
+            return Ok(next);
+        }
+        let turns = next.structured.get_mut("turns").and_then(Value::as_array_mut);
+        if let (Some(Value::Array(all)), Some(turns)) = (whole.structured.get_mut("turns"), turns) {
+            all.append(turns);
+        }
+        let offset = next.structured.remove("nextOffset");
+        whole.structured.extend(offset.map(|offset| ("nextOffset".to_owned(), offset)));
+    }
+    Ok(whole)
+}
+
+async fn page(client: &mut Client, session: &str, which: Value) -> Result<ToolOutput, CliError> {
+    let mut arguments = which.as_object().cloned().unwrap_or_default();
+    arguments.insert("sessionId".to_owned(), session.into());
+    Ok(client.call("getSession", arguments, &mut Terminal::silent()).await?)
+}

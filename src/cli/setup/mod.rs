@@ -1,0 +1,13 @@
+//! `setup`: registers this server with a client.
+//!
+//! [`known`] says which clients there are, where their configuration is and how an entry looks there;
+//! [`edit`] puts an entry into such a file or takes it out and leaves everything else as it is;
+//! [`apply`] shows what would change, asks, and does it, by the client's own command where there is one.
+
+mod apply;
+mod edit;
+mod known;
+
+pub use apply::{SetupArgs, SetupError};
+pub use edit::EditError;
+pub use known::Client;

@@ -1,0 +1,257 @@
+//! Tools as subcommands: their flags are the properties of their schemas, so a new tool is one at once.
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Command,
+    builder::{PossibleValuesParser, ValueParser},
+    value_parser,
+};
+use serde_json::{Map, Value};
+
+use crate::mcp::{ToolSummary, tool_summaries};
+
+/// What may stand without its flag, the first of these that a tool has.
+const POSITIONAL: [&str; 4] = ["prompt", "query", "sessionId", "message"];
+
+/// Here a call waits for its turn, which would end with this process.
+const NOT_HERE: (&str, [&str; 3]) = ("waitSeconds", ["codex", "review", "websearch"]);
+
+const JSON: &str = "json";
+
+/// A tool that was called on the command line.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    pub(super) name: String,
+    pub(super) arguments: Map<String, Value>,
+    /// Whether the structured result is wanted.
+    pub(super) json: bool,
+    /// The argument that may be read from standard input, if it was not given.
+    pub(super) from_input: Option<Piped>,
+}
+
+/// An argument that standard input can bring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piped {
+    pub(super) name: &'static str,
+    /// Whether it was asked for with `-`; else only a pipe is read.
+    pub(super) asked: bool,
+    /// Whether the tool cannot do without.
+    pub(super) required: bool,
+}
+
+/// Whether a subcommand is a tool.
+pub(super) fn is_tool(name: &str) -> bool {
+    tools().iter().any(|tool| tool.name == name)
+}
+
+/// One subcommand for each tool.
+pub(super) fn commands() -> Vec<Command> {
+    tools().iter().map(command).collect()
+}
+
+/// What was typed after the name of a tool; none if it is no tool.
+pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
+    let tools = tools();
+    let tool = tools.iter().find(|tool| tool.name == name)?;
+    let mut arguments = Map::new();
+    for (name, schema) in properties(tool) {
+        if let Some(value) = value(given, name, schema) {
+            arguments.insert(name.clone(), value);
+        }
+    }
+    let positional = positional(tool).filter(|name| ["prompt", "query"].contains(name));
+    let from_input = positional.and_then(|name| {
+        let asked = arguments.get(name) == Some(&"-".into());
+        if asked {
+            arguments.remove(name);
+        }
+        let required = is_required(tool, name);
+        let missing = !arguments.contains_key(name);
+        (asked || (required && missing)).then_some(Piped { name, asked, required })
+    });
+    let json = given.get_flag(JSON);
+    Some(ToolCall { name: tool.name.to_owned(), arguments, json, from_input })
+}
+
+/// All but `help`, which is the command line's own here.
+fn tools() -> Vec<ToolSummary> {
+    let mut tools = tool_summaries();
+    tools.retain(|tool| tool.name != "help");
+    tools
+}
+
+fn properties(tool: &ToolSummary) -> impl Iterator<Item = (&String, &Value)> {
+    let properties = tool.input.get("properties").and_then(Value::as_object);
+    let (hidden, tools) = NOT_HERE;
+    let is_here = move |name: &str| name != hidden || !tools.contains(&tool.name);
+    properties.into_iter().flatten().filter(move |(name, _)| is_here(name))
+}
+
+fn positional(tool: &ToolSummary) -> Option<&'static str> {
+    POSITIONAL.into_iter().find(|name| properties(tool).any(|(known, _)| known == name))
+}
+
+fn is_required(tool: &ToolSummary, name: &str) -> bool {
+    let required = tool.input.get("required").and_then(Value::as_array);
+    required.is_some_and(|required| required.contains(&name.into()))
+}
+
+fn command(tool: &ToolSummary) -> Command {
+    let json = Arg::new(JSON).long(JSON).action(ArgAction::SetTrue);
+    let command = Command::new(tool.name)
+        .about(tool.title)
+        .long_about(tool.description)
+        .arg(json.help("Print the structured result as JSON"));
+    let command = match dashed(tool.name) {
+        dashed if dashed == tool.name => command,
+        dashed => command.alias(dashed),
+    };
+    properties(tool)
+        .fold(command, |command, (name, schema)| command.arg(argument(tool, name, schema)))
+}
+
+fn argument(tool: &ToolSummary, name: &str, schema: &Value) -> Arg {
+    let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
+    let argument = Arg::new(name.to_owned()).help(text("description").to_owned());
+    if positional(tool) == Some(name) {
+        // Text comes from standard input, if it is not there.
+        let required = is_required(tool, name) && name == "sessionId";
+        let piped = ["prompt", "query"].contains(&name);
+        let hint = if piped {
+            format!("{} (`-`: from standard input)", text("description"))
+        } else {
+            text("description").to_owned()
+        };
+        return argument
+            .help(hint)
+            .required(required)
+            .value_name(name.to_uppercase())
+            .allow_hyphen_values(false);
+    }
+    let argument = match dashed(name) {
+        dashed if dashed == name => argument,
+        dashed => argument.alias(dashed),
+    };
+    let argument = argument.long(name.to_owned()).required(is_required(tool, name));
+    match text("type") {
+        "boolean" => argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(value_parser!(bool))
+            .value_name("true|false")
+            .hide_possible_values(true),
+        "integer" => argument.value_parser(value_parser!(u64)).value_name("NUMBER"),
+        "array" => argument.action(ArgAction::Append).value_name("FILE"),
+        "object" => argument.value_parser(ValueParser::new(object)).value_name("JSON|@FILE"),
+        _ => match words(schema) {
+            Some(words) => {
+                argument.value_parser(PossibleValuesParser::new(words)).value_name("WORD")
+            }
+            None => argument.value_name("TEXT"),
+        },
+    }
+}
+
+fn words(schema: &Value) -> Option<Vec<String>> {
+    let words = schema.get("enum")?.as_array()?;
+    Some(words.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+fn value(given: &ArgMatches, name: &str, schema: &Value) -> Option<Value> {
+    match schema.get("type").and_then(Value::as_str).unwrap_or_default() {
+        "boolean" => given.get_one::<bool>(name).map(|value| (*value).into()),
+        "integer" => given.get_one::<u64>(name).map(|value| (*value).into()),
+        "array" => {
+            let values = given.get_many::<String>(name)?;
+            Some(values.map(|value| Value::from(value.as_str())).collect())
+        }
+        "object" => given.get_one::<Value>(name).cloned(),
+        _ => given.get_one::<String>(name).map(|value| value.as_str().into()),
+    }
+}
+
+/// A JSON object, or a file with one after `@`.
+fn object(text: &str) -> Result<Value, String> {
+    let read = match text.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+        None => text.to_owned(),
+    };
+    let value: Value = serde_json::from_str(&read).map_err(|error| error.to_string())?;
+    if value.is_object() { Ok(value) } else { Err("it is not a JSON object".to_owned()) }
+}
+
+/// The name as other command lines would spell it.
+fn dashed(name: &str) -> String {
+    let mut dashed = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            dashed.push('-');
+        }
+        dashed.push(letter.to_ascii_lowercase());
+    }
+    dashed
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn called(words: &[&str]) -> ToolCall {
+        let line = Command::new("x").subcommands(commands());
+        let words = [&["x"], words].concat();
+        let matches = line.try_get_matches_from(words).unwrap();
+        let (name, given) = matches.subcommand().unwrap();
+        read(name, given).unwrap()
+    }
+
+    #[test]
+    fn flags_are_the_arguments_of_the_tool() {
+        let call = called(&[
+            "codex",
+            "--sessionId",
+            "auth",
+            "--reset-session",
+            "--timeoutSeconds",
+            "60",
+            "--webSearch=false",
+            "--images",
+            "a.png",
+            "--images",
+            "b.png",
+            "--outputSchema",
+            r#"{"type": "object"}"#,
+            "go on",
+        ]);
+        let expected = json!({
+            "prompt": "go on", "sessionId": "auth", "resetSession": true, "timeoutSeconds": 60,
+            "webSearch": false, "images": ["a.png", "b.png"], "outputSchema": {"type": "object"},
+        });
+        assert_eq!(Value::Object(call.arguments), expected);
+        assert_eq!(call.from_input, None);
+    }
+
+    #[test]
+    fn a_prompt_can_come_from_standard_input() {
+        let missing = called(&["codex"]).from_input.unwrap();
+        assert_eq!(missing, Piped { name: "prompt", asked: false, required: true });
+        let asked = called(&["review", "-"]).from_input.unwrap();
+        assert_eq!(asked, Piped { name: "prompt", asked: true, required: false });
+        assert_eq!(called(&["review"]).from_input, None);
+        assert_eq!(called(&["steer", "--sessionId", "s", "more"]).arguments["prompt"], "more");
+    }
+
+    #[test]
+    fn every_tool_is_there_under_both_spellings() {
+        for tool in tools() {
+            let line = Command::new("x").subcommands(commands());
+            let help = line.try_get_matches_from(["x", &dashed(tool.name), "--help"]).unwrap_err();
+            assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{}", tool.name);
+        }
+        assert_eq!(called(&["getSession", "s"]).arguments["sessionId"], "s");
+        assert!(
+            Command::new("x").subcommands(commands()).try_get_matches_from(["x", "wait"]).is_err()
+        );
+    }
+}

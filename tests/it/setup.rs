@@ -1,0 +1,132 @@
+//! `setup`: real configuration files of clients, changed and changed back.
+
+use std::{fs, process::Stdio};
+
+use serde_json::Value;
+use testkit::Launch;
+
+use crate::support::World;
+
+/// Client, its file below home, and the way to the entry.
+const CLIENTS: [(&str, &str, &str); 9] = [
+    ("claude-code", ".claude.json", "/mcpServers/codex/command"),
+    ("claude-desktop", "config/Claude/claude_desktop_config.json", "/mcpServers/codex/command"),
+    ("cursor", ".cursor/mcp.json", "/mcpServers/codex/command"),
+    ("vscode", "config/Code/User/mcp.json", "/servers/codex/command"),
+    ("windsurf", ".codeium/windsurf/mcp_config.json", "/mcpServers/codex/command"),
+    ("zed", "config/zed/settings.json", "/context_servers/codex/command"),
+    ("gemini", ".gemini/settings.json", "/mcpServers/codex/command"),
+    ("opencode", "config/opencode/opencode.json", "/mcp/codex/command/0"),
+    ("codex", ".codex/config.toml", "/mcp_servers/codex/command"),
+];
+
+/// Without the clients' own commands.
+fn launch(world: &World) -> Launch {
+    world.launch().env("PATH", "/usr/bin:/bin").without_env("CODEX_BIN")
+}
+
+async fn setup(launch: Launch) -> (Option<i32>, String, String) {
+    let output = launch.command().stdin(Stdio::null()).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn every_client_is_set_up_once_and_taken_back() {
+    let world = World::new().await;
+    for (client, file, pointer) in CLIENTS {
+        let path = world.home.path().join(file);
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        let (code, shown, err) = setup(launch(&world).args(["setup", client, "--print"])).await;
+        assert_eq!(code, Some(0), "{client}: {err}");
+        assert!(shown.contains("+++ ") && shown.contains("codex"), "{shown}");
+        assert_eq!(fs::read_to_string(&path).unwrap_or_default(), before, "{client}");
+        let (code, shown, err) = setup(launch(&world).args(["setup", client])).await;
+        assert_eq!(code, Some(0), "{client}: {err}");
+        assert!(shown.contains("+++ ") && shown.contains("written to"), "{shown}");
+        let text = fs::read_to_string(&path).unwrap();
+        let read: Value = match client {
+            "codex" => toml::from_str(&text).unwrap(),
+            _ => serde_json::from_str(&text).unwrap(),
+        };
+        assert_eq!(
+            read.pointer(pointer).unwrap(),
+            env!("CARGO_BIN_EXE_codex-mcp-server"),
+            "{client}"
+        );
+        let (_, shown, _) = setup(launch(&world).args(["setup", client])).await;
+        assert!(shown.contains("nothing to do"), "{shown}");
+        let (_, shown, _) = setup(launch(&world).args(["setup", client, "--remove"])).await;
+        assert!(shown.contains("taken out of"), "{shown}");
+        assert!(!fs::read_to_string(&path).unwrap().contains("codex-mcp-server"), "{client}");
+        let (_, shown, _) = setup(launch(&world).args(["setup", client, "--remove"])).await;
+        assert!(shown.contains("nothing to do"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_else_is_in_the_file_stays() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let mine = "{\n    // mine\n    \"mcpServers\": {\n        \"other\": {\"command\": \"x\"}, // keep\n    },\n}\n";
+    fs::write(&file, mine).unwrap();
+    let path = file.to_str().unwrap();
+    let flags =
+        ["--store", "s.sqlite3", "--tools", "codex,wait", "setup", "cursor", "--file", path];
+    let (code, _, err) = setup(launch(&world).args(flags)).await;
+    assert_eq!(code, Some(0), "{err}");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(
+        text.contains("// mine") && text.contains("\"other\": {\"command\": \"x\"}, // keep"),
+        "{text}"
+    );
+    let store = format!("\"store.path={}\"", world.home.work().join("s.sqlite3").display());
+    assert!(text.contains(&store) && text.contains("\"tools=codex,wait\""), "{text}");
+    setup(launch(&world).args(["setup", "cursor", "--file", path, "--remove"])).await;
+    assert_eq!(fs::read_to_string(&file).unwrap(), mine);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_or_not_readable_is_left_alone() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let path = file.to_str().unwrap();
+    let set_up = || launch(&world).args(["setup", "cursor", "--file", path]);
+    for (text, said) in [
+        ("{\"mcpServers\": ", "was left as it is"),
+        ("{\"mcpServers\": []}", "`mcpServers` in it is not"),
+        ("{\"mcpServers\": {\"codex\": {\"command\": \"npx\"}}}", "--yes"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (code, _, err) = setup(set_up()).await;
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains(said), "{err}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+    let (code, _, err) = setup(set_up().arg("--yes")).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!fs::read_to_string(&file).unwrap().contains("npx"));
+    let (code, _, err) = setup(launch(&world).args(["setup", "nobody"])).await;
+    assert_eq!(code, Some(2), "{err}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_desktop_client_is_told_where_codex_is() {
+    let world = World::new().await;
+    let folder = world.home.path().join("odd/bin");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("codex"), "").unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let launch = world.launch().without_env("CODEX_BIN").env("PATH", &path);
+    let (code, _, err) = setup(launch.clone().args(["setup", "claude-desktop"])).await;
+    assert_eq!(code, Some(0), "{err}");
+    let file = world.home.path().join("config/Claude/claude_desktop_config.json");
+    let written: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let codex = folder.join("codex").display().to_string();
+    assert_eq!(written["mcpServers"]["codex"]["env"]["CODEX_BIN"], codex);
+    setup(launch.args(["setup", "gemini"])).await;
+    let file = world.home.path().join(".gemini/settings.json");
+    assert!(!fs::read_to_string(file).unwrap().contains("CODEX_BIN"));
+}
