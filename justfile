@@ -48,3 +48,10 @@ model:
 # All that CI asks
 ci:
     .ci/run
+
+# Assemble what would be released, for this machine alone, below target/package
+package:
+    cargo build --locked --profile dist
+    mkdir -p target/binaries/$(uname -m)-unknown-linux-musl
+    cp target/dist/codex-mcp-server target/binaries/$(uname -m)-unknown-linux-musl/
+    node packaging/build.mjs target/binaries target/package

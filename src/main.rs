@@ -46,6 +46,10 @@ fn run(
             cli::show_config(&resolved, io::stdout()).context("cannot print the configuration")?;
             return Ok(Exit::Done);
         }
+        Command::Fixed(Fixed::Config(ConfigCommand::Schema)) => {
+            cli::show_schema(io::stdout()).context("cannot print the schema")?;
+            return Ok(Exit::Done);
+        }
         Command::Fixed(Fixed::Completions { shell }) => {
             cli::show_completions(shell, io::stdout());
             return Ok(Exit::Done);

@@ -109,6 +109,8 @@ pub enum Fixed {
 pub enum ConfigCommand {
     /// Print every setting in force and where it comes from
     Show,
+    /// Print the JSON schema of the configuration file, for editors
+    Schema,
 }
 
 /// The whole command line: what is written here, and the tools.

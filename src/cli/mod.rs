@@ -3,7 +3,7 @@
 //! [`args`] has the flags and subcommands, [`tools`] makes a subcommand of every tool. A tool is called
 //! through [`client`], a client of the server in this very process, so that a terminal gets what every
 //! other client gets; [`run`] goes along with it, [`terminal`] and [`ask`] show what happens and put
-//! questions, [`print`] and [`transcript`] write answers. [`doctor`] looks for trouble, [`setup`]
+//! questions, [`mod@print`] and [`transcript`] write answers. [`doctor`] looks for trouble, [`setup`]
 //! registers the server with clients.
 
 mod args;
@@ -25,5 +25,5 @@ pub use doctor::{Checks, DoctorArgs};
 pub use run::{CliError, Exit, run_tool};
 pub use sessions::{Format, SessionsCommand};
 pub use setup::{Client, EditError, SetupArgs, SetupError};
-pub use show::{show_completions, show_config, show_manual};
+pub use show::{show_completions, show_config, show_manual, show_schema};
 pub use tools::ToolCall;

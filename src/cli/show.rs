@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::args::command_line;
-use crate::config::{OPTIONAL, Resolved};
+use crate::config::{self, OPTIONAL, Resolved};
 
 /// Prints every setting as TOML that could be a configuration file, each with its origin; what nobody
 /// has set as a comment.
@@ -29,6 +29,14 @@ pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints the schema of the configuration file.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn show_schema(out: impl Write) -> io::Result<()> {
+    super::print::json(&config::schema(), out)
 }
 
 /// Prints completions for a shell.

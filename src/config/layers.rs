@@ -85,6 +85,11 @@ pub fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, Con
         merged.add(&table, &place)?;
     }
     for (name, value) in &environment.variables {
+        // Some launchers pass on a variable that nobody has filled in.
+        let is_blank = value.is_empty() && ALIASES.iter().any(|(alias, _)| alias == name);
+        if is_blank {
+            continue;
+        }
         if let Some(key) = key_of(name) {
             merged.add(&setting(&key, value), name)?;
         }
@@ -255,6 +260,14 @@ mod tests {
             ("CODEX_BIN", "/opt/codex"),
             ("HOME", "/nowhere"),
         ]);
+        assert_eq!(
+            resolve(&Flags::default(), &self::environment(&[("CODEX_BIN", "")]))
+                .unwrap()
+                .config
+                .codex
+                .bin,
+            None
+        );
         let Resolved { config, origins } = resolve(&flags, &environment).unwrap();
         assert_eq!(config.session.ttl.to_string(), "2h");
         assert_eq!(config.session.cap, 7);

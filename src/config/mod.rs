@@ -5,10 +5,12 @@
 //! mistakes.
 
 mod layers;
+mod schema;
 mod settings;
 mod span;
 
 pub use layers::{ConfigError, Environment, Flags, Resolved, resolve};
+pub use schema::schema;
 pub(crate) use settings::OPTIONAL;
 pub use settings::{
     CodexSettings, Compat, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store,

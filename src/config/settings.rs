@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::codex::{ApprovalPolicy, Sandbox};
 
 /// All settings.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The tools to offer, by name; all if empty.
@@ -34,7 +35,7 @@ pub struct Config {
 }
 
 /// How Codex is found and kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CodexSettings {
     /// The Codex binary; found by itself if empty.
@@ -53,7 +54,7 @@ pub struct CodexSettings {
 }
 
 /// Whose clients to be a drop-in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compat {
     /// Those of `codex mcp-server`, which Codex had up to 0.153.
@@ -61,20 +62,22 @@ pub enum Compat {
 }
 
 /// What holds where neither a call nor its session says.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
     /// The model; the user's own Codex configuration decides if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How hard it thinks.
+    /// How hard the model thinks, such as `low` or `high`; the user's own Codex configuration decides if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
     /// What commands may touch; if empty the user's own Codex configuration decides, else it is read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SandboxWord>")]
     pub sandbox: Option<Sandbox>,
-    /// When Codex asks; never if empty.
+    /// When Codex asks before acting; if empty `on-request` where the user can be asked, else `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ApprovalWord>")]
     pub approval_policy: Option<ApprovalPolicy>,
     /// Where Codex works; where the server was started if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +85,7 @@ pub struct Defaults {
 }
 
 /// How long sessions live and how they go on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionSettings {
     /// How long a session lives after its last use.
@@ -91,12 +94,12 @@ pub struct SessionSettings {
     pub cap: usize,
     /// How many of the last turns a rebuilt context holds.
     pub rebuild_turns: u32,
-    /// How many bytes it holds at most.
+    /// How many bytes a rebuilt context holds at most.
     pub rebuild_bytes: usize,
 }
 
 /// How long turns may take, and the calls that wait for them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnSettings {
     /// How long a call may take before its turn goes on without it; if empty, as long as its client waits.
@@ -112,7 +115,7 @@ pub struct TurnSettings {
 }
 
 /// Where sessions are kept.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `sqlite`, or `memory` to forget everything at the end.
@@ -123,7 +126,7 @@ pub struct Store {
 }
 
 /// The kinds of store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreKind {
     /// A file, shared by all servers of this user.
@@ -134,10 +137,11 @@ pub enum StoreKind {
 }
 
 /// What no call can exceed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The widest sandbox a call may ask for.
+    #[schemars(with = "SandboxWord")]
     pub sandbox_ceiling: Sandbox,
     /// The longest prompt, in characters.
     pub prompt_characters: usize,
@@ -151,12 +155,12 @@ pub struct Limits {
     pub config_keys: Vec<String>,
     /// How many images one call may have.
     pub images: usize,
-    /// How big each may be, in bytes.
+    /// How big each image may be, in bytes.
     pub image_bytes: u64,
 }
 
 /// What is logged, to stderr.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`, or directives like `codex_mcp_server::session=debug`.
@@ -166,7 +170,7 @@ pub struct Log {
 }
 
 /// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -174,6 +178,24 @@ pub enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum SandboxWord {
+    ReadOnly,
+    WorkspaceWrite,
+    DangerFullAccess,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum ApprovalWord {
+    Untrusted,
+    OnRequest,
+    Never,
 }
 
 /// Settings without a default: nobody has chosen until somebody does.

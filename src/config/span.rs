@@ -1,8 +1,9 @@
 //! Lengths of time as people write them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use jiff::SignedDuration;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A length of time, written like `24h`, `5m` or `1h 30m`.
@@ -14,6 +15,20 @@ pub struct Span(pub Duration);
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a length of time like `24h`, `5m` or `1h 30m`")]
 pub struct InvalidSpan(String);
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "examples": ["24h", "5m", "1h 30m"]})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
 
 impl FromStr for Span {
     type Err = InvalidSpan;

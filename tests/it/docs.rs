@@ -23,21 +23,38 @@ async fn the_readme_lists_the_tools_and_settings_there_are() {
         .output()
         .await
         .unwrap();
-    let settings: String = String::from_utf8(shown.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| line.trim_end().trim_end_matches("# default").trim_end().to_owned() + "\n")
-        .collect();
+    let defaults: toml::Table = String::from_utf8(shown.stdout).unwrap().parse().unwrap();
+    let schema = world.launch().args(["config", "schema"]).command().output().await.unwrap();
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let settings = "| key | default | what it is |\n|---|---|---|\n".to_owned()
+        + &setting_rows(&schema, &toml::Value::Table(defaults), "");
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
     let expected = replaced(&readme, "tools", &tools);
-    let expected = replaced(&expected, "settings", &format!("```toml\n{settings}```\n"));
+    let expected = replaced(&expected, "settings", &settings);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &expected).unwrap();
     } else {
         assert!(readme == expected, "README.md is out of date; run `just docs`");
     }
+}
+
+fn setting_rows(schema: &Value, defaults: &toml::Value, prefix: &str) -> String {
+    let mut rows = String::new();
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        let key = format!("{prefix}{name}");
+        let default = defaults.get(name);
+        if property["properties"].is_object() {
+            let none = toml::Value::Table(toml::Table::new());
+            rows += &setting_rows(property, default.unwrap_or(&none), &format!("{key}."));
+            continue;
+        }
+        let default = default.map_or_else(|| "-".to_owned(), |value| format!("`{value}`"));
+        let description = property["description"].as_str().unwrap_or_else(|| panic!("{key}"));
+        rows += &format!("| `{key}` | {default} | {} |\n", description.replace('\n', " "));
+    }
+    rows
 }
 
 fn tool_row(tool: &Value) -> String {

@@ -32,6 +32,7 @@ mod limits;
 mod logging;
 mod migrating;
 mod operator;
+mod packaging;
 mod parallel;
 mod processes;
 mod progress;
