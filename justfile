@@ -17,6 +17,10 @@ deny:
 test:
     cargo test
 
+# Real clients (Claude Code, Codex, Gemini CLI, opencode, Inspector, SDKs, a fuzzer); most of a gigabyte from npm
+clients:
+    cargo test --test clients
+
 # Tests of one behaviour, such as `just it continuity`
 it behaviour:
     cargo test --test it {{behaviour}}

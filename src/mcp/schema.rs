@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The name of a session.
 #[derive(JsonSchema)]
@@ -29,6 +29,27 @@ pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     root.remove("description");
     root.entry("properties").or_insert_with(|| Value::Object(JsonObject::new()));
     Arc::new(root)
+}
+
+/// What only errors have.
+const TROUBLE: [(&str, &str); 3] = [
+    ("code", "On an error: which, for programs."),
+    ("message", "On an error: what happened."),
+    ("next", "On an error: what to do."),
+];
+
+/// The schema of a result, which an error keeps to as well: some clients hold errors against it too, and
+/// show their model nothing of one that does not fit.
+pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
+    let mut schema = JsonObject::clone(&of::<T>());
+    schema.remove("required");
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for (name, description) in TROUBLE {
+            let property = json!({"type": "string", "description": description});
+            properties.insert(name.to_owned(), property);
+        }
+    }
+    Arc::new(schema)
 }
 
 fn plain(schema: &mut Value) {

@@ -4,15 +4,18 @@
 //! Only the model is a stand-in. Codex, the server, the store and the protocol are the real ones,
 //! and nothing here talks to anything but loopback and the npm registry.
 
+pub mod agent;
 pub mod client;
 pub mod codex_cli;
 pub mod home;
 pub mod model;
 pub mod npm;
 pub mod process;
+pub mod python;
 pub mod server;
 pub mod wait;
 
+pub use agent::{Agent, Dialect, ToolUse};
 pub use client::{Client, ToolResult};
 pub use home::Home;
 pub use model::{Model, ModelRequest, Reply};

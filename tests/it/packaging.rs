@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testkit::{Home, Launch};
+use testkit::{Home, Launch, npm};
 
 fn run(program: &str, arguments: &[&str], folder: &Path) -> String {
     let output = Command::new(program).args(arguments).current_dir(folder).output();
@@ -67,6 +67,10 @@ async fn what_is_released_installs_and_runs() {
     let manifest: Value =
         serde_json::from_slice(&fs::read(opened.join("manifest.json")).unwrap()).unwrap();
     assert_eq!(manifest["version"], env!("CARGO_PKG_VERSION"));
+    let mcpb =
+        npm::fetch("@anthropic-ai/mcpb", "2.1.2").unwrap_or_else(|reason| panic!("{reason}"));
+    let mcpb = mcpb.join("node_modules/.bin/mcpb");
+    run(mcpb.to_str().unwrap(), &["validate", "manifest.json"], &opened);
     let entry = manifest["server"]["entry_point"].as_str().unwrap();
     assert!(fs::metadata(opened.join(entry)).unwrap().len() > 1_000_000);
 

@@ -54,6 +54,40 @@ async fn every_result_keeps_to_its_declared_schema() {
     }
 }
 
+/// Some clients hold errors against the schema as well, and hide what does not fit.
+#[tokio::test]
+async fn every_error_keeps_to_the_schema_of_its_result() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let listed = server.request("tools/list", json!({})).await;
+    let wrong = [
+        ("codex", json!({"prompt": "x", "workingDirectory": "/nope"}), "directory_unusable"),
+        ("codex", json!({"prompt": "status 500"}), "provider_error"),
+        ("codex", json!({}), "invalid_argument"),
+        ("review", json!({"base": "a", "commit": "b"}), "invalid_argument"),
+        ("websearch", json!({"query": ""}), "invalid_argument"),
+        ("wait", json!({"sessionId": "nope"}), "unknown_session"),
+        ("steer", json!({"sessionId": "nope", "prompt": "x"}), "unknown_session"),
+        ("interrupt", json!({"sessionId": "nope"}), "unknown_session"),
+        ("listSessions", json!({"limit": 0}), "invalid_argument"),
+        ("getSession", json!({"sessionId": "nope"}), "unknown_session"),
+        ("forkSession", json!({"sessionId": "nope"}), "unknown_session"),
+        ("deleteSession", json!({"sessionId": "nope"}), "unknown_session"),
+        ("ping", json!({"message": 7}), "invalid_argument"),
+    ];
+    for (name, arguments, code) in wrong {
+        let result = server.call(name, arguments).await.failed_with(code);
+        let tools = listed["result"]["tools"].as_array().unwrap();
+        let tool = tools.iter().find(|tool| tool["name"] == name).unwrap();
+        assert_eq!(
+            mismatch(&tool["outputSchema"], &result.structured, name),
+            None,
+            "{}",
+            result.raw
+        );
+    }
+}
+
 /// Where a value first fails its schema, as far as our schemas go.
 fn mismatch(schema: &Value, value: &Value, place: &str) -> Option<String> {
     let fits = match schema["type"].as_str()? {

@@ -101,6 +101,8 @@ impl Client {
             Self::ClaudeCode | Self::Vscode => {
                 json!({"type": "stdio", "command": command, "args": args})
             }
+            // Its own command leaves out what is empty.
+            Self::Codex if args.is_empty() => json!({"command": command}),
             _ => json!({"command": command, "args": args}),
         };
         let key = if self == Self::Opencode { "environment" } else { "env" };

@@ -38,7 +38,7 @@ pub(super) const TOOL: Tool = Tool {
                   answer names it. What a call sets stays with the session.",
     effect: Effect::Acts,
     input: schema::of::<Input>,
-    output: schema::of::<turn_view::Output>,
+    output: schema::of_result::<turn_view::Output>,
     call: |cx, caller, given| Box::pin(call(cx, caller, given)),
 };
 

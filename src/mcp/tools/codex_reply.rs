@@ -21,7 +21,7 @@ pub(super) const TOOL: Tool = Tool {
     description: "Continues a conversation with Codex by the `threadId` of its result.",
     effect: Effect::Acts,
     input: schema::of::<Input>,
-    output: schema::of::<turn_view::Output>,
+    output: schema::of_result::<turn_view::Output>,
     call: |cx, caller, given| Box::pin(call(cx, caller, given)),
 };
 

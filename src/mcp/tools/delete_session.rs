@@ -18,7 +18,7 @@ pub(super) const TOOL: Tool = Tool {
                   and can still be resumed with `codex resume`.",
     effect: Effect::Removes,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

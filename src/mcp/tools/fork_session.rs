@@ -23,7 +23,7 @@ pub(super) const TOOL: Tool = Tool {
                   conversation that another program has open.",
     effect: Effect::Adds,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

@@ -29,7 +29,7 @@ pub(super) const TOOL: Tool = Tool {
                   of that one turn in parts, which is how to get the rest of an answer that was cut.",
     effect: Effect::Reads,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

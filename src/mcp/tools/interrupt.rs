@@ -24,7 +24,7 @@ pub(super) const TOOL: Tool = Tool {
                   session can be used again at once.",
     effect: Effect::Removes,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

@@ -17,7 +17,7 @@ pub(super) const TOOL: Tool = Tool {
     description: "Lists the models the installed Codex offers, with the reasoning efforts each takes.",
     effect: Effect::Reads,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

@@ -32,7 +32,7 @@ pub(super) const TOOL: Tool = Tool {
                   they were used, how many turns they have and what their last turn came to.",
     effect: Effect::Reads,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     description: "Answers at once, without asking Codex: with the message it was given, or `pong`.",
     effect: Effect::Reads,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |_, _, given| Box::pin(async move { Ok(std::future::ready(call(given)).await?.into()) }),
 };
 

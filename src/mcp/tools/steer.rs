@@ -19,7 +19,7 @@ pub(super) const TOOL: Tool = Tool {
                   waits for the turn. Use codex to ask something when none is running.",
     effect: Effect::Acts,
     input: schema::of::<Input>,
-    output: schema::of::<Output>,
+    output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 

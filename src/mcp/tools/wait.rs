@@ -27,7 +27,7 @@ pub(super) const TOOL: Tool = Tool {
                   so with what there is of the answer. If none is running it returns the last one.",
     effect: Effect::Reads,
     input: schema::of::<Input>,
-    output: schema::of::<turn_view::Output>,
+    output: schema::of_result::<turn_view::Output>,
     call: |cx, caller, given| Box::pin(call(cx, caller, given)),
 };
 

@@ -26,7 +26,7 @@ pub(super) const TOOL: Tool = Tool {
                   its `sessionId` the conversation goes on.",
     effect: Effect::Looks,
     input: schema::of::<Input>,
-    output: schema::of::<turn_view::Output>,
+    output: schema::of_result::<turn_view::Output>,
     call: |cx, caller, given| Box::pin(call(cx, caller, given)),
 };
 

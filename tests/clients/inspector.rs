@@ -1,0 +1,49 @@
+//! The MCP Inspector's command line: its lint of schemas, and calls, in both eras.
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::world::{World, fetched, run};
+
+const INSPECTOR: (&str, &str) = ("@modelcontextprotocol/inspector", "2.12.0");
+
+/// Our server with its environment, as one program.
+pub(crate) fn program(world: &World) -> PathBuf {
+    let env = world.env();
+    let env = env.as_object().unwrap().iter();
+    let env: Vec<String> =
+        env.map(|(name, value)| format!("{name}='{}'", value.as_str().unwrap())).collect();
+    let script = format!("#!/bin/sh\nexec env -i {} {} \"$@\"\n", env.join(" "), World::server());
+    let path = world.file("server", &script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+async fn inspected(world: &World, era: &str, words: &[&str]) -> Value {
+    let mut inspector = world.command(&fetched(INSPECTOR, "mcp-inspector"));
+    inspector.args(["--cli", "--protocol-era", era]).args(words).args(["--format", "json", "-q"]);
+    let printed = run(inspector.arg(program(world))).await;
+    serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{printed}"))
+}
+
+#[tokio::test]
+async fn inspector() {
+    for era in ["legacy", "modern"] {
+        let world = World::new().await;
+        // A schema that some client could not take ends it with another exit code.
+        let listed = inspected(&world, era, &["--method", "tools/list", "--strict"]).await;
+        assert!(listed.to_string().contains("listSessions"), "{listed}");
+        assert!(!listed.to_string().to_lowercase().contains("\"warning\""), "{listed}");
+        for (prompt, answer) in [("say one", "one"), ("history", "say one")] {
+            let prompt = format!("prompt={prompt}");
+            let words = ["--method", "tools/call", "--tool-name", "codex", "--tool-arg", &prompt];
+            let words = [&words[..], &["--tool-arg", "sessionId=s"]].concat();
+            let result = inspected(&world, era, &words).await;
+            assert!(result.to_string().contains(&format!("\"response\":\"{answer}\"")), "{result}");
+        }
+        let words = ["--method", "tools/call", "--tool-name", "listSessions"];
+        let result = inspected(&world, era, &words).await;
+        assert!(result.to_string().contains("\"turnCount\":2"), "{result}");
+    }
+}

@@ -1,0 +1,105 @@
+//! A world for a client: homes for it and for our server, both quiet and without a login.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use testkit::{CODEX_VERSION, Home, Model, codex_cli, npm};
+use tokio::process::Command;
+
+pub(crate) const NODE: &str = "22.23.3";
+pub(crate) const CLAUDE_CODE: (&str, &str) = ("@anthropic-ai/claude-code", "2.1.330");
+pub(crate) const GEMINI: (&str, &str) = ("@google/gemini-cli", "0.61.0");
+pub(crate) const OPENCODE: (&str, &str) = ("opencode-ai", "1.18.33");
+
+/// How long one client may take for its whole conversation.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What keeps Codex from looking for anything off this machine.
+const QUIET: &str = "\n[analytics]\nenabled = false\n[features]\nplugins = false\n";
+
+#[derive(Debug)]
+pub(crate) struct World {
+    /// The model of the Codex behind our server.
+    _model: Model,
+    /// Where our server and the Codex behind it live.
+    pub(crate) home: Home,
+    /// Where the client lives.
+    pub(crate) client: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let model = Model::start().await;
+        let home = Home::new(&model.url());
+        home.add_codex_config(QUIET);
+        Self { _model: model, home, client: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn server() -> &'static str {
+        env!("CARGO_BIN_EXE_codex-mcp-server")
+    }
+
+    pub(crate) fn codex() -> PathBuf {
+        codex_cli::fetch(CODEX_VERSION).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// The environment of our server, which clients do not hand down.
+    pub(crate) fn env(&self) -> Value {
+        let mut env: serde_json::Map<String, Value> =
+            self.home.env().into_iter().map(|(name, value)| (name, value.into())).collect();
+        env.insert("CODEX_BIN".to_owned(), Self::codex().to_string_lossy().into());
+        Value::Object(env)
+    }
+
+    /// Our server as most clients are told of it.
+    pub(crate) fn entry(&self) -> Value {
+        json!({"command": Self::server(), "args": [], "env": self.env()})
+    }
+
+    /// Writes a file of the client's.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.client.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A command of a client, in a home of its own.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        let node = fetched(("node", NODE), "node");
+        let path = format!("{}:{}", node.parent().unwrap().display(), env!("PATH"));
+        command.env_clear().env("PATH", path).env("HOME", self.client.path());
+        command.env("NO_COLOR", "1").current_dir(self.client.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.kill_on_drop(true);
+        command
+    }
+}
+
+/// A program of an npm package.
+pub(crate) fn fetched(package: (&str, &str), program: &str) -> PathBuf {
+    let (name, version) = package;
+    let home = npm::fetch(name, version).unwrap_or_else(|reason| panic!("{reason}"));
+    home.join("node_modules/.bin").join(program)
+}
+
+/// Runs a client to its end; what it printed on stdout.
+pub(crate) async fn run(command: &mut Command) -> String {
+    said(command).await.0
+}
+
+/// The same, and what it printed on stderr.
+pub(crate) async fn said(command: &mut Command) -> (String, String) {
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} did not end")).unwrap();
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    (out.into_owned(), err.into_owned())
+}
