@@ -40,6 +40,33 @@ async fn the_readme_lists_the_tools_and_settings_there_are() {
     }
 }
 
+#[test]
+fn the_readme_names_codes_and_settings_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let errors = fs::read_to_string(root.join("src/mcp/error.rs")).unwrap();
+    let (_, rest) = readme.split_once("## Troubleshooting").unwrap();
+    let (table, _) = rest.split_once("\n## ").unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(" | ").collect()).collect();
+    let codes = rows
+        .iter()
+        .filter_map(|row| row.get(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let is_code = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let codes: Vec<&str> = codes.filter(is_code).collect();
+    assert!(codes.len() > 10, "{codes:?}");
+    for code in codes {
+        assert!(errors.contains(&format!("\"{code}\"")), "no error has the code {code}");
+    }
+    let (_, settings) = readme.split_once("<!-- settings:begin -->").unwrap();
+    for section in ["limits.", "turn.", "codex.", "session.", "store."] {
+        for rest in readme.split(&format!("`{section}")).skip(1) {
+            let key = format!("{section}{}", rest.split(['`', '=']).next().unwrap());
+            assert!(settings.contains(&format!("| `{key}` |")), "no setting {key}");
+        }
+    }
+}
+
 fn setting_rows(schema: &Value, defaults: &toml::Value, prefix: &str) -> String {
     let mut rows = String::new();
     for (name, property) in schema["properties"].as_object().unwrap() {
