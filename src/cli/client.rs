@@ -12,6 +12,9 @@ use super::terminal::Terminal;
 /// The newest revision in which a server asks while a call runs.
 const REVISION: &str = "2025-11-25";
 
+/// The longest message the server reads, and something to spare.
+const LONGEST: usize = 15 * 1024 * 1024;
+
 /// How the server knows us: we wait as long as it takes.
 pub(crate) const CLIENT_NAME: &str = "terminal";
 
@@ -132,6 +135,12 @@ impl Client {
 
     async fn send(&mut self, message: &Value) -> Result<(), ClientError> {
         let line = format!("{message}\n");
+        if line.len() > LONGEST {
+            let size = line.len() / (1024 * 1024);
+            return Err(ClientError::Refused(format!(
+                "it is {size} MiB in all; put long material into a file and name the file"
+            )));
+        }
         let written = self.writer.write_all(line.as_bytes()).await;
         written.map_err(|error| ClientError::Gone(Some(error)))
     }

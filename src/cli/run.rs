@@ -14,6 +14,9 @@ use super::{
 };
 use crate::wire::ServerError;
 
+/// How much of standard input is read, in bytes. Codex itself takes about a million characters.
+const LONGEST: u64 = 8 * 1024 * 1024;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -97,7 +100,12 @@ impl ToolCall {
             return Err(CliError::Usage(reason));
         }
         let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map_err(CliError::Input)?;
+        io::stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes).map_err(CliError::Input)?;
+        if bytes.len() as u64 > LONGEST {
+            let reason =
+                "standard input is too long; put long material into a file and name the file";
+            return Err(CliError::Usage(reason.to_owned()));
+        }
         let text = String::from_utf8(bytes)
             .map_err(|_| CliError::Usage("standard input is not UTF-8 text".to_owned()))?;
         if text.trim().is_empty() && required {

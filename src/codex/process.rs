@@ -237,6 +237,17 @@ mod tests {
         std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
     }
 
+    /// Between a fork and its exec a process has no command line for a moment.
+    async fn becomes(alive: bool, pid: &str) {
+        for _ in 0..500 {
+            if is_alive(pid) == alive {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{pid} is alive: {}", !alive);
+    }
+
     #[tokio::test]
     async fn the_cause_of_the_end_is_kept() {
         let (process, _pipes) =
@@ -259,7 +270,7 @@ mod tests {
         let mut pid = [0; 32];
         let count = pipes.stdout.read(&mut pid).await.unwrap();
         let pid = String::from_utf8_lossy(&pid[..count]).trim().to_owned();
-        assert!(is_alive(&pid));
+        becomes(true, &pid).await;
         process.terminate().await;
         assert!(!is_alive(&pid));
     }
@@ -272,12 +283,6 @@ mod tests {
         let pid = String::from_utf8_lossy(&pid[..count]).trim().to_owned();
         assert!(is_alive(&pid));
         drop((process, pipes));
-        for _ in 0..500 {
-            if !is_alive(&pid) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the child is still alive");
+        becomes(false, &pid).await;
     }
 }

@@ -1,7 +1,8 @@
 //! What a thread and a turn are started with, in Codex's own words.
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -181,6 +182,9 @@ impl ThreadOptions {
 }
 
 impl Sandbox {
+    /// All of them, from the least to the most.
+    pub const ALL: [Self; 3] = [Self::ReadOnly, Self::WorkspaceWrite, Self::DangerFullAccess];
+
     /// The name Codex and our own arguments use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -192,6 +196,9 @@ impl Sandbox {
 }
 
 impl ApprovalPolicy {
+    /// All of them, from the most asking to the least.
+    pub const ALL: [Self; 3] = [Self::Untrusted, Self::OnRequest, Self::Never];
+
     /// The name Codex and our own arguments use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -199,5 +206,38 @@ impl ApprovalPolicy {
             Self::OnRequest => "on-request",
             Self::Never => "never",
         }
+    }
+}
+
+/// A plain list of words; what each means is said where it is asked for.
+fn words(words: [&str; 3]) -> Schema {
+    json_schema!({"type": "string", "enum": words})
+}
+
+impl JsonSchema for Sandbox {
+    fn schema_name() -> Cow<'static, str> {
+        "Sandbox".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(Self::ALL.map(Self::as_str))
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl JsonSchema for ApprovalPolicy {
+    fn schema_name() -> Cow<'static, str> {
+        "ApprovalPolicy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(Self::ALL.map(Self::as_str))
+    }
+
+    fn inline_schema() -> bool {
+        true
     }
 }

@@ -73,11 +73,9 @@ pub struct Defaults {
     pub reasoning_effort: Option<String>,
     /// What commands may touch; if empty the user's own Codex configuration decides, else it is read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<SandboxWord>")]
     pub sandbox: Option<Sandbox>,
     /// When Codex asks before acting; if empty `on-request` where the user can be asked, else `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<ApprovalWord>")]
     pub approval_policy: Option<ApprovalPolicy>,
     /// Where Codex works; where the server was started if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,7 +139,6 @@ pub enum StoreKind {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The widest sandbox a call may ask for.
-    #[schemars(with = "SandboxWord")]
     pub sandbox_ceiling: Sandbox,
     /// The longest prompt, in characters.
     pub prompt_characters: usize,
@@ -178,24 +175,6 @@ pub enum LogFormat {
     Text,
     /// For programs.
     Json,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum SandboxWord {
-    ReadOnly,
-    WorkspaceWrite,
-    DangerFullAccess,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum ApprovalWord {
-    Untrusted,
-    OnRequest,
-    Never,
 }
 
 /// Settings without a default: nobody has chosen until somebody does.

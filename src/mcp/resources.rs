@@ -161,7 +161,8 @@ async fn turn(
         return Ok(contents);
     }
     let Excerpt { offset, length } = excerpt;
-    let next = format!("{ROOT}{name}/turns/{number}?offset={}&limit={length}", offset + length);
+    let next = offset.saturating_add(length);
+    let next = format!("{ROOT}{name}/turns/{number}?offset={next}&limit={length}");
     Ok(contents.with_meta(MetaObject(JsonObject::from_iter([("nextUri".to_owned(), next.into())]))))
 }
 

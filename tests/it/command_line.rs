@@ -115,6 +115,20 @@ async fn long_sessions_and_answers_are_whole() {
 }
 
 #[tokio::test]
+async fn input_without_end_is_refused() {
+    let world = World::new().await;
+    let prompt = "x".repeat(1_100_000);
+    let refused = piped(&world, ["codex", "-"], &prompt).await;
+    assert_eq!(code(&refused), 2);
+    assert!(err(&refused).contains("1100000 characters"), "{}", err(&refused));
+    let mut command = world.launch().args(["codex"]).command();
+    let zero = std::fs::File::open("/dev/zero").unwrap();
+    let refused = command.stdin(Stdio::from(zero)).output().await.unwrap();
+    assert_eq!((code(&refused), out(&refused).as_str()), (2, ""));
+    assert!(err(&refused).contains("too long"), "{}", err(&refused));
+}
+
+#[tokio::test]
 async fn a_turn_of_another_process_is_waited_for_and_stopped() {
     let world = World::new().await;
     let server = world.server().await;

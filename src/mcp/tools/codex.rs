@@ -60,12 +60,10 @@ struct Input {
     reasoning_effort: Option<Effort>,
     /// What commands may touch: read-only; workspace-write (the working directory); danger-full-access
     /// (everything; only if the operator allows it).
-    #[schemars(with = "Option<SandboxWord>")]
     sandbox: Option<Sandbox>,
     /// When Codex asks before acting: untrusted, on-request or never. What it asks is declined where the
     /// user cannot be asked. Default: on-request where they can, else never.
     #[serde(alias = "approval-policy")]
-    #[schemars(with = "Option<ApprovalWord>")]
     approval_policy: Option<ApprovalPolicy>,
     /// Short for sandbox workspace-write and approvalPolicy never. Default: false.
     full_auto: Option<bool>,
@@ -141,24 +139,6 @@ enum Effort {
     Xhigh,
     Max,
     Ultra,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum SandboxWord {
-    ReadOnly,
-    WorkspaceWrite,
-    DangerFullAccess,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-enum ApprovalWord {
-    Untrusted,
-    OnRequest,
-    Never,
 }
 
 async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
