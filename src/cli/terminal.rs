@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,8 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) struct Terminal {
     bar: Option<ProgressBar>,
     silent: bool,
+    /// While a question stands there, lines wait until it is answered.
+    held: Option<Vec<String>>,
 }
 
 impl Terminal {
@@ -38,12 +40,12 @@ impl Terminal {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar
         });
-        Self { bar, silent: false }
+        Self { bar, silent: false, held: None }
     }
 
     /// One that shows nothing.
     pub(super) fn silent() -> Self {
-        Self { bar: None, silent: true }
+        Self { bar: None, silent: true, held: None }
     }
 
     /// Whether somebody is there who can be asked: one who sees the question and whose keys we read.
@@ -60,7 +62,7 @@ impl Terminal {
                 }
                 continue;
             }
-            if let Some(bar) = &self.bar {
+            if let (Some(bar), None) = (&self.bar, &self.held) {
                 bar.enable_steady_tick(TICK);
                 bar.set_message(part.to_owned());
             }
@@ -71,31 +73,33 @@ impl Terminal {
     }
 
     /// Writes a line that stays.
-    pub(super) fn say(&self, line: &str) {
-        if self.silent {
-            return;
-        }
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            // Nobody may read it; that stops nothing.
-            None => drop(writeln!(io::stderr(), "{line}")),
+    pub(super) fn say(&mut self, line: &str) {
+        match (&mut self.held, &self.bar) {
+            _ if self.silent => {}
+            (Some(held), _) => held.push(line.to_owned()),
+            (None, Some(bar)) => bar.suspend(|| write(line)),
+            (None, None) => write(line),
         }
     }
 
     /// Puts a question; the answer is what an MCP client would say.
-    pub(super) fn ask(&self, params: Value) -> JoinHandle<Value> {
+    pub(super) fn ask(&mut self, params: Value) -> JoinHandle<Value> {
+        self.held.get_or_insert_default();
         if let Some(bar) = &self.bar {
             bar.disable_steady_tick();
-            bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+            bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         tokio::task::spawn_blocking(move || ask::ask(&params, io::stdin().lock(), io::stderr()))
     }
 
     /// After a question.
-    pub(super) fn go_on(&self) {
+    pub(super) fn go_on(&mut self) {
         if let Some(bar) = &self.bar {
-            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            bar.set_draw_target(ProgressDrawTarget::stderr());
             bar.enable_steady_tick(TICK);
+        }
+        for line in self.held.take().unwrap_or_default() {
+            self.say(&line);
         }
     }
 
@@ -105,4 +109,9 @@ impl Terminal {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Nobody may read it; that stops nothing.
+fn write(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

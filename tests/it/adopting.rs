@@ -48,6 +48,30 @@ async fn a_conversation_of_the_terminal_goes_on_here() {
 }
 
 #[tokio::test]
+async fn threads_are_listed_page_by_page() {
+    let world = World::new().await;
+    let mut made = Vec::new();
+    for word in ["one", "two", "three"] {
+        made.push(in_a_terminal(&world, &format!("say {word}")).await);
+    }
+    let server = world.server().await;
+    let (mut seen, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let page = json!({"includeThreads": true, "limit": 2, "threadCursor": cursor});
+        let page = server.call("listSessions", page).await.ok();
+        let threads = page["threads"].as_array().unwrap();
+        seen.extend(threads.iter().map(|thread| thread["threadId"].as_str().unwrap().to_owned()));
+        cursor = page["nextThreadCursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+        assert!(seen.len() <= 3, "{seen:?}");
+    }
+    made.reverse();
+    assert_eq!(seen, made);
+}
+
+#[tokio::test]
 async fn a_thread_id_finds_its_session_whatever_that_is_called() {
     let world = World::new().await;
     let server = world.server().await;

@@ -259,6 +259,27 @@ async fn what_an_mcp_server_of_codex_asks_is_asked() {
     assert_eq!(server.asked("elicitation/create").len(), 1);
 }
 
+#[tokio::test]
+async fn a_link_is_shown_by_a_client_that_shows_links() {
+    let world = World::new().await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/asker.mjs");
+    world.home.add_codex_config(&format!(
+        "[mcp_servers.asker]\ncommand = \"node\"\nargs = [\"{script}\"]\n"
+    ));
+    let server = world.launch().spawn();
+    let can = json!({"elicitation": {"form": {}, "url": {}}});
+    server.initialize_with("2025-11-25", can).await;
+    let (_, answer) = server.begin("tools/call", call("call mcp__asker.ask {\"link\":true}")).await;
+    let asked = question(&server, 1).await;
+    assert_eq!(
+        (&asked["params"]["mode"], &asked["params"]["url"]),
+        (&json!("url"), &json!("https://example.com/x"))
+    );
+    server.respond(&asked, json!({"action": "accept"})).await;
+    let result = ToolResult::from_response("codex", &answer.wait("codex").await).ok();
+    assert!(result["response"].as_str().unwrap().contains("accept"), "{}", result.raw);
+}
+
 /// A call of the era in which a server asks by its result.
 fn modern(arguments: &Value, answer: Option<(&Value, Value)>) -> Value {
     let mut call = json!({"name": "codex", "arguments": arguments, "_meta": {
@@ -308,6 +329,33 @@ async fn in_the_newer_era_the_call_comes_back_with_the_answer() {
     let turns =
         server.request("tools/call", modern(&json!({"prompt": "history", "sessionId": "s"}), None));
     assert_eq!(turns.await["result"]["structuredContent"]["response"], ESCALATE);
+}
+
+#[tokio::test]
+async fn a_wait_that_was_asked_and_is_cancelled_leaves_the_turn_alone() {
+    let world = World::new().await;
+    let server = world.launch().spawn();
+    let prompt = "escalate sleep 1; touch asked-for";
+    let begin = modern(&json!({"prompt": prompt, "sessionId": "s", "waitSeconds": 0}), None);
+    server.request("tools/call", begin).await;
+    let waiting = |answer| {
+        let mut call = modern(&json!({"sessionId": "s"}), answer);
+        call["name"] = json!("wait");
+        call
+    };
+    let asked = server.request("tools/call", waiting(None)).await["result"].clone();
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    think().await;
+    let (id, _answer) = server.begin("tools/call", waiting(Some((&asked, decide("accept"))))).await;
+    wait_for("the command to run", || {
+        let mut running = process::descendants(server.pid()).into_iter();
+        running.any(|pid| process::command_line(pid).contains("sleep 1")).then_some(())
+    })
+    .await;
+    server.notify("notifications/cancelled", json!({"requestId": id})).await;
+    wait_for("the turn to go on", || file_is_there(&world).then_some(())).await;
+    let done = server.request("tools/call", waiting(None)).await;
+    assert_eq!(done["result"]["structuredContent"]["status"], "completed", "{done}");
 }
 
 #[tokio::test]
