@@ -63,7 +63,7 @@ async fn show() -> Result<(), String> {
     println!(
         "  npm install -g @openai/codex && codex login\n  \
          cargo install --path .\n  \
-         claude mcp add codex -- codex-mcp-server      # or any other MCP client, see README.md"
+         codex-mcp-server setup claude-code     # or another client, see README.md"
     );
     Ok(())
 }

@@ -81,7 +81,29 @@ fn usual_places(search: &SearchPath) -> Vec<PathBuf> {
             .map(|folder| home.join(folder))
     });
     let system = ["/usr/local/bin", "/opt/homebrew/bin", "/usr/bin"].map(PathBuf::from);
-    home.chain(system).collect()
+    let managed = search.home.iter().flat_map(|home| managed_nodes(home));
+    home.chain(managed).chain(system).collect()
+}
+
+/// Where npm puts programs under managers of Node versions, the newest Node first.
+fn managed_nodes(home: &Path) -> Vec<PathBuf> {
+    let managers =
+        [(".nvm/versions/node", "bin"), (".local/share/fnm/node-versions", "installation/bin")];
+    let nodes = managers.iter().flat_map(|(nodes, bin)| {
+        let nodes = std::fs::read_dir(home.join(nodes)).into_iter().flatten().flatten();
+        let mut nodes: Vec<PathBuf> = nodes.map(|node| node.path()).collect();
+        nodes.sort_by_key(|node| std::cmp::Reverse(numbers(node)));
+        nodes.into_iter().map(move |node| node.join(bin))
+    });
+    nodes.collect()
+}
+
+/// The numbers in a folder's name: `v22.3.1` is after `v9.11.2`.
+fn numbers(path: &Path) -> Vec<u64> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|part| part.parse().ok())
+        .collect()
 }
 
 /// Looks through npm's shim: `…/@openai/codex/bin/codex.js` starts a binary that lies in
@@ -158,6 +180,17 @@ mod tests {
         let found = find(&search(root.path())).unwrap();
         assert_eq!((&found.path, found.reason), (&first, "it is the first on PATH"));
         assert!(found.others.contains(&usual), "{found:?}");
+    }
+
+    #[test]
+    fn the_newest_managed_node_comes_first() {
+        let root = tempfile::tempdir().unwrap();
+        let name = format!("codex{EXE_SUFFIX}");
+        for version in ["v9.11.2", "v22.3.1", "v22.10.0"] {
+            touch(&root.path().join(".nvm/versions/node").join(version).join("bin").join(&name));
+        }
+        let found = find(&search(root.path())).unwrap().path;
+        assert!(found.ends_with(Path::new("v22.10.0/bin").join(&name)), "{found:?}");
     }
 
     #[test]

@@ -8,8 +8,16 @@ use serde::{Deserialize, Serialize};
 
 /// A length of time, written like `24h`, `5m` or `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "Written", into = "String")]
 pub struct Span(pub Duration);
+
+/// What may be written where a length of time belongs: a number alone says too little.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "it must be a length of time like `24h`, `5m` or `1h 30m`")]
+enum Written {
+    Text(String),
+    Number(f64),
+}
 
 /// The text is not a length of time.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +57,14 @@ impl fmt::Display for Span {
     }
 }
 
-impl TryFrom<String> for Span {
+impl TryFrom<Written> for Span {
     type Error = InvalidSpan;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        match written {
+            Written::Text(text) => text.parse(),
+            Written::Number(number) => Err(InvalidSpan(number.to_string())),
+        }
     }
 }
 

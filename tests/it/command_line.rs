@@ -214,11 +214,16 @@ async fn a_terminal_shows_what_happens_and_asks() {
 #[tokio::test]
 async fn control_c_stops_the_turn_and_not_the_session() {
     let world = World::new().await;
-    let words = "codex --sessionId s 'slow 60 never'";
-    let (shown, code) = on_a_terminal(&world, words, &[("asking the model", "\u{3}")]).await;
-    assert_eq!(code, Some(130), "{shown}");
-    let table = out(&run(&world, ["listSessions"]).await);
-    assert!(table.contains("s        interrupted"), "{table}");
+    for (prompt, until) in
+        [("slow 60 never", "asking the model"), ("escalate touch no", "Decision [1-")]
+    {
+        let words = format!("codex --sessionId s --sandbox workspace-write '{prompt}'");
+        let (shown, code) = on_a_terminal(&world, &words, &[(until, "\u{3}")]).await;
+        assert_eq!(code, Some(130), "{shown}");
+        let table = out(&run(&world, ["listSessions"]).await);
+        assert!(table.contains("s        interrupted"), "{table}");
+    }
+    assert!(!world.home.work().join("no").exists());
 }
 
 #[tokio::test]

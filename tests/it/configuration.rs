@@ -42,6 +42,7 @@ async fn a_mistake_ends_the_start_with_a_word_about_it() {
     for (args, words) in [
         (["--set", "session.tll=1h"], "tll"),
         (["--set", "session.ttl=soon"], "`soon` is not a length of time"),
+        (["--set", "session.ttl=5"], "`5` is not a length of time"),
         (["--config", "/no/such.toml"], "/no/such.toml"),
         (["--log-format", "xml"], "`json`"),
     ] {

@@ -52,6 +52,23 @@ async fn a_cancelled_call_gets_no_answer_and_its_partial_answer_is_kept() {
     assert!(call.within(std::time::Duration::from_millis(100)).await.is_none());
 }
 
+/// For some moments Codex has acknowledged a turn and refuses to interrupt it.
+#[tokio::test]
+async fn a_turn_that_is_taken_back_the_moment_it_begins_does_not_go_on() {
+    let world = World::new().await;
+    let server = world.server().await;
+    for round in 0..5 {
+        let (token, slow) =
+            (format!("t{round}"), json!({"prompt": "slow 60 never", "sessionId": "s"}));
+        let (id, _answer) = server.call_with_progress("codex", slow, &token).await;
+        wait_for("the turn to begin", || (!server.progress(&token).is_empty()).then_some(())).await;
+        server.notify("notifications/cancelled", json!({"requestId": id})).await;
+        let next = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
+        assert_eq!((&next["response"], &next["turn"]), (&json!("hi"), &json!(2 * round + 2)));
+        assert_eq!(world.model.open_streams(), 0, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn a_command_does_not_outlive_its_cancelled_turn() {
     for sandbox in ["read-only", "danger-full-access"] {

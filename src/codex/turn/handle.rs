@@ -18,6 +18,10 @@ use crate::codex::{
 /// 0.125 it may not answer at all.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(5);
 
+/// How often a refused interrupt is tried, and how long after the time before.
+const TRIES: u32 = 20;
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// A turn that runs in Codex. Dropping it before its end interrupts it.
 #[derive(Debug)]
 pub struct Turn {
@@ -100,15 +104,17 @@ impl Turn {
     pub async fn interrupt(&mut self) -> TurnOutcome {
         self.stopping = true;
         let ended = async {
-            // Codex may have ended it in this moment and then refuses; the end is told either way.
-            if let Err(error) = self.driver.interrupt(&self.thread, &self.id).await {
-                tracing::debug!(%error, "interrupt was not acknowledged");
-            }
+            let stop = stop(self.driver.clone(), self.thread.clone(), self.id.clone());
+            tokio::pin!(stop);
+            let mut asked = false;
             loop {
-                match self.next().await {
-                    Some(TurnEvent::Ended(outcome)) => break Some(*outcome),
-                    Some(_) => {}
-                    None => break None,
+                tokio::select! {
+                    () = &mut stop, if !asked => asked = true,
+                    event = self.next() => match event {
+                        Some(TurnEvent::Ended(outcome)) => break Some(*outcome),
+                        Some(_) => {}
+                        None => break None,
+                    },
                 }
             }
         };
@@ -175,13 +181,28 @@ impl Drop for Turn {
         if self.ended {
             return;
         }
-        let (driver, thread, id) = (self.driver.clone(), self.thread.clone(), self.id.clone());
-        let interrupt = async move {
-            let stopped: Result<(), CodexError> = driver.interrupt(&thread, &id).await;
-            if let Err(error) = stopped {
-                tracing::debug!(%error, "cannot interrupt an abandoned turn");
+        let stop = stop(self.driver.clone(), self.thread.clone(), self.id.clone());
+        self.driver.tasks().spawn(stop);
+    }
+}
+
+/// Asks Codex to end a turn.
+///
+/// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.169 answers that none is
+/// active, and runs it), so a refusal is asked again. It may also mean that the turn has just ended by
+/// itself; that is told like every end.
+async fn stop(driver: Driver, thread: ThreadId, id: TurnId) {
+    for _ in 0..TRIES {
+        match driver.interrupt(&thread, &id).await {
+            Ok(()) => return,
+            Err(error @ CodexError::Refused { .. }) => {
+                tracing::debug!(%error, "not interrupted yet");
+                tokio::time::sleep(AGAIN).await;
             }
-        };
-        self.driver.tasks().spawn(interrupt);
+            Err(error) => {
+                tracing::debug!(%error, "an interrupt was not acknowledged");
+                return;
+            }
+        }
     }
 }
