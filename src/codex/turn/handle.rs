@@ -188,7 +188,7 @@ impl Drop for Turn {
 
 /// Asks Codex to end a turn.
 ///
-/// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.169 answers that none is
+/// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.146 and later answer that none is
 /// active, and runs it), so a refusal is asked again. It may also mean that the turn has just ended by
 /// itself; that is told like every end.
 async fn stop(driver: Driver, thread: ThreadId, id: TurnId) {
