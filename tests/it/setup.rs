@@ -88,6 +88,26 @@ async fn what_else_is_in_the_file_stays() {
 }
 
 #[tokio::test]
+async fn what_was_added_to_our_own_entry_stays() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let old = serde_json::json!({"mcpServers": {"codex": {
+        "command": "/old/codex-mcp-server", "args": ["--old"], "timeout": 600, "env": {"MINE": "1"},
+    }}});
+    fs::write(&file, old.to_string()).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, _, err) = setup(launch(&world).args(["setup", "cursor", "--file", path])).await;
+    assert_eq!(code, Some(0), "{err}");
+    let now: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let entry = &now["mcpServers"]["codex"];
+    assert_eq!(entry["command"], env!("CARGO_BIN_EXE_codex-mcp-server"));
+    assert_eq!((&entry["args"], &entry["timeout"]), (&serde_json::json!([]), &600.into()));
+    assert_eq!(entry["env"]["MINE"], "1");
+    let (_, shown, _) = setup(launch(&world).args(["setup", "cursor", "--file", path])).await;
+    assert!(shown.contains("nothing to do"), "{shown}");
+}
+
+#[tokio::test]
 async fn what_is_not_ours_or_not_readable_is_left_alone() {
     let world = World::new().await;
     let file = world.home.path().join("mcp.json");

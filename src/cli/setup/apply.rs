@@ -1,17 +1,14 @@
 //! Showing what would change, asking, and doing it.
 
 use std::{
-    fs,
     io::{self, BufRead, IsTerminal, Write},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use serde_json::Value;
-use similar::TextDiff;
-
 use super::{
+    change::{Change, is_ours, kept, read},
     edit::{self, EditError, Language},
     known::{Client, Entry, OwnCommand},
 };
@@ -99,15 +96,6 @@ pub struct SetupArgs {
     file: Option<PathBuf>,
 }
 
-/// A file before and after.
-struct Change {
-    path: PathBuf,
-    before: String,
-    after: String,
-    /// What is there under the name.
-    there: Option<Value>,
-}
-
 impl SetupArgs {
     /// Does it. `flags` are given to the server whenever the client starts it.
     ///
@@ -115,10 +103,9 @@ impl SetupArgs {
     /// [`CliError::Setup`], [`CliError::Output`].
     pub async fn run(self, flags: &Flags, place: &Place) -> Result<Exit, CliError> {
         let entry = self.entry(flags, place);
-        let value = (!self.remove).then(|| self.client.value(&entry));
-        let change = self.change(value.as_ref(), place)?;
+        let change = self.change(&entry, place)?;
         let mut out = io::stdout().lock();
-        if change.before == change.after || change.there == value {
+        if change.before == change.after || change.there == change.wanted {
             let state = if self.remove { "is not" } else { "is already" };
             let line =
                 format!("`{}` {state} in {}; nothing to do", self.name, change.path.display());
@@ -133,7 +120,7 @@ impl SetupArgs {
             written(writeln!(out, "nothing was changed"), "to stdout")?;
             return Ok(Exit::Done);
         }
-        let how = self.apply(&change, value.as_ref(), &entry, place).await?;
+        let how = self.apply(&change, &entry, place).await?;
         let did = if self.remove { "taken out of" } else { "written to" };
         let next =
             if self.remove { String::new() } else { format!("\n{}", self.client.next(&self.name)) };
@@ -175,7 +162,7 @@ impl SetupArgs {
         }
     }
 
-    fn change(&self, value: Option<&Value>, place: &Place) -> Result<Change, SetupError> {
+    fn change(&self, entry: &Entry, place: &Place) -> Result<Change, SetupError> {
         let chosen = self.file.as_ref().map(|file| place.directory.join(file));
         let path = chosen.or_else(|| self.client.file(place)).ok_or(SetupError::NoHome)?;
         // A link stays one.
@@ -184,8 +171,9 @@ impl SetupArgs {
         let (language, key) = (self.language(), self.client.key());
         let failed = |source| SetupError::Edit { path: path.clone(), source };
         let there = edit::current(language, &before, key, &self.name).map_err(failed)?;
-        let after = edit::edited(language, &before, key, &self.name, value).map_err(failed)?;
-        Ok(Change { path, before, after, there })
+        let wanted = (!self.remove).then(|| kept(there.as_ref(), self.client.value(entry)));
+        let after = edit::edited(language, &before, key, &self.name, wanted.as_ref());
+        Ok(Change { after: after.map_err(failed)?, path, before, there, wanted })
     }
 
     /// Asks where somebody can answer. Where nobody can, only what is ours is replaced.
@@ -208,15 +196,21 @@ impl SetupArgs {
         Ok(matches!(line.trim().to_lowercase().as_str(), "" | "y" | "yes"))
     }
 
-    /// By the client's own command if it is there, else by writing the file. Says how if not plainly.
+    /// By the client's own command if it is there and can say it all, else by writing the file. Says how
+    /// if not plainly.
     async fn apply(
         &self,
         change: &Change,
-        value: Option<&Value>,
         entry: &Entry,
         place: &Place,
     ) -> Result<String, SetupError> {
-        let own = if self.remove { self.client.remove(&self.name) } else { self.client.add(entry) };
+        let own = if self.remove {
+            self.client.remove(&self.name)
+        } else {
+            // What the user has added to the entry it would lose.
+            let is_plain = change.wanted == Some(self.client.value(entry));
+            self.client.add(entry).filter(|_| is_plain)
+        };
         let own = own.filter(|_| self.file.is_none());
         let found = own.as_ref().and_then(|own| on_path(own.program, place));
         let (Some(own), Some(program)) = (own, found) else {
@@ -229,60 +223,20 @@ impl SetupArgs {
         {
             run(&program, &remove).await?;
         }
-        run(&program, &own).await?;
+        if let Err(error) = run(&program, &own).await {
+            change.restore()?;
+            return Err(error);
+        }
         let now = read(&change.path)?;
         let failed = |source| SetupError::Edit { path: change.path.clone(), source };
         let there =
             edit::current(self.language(), &now, self.client.key(), &self.name).map_err(failed)?;
-        if there.is_some() != value.is_some() {
+        if there.is_some() == self.remove {
             let reason = "it said nothing, and did not change the file".to_owned();
             return Err(SetupError::Own { command: own.to_string(), reason });
         }
         Ok(format!(" by `{} mcp`", own.program))
     }
-}
-
-impl Change {
-    fn diff(&self) -> String {
-        let path = self.path.display().to_string();
-        let diff = TextDiff::from_lines(&self.before, &self.after);
-        diff.unified_diff().context_radius(2).header(&path, &path).to_string()
-    }
-
-    /// All or nothing, with the rights it had.
-    fn write(&self) -> Result<(), SetupError> {
-        let failed =
-            |what| move |source| SetupError::File { what, path: self.path.clone(), source };
-        if read(&self.path)? != self.before {
-            return Err(SetupError::Changed { path: self.path.clone() });
-        }
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(failed("make the folder of"))?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("write"))?;
-        file.write_all(self.after.as_bytes()).map_err(failed("write"))?;
-        if let Ok(known) = fs::metadata(&self.path) {
-            fs::set_permissions(file.path(), known.permissions()).map_err(failed("write"))?;
-        }
-        file.persist(&self.path).map_err(|error| failed("write")(error.error))?;
-        Ok(())
-    }
-}
-
-fn read(path: &Path) -> Result<String, SetupError> {
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        read => {
-            read.map_err(|source| SetupError::File { what: "read", path: path.to_owned(), source })
-        }
-    }
-}
-
-/// Whether an entry starts a server of this name, wherever it is.
-fn is_ours(entry: &Value) -> bool {
-    let command = entry.get("command");
-    let command = command.and_then(|command| command.as_str().or_else(|| command.get(0)?.as_str()));
-    let name = command.and_then(|command| Path::new(command).file_stem()?.to_str());
-    name == Some("codex-mcp-server")
 }
 
 fn on_path(program: &str, place: &Place) -> Option<PathBuf> {

@@ -2,9 +2,11 @@
 //!
 //! [`known`] says which clients there are, where their configuration is and how an entry looks there;
 //! [`edit`] puts an entry into such a file or takes it out and leaves everything else as it is;
-//! [`apply`] shows what would change, asks, and does it, by the client's own command where there is one.
+//! [`change`] is such a file before and after; [`apply`] shows what would change, asks, and does it, by the
+//! client's own command where there is one.
 
 mod apply;
+mod change;
 mod edit;
 mod known;
 

@@ -188,9 +188,9 @@ impl Drop for Turn {
 
 /// Asks Codex to end a turn.
 ///
-/// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.146 and later answer that none is
-/// active, and runs it), so a refusal is asked again. It may also mean that the turn has just ended by
-/// itself; that is told like every end.
+/// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.146 and later answer that
+/// none is active, and run it), so a refusal is asked again. It may also mean that the turn has just ended
+/// by itself; that is told like every end.
 async fn stop(driver: Driver, thread: ThreadId, id: TurnId) {
     for _ in 0..TRIES {
         match driver.interrupt(&thread, &id).await {

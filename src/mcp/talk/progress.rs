@@ -1,6 +1,6 @@
 //! Telling a caller what happens: short lines, a few per second at most, one each ten seconds at least.
 
-use std::{future::pending, time::Duration};
+use std::{collections::VecDeque, future::pending, time::Duration};
 
 use rmcp::{
     RoleServer,
@@ -24,7 +24,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// The longest message, in characters.
 const LENGTH: usize = 190;
 
-/// How many lines may wait to be told together; older ones are left out.
+/// How many lines may wait to be told; older ones are left out.
 const LINES: usize = 8;
 
 const SEPARATOR: &str = " · ";
@@ -42,7 +42,7 @@ pub(in crate::mcp) struct Progress {
 /// What has happened and was not told yet.
 #[derive(Debug, Default)]
 struct Lines {
-    waiting: Vec<String>,
+    waiting: VecDeque<String>,
     /// Characters of the answer so far.
     written: usize,
     /// The newest line, for the heartbeat.
@@ -82,7 +82,7 @@ impl Progress {
 
     /// Tells what was not told yet, since nothing more will be.
     pub(super) async fn finish(&mut self) {
-        if !self.lines.waiting.is_empty() {
+        while self.to.is_some() && !self.lines.waiting.is_empty() {
             self.tell().await;
         }
     }
@@ -104,26 +104,30 @@ impl Lines {
         let writing = matches!(update, Update::Event(TurnEvent::Message(_)));
         let Some(line) = self.line(update) else { return };
         self.newest.clone_from(&line);
-        if writing && self.waiting.last().is_some_and(|last| last.starts_with(WRITING)) {
-            self.waiting.pop();
+        if writing && self.waiting.back().is_some_and(|last| last.starts_with(WRITING)) {
+            self.waiting.pop_back();
         }
         if self.waiting.len() == LINES {
-            self.waiting.remove(0);
+            self.waiting.pop_front();
         }
-        self.waiting.push(line);
+        self.waiting.push_back(line);
     }
 
-    /// Everything that waits in one message, the newest for sure; without news, that it goes on.
+    /// As much of what waits as one message holds, oldest first; without news, that it goes on.
     fn take(&mut self, since_start: Duration) -> String {
         let mut message = String::new();
-        for line in std::mem::take(&mut self.waiting).into_iter().rev() {
+        while let Some(line) = self.waiting.pop_front() {
             let longer = match message.as_str() {
                 "" => line,
-                newer => format!("{line}{SEPARATOR}{newer}"),
+                older => {
+                    let longer = format!("{older}{SEPARATOR}{line}");
+                    if longer.chars().count() > LENGTH {
+                        self.waiting.push_front(line);
+                        break;
+                    }
+                    longer
+                }
             };
-            if !message.is_empty() && longer.chars().count() > LENGTH {
-                break;
-            }
             message = longer;
         }
         if message.is_empty() {
@@ -233,8 +237,12 @@ mod tests {
         for number in 0..30 {
             lines.note(&event(TurnEvent::Searching(format!("{number} {}", "ü".repeat(60)))));
         }
-        let told = lines.take(Duration::ZERO);
-        assert!(told.chars().count() < 200 && told.contains("for 29 "), "{told}");
+        let mut told = String::new();
+        while !lines.waiting.is_empty() {
+            told = lines.take(Duration::ZERO);
+            assert!(told.chars().count() < 200, "{told}");
+        }
+        assert!(told.contains("for 29 "), "{told}");
         lines.note(&event(TurnEvent::Warning("x\ny".repeat(500))));
         let told = lines.take(Duration::ZERO);
         assert!(told.chars().count() < 200 && !told.contains('\n'), "{told}");

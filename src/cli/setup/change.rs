@@ -1,0 +1,102 @@
+//! A client's configuration file before and after, and writing it.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::SetupError;
+
+/// A file before and after.
+pub(super) struct Change {
+    pub(super) path: PathBuf,
+    pub(super) before: String,
+    pub(super) after: String,
+    /// What is there under the name.
+    pub(super) there: Option<Value>,
+    /// What shall be there.
+    pub(super) wanted: Option<Value>,
+}
+
+impl Change {
+    /// What would change, as a unified diff.
+    pub(super) fn diff(&self) -> String {
+        let path = self.path.display().to_string();
+        let diff = TextDiff::from_lines(&self.before, &self.after);
+        diff.unified_diff().context_radius(2).header(&path, &path).to_string()
+    }
+
+    /// Writes it, unless somebody else has meanwhile.
+    pub(super) fn write(&self) -> Result<(), SetupError> {
+        if read(&self.path)? != self.before {
+            return Err(SetupError::Changed { path: self.path.clone() });
+        }
+        self.put(&self.after)
+    }
+
+    /// Puts back what was there.
+    pub(super) fn restore(&self) -> Result<(), SetupError> {
+        self.put(&self.before)
+    }
+
+    /// All or nothing, with the rights the file had.
+    fn put(&self, text: &str) -> Result<(), SetupError> {
+        let failed =
+            |what| move |source| SetupError::File { what, path: self.path.clone(), source };
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(failed("make the folder of"))?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed("write"))?;
+        file.write_all(text.as_bytes()).map_err(failed("write"))?;
+        if let Ok(known) = fs::metadata(&self.path) {
+            fs::set_permissions(file.path(), known.permissions()).map_err(failed("write"))?;
+        }
+        file.persist(&self.path).map_err(|error| failed("write")(error.error))?;
+        Ok(())
+    }
+}
+
+/// The text of a file; of one that is not there, nothing.
+pub(super) fn read(path: &Path) -> Result<String, SetupError> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => {
+            read.map_err(|source| SetupError::File { what: "read", path: path.to_owned(), source })
+        }
+    }
+}
+
+/// What is wanted, and what the user has added to an entry of ours: a time limit, a variable.
+pub(super) fn kept(there: Option<&Value>, wanted: Value) -> Value {
+    match (there, wanted) {
+        (Some(Value::Object(there)), Value::Object(wanted))
+            if is_ours(&Value::Object(there.clone())) =>
+        {
+            let mut all = there.clone();
+            for (name, value) in wanted {
+                let value = match (&value, all.get(&name)) {
+                    (Value::Object(ours), Some(Value::Object(known))) => {
+                        let mut both = known.clone();
+                        both.extend(ours.clone());
+                        Value::Object(both)
+                    }
+                    _ => value,
+                };
+                all.insert(name, value);
+            }
+            Value::Object(all)
+        }
+        (_, wanted) => wanted,
+    }
+}
+
+/// Whether an entry starts a server of this name, wherever it is.
+pub(super) fn is_ours(entry: &Value) -> bool {
+    let command = entry.get("command");
+    let command = command.and_then(|command| command.as_str().or_else(|| command.get(0)?.as_str()));
+    let name = command.and_then(|command| Path::new(command).file_stem()?.to_str());
+    name == Some("codex-mcp-server")
+}
