@@ -137,7 +137,9 @@ Exit codes: 0 done; 1 it failed; 2 a mistake in arguments or configuration; 3 th
 impl Args {
     /// Reads the command line; prints help or complaints and ends the program if that is all.
     pub fn parse() -> Self {
-        let matches = command_line().get_matches();
+        // Whoever starts a server shall not wait for flags to be made of all the tools' schemas.
+        let served = Typed::command().try_get_matches();
+        let matches = served.unwrap_or_else(|_| command_line().get_matches());
         Self::read(&matches).unwrap_or_else(|error| error.exit())
     }
 
