@@ -115,22 +115,21 @@ pub enum ConfigCommand {
 
 /// The whole command line: what is written here, and the tools.
 pub(super) fn command_line() -> clap::Command {
-    let typed = Typed::command().after_long_help(AFTER);
-    let fixed = typed.get_subcommands().count();
     let tools = tools::commands().into_iter().enumerate();
+    let tools: Vec<_> = tools.map(|(place, tool)| tool.display_order(place)).collect();
     // What people ask for most comes first.
-    let typed = typed.subcommands(tools.map(|(place, tool)| tool.display_order(place)));
-    typed.mut_subcommands(move |command| {
-        let place = command.get_display_order();
-        if tools::is_tool(command.get_name()) {
-            command
-        } else {
-            command.display_order(place + 100 + fixed)
-        }
-    })
+    let mut place = tools.len();
+    let typed = Typed::command().mut_subcommands(|command| {
+        place += 1;
+        command.display_order(place)
+    });
+    // One of the tools has this name.
+    let typed = typed.disable_help_subcommand(true);
+    typed.subcommands(tools).after_long_help(AFTER)
 }
 
 const AFTER: &str = "\
+`COMMAND --help` explains a command; `help` says how sessions work and what was found here.\n\n\
 Exit codes: 0 done; 1 it failed; 2 a mistake in arguments or configuration; 3 the turn is still running; \
 130 interrupted.";
 
@@ -138,7 +137,7 @@ impl Args {
     /// Reads the command line; prints help or complaints and ends the program if that is all.
     pub fn parse() -> Self {
         // Whoever starts a server shall not wait for flags to be made of all the tools' schemas.
-        let served = Typed::command().try_get_matches();
+        let served = Typed::command().disable_help_subcommand(true).try_get_matches();
         let matches = served.unwrap_or_else(|_| command_line().get_matches());
         Self::read(&matches).unwrap_or_else(|error| error.exit())
     }

@@ -8,15 +8,13 @@ use tokio::{
 };
 
 use super::terminal::Terminal;
+use crate::mcp::TERMINAL;
 
 /// The newest revision in which a server asks while a call runs.
 const REVISION: &str = "2025-11-25";
 
 /// The longest message the server reads, and something to spare.
 const LONGEST: usize = 15 * 1024 * 1024;
-
-/// How the server knows us: we wait as long as it takes.
-pub(crate) const CLIENT_NAME: &str = "terminal";
 
 /// Why a call brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +42,14 @@ pub(super) struct Client {
     next: u64,
 }
 
+/// A tool whose answers come in pages, and what it calls their parts.
+pub(super) struct Paged {
+    pub(super) tool: &'static str,
+    pub(super) items: &'static str,
+    pub(super) next: &'static str,
+    pub(super) argument: &'static str,
+}
+
 impl ToolOutput {
     /// A field of the structured form, as text.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
@@ -57,7 +63,7 @@ impl Client {
         let (reader, writer) = tokio::io::split(stream);
         let mut client = Self { lines: BufReader::new(reader).lines(), writer, next: 0 };
         let capabilities = if can_ask { json!({"elicitation": {}}) } else { json!({}) };
-        let about = json!({"name": CLIENT_NAME, "version": env!("CARGO_PKG_VERSION")});
+        let about = json!({"name": TERMINAL, "version": env!("CARGO_PKG_VERSION")});
         let hello =
             json!({"protocolVersion": REVISION, "capabilities": capabilities, "clientInfo": about});
         client.request("initialize", hello, &mut Terminal::silent()).await?;
@@ -82,6 +88,31 @@ impl Client {
         let text = result.pointer("/content/0/text").and_then(Value::as_str).unwrap_or_default();
         let is_error = result.get("isError").and_then(Value::as_bool).unwrap_or_default();
         Ok(ToolOutput { structured, text: text.to_owned(), is_error })
+    }
+
+    /// Calls a tool for all its pages: the first one, with the items of all.
+    pub(super) async fn every_page(
+        &mut self,
+        paged: &Paged,
+        mut arguments: Map<String, Value>,
+        terminal: &mut Terminal,
+    ) -> Result<ToolOutput, ClientError> {
+        let Paged { tool, items, next, argument } = *paged;
+        let mut whole = self.call(tool, arguments.clone(), terminal).await?;
+        while let Some(place) = whole.structured.remove(next) {
+            arguments.insert(argument.to_owned(), place);
+            let mut page = self.call(tool, arguments.clone(), terminal).await?;
+            if page.is_error {
+                return Ok(page);
+            }
+            let more = page.structured.get_mut(items).and_then(Value::as_array_mut);
+            if let (Some(Value::Array(all)), Some(more)) = (whole.structured.get_mut(items), more) {
+                all.append(more);
+            }
+            let place = page.structured.remove(next);
+            whole.structured.extend(place.map(|place| (next.to_owned(), place)));
+        }
+        Ok(whole)
     }
 
     async fn request(

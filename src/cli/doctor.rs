@@ -40,7 +40,7 @@ pub struct DoctorArgs {
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
-pub struct Checks {
+struct Checks {
     checks: Vec<Check>,
 }
 
@@ -81,7 +81,8 @@ impl DoctorArgs {
             if can_work {
                 checks.live(stream).await?;
             } else {
-                checks.trouble("turn", "not tried, because of the trouble above".to_owned(), None);
+                let fix = "mend the trouble above first".to_owned();
+                checks.trouble("turn", "not tried".to_owned(), fix);
             }
         }
         let out = io::stdout().lock();
@@ -167,11 +168,7 @@ impl Checks {
                 return false;
             }
             Ok(Login::Missing) => {
-                self.trouble(
-                    "login",
-                    "nobody is logged in".to_owned(),
-                    Some("codex login".to_owned()),
-                );
+                self.trouble("login", "nobody is logged in".to_owned(), "codex login".to_owned());
                 return false;
             }
             Ok(Login::As(how)) => self.ok("login", format!("by {how}")),
@@ -243,7 +240,7 @@ impl Checks {
     fn turn(&mut self, output: &ToolOutput) {
         let text = |key: &str| output.field(key).unwrap_or_default().to_owned();
         if output.is_error {
-            return self.trouble("turn", text("message"), Some(text("next")));
+            return self.trouble("turn", text("message"), text("next"));
         }
         let number =
             |path: &str| output.structured.get(path).and_then(Value::as_f64).unwrap_or_default();
@@ -262,13 +259,13 @@ impl Checks {
         self.checks.push(Check { name, status: Status::Warning, detail, fix: Some(fix) });
     }
 
-    fn trouble(&mut self, name: &'static str, detail: String, fix: Option<String>) {
-        self.checks.push(Check { name, status: Status::Trouble, detail, fix });
+    fn trouble(&mut self, name: &'static str, detail: String, fix: String) {
+        self.checks.push(Check { name, status: Status::Trouble, detail, fix: Some(fix) });
     }
 
     fn explained(&mut self, name: &'static str, error: SessionError) {
         let explained = explain(error);
-        self.trouble(name, explained.message, Some(explained.next));
+        self.trouble(name, explained.message, explained.next);
     }
 
     fn worst(&self) -> Status {

@@ -21,7 +21,7 @@ mod transcript;
 
 pub use args::{Args, Command, ConfigCommand, Fixed};
 pub use client::ClientError;
-pub use doctor::{Checks, DoctorArgs};
+pub use doctor::DoctorArgs;
 pub use run::{CliError, Exit, run_tool};
 pub use sessions::{Format, SessionsCommand};
 pub use setup::{Client, EditError, SetupArgs, SetupError};

@@ -3,11 +3,11 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::io::DuplexStream;
 
 use super::{
-    client::{Client, ClientError, ToolOutput},
+    client::{Client, ClientError, Paged, ToolOutput},
     print,
     terminal::Terminal,
     tools::{Piped, ToolCall},
@@ -16,6 +16,13 @@ use crate::wire::ServerError;
 
 /// How much of standard input is read, in bytes. Codex itself takes about a million characters.
 const LONGEST: u64 = 8 * 1024 * 1024;
+
+/// How many sessions are listed at once.
+const MOST: u32 = 200;
+
+/// The list of sessions.
+const SESSIONS: Paged =
+    Paged { tool: "listSessions", items: "sessions", next: "nextCursor", argument: "cursor" };
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,9 +131,12 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     let mut terminal = Terminal::new();
     let mut client = Client::begin(stream, terminal.can_ask()).await?;
     let is_list = call.name == "listSessions";
-    let ToolCall { name, arguments, json, .. } = call;
-    let output = if is_list {
-        whole_list(&mut client, arguments, &mut terminal).await
+    let ToolCall { name, mut arguments, json, .. } = call;
+    let is_page =
+        ["limit", "cursor", "threadCursor"].iter().any(|key| arguments.contains_key(*key));
+    let output = if is_list && !is_page {
+        arguments.insert("limit".to_owned(), MOST.into());
+        client.every_page(&SESSIONS, arguments, &mut terminal).await
     } else {
         client.call(&name, arguments, &mut terminal).await
     };
@@ -141,34 +151,6 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     };
     written(printed, "the answer")?;
     Ok(exit)
-}
-
-/// Every page of a list, unless one was asked for.
-async fn whole_list(
-    client: &mut Client,
-    mut arguments: Map<String, Value>,
-    terminal: &mut Terminal,
-) -> Result<ToolOutput, ClientError> {
-    let is_page =
-        ["limit", "cursor", "threadCursor"].iter().any(|key| arguments.contains_key(*key));
-    let mut whole = client.call("listSessions", arguments.clone(), terminal).await?;
-    while !is_page && let Some(cursor) = whole.structured.remove("nextCursor") {
-        arguments.insert("cursor".to_owned(), cursor);
-        arguments.remove("includeThreads");
-        let mut page = client.call("listSessions", arguments.clone(), terminal).await?;
-        if page.is_error {
-            return Ok(page);
-        }
-        let next = page.structured.remove("nextCursor");
-        let more = page.structured.get_mut("sessions").and_then(Value::as_array_mut);
-        if let (Some(Value::Array(sessions)), Some(more)) =
-            (whole.structured.get_mut("sessions"), more)
-        {
-            sessions.append(more);
-        }
-        whole.structured.extend(next.map(|next| ("nextCursor".to_owned(), next)));
-    }
-    Ok(whole)
 }
 
 /// Whoever reads us may have read enough.

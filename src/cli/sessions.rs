@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::io::DuplexStream;
 
 use super::{
-    client::{Client, ToolOutput},
+    client::{Client, Paged},
     run::{CliError, Exit, complain, deliver},
     terminal::Terminal,
     tools::ToolCall,
@@ -16,6 +16,10 @@ use super::{
 
 /// How many turns are read at once.
 const PAGE: u32 = 100;
+
+/// The turns of a session.
+const TURNS: Paged =
+    Paged { tool: "getSession", items: "turns", next: "nextOffset", argument: "offset" };
 
 /// What to do with sessions.
 #[derive(Debug, Clone, Subcommand)]
@@ -133,9 +137,14 @@ async fn export(
     path: Option<PathBuf>,
 ) -> Result<Exit, CliError> {
     let mut client = Client::begin(stream, false).await?;
-    let read = match turn {
-        Some(number) => page(&mut client, session, json!({"turn": number})).await?,
-        None => whole(&mut client, session).await?,
+    let mut terminal = Terminal::silent();
+    let mut arguments = Map::from_iter([("sessionId".to_owned(), session.into())]);
+    let read = if let Some(number) = turn {
+        arguments.insert("turn".to_owned(), number.into());
+        client.call(TURNS.tool, arguments, &mut terminal).await?
+    } else {
+        arguments.insert("limit".to_owned(), PAGE.into());
+        client.every_page(&TURNS, arguments, &mut terminal).await?
     };
     if read.is_error {
         return complain(&read);
@@ -146,27 +155,4 @@ async fn export(
     };
     deliver(&text, path.as_deref())?;
     Ok(Exit::Done)
-}
-
-async fn whole(client: &mut Client, session: &str) -> Result<ToolOutput, CliError> {
-    let mut whole = page(client, session, json!({"limit": PAGE})).await?;
-    while let Some(offset) = whole.structured.remove("nextOffset") {
-        let mut next = page(client, session, json!({"limit": PAGE, "offset": offset})).await?;
-        if next.is_error {
-            return Ok(next);
-        }
-        let turns = next.structured.get_mut("turns").and_then(Value::as_array_mut);
-        if let (Some(Value::Array(all)), Some(turns)) = (whole.structured.get_mut("turns"), turns) {
-            all.append(turns);
-        }
-        let offset = next.structured.remove("nextOffset");
-        whole.structured.extend(offset.map(|offset| ("nextOffset".to_owned(), offset)));
-    }
-    Ok(whole)
-}
-
-async fn page(client: &mut Client, session: &str, which: Value) -> Result<ToolOutput, CliError> {
-    let mut arguments = which.as_object().cloned().unwrap_or_default();
-    arguments.insert("sessionId".to_owned(), session.into());
-    Ok(client.call("getSession", arguments, &mut Terminal::silent()).await?)
 }

@@ -1,5 +1,7 @@
 //! Tools as subcommands: their flags are the properties of their schemas, so a new tool is one at once.
 
+use std::sync::LazyLock;
+
 use clap::{
     Arg, ArgAction, ArgMatches, Command,
     builder::{PossibleValuesParser, ValueParser},
@@ -38,20 +40,17 @@ pub(super) struct Piped {
     pub(super) required: bool,
 }
 
-/// Whether a subcommand is a tool.
-pub(super) fn is_tool(name: &str) -> bool {
-    tools().iter().any(|tool| tool.name == name)
-}
+/// Made once: schemas take longer than everything else on a command line.
+static TOOLS: LazyLock<Vec<ToolSummary>> = LazyLock::new(tool_summaries);
 
 /// One subcommand for each tool.
 pub(super) fn commands() -> Vec<Command> {
-    tools().iter().map(command).collect()
+    TOOLS.iter().map(command).collect()
 }
 
 /// What was typed after the name of a tool; none if it is no tool.
 pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
-    let tools = tools();
-    let tool = tools.iter().find(|tool| tool.name == name)?;
+    let tool = TOOLS.iter().find(|tool| tool.name == name)?;
     let mut arguments = Map::new();
     for (name, schema) in properties(tool) {
         if let Some(value) = value(given, name, schema) {
@@ -70,13 +69,6 @@ pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
     });
     let json = given.get_flag(JSON);
     Some(ToolCall { name: tool.name.to_owned(), arguments, json, from_input })
-}
-
-/// All but `help`, which is the command line's own here.
-fn tools() -> Vec<ToolSummary> {
-    let mut tools = tool_summaries();
-    tools.retain(|tool| tool.name != "help");
-    tools
 }
 
 fn properties(tool: &ToolSummary) -> impl Iterator<Item = (&String, &Value)> {
@@ -121,11 +113,7 @@ fn argument(tool: &ToolSummary, name: &str, schema: &Value) -> Arg {
         } else {
             text("description").to_owned()
         };
-        return argument
-            .help(hint)
-            .required(required)
-            .value_name(name.to_uppercase())
-            .allow_hyphen_values(false);
+        return argument.help(hint).required(required).value_name(name.to_uppercase());
     }
     let argument = match dashed(name) {
         dashed if dashed == name => argument,
@@ -198,10 +186,13 @@ mod tests {
 
     use super::*;
 
+    fn line() -> Command {
+        Command::new("x").disable_help_subcommand(true).subcommands(commands())
+    }
+
     fn called(words: &[&str]) -> ToolCall {
-        let line = Command::new("x").subcommands(commands());
         let words = [&["x"], words].concat();
-        let matches = line.try_get_matches_from(words).unwrap();
+        let matches = line().try_get_matches_from(words).unwrap();
         let (name, given) = matches.subcommand().unwrap();
         read(name, given).unwrap()
     }
@@ -244,14 +235,12 @@ mod tests {
 
     #[test]
     fn every_tool_is_there_under_both_spellings() {
-        for tool in tools() {
-            let line = Command::new("x").subcommands(commands());
-            let help = line.try_get_matches_from(["x", &dashed(tool.name), "--help"]).unwrap_err();
+        for tool in TOOLS.iter() {
+            let help =
+                line().try_get_matches_from(["x", &dashed(tool.name), "--help"]).unwrap_err();
             assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp, "{}", tool.name);
         }
         assert_eq!(called(&["getSession", "s"]).arguments["sessionId"], "s");
-        assert!(
-            Command::new("x").subcommands(commands()).try_get_matches_from(["x", "wait"]).is_err()
-        );
+        assert!(line().try_get_matches_from(["x", "wait"]).is_err());
     }
 }

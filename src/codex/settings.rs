@@ -141,16 +141,25 @@ impl ReviewTarget {
     /// The same code with something special to look for. Codex's own review takes either.
     #[must_use]
     pub fn with(self, instructions: Option<&str>) -> Self {
-        let Some(instructions) = instructions else { return self };
-        let code = match &self {
-            Self::UncommittedChanges => "the staged, unstaged and untracked changes".to_owned(),
-            Self::BaseBranch { branch } => {
-                format!("the changes since the merge base of HEAD and `{branch}`")
+        match (&self, instructions) {
+            (_, None) => self,
+            (Self::Custom { .. }, Some(text)) => Self::Custom { instructions: text.to_owned() },
+            (_, Some(text)) => Self::Custom { instructions: format!("{} {text}", self.in_words()) },
+        }
+    }
+
+    /// What to review, as the model is told.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::UncommittedChanges => {
+                "Review the staged, unstaged and untracked changes.".to_owned()
             }
-            Self::Commit { sha, .. } => format!("the changes of commit {sha}"),
-            Self::Custom { .. } => return Self::Custom { instructions: instructions.to_owned() },
-        };
-        Self::Custom { instructions: format!("Review {code}. {instructions}") }
+            Self::BaseBranch { branch } => {
+                format!("Review the changes since the merge base of HEAD and `{branch}`.")
+            }
+            Self::Commit { sha, .. } => format!("Review the changes of commit {sha}."),
+            Self::Custom { instructions } => instructions.clone(),
+        }
     }
 }
 

@@ -18,4 +18,5 @@ mod tools;
 
 pub use error::{Explanation, explain};
 pub use server::{McpConfig, Server};
+pub use talk::TERMINAL;
 pub use tools::{ToolSummary, tool_names, tool_summaries};

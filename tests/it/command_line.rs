@@ -227,6 +227,17 @@ async fn control_c_stops_the_turn_and_not_the_session() {
 }
 
 #[tokio::test]
+async fn help_is_a_tool_too() {
+    let world = World::new().await;
+    let help = out(&run(&world, ["help"]).await);
+    assert!(help.contains("sessionId") && help.contains("driven by app-server"), "{help}");
+    for words in [["--help", "-h"], ["codex", "--help"]] {
+        let usage = out(&run(&world, words).await);
+        assert!(usage.contains("Usage: codex-mcp-server"), "{usage}");
+    }
+}
+
+#[tokio::test]
 async fn completions_and_a_manual_are_printed() {
     let world = World::new().await;
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

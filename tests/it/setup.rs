@@ -107,6 +107,29 @@ async fn what_was_added_to_our_own_entry_stays() {
     assert!(shown.contains("nothing to do"), "{shown}");
 }
 
+/// Its own command may keep the entry elsewhere, or do nothing where no window can be opened.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_clients_command_that_changes_nothing_is_made_up_for() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::new().await;
+    let folder = world.home.path().join("bin");
+    fs::create_dir_all(&folder).unwrap();
+    for (status, said) in [("0", "written to"), ("1", "failed")] {
+        fs::write(folder.join("code"), format!("#!/bin/sh\nexit {status}\n")).unwrap();
+        fs::set_permissions(folder.join("code"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.display());
+        let (_, shown, err) =
+            setup(launch(&world).env("PATH", path).args(["setup", "vscode"])).await;
+        assert!((shown + &err).contains(said), "{err}");
+        let file = world.home.path().join("config/Code/User/mcp.json");
+        let there = fs::read_to_string(&file).is_ok_and(|text| text.contains("codex-mcp-server"));
+        assert_eq!((there, file.exists()), (status == "0", status == "0"));
+        fs::remove_file(&file).ok();
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_ours_or_not_readable_is_left_alone() {
     let world = World::new().await;

@@ -211,20 +211,22 @@ impl SetupArgs {
             let is_plain = change.wanted == Some(self.client.value(entry));
             self.client.add(entry).filter(|_| is_plain)
         };
-        let own = own.filter(|_| self.file.is_none());
+        // What is there has to go first; not every client has a command for that.
+        let replaced = change.there.as_ref().filter(|_| !self.remove);
+        let first = replaced.and_then(|_| self.client.remove(&self.name));
+        let own = own.filter(|_| self.file.is_none() && first.is_some() == replaced.is_some());
         let found = own.as_ref().and_then(|own| on_path(own.program, place));
         let (Some(own), Some(program)) = (own, found) else {
             change.write()?;
             return Ok(String::new());
         };
-        if change.there.is_some()
-            && !self.remove
-            && let Some(remove) = self.client.remove(&self.name)
-        {
-            run(&program, &remove).await?;
+        if let Some(first) = &first {
+            run(&program, first).await?;
         }
         if let Err(error) = run(&program, &own).await {
-            change.restore()?;
+            if first.is_some() {
+                change.restore()?;
+            }
             return Err(error);
         }
         let now = read(&change.path)?;
@@ -232,10 +234,11 @@ impl SetupArgs {
         let there =
             edit::current(self.language(), &now, self.client.key(), &self.name).map_err(failed)?;
         if there.is_some() == self.remove {
-            let reason = "it said nothing, and did not change the file".to_owned();
-            return Err(SetupError::Own { command: own.to_string(), reason });
+            // It may keep its servers elsewhere too; this file is what it documents.
+            change.write()?;
+            return Ok(String::new());
         }
-        Ok(format!(" by `{} mcp`", own.program))
+        Ok(format!(" by `{}`", own.program))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::wire::Place;
 
@@ -91,8 +91,6 @@ impl Client {
     /// How an entry looks in its file.
     pub(super) fn value(self, entry: &Entry) -> Value {
         let Entry { command, args, env, .. } = entry;
-        let env: Map<String, Value> =
-            env.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         let mut value = match self {
             Self::Opencode => {
                 let words: Vec<&String> = std::iter::once(command).chain(args).collect();
@@ -107,7 +105,7 @@ impl Client {
         };
         let key = if self == Self::Opencode { "environment" } else { "env" };
         if let (false, Value::Object(fields)) = (env.is_empty(), &mut value) {
-            fields.insert(key.to_owned(), Value::Object(env));
+            fields.insert(key.to_owned(), value_of(env));
         }
         value
     }
@@ -136,6 +134,11 @@ impl Client {
                     [words(&["--"]), args.clone()].concat()
                 };
                 ("gemini", [head, words(&[name, command]), tail].concat())
+            }
+            Self::Vscode => {
+                let value =
+                    json!({"name": name, "command": command, "args": args, "env": value_of(env)});
+                ("code", words(&["--add-mcp", &value.to_string()]))
             }
             _ => return None,
         };
@@ -170,6 +173,10 @@ impl Client {
             }
         }
     }
+}
+
+fn value_of(env: &[(String, String)]) -> Value {
+    Value::Object(env.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect())
 }
 
 fn words(all: &[&str]) -> Vec<String> {
@@ -216,12 +223,13 @@ mod tests {
 
     #[test]
     fn own_commands_keep_the_servers_words_apart_from_theirs() {
-        let shown: Vec<String> = [Client::ClaudeCode, Client::Codex, Client::Gemini]
-            .iter()
-            .flat_map(|client| [client.add(&entry()), client.remove("codex")])
-            .flatten()
-            .map(|own| format!("{} {}", own.program, own.args.join(" ")))
-            .collect();
+        let shown: Vec<String> =
+            [Client::ClaudeCode, Client::Codex, Client::Gemini, Client::Vscode]
+                .iter()
+                .flat_map(|client| [client.add(&entry()), client.remove("codex")])
+                .flatten()
+                .map(|own| format!("{} {}", own.program, own.args.join(" ")))
+                .collect();
         insta::assert_snapshot!(shown.join("\n"));
     }
 }

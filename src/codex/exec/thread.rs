@@ -18,7 +18,7 @@ use super::{
 use crate::codex::{
     app_server::{CodexConfig, Found},
     error::CodexError,
-    settings::{ReviewTarget, ThreadSettings, TurnRequest, TurnWork},
+    settings::{ThreadSettings, TurnRequest, TurnWork},
     turn::{Driver, ThreadId, Turn, TurnId},
 };
 
@@ -89,7 +89,9 @@ impl ExecThread {
             TurnWork::Prompt { text, images, output_schema } => {
                 (text.clone(), images.as_slice(), output_schema.as_ref())
             }
-            TurnWork::Review(target) => (review(target), [].as_slice(), None),
+            TurnWork::Review(target) => {
+                (format!("{}\n\n{REVIEW}", target.in_words()), [].as_slice(), None)
+            }
         };
         let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
         let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
@@ -139,16 +141,4 @@ impl ExecThread {
             cause: format!("cannot write a file for it: {error}"),
         })
     }
-}
-
-fn review(target: &ReviewTarget) -> String {
-    let what = match target.clone().with(Some("")) {
-        ReviewTarget::Custom { instructions } => instructions,
-        _ => String::new(),
-    };
-    let own = match target {
-        ReviewTarget::Custom { instructions } => instructions.as_str(),
-        _ => what.trim_end(),
-    };
-    format!("{own}\n\n{REVIEW}")
 }

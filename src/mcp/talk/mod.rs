@@ -15,3 +15,4 @@ mod progress;
 pub(super) use caller::Caller;
 pub(super) use elicit::Sealer;
 pub(super) use follow::{Followed, follow, resume};
+pub use patience::TERMINAL;

@@ -5,11 +5,13 @@ use std::time::Duration;
 /// What a client of which we know nothing may be expected to wait; the common default is 60 s.
 const UNKNOWN: Duration = Duration::from_secs(60);
 
+/// The name of our own command line as a client, where somebody is watching.
+pub const TERMINAL: &str = "terminal";
+
 /// Clients of known patience by the beginning of their name, as observed: how long they wait at most, and
 /// whether progress makes them wait longer. None is longer than anybody wants to wait.
 const KNOWN: &[(&str, Option<Duration>, bool)] = &[
-    // Our own command line, where somebody is watching.
-    ("terminal", None, true),
+    (TERMINAL, None, true),
     ("claude-code", None, true),
     ("codex", Some(Duration::from_secs(300)), false),
     ("gemini-cli", Some(Duration::from_secs(600)), false),
