@@ -22,18 +22,7 @@ pub(super) enum ToolError {
 
 /// An error one can act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Trouble {
-    /// Stable; for programs.
-    pub(super) code: &'static str,
-    /// One sentence; for people.
-    pub(super) message: String,
-    /// What to do.
-    pub(super) next: String,
-}
-
-/// An error in the words that clients get.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
+pub struct Trouble {
     /// Stable; for programs.
     pub code: &'static str,
     /// One sentence; for people.
@@ -43,12 +32,12 @@ pub struct Explanation {
 }
 
 /// Says what an error means and what to do about it.
-pub fn explain(error: SessionError) -> Explanation {
+pub fn explain(error: SessionError) -> Trouble {
     match ToolError::from(error) {
-        ToolError::Caller(Trouble { code, message, next }) => Explanation { code, message, next },
+        ToolError::Caller(trouble) => trouble,
         ToolError::Internal(message) => {
             let next = "This is a fault of this server; please report it.".to_owned();
-            Explanation { code: "internal", message, next }
+            Trouble { code: "internal", message, next }
         }
     }
 }

@@ -16,7 +16,7 @@ mod server;
 mod talk;
 mod tools;
 
-pub use error::{Explanation, explain};
+pub use error::{Trouble, explain};
 pub use server::{McpConfig, Server};
 pub use talk::TERMINAL;
 pub use tools::{ToolSummary, tool_names, tool_summaries};
