@@ -12,6 +12,6 @@ pub mod serve;
 pub mod session;
 pub mod telemetry;
 
-mod wire;
+mod app;
 
-pub use wire::{Place, ServerError, serve_here, serve_stdio};
+pub use app::{Place, ServerError, serve_here, serve_stdio};

@@ -12,7 +12,7 @@ use super::{
     terminal::Terminal,
     tools::{Piped, ToolCall},
 };
-use crate::wire::ServerError;
+use crate::app::ServerError;
 
 /// How much of standard input is read, in bytes. Codex itself takes about a million characters.
 const LONGEST: u64 = 8 * 1024 * 1024;

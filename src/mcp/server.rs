@@ -19,11 +19,11 @@ use tracing::Instrument;
 
 use super::{
     answer::{Answer, size_hint},
+    call::{Caller, Sealer, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
     prompts, resources,
-    talk::{Caller, Sealer, resume},
     tools::{self, Cx, Outcome},
 };
 use crate::session::Sessions;

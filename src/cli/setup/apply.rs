@@ -13,10 +13,10 @@ use super::{
     known::{Client, Entry, OwnCommand},
 };
 use crate::{
+    app::Place,
     cli::{CliError, Exit, run::written},
     codex::{self, SearchPath},
     config::Flags,
-    wire::Place,
 };
 
 /// How long a client's own command may take.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::wire::Place;
+use crate::app::Place;
 
 /// A client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     codex::{ApprovalPolicy, Profile, Sandbox, ThreadOptions, WebSearch},
-    mcp::{arguments, error::ToolError, schema, talk::Caller},
+    mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{OnBusy, Request, SessionError, SessionName, Settings, Work},
 };
 

@@ -10,7 +10,7 @@ use super::{
     turn_view,
 };
 use crate::{
-    mcp::{arguments, error::ToolError, schema, talk::Caller},
+    mcp::{arguments, call::Caller, error::ToolError, schema},
     session::Request,
 };
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     codex::ReviewTarget,
-    mcp::{arguments, error::ToolError, schema, talk::Caller},
+    mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{Request, SessionName, Settings, Work},
 };
 

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     mcp::{
+        call::{Caller, follow},
         error::ToolError,
-        talk::{Caller, follow},
     },
     session::{Request, SessionName},
 };

@@ -14,8 +14,8 @@ use crate::{
     mcp::{
         answer::Answer,
         arguments,
+        call::{Caller, Sealer},
         error::ToolError,
-        talk::{Caller, Sealer},
     },
     session::Sessions,
 };

@@ -10,9 +10,9 @@ use crate::{
     codex::{ApprovalPolicy, CommandRun, FileChange, RateLimits, RateWindow, Sandbox, Usage},
     mcp::{
         answer::{Answer, cut},
+        call::Followed,
         error::{Trouble, failed_turn, interrupted_turn},
         resources,
-        talk::Followed,
     },
     session::{
         Continuity, Finding, HandedBack, ModelSource, Place, Reply, SessionName, SessionStatus,

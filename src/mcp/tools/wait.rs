@@ -11,9 +11,9 @@ use super::{
 use crate::{
     mcp::{
         arguments,
+        call::{Caller, Followed, follow},
         error::ToolError,
         schema,
-        talk::{Caller, Followed, follow},
     },
     session::{HandedBack, SessionName},
 };

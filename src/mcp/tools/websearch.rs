@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     codex::{ThreadOptions, WebSearch},
-    mcp::{arguments, error::ToolError, schema, talk::Caller},
+    mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{Request, SessionName, Settings, Work},
 };
 
