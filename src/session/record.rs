@@ -294,7 +294,7 @@ pub(crate) fn after(now: Timestamp, time: Duration) -> Timestamp {
 mod tests {
     use super::*;
 
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -33,7 +33,7 @@ pub(super) const QUEUE: usize = 32;
 const CHANGES: usize = 64;
 
 /// How often expired sessions are swept at most.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// A handle to all sessions. Clones share them.
 #[derive(Debug, Clone)]

@@ -67,6 +67,35 @@ fn the_readme_names_codes_and_settings_there_are() {
     }
 }
 
+/// Cargo.toml says which Rust is needed; the README and the job that builds with it say the same.
+#[test]
+fn the_oldest_rust_is_the_same_everywhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let oldest = manifest["workspace"]["package"]["rust-version"].as_str().unwrap().to_owned();
+    assert!(read("README.md").contains(&format!("Rust {oldest} or newer")));
+    let workflow = read(".github/workflows/ci.yml");
+    for step in [format!("install {oldest} --"), format!("cargo +{oldest} build --locked")] {
+        assert!(workflow.contains(&step), "{step}");
+    }
+    // A dependency that asks for more would stop that job.
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let numbers = |version: &str| -> Vec<u32> {
+        version.split('.').map(|part| part.parse().unwrap_or_default()).collect()
+    };
+    for package in metadata["packages"].as_array().unwrap() {
+        let wanted = package["rust_version"].as_str().unwrap_or("1.0");
+        let wanted = numbers(wanted).into_iter().take(2).collect::<Vec<_>>();
+        assert!(wanted <= numbers(&oldest), "{} needs Rust {wanted:?}", package["name"]);
+    }
+}
+
 fn setting_rows(schema: &Value, defaults: &toml::Value, prefix: &str) -> String {
     let mut rows = String::new();
     for (name, property) in schema["properties"].as_object().unwrap() {

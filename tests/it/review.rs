@@ -102,7 +102,7 @@ async fn a_review_can_be_cancelled() {
     let world = repository().await;
     change(&world);
     let slow = testkit::Model::with(|_| {
-        testkit::Reply::text("never").after(std::time::Duration::from_secs(60))
+        testkit::Reply::text("never").after(std::time::Duration::from_mins(1))
     })
     .await;
     world.home.codex_config(&testkit::Home::provider(&slow.url()));

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a client's own command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a client could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What a client of which we know nothing may be expected to wait; the common default is 60 s.
-const UNKNOWN: Duration = Duration::from_secs(60);
+const UNKNOWN: Duration = Duration::from_mins(1);
 
 /// The name of our own command line as a client, where somebody is watching.
 pub const TERMINAL: &str = "terminal";
@@ -13,9 +13,9 @@ pub const TERMINAL: &str = "terminal";
 const KNOWN: &[(&str, Option<Duration>, bool)] = &[
     (TERMINAL, None, true),
     ("claude-code", None, true),
-    ("codex", Some(Duration::from_secs(300)), false),
-    ("gemini-cli", Some(Duration::from_secs(600)), false),
-    ("opencode", Some(Duration::from_secs(60)), true),
+    ("codex", Some(Duration::from_mins(5)), false),
+    ("gemini-cli", Some(Duration::from_mins(10)), false),
+    ("opencode", Some(Duration::from_mins(1)), true),
 ];
 
 /// How long calls of one client may take.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long what is not to be kept stays for a caller who has handed it back.
-const EPHEMERAL: Duration = Duration::from_secs(600);
+const EPHEMERAL: Duration = Duration::from_mins(10);
 
 impl Actor {
     /// Runs one turn from start to end. None if the call needs none any more.

@@ -13,7 +13,7 @@ use crate::session::{
     record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
 };
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

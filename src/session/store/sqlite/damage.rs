@@ -19,7 +19,7 @@ async fn store_with(damage: &str) -> (tempfile::TempDir, SqliteStore) {
     let store = SqliteStore::open(&folder.path().join("s.sqlite3")).await.unwrap();
     for name in ["good", "bad"] {
         let name: SessionName = name.parse().unwrap();
-        let record = SessionRecord::new(name, false, now(), Duration::from_secs(60));
+        let record = SessionRecord::new(name, false, now(), Duration::from_mins(1));
         store.create(&record, 9, now()).await.unwrap();
     }
     let damage = format!("UPDATE sessions SET {damage} WHERE name = 'bad'");
@@ -57,7 +57,7 @@ async fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("s.sqlite3")).await.unwrap();
     let name: SessionName = "s".parse().unwrap();
-    let record = SessionRecord::new(name.clone(), false, now(), Duration::from_secs(60));
+    let record = SessionRecord::new(name.clone(), false, now(), Duration::from_mins(1));
     store.create(&record, 9, now()).await.unwrap();
     // As many pages as there are, and not one more: what SQLite sees of a full disk.
     sqlx::query("PRAGMA max_page_count = 1").execute(&store.pool).await.unwrap();
