@@ -10,6 +10,7 @@ mod call;
 mod changes;
 mod completion;
 mod error;
+mod malformed;
 mod prompts;
 mod resources;
 mod schema;

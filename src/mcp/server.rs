@@ -6,11 +6,11 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, JsonObject, ListPromptsResult,
-        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
-        UnsubscribeRequestParams,
+        CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse, Implementation,
+        JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+        ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -19,11 +19,12 @@ use tracing::Instrument;
 
 use super::{
     answer::{Answer, size_hint},
+    arguments,
     call::{Caller, Sealer, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
-    prompts, resources,
+    malformed, prompts, resources,
     tools::{self, Cx, Outcome},
 };
 use crate::session::Sessions;
@@ -98,7 +99,7 @@ impl Server {
 
     async fn call(
         &self,
-        request: CallToolRequestParams,
+        mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
         let Some(tool) = tools::named(&self.cx.tools, &request.name) else {
@@ -107,6 +108,9 @@ impl Server {
                 format!("there is no tool `{}`; there are: {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(words, None));
         };
+        if let Some(arguments) = &mut request.arguments {
+            arguments::whole_numbers(arguments);
+        }
         let caller = Caller::new(&request, context, self.wait, self.client_limit);
         let Cx { sessions, sealer, .. } = &self.cx;
         let outcome = if request.request_state.is_some() {
@@ -225,6 +229,14 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         completion::complete(&self.cx.sessions, &request).await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(malformed::explain(request))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

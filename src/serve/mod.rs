@@ -1,5 +1,7 @@
 //! How clients reach the MCP server. Knows nothing of Codex or SQL.
 
+mod lines;
+mod message;
 mod shutdown;
 mod stdio;
 mod transport;

@@ -1,13 +1,13 @@
 //! Serving one client over standard input and output, or any other pair of streams.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use rmcp::ServiceExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     shutdown::Shutdown,
-    transport::{Noticing, Reader, Writer, standard_streams},
+    transport::{ClientTransport, Reader, Writer, standard_streams},
 };
 use crate::mcp::Server;
 
@@ -51,12 +51,16 @@ pub async fn serve_over(
 ) -> Result<(), ServeError> {
     let (sessions, calls) = (server.sessions().clone(), server.clone());
     let ended = CancellationToken::new();
-    let transport = Noticing::new(reader, writer, ended.clone());
+    let transport = ClientTransport::new(reader, writer, ended.clone());
+    let begun = transport.begun();
     let handshake = server.serve(transport);
     let running = tokio::select! {
         () = shutdown.asked.cancelled() => None,
         running = handshake => match running {
-            Ok(running) => Some(running),
+            Ok(running) => {
+                begun.store(true, Ordering::Relaxed);
+                Some(running)
+            }
             // A client that only looked whether we start.
             Err(_) if ended.is_cancelled() => None,
             Err(error) => {

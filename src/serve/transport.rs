@@ -1,47 +1,135 @@
-//! Standard input and output as a transport, and the moment the client goes away.
+//! A pair of streams as a transport of the SDK. Refuses what is no message, and notices the moment the
+//! client goes away.
 
-use std::io;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use futures_util::StreamExt;
 use rmcp::{
     RoleServer,
+    model::{ClientRequest, JsonRpcMessage},
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
-    transport::{Transport, async_rw::AsyncRwTransport},
+    transport::Transport,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use serde::Serialize;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::Mutex,
+    task::JoinHandle,
+};
+use tokio_util::{codec::FramedRead, sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    lines::{Line, LineDecoder},
+    message::{self, Incoming},
+};
+
+/// The longest message that is read, in bytes.
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// Where messages come from.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 /// Where they go to.
 pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A transport that says when its input has ended.
+/// A connection to one client.
 ///
-/// The SDK would wait five seconds for calls under way before it tells anybody; clients kill the
-/// server sooner, which would leave Codex behind.
-pub(super) struct Noticing {
-    inner: AsyncRwTransport<RoleServer, Reader, Writer>,
+/// It says at once when its input has ended. The SDK would wait five seconds for calls under way before it
+/// tells anybody; clients kill the server sooner, which would leave Codex behind.
+pub(super) struct ClientTransport {
+    lines: FramedRead<Reader, LineDecoder>,
+    writer: Arc<Mutex<Writer>>,
+    /// A refusal that is being written. The next line is read when that is done, so that a client that
+    /// does not read cannot pile them up.
+    refusing: Option<JoinHandle<()>>,
+    tasks: TaskTracker,
     ended: CancellationToken,
+    /// Whether the client has said how it wants to speak. Before that the SDK ends the connection at
+    /// anything but a request.
+    is_begun: Arc<AtomicBool>,
 }
 
-impl Noticing {
+impl ClientTransport {
     pub(super) fn new(reader: Reader, writer: Writer, ended: CancellationToken) -> Self {
-        Self { inner: AsyncRwTransport::new_server(reader, writer), ended }
+        Self {
+            lines: FramedRead::new(reader, LineDecoder::new(LONGEST)),
+            writer: Arc::new(Mutex::new(writer)),
+            refusing: None,
+            tasks: TaskTracker::new(),
+            ended,
+            is_begun: Arc::default(),
+        }
+    }
+
+    /// To be set when the SDK has begun to serve.
+    pub(super) fn begun(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_begun)
+    }
+
+    /// The next message; `None` at the end. Dropping the future loses nothing.
+    async fn next(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            if let Some(refusing) = &mut self.refusing {
+                // If it could not be written the client is gone, which reading tells.
+                let _ = refusing.await;
+                self.refusing = None;
+            }
+            let incoming = match self.lines.next().await? {
+                Ok(Line::Whole(line)) => message::read(&line),
+                Ok(Line::TooLong) => Incoming::Refused(message::too_long(LONGEST)),
+                Err(error) => {
+                    tracing::info!(%error, "cannot read from the client");
+                    return None;
+                }
+            };
+            match incoming {
+                Incoming::Message(message) if self.takes(&message) => return Some(*message),
+                Incoming::Message(_) => tracing::debug!("nothing but a request can come first"),
+                Incoming::Nothing => {}
+                Incoming::Refused(answer) => {
+                    tracing::debug!(%answer, "a line is no message");
+                    let writer = Arc::clone(&self.writer);
+                    self.refusing = Some(self.tasks.spawn(async move {
+                        if let Err(error) = write(&writer, &answer).await {
+                            tracing::debug!(%error, "cannot write to the client");
+                        }
+                    }));
+                }
+            }
+        }
+    }
+
+    fn takes(&self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                if matches!(request.request, ClientRequest::InitializeRequest(_)) {
+                    self.is_begun.store(true, Ordering::Relaxed);
+                }
+                true
+            }
+            _ => self.is_begun.load(Ordering::Relaxed),
+        }
     }
 }
 
-impl Transport<RoleServer> for Noticing {
+impl Transport<RoleServer> for ClientTransport {
     type Error = io::Error;
 
     fn send(
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.inner.send(item)
+        let writer = Arc::clone(&self.writer);
+        async move { write(&writer, &item).await }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let message = self.inner.receive().await;
+        let message = self.next().await;
         if message.is_none() {
             self.ended.cancel();
         }
@@ -49,8 +137,17 @@ impl Transport<RoleServer> for Noticing {
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
-        self.inner.close().await
+        self.writer.lock().await.shutdown().await
     }
+}
+
+/// Writes one message, whole or not at all as far as it depends on us.
+async fn write(writer: &Mutex<Writer>, message: &(impl Serialize + Sync)) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let mut writer = writer.lock().await;
+    writer.write_all(&line).await?;
+    writer.flush().await
 }
 
 /// Standard input and output, without a thread in between where they allow it.

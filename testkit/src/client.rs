@@ -182,6 +182,11 @@ impl Client {
         all.iter().filter(|message| message["method"] == method).cloned().collect()
     }
 
+    /// Every message so far that answers no request made here.
+    pub fn messages(&self) -> Vec<Value> {
+        self.heard.notifications.lock().expect("unpoisoned").clone()
+    }
+
     /// Lines on stdout that were not protocol messages; there must be none.
     pub fn stray_lines(&self) -> Vec<String> {
         self.heard.stray.lock().expect("unpoisoned").clone()

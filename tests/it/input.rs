@@ -25,6 +25,23 @@ async fn a_bad_argument_is_named_with_what_is_allowed() {
         (with("sessionId", json!("")), "invalid_argument", "it is empty"),
         (with("sessionId", json!("x".repeat(257))), "invalid_argument", "it has 257"),
         (with("resetSession", json!("yes")), "invalid_argument", "expected a boolean"),
+        (
+            with("waitSeconds", json!(1.5)),
+            "invalid_argument",
+            "expected a whole number of 0 or more",
+        ),
+        (
+            with("waitSeconds", json!(-1)),
+            "invalid_argument",
+            "expected a whole number of 0 or more",
+        ),
+        (with("images", json!("a.png")), "invalid_argument", "expected an array, got the string"),
+        (with("images", json!(vec!["a.png"; 11])), "invalid_argument", "there are 11 of them"),
+        (
+            json!({"prompt": "p", "cwd": "/", "workingDirectory": "/"}),
+            "invalid_argument",
+            "`workingDirectory`: pass it or `cwd`, not both",
+        ),
         (with("model", json!(" ")), "invalid_argument", "`model`: it is empty"),
         (with("sandbox", json!("open")), "invalid_argument", "`workspace-write`"),
         (with("approvalPolicy", json!("ask")), "invalid_argument", "`on-request`"),
@@ -52,6 +69,19 @@ async fn a_bad_argument_is_named_with_what_is_allowed() {
         let failed = server.call(tool, arguments).await.failed_with("invalid_argument");
         assert!(failed.text.contains(words), "wanted {words:?}: {}", failed.text);
     }
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call =
+        json!({"prompt": "say hi", "sessionId": "s", "waitSeconds": 60.0, "timeoutSeconds": 1e2});
+    assert_eq!(server.call("codex", call).await.ok()["response"], "hi");
+    let page = json!({"sessionId": "s", "limit": 1.0, "offset": 0.0});
+    assert_eq!(server.call("getSession", page).await.ok()["turns"][0]["number"], 1);
+    let found = json!({"query": "x", "numResults": 3.0});
+    server.call("websearch", found).await.ok();
 }
 
 #[tokio::test]

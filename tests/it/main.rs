@@ -38,6 +38,7 @@ mod processes;
 mod progress;
 mod results;
 mod review;
+mod rubbish;
 mod settings;
 mod setup;
 mod shared_store;

@@ -144,7 +144,13 @@ enum Effort {
 async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
     let input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
-    let directory = &cx.sessions.config().directory;
+    let config = cx.sessions.config();
+    let directory = &config.directory;
+    let (images, most) = (input.images.iter().flatten().count(), config.limits.images);
+    if images > most {
+        let reason = format!("there are {images} of them, and {most} are allowed");
+        return Err(ToolError::argument("images", &reason));
+    }
     let profile = match &input.profile {
         Some(profile) => chosen_profile(cx, profile)?,
         None => Profile::default(),

@@ -1,0 +1,80 @@
+//! Why a request could not be read. The SDK hands on what has a method of MCP but not its parameters as if
+//! the method were unknown.
+
+use rmcp::{
+    ErrorData,
+    model::{
+        CallToolRequestParams, CompleteRequestParams, CustomRequest, ErrorCode,
+        GetPromptRequestParams, InitializeRequestParams, PaginatedRequestParams,
+        ReadResourceRequestParams, SubscribeRequestParams, UnsubscribeRequestParams,
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::arguments::in_json_words;
+
+/// The error for a request that the SDK could not read.
+pub(super) fn explain(request: CustomRequest) -> ErrorData {
+    let CustomRequest { method, params, .. } = request;
+    let params = params.filter(|params| !params.is_null());
+    let params = params.unwrap_or_else(|| Value::Object(Map::new()));
+    let read = match method.as_str() {
+        "completion/complete" => read::<CompleteRequestParams>,
+        "initialize" => read::<InitializeRequestParams>,
+        "prompts/get" => read::<GetPromptRequestParams>,
+        "prompts/list" | "resources/list" | "resources/templates/list" | "tools/list" => {
+            read::<PaginatedRequestParams>
+        }
+        "ping" | "server/discover" | "subscriptions/listen" => read::<Map<String, Value>>,
+        "resources/read" => read::<ReadResourceRequestParams>,
+        "resources/subscribe" => read::<SubscribeRequestParams>,
+        "resources/unsubscribe" => read::<UnsubscribeRequestParams>,
+        "tools/call" => read::<CallToolRequestParams>,
+        _ => {
+            let words = format!("there is no method `{method}`");
+            return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, words, None);
+        }
+    };
+    let reason = match (params.is_object(), read(params)) {
+        (false, _) => "`params` must be an object".to_owned(),
+        (true, Some(reason)) => reason,
+        (true, None) => "its parameters are not as MCP defines them".to_owned(),
+    };
+    ErrorData::invalid_params(format!("{method}: {reason}"), None)
+}
+
+/// What is wrong with the parameters; `None` if nothing is.
+fn read<T: DeserializeOwned>(params: Value) -> Option<String> {
+    let error = serde_path_to_error::deserialize::<_, T>(params).err()?;
+    let path = error.path().to_string();
+    let reason = in_json_words(&error.into_inner().to_string());
+    Some(if path == "." { reason } else { format!("`{path}`: {reason}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_parameter_that_is_wrong_is_named() {
+        for (method, params, words) in [
+            (
+                "tools/call",
+                json!({"name": "x", "arguments": []}),
+                "`arguments`: expected an object, got an array",
+            ),
+            ("tools/call", json!({"arguments": {}}), "missing field `name`"),
+            ("tools/call", json!([]), "`params` must be an object"),
+            ("tools/list", json!({"cursor": 7}), "`cursor`: expected a string"),
+        ] {
+            let error = explain(CustomRequest::new(method, Some(params)));
+            assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{method}");
+            assert!(error.message.contains(words), "{}", error.message);
+        }
+        let error = explain(CustomRequest::new("no/such", None));
+        assert_eq!(error.code, ErrorCode::METHOD_NOT_FOUND);
+    }
+}
