@@ -1,6 +1,11 @@
 //! The thin binary: parse, configure, log, run, exit code.
 
-use std::{collections::BTreeMap, io, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use codex_mcp_server::{
@@ -13,7 +18,10 @@ use codex_mcp_server::{
 use etcetera::BaseStrategy;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::parse() {
+        Ok(args) => args,
+        Err(code) => return ExitCode::from(code),
+    };
     let flags = args.flags();
     let resolved = match config::resolve(&flags, &environment()) {
         Ok(resolved) => resolved,
@@ -43,20 +51,17 @@ fn run(
     let place = place()?;
     let command = match command {
         Command::Fixed(Fixed::Config(ConfigCommand::Show)) => {
-            cli::show_config(&resolved, io::stdout()).context("cannot print the configuration")?;
-            return Ok(Exit::Done);
+            let shown = cli::show_config(&resolved, cli::stdout());
+            return printed(shown, "the configuration");
         }
         Command::Fixed(Fixed::Config(ConfigCommand::Schema)) => {
-            cli::show_schema(io::stdout()).context("cannot print the schema")?;
-            return Ok(Exit::Done);
+            return printed(cli::show_schema(cli::stdout()), "the schema");
         }
         Command::Fixed(Fixed::Completions { shell }) => {
-            cli::show_completions(shell, io::stdout());
-            return Ok(Exit::Done);
+            return printed(cli::show_completions(shell, cli::stdout()), "the completions");
         }
         Command::Fixed(Fixed::Man) => {
-            cli::show_manual(io::stdout()).context("cannot print the manual page")?;
-            return Ok(Exit::Done);
+            return printed(cli::show_manual(cli::stdout()), "the manual page");
         }
         // Before anything is started, because it may take as long as somebody types.
         Command::Tool(call) => Command::Tool(call.complete()?),
@@ -77,6 +82,11 @@ fn run(
     // A read of standard input may still block a thread; nothing waits for it.
     runtime.shutdown_background();
     exit
+}
+
+fn printed(result: io::Result<()>, what: &str) -> anyhow::Result<Exit> {
+    cli::written(result, what)?;
+    Ok(Exit::Done)
 }
 
 async fn dispatch(
@@ -162,8 +172,8 @@ fn place() -> anyhow::Result<Place> {
 }
 
 /// Prints what went wrong, with its causes, where people and clients look for it.
-#[expect(clippy::print_stderr, reason = "the last word of the program")]
 fn fail(error: &anyhow::Error, exit: Exit) -> ExitCode {
-    eprintln!("codex-mcp-server: {error:#}");
+    // If that cannot be written, the exit code says that something went wrong.
+    let _ = writeln!(cli::stderr(), "codex-mcp-server: {error:#}");
     ExitCode::from(exit.code())
 }

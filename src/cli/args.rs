@@ -1,16 +1,17 @@
 //! Flags and subcommands. Tools are subcommands too, made from their own schemas in [`super::tools`].
 
-use std::path::PathBuf;
+use std::{io::Write, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::{
     doctor::DoctorArgs,
+    screen,
     sessions::SessionsCommand,
     setup::SetupArgs,
     tools::{self, ToolCall},
 };
-use crate::config::Flags;
+use crate::{config::Flags, mcp::visible};
 
 /// What was typed.
 #[derive(Debug)]
@@ -134,12 +135,15 @@ Exit codes: 0 done; 1 it failed; 2 a mistake in arguments or configuration; 3 th
 130 interrupted.";
 
 impl Args {
-    /// Reads the command line; prints help or complaints and ends the program if that is all.
-    pub fn parse() -> Self {
-        // Whoever starts a server shall not wait for flags to be made of all the tools' schemas.
+    /// Reads the command line of this process.
+    ///
+    /// # Errors
+    /// If it is wrong, or asks for help only. That is printed already; the error is the exit code.
+    pub fn parse() -> Result<Self, u8> {
+        // A server should not wait for flags to be made of all the tools' schemas.
         let served = Typed::command().disable_help_subcommand(true).try_get_matches();
-        let matches = served.unwrap_or_else(|_| command_line().get_matches());
-        Self::read(&matches).unwrap_or_else(|error| error.exit())
+        let matches = served.or_else(|_| command_line().try_get_matches());
+        matches.and_then(|matches| Self::read(&matches)).map_err(|error| said(&error))
     }
 
     fn read(matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -183,6 +187,19 @@ impl Args {
         }
         Flags { file: config.clone(), settings }
     }
+}
+
+/// Prints help, or what is wrong, and returns the exit code.
+fn said(error: &clap::Error) -> u8 {
+    // It repeats what was typed; clap would print that as it is.
+    let text = error.render().to_string();
+    if visible(&text) == text {
+        // Whatever happens to it, the exit code is the same.
+        let _ = error.print();
+    } else {
+        let _ = screen::stderr().write_all(text.as_bytes());
+    }
+    error.exit_code().try_into().unwrap_or(1)
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -85,7 +85,7 @@ impl DoctorArgs {
                 checks.trouble("turn", "not tried".to_owned(), fix);
             }
         }
-        let out = io::stdout().lock();
+        let out = super::screen::stdout();
         let printed =
             if self.json { super::print::json(&checks.as_json(), out) } else { checks.print(out) };
         written(printed, "what was found")?;

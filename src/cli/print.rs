@@ -1,11 +1,14 @@
 //! Answers of tools as people read them. Pure but for where it writes.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::client::ToolOutput;
+use super::{client::ToolOutput, screen::Screen};
 
 /// The structured form.
 pub(super) fn json(value: &Value, mut out: impl Write) -> io::Result<()> {
@@ -66,7 +69,7 @@ fn about(fields: &Map<String, Value>) -> String {
 }
 
 /// Sessions as a table, then threads that are none.
-pub(super) fn sessions(listed: &Map<String, Value>, mut out: impl Write) -> io::Result<()> {
+pub(super) fn sessions(listed: &Map<String, Value>, mut out: Screen<impl Write>) -> io::Result<()> {
     let rows = |key: &str, fields: &[&str], when: &str| -> Vec<Vec<String>> {
         let list = listed.get(key).and_then(Value::as_array);
         let row = |item: &Value| {
@@ -107,18 +110,24 @@ pub(super) fn sessions(listed: &Map<String, Value>, mut out: impl Write) -> io::
 }
 
 /// Columns as wide as what is in them.
-pub(super) fn table(titles: &[&str], rows: &[Vec<String>], mut out: impl Write) -> io::Result<()> {
-    let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
-    let lines = || std::iter::once(&titles).chain(rows);
+pub(super) fn table(
+    titles: &[&str],
+    rows: &[Vec<String>],
+    out: &mut Screen<impl Write>,
+) -> io::Result<()> {
+    let titles = titles.iter().map(|title| Cow::Borrowed(*title)).collect();
+    let rows = rows.iter().map(|row| row.iter().map(|cell| out.cell(cell)).collect());
+    let lines: Vec<Vec<Cow<'_, str>>> = std::iter::once(titles).chain(rows).collect();
     let width = |column: usize| {
-        lines()
+        lines
+            .iter()
             .filter_map(|line| line.get(column))
             .map(|cell| cell.chars().count())
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
-    for line in lines() {
+    let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(width).collect();
+    for line in &lines {
         let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
@@ -181,9 +190,15 @@ mod tests {
     #[test]
     fn a_table_is_as_wide_as_its_cells() {
         let rows = [vec!["a".to_owned(), "x".to_owned()], vec!["long".to_owned(), "y".to_owned()]];
-        let mut out = Vec::new();
-        table(&["A", "B"], &rows, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "A     B\na     x\nlong  y\n");
+        let printed = |rows: &[Vec<String>], is_terminal| {
+            let mut out = Screen::new(Vec::new(), is_terminal);
+            table(&["A", "B"], rows, &mut out).unwrap();
+            String::from_utf8(out.into_inner()).unwrap()
+        };
+        assert_eq!(printed(&rows, true), "A     B\na     x\nlong  y\n");
+        let rows = [vec!["\u{1b}[2J".to_owned(), "x".to_owned()]];
+        assert_eq!(printed(&rows, true), "A          B\n\\u{1b}[2J  x\n");
+        assert_eq!(printed(&rows, false), "A     B\n\u{1b}[2J  x\n");
     }
 
     #[test]

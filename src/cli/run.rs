@@ -8,7 +8,7 @@ use tokio::io::DuplexStream;
 
 use super::{
     client::{Client, ClientError, Paged, ToolOutput},
-    print,
+    print, screen,
     terminal::Terminal,
     tools::{Piped, ToolCall},
 };
@@ -143,18 +143,21 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     terminal.finish();
     let output = output?;
     let exit = Exit::of(&output);
-    let out = io::stdout().lock();
+    let out = screen::stdout();
     let printed = match (json, is_list && !output.is_error) {
         (true, _) => print::json(&Value::Object(output.structured), out),
         (false, true) => print::sessions(&output.structured, out),
-        (false, false) => print::answer(&output, out, io::stderr().lock()),
+        (false, false) => print::answer(&output, out, screen::stderr()),
     };
     written(printed, "the answer")?;
     Ok(exit)
 }
 
-/// Whoever reads us may have read enough.
-pub(super) fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
+/// The result of writing, which is no error if a reader has read enough and is gone.
+///
+/// # Errors
+/// [`CliError::Output`] with `what` could not be written.
+pub fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(|source| CliError::Output { what: what.to_owned(), source }),
@@ -163,14 +166,14 @@ pub(super) fn written(result: io::Result<()>, what: &str) -> Result<(), CliError
 
 /// Says what went wrong with a subcommand that prints no answers of tools.
 pub(super) fn complain(output: &ToolOutput) -> Result<Exit, CliError> {
-    written(print::trouble(output, io::stderr().lock()), "to stderr")?;
+    written(print::trouble(output, screen::stderr()), "to stderr")?;
     Ok(Exit::of(output))
 }
 
 /// Writes a text where it was asked for.
 pub(super) fn deliver(text: &str, path: Option<&std::path::Path>) -> Result<(), CliError> {
     match path {
-        None => written(io::stdout().lock().write_all(text.as_bytes()), "to stdout"),
+        None => written(screen::stdout().write_all(text.as_bytes()), "to stdout"),
         Some(path) => {
             let write = std::fs::write(path, text);
             write.map_err(|source| CliError::Output { what: path.display().to_string(), source })

@@ -40,8 +40,14 @@ pub fn show_schema(out: impl Write) -> io::Result<()> {
 }
 
 /// Prints completions for a shell.
-pub fn show_completions(shell: clap_complete::Shell, mut out: impl Write) {
-    clap_complete::generate(shell, &mut command_line(), "codex-mcp-server", &mut out);
+///
+/// # Errors
+/// If they cannot be written.
+pub fn show_completions(shell: clap_complete::Shell, mut out: impl Write) -> io::Result<()> {
+    // Clap panics if it cannot write.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command_line(), "codex-mcp-server", &mut text);
+    out.write_all(&text)
 }
 
 /// Prints the manual page.

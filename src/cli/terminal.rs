@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::ask;
+use super::{ask, screen};
+use crate::mcp::visible_line;
 
 /// The server tells several things in one message, with this in between.
 const SEPARATOR: &str = " · ";
@@ -64,7 +65,7 @@ impl Terminal {
             }
             if let (Some(bar), None) = (&self.bar, &self.held) {
                 bar.enable_steady_tick(TICK);
-                bar.set_message(part.to_owned());
+                bar.set_message(visible_line(part).into_owned());
             }
             if !PASSING.iter().any(|passing| part.starts_with(passing)) {
                 self.say(&format!("• {part}"));
@@ -89,7 +90,7 @@ impl Terminal {
             bar.disable_steady_tick();
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        tokio::task::spawn_blocking(move || ask::ask(&params, io::stdin().lock(), io::stderr()))
+        tokio::task::spawn_blocking(move || ask::ask(&params, io::stdin().lock(), screen::stderr()))
     }
 
     /// After a question.
@@ -113,5 +114,5 @@ impl Terminal {
 
 /// Nobody may read it; that stops nothing.
 fn write(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(screen::stderr(), "{line}");
 }

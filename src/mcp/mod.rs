@@ -16,8 +16,10 @@ mod resources;
 mod schema;
 mod server;
 mod tools;
+mod visible;
 
 pub use call::TERMINAL;
 pub use error::{Trouble, explain};
 pub use server::{McpConfig, Server};
 pub use tools::{ToolSummary, tool_names, tool_summaries};
+pub use visible::{visible, visible_line};

@@ -4,9 +4,11 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 use testkit::{process, wait_for};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::World;
+#[cfg(target_os = "linux")]
+use crate::support::on_a_terminal;
 
 async fn run<const N: usize>(world: &World, words: [&str; N]) -> Output {
     let mut command = world.launch().args(words).command();
@@ -157,41 +159,6 @@ async fn an_interrupt_keeps_the_session_and_leaves_nothing_running() {
     let table = out(&run(&world, ["listSessions"]).await);
     assert!(table.contains("s        interrupted"), "{table}");
     assert_eq!(out(&run(&world, ["codex", "--sessionId", "s", "say on"]).await), "on\n");
-}
-
-/// A terminal of its own for our program, by the `script` of util-linux.
-#[cfg(target_os = "linux")]
-async fn on_a_terminal(
-    world: &World,
-    words: &str,
-    typed: &[(&str, &str)],
-) -> (String, Option<i32>) {
-    let line = format!("{} {words}", env!("CARGO_BIN_EXE_codex-mcp-server"));
-    let server = world.launch().command();
-    let mut script = tokio::process::Command::new("script");
-    script.args(["-qec", &line, "/dev/null"]).env_clear();
-    for (name, value) in server.as_std().get_envs() {
-        script.env(name, value.unwrap_or_default());
-    }
-    script.env("TERM", "xterm").current_dir(world.home.work()).kill_on_drop(true);
-    script.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = script.spawn().expect("these tests need `script` of util-linux");
-    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut shown = String::new();
-    let mut waiting = typed.iter();
-    let mut next = waiting.next();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = stdout.read(&mut buffer).await {
-        shown += &String::from_utf8_lossy(&buffer[..count]);
-        if let Some((until, keys)) = next
-            && shown.contains(until)
-        {
-            stdin.write_all(keys.as_bytes()).await.unwrap();
-            next = waiting.next();
-        }
-    }
-    assert_eq!(next, None, "never shown; {shown}");
-    (shown, child.wait().await.unwrap().code())
 }
 
 #[cfg(target_os = "linux")]

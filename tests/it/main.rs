@@ -20,6 +20,7 @@ mod continuity;
 mod conversation;
 mod docs;
 mod doctor;
+mod escapes;
 mod exec;
 mod extras;
 mod failures;

@@ -1,8 +1,9 @@
 //! A world to test in: a fake model, a home, and our own binary to start in it.
 
-use std::path::Path;
+use std::{path::Path, process::Stdio};
 
 use testkit::{CODEX_VERSION, Client, Home, Launch, Model, codex_cli};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A model and a home that belong together.
 #[derive(Debug)]
@@ -30,4 +31,39 @@ impl World {
     pub(crate) async fn server(&self) -> Client {
         self.launch().connect().await
     }
+}
+
+/// A terminal of its own for our program, by the `script` of util-linux.
+#[cfg(target_os = "linux")]
+pub(crate) async fn on_a_terminal(
+    world: &World,
+    words: &str,
+    typed: &[(&str, &str)],
+) -> (String, Option<i32>) {
+    let line = format!("{} {words}", env!("CARGO_BIN_EXE_codex-mcp-server"));
+    let server = world.launch().command();
+    let mut script = tokio::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env_clear();
+    for (name, value) in server.as_std().get_envs() {
+        script.env(name, value.unwrap_or_default());
+    }
+    script.env("TERM", "xterm").current_dir(world.home.work()).kill_on_drop(true);
+    script.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = script.spawn().expect("these tests need `script` of util-linux");
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = String::new();
+    let mut waiting = typed.iter();
+    let mut next = waiting.next();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stdout.read(&mut buffer).await {
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+        if let Some((until, keys)) = next
+            && shown.contains(until)
+        {
+            stdin.write_all(keys.as_bytes()).await.unwrap();
+            next = waiting.next();
+        }
+    }
+    assert_eq!(next, None, "never shown; {shown}");
+    (shown, child.wait().await.unwrap().code())
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::Place,
-    cli::{CliError, Exit, run::written},
+    cli::{CliError, Exit, run::written, screen},
     codex::{self, SearchPath},
     config::Flags,
 };
@@ -104,7 +104,7 @@ impl SetupArgs {
     pub async fn run(self, flags: &Flags, place: &Place) -> Result<Exit, CliError> {
         let entry = self.entry(flags, place);
         let change = self.change(&entry, place)?;
-        let mut out = io::stdout().lock();
+        let mut out = screen::stdout();
         if change.before == change.after || change.there == change.wanted {
             let state = if self.remove { "is not" } else { "is already" };
             let line =
@@ -190,7 +190,7 @@ impl SetupArgs {
                 _ => Ok(true),
             };
         }
-        written(write!(io::stderr(), "Change it? [Y/n] "), "to stderr")?;
+        written(write!(screen::stderr(), "Change it? [Y/n] "), "to stderr")?;
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map_err(CliError::Input)?;
         Ok(matches!(line.trim().to_lowercase().as_str(), "" | "y" | "yes"))

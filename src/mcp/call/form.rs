@@ -5,7 +5,10 @@ use std::time::Duration;
 use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema};
 use serde_json::{Map, Value, json};
 
-use crate::codex::{Answer, Decision, InputField, Question, Subject};
+use crate::{
+    codex::{Answer, Decision, InputField, Question, Subject},
+    mcp::visible::{visible, visible_line},
+};
 
 /// A decline that comes faster than this was nobody's decision.
 const FASTER_THAN_A_PERSON: Duration = Duration::from_millis(500);
@@ -20,14 +23,16 @@ pub(super) fn form(
 ) -> Result<ElicitRequestParams, String> {
     let lines =
         |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join("\n");
-    let why = |reason: &Option<String>| reason.as_ref().map(|reason| format!("Reason: {reason}"));
+    let why = |reason: &Option<String>| {
+        reason.as_ref().map(|reason| format!("Reason: {}", visible_line(reason)))
+    };
     let whose = Some(format!("(session {session})"));
     let (message, schema) = match &question.subject {
         Subject::Command { command, cwd, reason } => (
             lines(vec![
                 Some("Codex asks to run a command:".to_owned()),
-                Some(format!("  {}", command.as_deref().unwrap_or("(it does not say which)"))),
-                cwd.as_ref().map(|cwd| format!("In: {cwd}")),
+                Some(indented(command.as_deref().unwrap_or("(it does not say which)"))),
+                cwd.as_ref().map(|cwd| format!("In: {}", visible_line(cwd))),
                 why(reason),
                 whose,
             ]),
@@ -41,10 +46,12 @@ pub(super) fn form(
                     if paths.is_empty() {
                         "(it does not say which)".to_owned()
                     } else {
-                        paths.join("\n  ")
+                        let paths = paths.iter().map(|path| visible_line(path));
+                        paths.collect::<Vec<_>>().join("\n  ")
                     }
                 )),
-                root.as_ref().map(|root| format!("And to write below {root} from now on")),
+                root.as_ref()
+                    .map(|root| format!("And to write below {} from now on", visible_line(root))),
                 why(reason),
                 whose,
             ]),
@@ -52,7 +59,7 @@ pub(super) fn form(
         ),
         Subject::Permissions { wanted, reason } => (
             lines(vec![
-                Some(format!("Codex asks for more permissions: {wanted}")),
+                Some(format!("Codex asks for more permissions: {}", visible_line(wanted))),
                 why(reason),
                 whose,
             ]),
@@ -66,16 +73,27 @@ pub(super) fn form(
             (lines(vec![Some("Codex asks:".to_owned()), whose]), inputs(fields))
         }
         Subject::Form { server, message, schema } => {
-            (format!("{server} (an MCP server of Codex) asks: {message}"), schema.clone())
+            if let Some(value) = hidden_value(schema) {
+                let value = visible_line(value);
+                return Err(format!(
+                    "it was declined because its form has control characters: `{value}`."
+                ));
+            }
+            let mut schema = schema.clone();
+            show_texts(&mut schema);
+            (asked_by(server, message), schema)
         }
         Subject::Link { server, message, url, id } => {
             if !shows_links {
-                return Err(format!("it was declined because this client cannot open {url}."));
+                return Err(format!(
+                    "it was declined because this client cannot open {}.",
+                    visible_line(url)
+                ));
             }
             return Ok(ElicitRequestParams::UrlElicitationParams {
                 meta: None,
-                message: format!("{server} (an MCP server of Codex) asks: {message}"),
-                url: url.clone(),
+                message: asked_by(server, message),
+                url: visible_line(url).into_owned(),
                 elicitation_id: id.clone(),
             });
         }
@@ -83,6 +101,57 @@ pub(super) fn form(
     let requested_schema: ElicitationSchema = serde_json::from_value(schema)
         .map_err(|error| format!("it was declined because its form cannot be shown: {error}."))?;
     Ok(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
+}
+
+/// A command as it is, every line of it set apart from what we say about it.
+fn indented(command: &str) -> String {
+    format!("  {}", visible(command).replace('\n', "\n  "))
+}
+
+fn asked_by(server: &str, message: &str) -> String {
+    format!("{} (an MCP server of Codex) asks: {}", visible_line(server), visible(message))
+}
+
+/// A name or value of a form that could not be shown as it is, and would not be the same if it were not.
+fn hidden_value(schema: &Value) -> Option<&str> {
+    let is_hidden = |text: &&str| visible_line(text) != *text;
+    match schema {
+        Value::String(text) => Some(text.as_str()).filter(is_hidden),
+        Value::Array(all) => all.iter().find_map(hidden_value),
+        Value::Object(fields) => {
+            let name = fields.keys().map(String::as_str).find(is_hidden);
+            let values = fields.iter().filter(|(name, _)| !TEXTS.contains(&name.as_str()));
+            name.or_else(|| values.map(|(_, value)| value).find_map(hidden_value))
+        }
+        _ => None,
+    }
+}
+
+/// The parts of a form that are only shown.
+const TEXTS: [&str; 3] = ["title", "description", "enumNames"];
+
+fn show_texts(schema: &mut Value) {
+    let Value::Object(fields) = schema else {
+        if let Value::Array(all) = schema {
+            all.iter_mut().for_each(show_texts);
+        }
+        return;
+    };
+    for (name, value) in fields {
+        match value {
+            Value::String(text) if TEXTS.contains(&name.as_str()) => {
+                *text = visible(text).into_owned();
+            }
+            Value::Array(all) if TEXTS.contains(&name.as_str()) => {
+                for name in all {
+                    if let Value::String(text) = name {
+                        *text = visible_line(text).into_owned();
+                    }
+                }
+            }
+            other => show_texts(other),
+        }
+    }
 }
 
 /// What the user's answer means to Codex, and what to remark about it.
@@ -98,6 +167,10 @@ pub(super) fn answer(
         };
         let declined = matches!(decision, Decision::Decline | Decision::Cancel);
         let remark = declined.then(|| "it was declined.".to_owned());
+        let content = match &question.subject {
+            Subject::Input(fields) => content_of(fields, content),
+            _ => content,
+        };
         return (Answer { decision, content }, remark);
     }
     if took < FASTER_THAN_A_PERSON {
@@ -144,24 +217,81 @@ fn inputs(fields: &[InputField]) -> Value {
     let property = |field: &InputField| {
         let mut property = Map::new();
         property.insert("type".to_owned(), "string".into());
-        property.insert("title".to_owned(), field.question.as_str().into());
+        property.insert("title".to_owned(), visible(&field.question).into());
+        let options: Vec<_> = field.options.iter().map(|option| visible_line(option)).collect();
         if field.free && !field.options.is_empty() {
-            let hint = format!("One of: {}; or something else", field.options.join(", "));
+            let hint = format!("One of: {}; or something else", options.join(", "));
             property.insert("description".to_owned(), hint.into());
         } else if !field.options.is_empty() {
-            property.insert("enum".to_owned(), json!(field.options));
+            property.insert("enum".to_owned(), json!(options));
         }
-        (field.id.clone(), Value::Object(property))
+        (visible_line(&field.id).into_owned(), Value::Object(property))
     };
-    let required: Vec<_> = fields.iter().map(|field| field.id.as_str()).collect();
+    let required: Vec<_> = fields.iter().map(|field| visible_line(&field.id)).collect();
     let properties: Map<_, _> = fields.iter().map(property).collect();
     json!({"type": "object", "required": required, "properties": properties})
+}
+
+/// What was filled in, under the names and with the options that Codex knows: the form had them as they can
+/// be shown.
+fn content_of(fields: &[InputField], mut content: Map<String, Value>) -> Map<String, Value> {
+    let filled = fields.iter().filter_map(|field| {
+        let value = content.remove(visible_line(&field.id).as_ref())?;
+        let chosen = value.as_str().and_then(|text| {
+            field.options.iter().find(|option| visible_line(option) == text).cloned()
+        });
+        Some((field.id.clone(), chosen.map_or(value, Value::String)))
+    });
+    filled.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codex::QuestionId;
+
+    #[test]
+    fn nothing_in_a_form_can_act_on_a_terminal() {
+        let command = Subject::Command {
+            command: Some("touch PWNED; : \u{1b}[2K\rls -l\nIn: /safe".into()),
+            cwd: Some("/w\u{202e}".into()),
+            reason: Some("\u{1b}]0;pwn\u{7}\n(session other)".into()),
+        };
+        let shown = serde_json::to_value(form(&question(command), "s", false).unwrap()).unwrap();
+        assert_eq!(
+            shown["message"],
+            "Codex asks to run a command:\n  touch PWNED; : \\u{1b}[2K\\u{d}ls -l\n  In: /safe\n\
+             In: /w\\u{202e}\nReason: \\u{1b}]0;pwn\\u{7}\\n(session other)\n(session s)"
+        );
+        let field = InputField {
+            id: "q\u{1b}".into(),
+            question: "Which\u{7}?".into(),
+            options: vec!["a\u{9b}1m".into(), "b".into()],
+            free: false,
+            secret: false,
+        };
+        let asked = question(Subject::Input(vec![field]));
+        let shown = serde_json::to_value(form(&asked, "s", false).unwrap()).unwrap();
+        let property = &shown["requestedSchema"]["properties"]["q\\u{1b}"];
+        assert_eq!(property["title"], "Which\\u{7}?");
+        assert_eq!(property["enum"], json!(["a\\u{9b}1m", "b"]));
+        let picked = json!({"q\\u{1b}": "a\\u{9b}1m"});
+        let result = ElicitResult::new(ElicitationAction::Accept).with_content(picked);
+        let (answer, _) = answer(&asked, &result, Duration::ZERO);
+        assert_eq!(Value::Object(answer.content), json!({"q\u{1b}": "a\u{9b}1m"}));
+        let of_server = |schema| {
+            let (server, message) = ("s\n".into(), "m\u{1b}".into());
+            form(&question(Subject::Form { server, message, schema }), "s", false)
+        };
+        let titled =
+            json!({"type": "object", "properties": {"a": {"type": "string", "title": "\u{1b}x"}}});
+        let shown = serde_json::to_value(of_server(titled).unwrap()).unwrap();
+        assert_eq!(shown["requestedSchema"]["properties"]["a"]["title"], "\\u{1b}x");
+        assert_eq!(shown["message"], "s\\n (an MCP server of Codex) asks: m\\u{1b}");
+        let odd =
+            json!({"type": "object", "properties": {"a": {"type": "string", "enum": ["\u{1b}"]}}});
+        assert!(of_server(odd).unwrap_err().contains("`\\u{1b}`"));
+    }
 
     fn question(subject: Subject) -> Question {
         let choices = vec![Decision::Accept, Decision::Decline];

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     codex::{FileChange, TurnEvent},
-    mcp::answer::cut,
+    mcp::{answer::cut, visible::visible_line},
     session::{Place, Update},
 };
 
@@ -152,7 +152,7 @@ impl Lines {
             Update::Begun(_) => return Some("asking the model".to_owned()),
             Update::Asked(question) => {
                 let asked = question.subject.in_short();
-                return Some(format!("waiting for your decision: Codex asks {asked}"));
+                return Some(one_line(&format!("waiting for your decision: Codex asks {asked}")));
             }
             Update::Settled(_) => return None,
             Update::Event(event) => event,
@@ -199,7 +199,7 @@ fn changed(files: &[FileChange]) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    visible_line(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 #[cfg(test)]
@@ -229,6 +229,15 @@ mod tests {
         );
         let again = lines.take(Duration::from_secs(20));
         assert_eq!(again, "still writing the answer (9 characters) (20 s)");
+    }
+
+    #[test]
+    fn nothing_that_is_told_can_act_on_a_terminal() {
+        let mut lines = Lines::default();
+        lines.note(&event(TurnEvent::CommandStarted(": \u{1b}[2K\rls".into())));
+        lines.note(&event(TurnEvent::Searching("\u{202e}x".into())));
+        let told = lines.take(Duration::ZERO);
+        assert_eq!(told, "running `: \\u{1b}[2K ls` · searching the web for \\u{202e}x");
     }
 
     #[test]
