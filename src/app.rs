@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
-    config::{self, Compat, Config, StoreKind},
+    config::{self, Compat, Config, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, ServeError, Shutdown},
     session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
@@ -19,9 +19,9 @@ const WHOLE: usize = usize::MAX / 4;
 /// How much the two ends may be apart.
 const BUFFER: usize = 64 * 1024;
 
-/// Where we are: what the process inherits and everybody else is given.
+/// What the process inherits from whoever started it.
 #[derive(Debug, Clone, Default)]
-pub struct Place {
+pub struct Environment {
     /// Where the server was started.
     pub directory: PathBuf,
     /// The user's home.
@@ -47,18 +47,36 @@ pub struct Place {
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// A tool was chosen that there is not.
-    #[error("there is no tool `{name}`; there are: {}", tool_names().join(", "))]
+    /// The operator chose a tool that does not exist.
+    #[error("{place}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
     UnknownTool {
+        /// Where it was chosen: a file, a variable, a flag.
+        place: String,
         /// The name.
         name: String,
     },
-    /// There is no place for the store.
+    /// The system has no folder for the store.
     #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
     NoStateFolder,
     /// Serving failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+}
+
+/// Checks that every tool the operator chose exists.
+///
+/// # Errors
+/// [`ServerError::UnknownTool`] with the first that does not.
+pub fn check_tools(resolved: &Resolved) -> Result<(), ServerError> {
+    let known = tool_names();
+    match resolved.config.tools.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let origin = resolved.origins.get("tools");
+            let place = origin.map_or_else(|| "tools".to_owned(), |(_, place)| place.clone());
+            Err(ServerError::UnknownTool { place, name: name.clone() })
+        }
+    }
 }
 
 /// Serves one client over standard input and output until it leaves or `shutdown` is asked for.
@@ -67,10 +85,10 @@ pub enum ServerError {
 /// [`ServerError`].
 pub async fn serve_stdio(
     config: Config,
-    place: Place,
+    environment: Environment,
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
-    let server = server(config, place, shutdown.at_once.clone())?;
+    let server = server(config, environment, shutdown.at_once.clone())?;
     Ok(serve::serve(server, shutdown).await?)
 }
 
@@ -82,7 +100,7 @@ pub async fn serve_stdio(
 /// [`ServerError`].
 pub async fn serve_here<T, W: Future<Output = T>>(
     mut config: Config,
-    mut place: Place,
+    mut environment: Environment,
     shutdown: Shutdown,
     work: impl FnOnce(Sessions, DuplexStream) -> W,
 ) -> Result<T, ServerError> {
@@ -90,8 +108,9 @@ pub async fn serve_here<T, W: Future<Output = T>>(
     config.limits.result_characters = WHOLE;
     config.defaults.working_directory = None;
     config.tools.clear();
-    place.client_limit = None;
-    let server = server(config, place, shutdown.at_once.clone())?;
+    config.results.structured = true;
+    environment.client_limit = None;
+    let server = server(config, environment, shutdown.at_once.clone())?;
     let sessions = server.sessions().clone();
     let (near, far) = tokio::io::duplex(BUFFER);
     let (reader, writer) = tokio::io::split(far);
@@ -101,26 +120,31 @@ pub async fn serve_here<T, W: Future<Output = T>>(
     Ok(done)
 }
 
-fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Server, ServerError> {
-    if let Some(name) = config.tools.iter().find(|name| !tool_names().contains(&name.as_str())) {
-        return Err(ServerError::UnknownTool { name: name.clone() });
-    }
+fn server(
+    config: Config,
+    environment: Environment,
+    force_kill: CancellationToken,
+) -> Result<Server, ServerError> {
     let tasks = TaskTracker::new();
-    let store = store(&config, &place)?;
+    let store = store(&config, &environment)?;
     let codex = Codex::new(
         CodexConfig {
-            search: SearchPath { binary: config.codex.bin, path: place.path, home: place.home },
+            search: SearchPath {
+                binary: config.codex.bin,
+                path: environment.path,
+                home: environment.home,
+            },
             idle: config.codex.idle.0,
             patience: config.codex.patience.0,
-            hurry,
-            codex_home: place.codex_home,
+            hurry: force_kill,
+            codex_home: environment.codex_home,
         },
         tasks.clone(),
     );
     let defaults = config.defaults;
     let directory = match defaults.working_directory {
-        Some(path) => place.directory.join(path),
-        None => place.directory,
+        Some(path) => environment.directory.join(path),
+        None => environment.directory,
     };
     let sessions = SessionConfig {
         ttl: config.session.ttl.0,
@@ -147,8 +171,10 @@ fn server(config: Config, place: Place, hurry: CancellationToken) -> Result<Serv
         tools: config.tools,
         max_text: config.limits.result_characters,
         wait: config.turn.wait.map(|span| span.0),
-        client_limit: place.client_limit,
+        client_limit: environment.client_limit,
         is_vendor: config.compat == Some(Compat::Vendor),
+        is_structured: config.results.structured,
+        callback_uri: defaults.callback_uri,
     };
     Ok(Server::new(sessions, &mcp))
 }
@@ -165,10 +191,10 @@ fn limits(limits: &config::Limits) -> session::Limits {
     }
 }
 
-fn store(config: &Config, place: &Place) -> Result<StoreConfig, ServerError> {
-    Ok(match (config.store.kind, &config.store.path, &place.state_folder) {
+fn store(config: &Config, environment: &Environment) -> Result<StoreConfig, ServerError> {
+    Ok(match (config.store.kind, &config.store.path, &environment.state_folder) {
         (StoreKind::Memory, _, _) => StoreConfig::Memory,
-        (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(place.directory.join(path)),
+        (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(environment.directory.join(path)),
         (StoreKind::Sqlite, None, Some(state)) => {
             StoreConfig::Sqlite(state.join("codex-mcp-server/sessions.sqlite3"))
         }

@@ -14,4 +14,4 @@ pub mod telemetry;
 
 mod app;
 
-pub use app::{Place, ServerError, serve_here, serve_stdio};
+pub use app::{Environment, ServerError, check_tools, serve_here, serve_stdio};

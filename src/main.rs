@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use codex_mcp_server::{
-    Place, cli,
+    Environment, check_tools, cli,
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
@@ -23,10 +23,13 @@ fn main() -> ExitCode {
         Err(code) => return ExitCode::from(code),
     };
     let flags = args.flags();
-    let resolved = match config::resolve(&flags, &environment()) {
+    let resolved = match config::resolve(&flags, &variables()) {
         Ok(resolved) => resolved,
         Err(error) => return fail(&error.into(), Exit::Usage),
     };
+    if let Err(error) = check_tools(&resolved) {
+        return fail(&error.into(), Exit::Usage);
+    }
     match run(args.command, &flags, resolved) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => match error.downcast_ref() {
@@ -48,7 +51,7 @@ fn run(
         "error".clone_into(&mut resolved.config.log.level);
     }
     telemetry::start(&resolved.config.log).context("log.level")?;
-    let place = place()?;
+    let environment = environment()?;
     let command = match command {
         Command::Fixed(Fixed::Config(ConfigCommand::Show)) => {
             let shown = cli::show_config(&resolved, cli::stdout());
@@ -72,7 +75,8 @@ fn run(
     let exit = runtime.block_on(async {
         let shutdown = Shutdown::default();
         let _signals = tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone()));
-        let exit = Box::pin(dispatch(command, flags, resolved, place, shutdown.clone())).await;
+        let exit =
+            Box::pin(dispatch(command, flags, resolved, environment, shutdown.clone())).await;
         if !is_served && shutdown.asked.is_cancelled() {
             return Ok(Exit::Interrupted);
         }
@@ -93,26 +97,26 @@ async fn dispatch(
     command: Command,
     flags: &config::Flags,
     resolved: config::Resolved,
-    place: Place,
+    environment: Environment,
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
     let config = resolved.config.clone();
     Ok(match command {
         Command::Tool(call) => {
             let work = |_, stream| cli::run_tool(call, stream);
-            Box::pin(serve_here(config, place, shutdown, work)).await??
+            Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
         Command::Fixed(Fixed::Sessions(command)) => {
             let work = |_, stream| command.run(stream);
-            Box::pin(serve_here(config, place, shutdown, work)).await??
+            Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
         Command::Fixed(Fixed::Doctor(doctor)) => {
             let work = async |sessions, stream| doctor.run(&resolved, &sessions, stream).await;
-            Box::pin(serve_here(config, place, shutdown, work)).await??
+            Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
-        Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &place).await?,
+        Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &environment).await?,
         Command::Fixed(_) => {
-            serve_stdio(config, place, shutdown).await?;
+            serve_stdio(config, environment, shutdown).await?;
             Exit::Done
         }
     })
@@ -134,23 +138,26 @@ fn spawn_signals(shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn environment() -> config::Environment {
+fn variables() -> config::Variables {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    let values: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
     let config_folder = etcetera::choose_base_strategy().ok().map(|base| base.config_dir());
-    config::Environment { variables, config_folder }
+    config::Variables { values, config_folder }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn place() -> anyhow::Result<Place> {
-    let folder = |name: &str| std::env::var_os(name).map(std::path::PathBuf::from);
+fn environment() -> anyhow::Result<Environment> {
+    let folder = |name: &str| {
+        let path = std::env::var_os(name).filter(|path| !path.is_empty());
+        path.map(std::path::PathBuf::from)
+    };
     let base = etcetera::choose_base_strategy().ok();
     let native = etcetera::base_strategy::choose_native_strategy().ok();
     let home = base.as_ref().map(|base| base.home_dir().to_owned());
     let in_home = || home.clone().unwrap_or_default().join(".codex");
-    Ok(Place {
+    Ok(Environment {
         codex_home: folder("CODEX_HOME").unwrap_or_else(in_home),
         directory: std::env::current_dir().context("the current directory is gone")?,
         home,
@@ -167,6 +174,7 @@ fn place() -> anyhow::Result<Place> {
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()
             .and_then(|text| text.trim().parse().ok())
+            .filter(|limit| *limit > 0)
             .map(Duration::from_millis),
     })
 }

@@ -61,12 +61,12 @@ pub fn show_manual(mut out: impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Environment, Flags, resolve};
+    use crate::config::{Config, Flags, Variables, resolve};
 
     #[test]
     fn what_is_shown_is_a_configuration_file() {
         let flags = Flags { file: None, settings: vec![("session.cap".into(), "3".into())] };
-        let resolved = resolve(&flags, &Environment::default()).unwrap();
+        let resolved = resolve(&flags, &Variables::default()).unwrap();
         let mut shown = Vec::new();
         show_config(&resolved, &mut shown).unwrap();
         let shown = String::from_utf8(shown).unwrap();
@@ -85,7 +85,7 @@ mod tests {
                 _ => "x",
             };
             let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };
-            let resolved = resolve(&flags, &Environment::default()).unwrap();
+            let resolved = resolve(&flags, &Variables::default()).unwrap();
             assert!(resolved.origins[*key].1.starts_with("flag"), "{key}");
         }
     }

@@ -15,9 +15,16 @@ const PREFIX: &str = "CODEX_MCP_SERVER_";
 /// Names the configuration file itself; not a setting.
 const CONFIG_VARIABLE: &str = "CODEX_MCP_SERVER_CONFIG";
 
-/// Variables of the ancestor and of the field that mean a setting of ours.
-const ALIASES: &[(&str, &str)] =
-    &[("CODEX_DEFAULT_MODEL", "defaults.model"), ("CODEX_BIN", "codex.bin")];
+/// Turns the structured form of results on or off, in words of its own.
+const STRUCTURED: &str = "STRUCTURED_CONTENT_ENABLED";
+
+/// Variables of the npm package, and of other programs that start Codex, that mean a setting of ours.
+const ALIASES: &[(&str, &str)] = &[
+    ("CODEX_BIN", "codex.bin"),
+    ("CODEX_DEFAULT_MODEL", "defaults.model"),
+    ("CODEX_MCP_CALLBACK_URI", "defaults.callback_uri"),
+    (STRUCTURED, "results.structured"),
+];
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,11 +48,11 @@ pub enum ConfigError {
     },
 }
 
-/// The environment as far as it matters: values passed in, so that tests need not change their own.
+/// The environment variables, passed in so that tests need not change their own.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub struct Variables {
     /// All variables whose name and value are text.
-    pub variables: BTreeMap<String, String>,
+    pub values: BTreeMap<String, String>,
     /// The user's configuration folder.
     pub config_folder: Option<PathBuf>,
 }
@@ -74,28 +81,28 @@ pub struct Resolved {
 ///
 /// # Errors
 /// [`ConfigError`], with the place of the mistake.
-pub fn resolve(flags: &Flags, environment: &Environment) -> Result<Resolved, ConfigError> {
+pub fn resolve(flags: &Flags, variables: &Variables) -> Result<Resolved, ConfigError> {
     let mut merged = Merged::default();
     let defaults =
         Table::try_from(Config::default()).map_err(|error| invalid("defaults", &error))?;
     merged.add(&defaults, "default")?;
-    if let Some((path, text)) = read_file(flags, environment)? {
+    if let Some((path, text)) = read_file(flags, variables)? {
         let place = path.display().to_string();
         let table: Table = text.parse().map_err(|error| invalid(&place, &error))?;
         merged.add(&table, &place)?;
     }
-    for (name, value) in &environment.variables {
+    for (name, value) in &variables.values {
         // Some launchers pass on a variable that nobody has filled in.
-        let is_blank = value.is_empty() && ALIASES.iter().any(|(alias, _)| alias == name);
-        if is_blank {
+        if value.trim().is_empty() {
             continue;
         }
         if let Some(key) = key_of(name) {
-            merged.add(&setting(&key, value), name)?;
+            let value = if name == STRUCTURED { truth(value) } else { value };
+            merged.add_text(&key, value, name)?;
         }
     }
     for (key, value) in &flags.settings {
-        merged.add(&setting(key, value), &format!("flag for `{key}`"))?;
+        merged.add_text(key, value, &format!("flag for `{key}`"))?;
     }
     let config: Config =
         merged.table.try_into().map_err(|error| invalid("configuration", &error))?;
@@ -118,6 +125,18 @@ impl Merged {
             self.origins.insert(key, (value, place.to_owned()));
         }
         Ok(())
+    }
+}
+
+impl Merged {
+    /// The same for one setting that is written as text.
+    fn add_text(&mut self, key: &str, text: &str, place: &str) -> Result<(), ConfigError> {
+        let read = self.add(&table(key, value(key, text)), place);
+        // A model may be called `4`.
+        read.or_else(|error| {
+            let text = Value::String(text.to_owned());
+            self.add(&table(key, text), place).map_err(|_| error)
+        })
     }
 }
 
@@ -146,17 +165,27 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// A table with one setting. What reads as TOML is that, anything else is text: `5` is a number, `5m`
-/// is text. For lists, words and commas do.
-fn setting(key: &str, text: &str) -> Table {
-    let value = if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
+/// The value that is written as `text`. What reads as TOML is that, anything else is text: `5` is a number,
+/// `5m` is text. For lists, words and commas do.
+fn value(key: &str, text: &str) -> Value {
+    if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         Value::Array(names.map(Value::from).collect())
     } else {
         let read: Option<Table> = format!("value = {text}").parse().ok();
         let read = read.and_then(|mut table| table.remove("value"));
         read.unwrap_or_else(|| Value::String(text.to_owned()))
-    };
+    }
+}
+
+/// `true` or `false`, as the npm package takes words for one of them.
+fn truth(text: &str) -> &'static str {
+    let is_true = ["1", "true", "yes", "on"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_true { "true" } else { "false" }
+}
+
+/// A table with one setting.
+fn table(key: &str, value: Value) -> Table {
     let mut table = Table::new();
     insert(&mut table, key, value);
     table
@@ -179,20 +208,21 @@ fn key_of(variable: &str) -> Option<String> {
 
 fn read_file(
     flags: &Flags,
-    environment: &Environment,
+    variables: &Variables,
 ) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let named = flags
-        .file
-        .clone()
-        .or_else(|| environment.variables.get(CONFIG_VARIABLE).map(PathBuf::from));
+    let named = flags.file.clone().or_else(|| named_by(variables).map(PathBuf::from));
     let is_named = named.is_some();
-    let usual = || Some(environment.config_folder.as_ref()?.join("codex-mcp-server/config.toml"));
+    let usual = || Some(variables.config_folder.as_ref()?.join("codex-mcp-server/config.toml"));
     let Some(path) = named.or_else(usual) else { return Ok(None) };
     match read(&path) {
         Ok(text) => Ok(Some((path, text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => Ok(None),
         Err(source) => Err(ConfigError::Read { path, source }),
     }
+}
+
+fn named_by(variables: &Variables) -> Option<&String> {
+    variables.values.get(CONFIG_VARIABLE).filter(|path| !path.trim().is_empty())
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -207,11 +237,29 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.session.cap == 0 {
         return wrong("session.cap", "at least one session must be allowed");
     }
-    let spans = [("session.ttl", config.session.ttl), ("codex.patience", config.codex.patience)];
+    // Less would end what they are for before it has begun.
+    let spans = [
+        ("session.ttl", Some(config.session.ttl)),
+        ("codex.patience", Some(config.codex.patience)),
+        ("codex.idle", Some(config.codex.idle)),
+        ("turn.timeout", config.turn.timeout),
+        ("turn.silence", Some(config.turn.silence)),
+        ("turn.question", Some(config.turn.question)),
+        ("turn.wait", config.turn.wait),
+    ];
     for (key, span) in spans {
-        if span.0.as_secs() == 0 {
+        if span.is_some_and(|span| span.0.as_secs() == 0) {
             return wrong(key, "at least one second is needed");
         }
+    }
+    if config.limits.prompt_characters == 0 {
+        return wrong("limits.prompt_characters", "at least one is needed");
+    }
+    if config.limits.image_bytes == 0 && config.limits.images > 0 {
+        return wrong(
+            "limits.image_bytes",
+            "at least one is needed; `limits.images = 0` allows none",
+        );
     }
     if config.limits.result_characters < 1000 {
         return wrong("limits.result_characters", "at least 1000 are needed");
@@ -227,91 +275,4 @@ fn invalid(place: &str, error: &impl ToString) -> ConfigError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codex::Sandbox;
-
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Environment { variables: variables.collect(), config_folder: None }
-    }
-
-    fn flags(settings: &[(&str, &str)]) -> Flags {
-        let settings = settings.iter().map(|(key, value)| (key.to_string(), value.to_string()));
-        Flags { file: None, settings: settings.collect() }
-    }
-
-    fn file(text: &str) -> (tempfile::TempDir, Flags) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        std::fs::write(&path, text).unwrap();
-        (folder, Flags { file: Some(path), settings: Vec::new() })
-    }
-
-    #[test]
-    fn the_later_layer_wins_and_is_named() {
-        let (_folder, mut flags) =
-            file("[session]\nttl = \"1h\"\ncap = 5\n[defaults]\nmodel = \"file\"");
-        flags.settings.push(("session.cap".into(), "7".into()));
-        let environment = environment(&[
-            ("CODEX_MCP_SERVER_SESSION_TTL", "2h"),
-            ("CODEX_MCP_SERVER_LIMITS_SANDBOX_CEILING", "danger-full-access"),
-            ("CODEX_DEFAULT_MODEL", "env"),
-            ("CODEX_BIN", "/opt/codex"),
-            ("HOME", "/nowhere"),
-        ]);
-        assert_eq!(
-            resolve(&Flags::default(), &self::environment(&[("CODEX_BIN", "")]))
-                .unwrap()
-                .config
-                .codex
-                .bin,
-            None
-        );
-        let Resolved { config, origins } = resolve(&flags, &environment).unwrap();
-        assert_eq!(config.session.ttl.to_string(), "2h");
-        assert_eq!(config.session.cap, 7);
-        assert_eq!(config.defaults.model.as_deref(), Some("env"));
-        assert_eq!(config.codex.bin, Some("/opt/codex".into()));
-        assert_eq!(config.limits.sandbox_ceiling, Sandbox::DangerFullAccess);
-        assert_eq!(config.session.rebuild_turns, 2);
-        let place = |key: &str| origins[key].1.as_str();
-        assert_eq!(place("session.ttl"), "CODEX_MCP_SERVER_SESSION_TTL");
-        assert_eq!(place("session.cap"), "flag for `session.cap`");
-        assert_eq!(place("store.kind"), "default");
-    }
-
-    #[test]
-    fn a_mistake_is_named_with_its_place() {
-        let message = |flags: &Flags, variables: &[(&str, &str)]| {
-            resolve(flags, &environment(variables)).unwrap_err().to_string()
-        };
-        let none = Flags::default();
-        let wrong = message(&none, &[("CODEX_MCP_SERVER_SESSION_TLL", "1h")]);
-        assert!(
-            wrong.starts_with("CODEX_MCP_SERVER_SESSION_TLL") && wrong.contains("tll"),
-            "{wrong}"
-        );
-        let wrong = message(&none, &[("CODEX_MCP_SERVER_SESSION_TTL", "soon")]);
-        assert!(wrong.contains("`soon` is not a length of time"), "{wrong}");
-        let wrong = message(&flags(&[("limits.sandbox_ceiling", "open")]), &[]);
-        assert!(wrong.contains("limits.sandbox_ceiling") && wrong.contains("read-only"), "{wrong}");
-        let (folder, named) = file("[store]\nkind = 7");
-        assert!(message(&named, &[]).starts_with(&folder.path().display().to_string()));
-        let missing = Flags { file: Some("/no/config.toml".into()), settings: Vec::new() };
-        assert!(message(&missing, &[]).contains("/no/config.toml"));
-    }
-
-    #[test]
-    fn the_default_sandbox_stays_under_the_ceiling() {
-        let settings = flags(&[("defaults.sandbox", "danger-full-access")]);
-        assert!(resolve(&settings, &Environment::default()).is_err());
-    }
-
-    #[test]
-    fn tools_are_a_list_of_words() {
-        let settings = flags(&[("tools", "codex, ping")]);
-        let config = resolve(&settings, &Environment::default()).unwrap().config;
-        assert_eq!(config.tools, ["codex", "ping"]);
-    }
-}
+mod tests;

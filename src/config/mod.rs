@@ -9,11 +9,11 @@ mod schema;
 mod settings;
 mod span;
 
-pub use layers::{ConfigError, Environment, Flags, Resolved, resolve};
+pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
 pub(crate) use settings::OPTIONAL;
 pub use settings::{
-    CodexSettings, Compat, Config, Defaults, Limits, Log, LogFormat, SessionSettings, Store,
-    StoreKind,
+    CodexSettings, Compat, Config, Defaults, Limits, Log, LogFormat, Results, SessionSettings,
+    Store, StoreKind,
 };
 pub use span::Span;

@@ -30,6 +30,8 @@ pub struct Config {
     pub store: Store,
     /// What no call can exceed.
     pub limits: Limits,
+    /// How results are sent.
+    pub results: Results,
     /// What is logged, to stderr.
     pub log: Log,
 }
@@ -77,6 +79,9 @@ pub struct Defaults {
     /// When Codex asks before acting; if empty `on-request` where the user can be asked, else `never`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<ApprovalPolicy>,
+    /// Where MCP servers of Codex that ask for a login send the user back to, unless a call says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_uri: Option<String>,
     /// Where Codex works; where the server was started if empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<PathBuf>,
@@ -156,6 +161,14 @@ pub struct Limits {
     pub image_bytes: u64,
 }
 
+/// How results are sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Results {
+    /// Whether results have a structured form besides their text, and tools a schema for it.
+    pub structured: bool,
+}
+
 /// What is logged, to stderr.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -183,6 +196,7 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "codex.mcp_servers",
     "compat",
     "defaults.approval_policy",
+    "defaults.callback_uri",
     "defaults.model",
     "defaults.reasoning_effort",
     "defaults.sandbox",
@@ -249,6 +263,12 @@ impl Default for Limits {
             images: 10,
             image_bytes: 20 * 1024 * 1024,
         }
+    }
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { structured: true }
     }
 }
 

@@ -62,6 +62,11 @@ impl Answer {
         self
     }
 
+    /// Adds one more thing of that kind.
+    pub(super) fn add_beside(&mut self, name: &str, value: Value) {
+        self.beside.insert(name.to_owned(), value);
+    }
+
     /// Adds what the caller should know besides.
     pub(super) fn warn(&mut self, warning: &str) {
         let warnings = self.structured.entry("warnings").or_insert_with(|| json!([]));

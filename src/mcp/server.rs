@@ -52,6 +52,10 @@ pub struct McpConfig {
     pub client_limit: Option<Duration>,
     /// Whether clients of Codex's own removed server are served.
     pub is_vendor: bool,
+    /// Whether results have a structured form, and tools a schema for it.
+    pub is_structured: bool,
+    /// Where MCP servers of Codex send the user back to after a login, unless a call says.
+    pub callback_uri: Option<String>,
 }
 
 /// The server that rmcp drives. One serves any number of connections.
@@ -77,6 +81,8 @@ impl Server {
                 max_text: config.max_text,
                 tools: tools::chosen(&config.tools, config.is_vendor),
                 is_vendor: config.is_vendor,
+                is_structured: config.is_structured,
+                callback_uri: config.callback_uri.clone(),
             },
             wait: config.wait,
             client_limit: config.client_limit,
@@ -154,6 +160,7 @@ impl ServerHandler for Server {
                 if self.cx.is_vendor { tool.vendor_definition() } else { tool.definition() };
             let meta = definition.meta.get_or_insert_with(|| MetaObject(JsonObject::new()));
             meta.0.extend(hint.clone());
+            definition.output_schema = definition.output_schema.filter(|_| self.cx.is_structured);
             definition
         });
         let tools = tools.collect();
@@ -175,7 +182,10 @@ impl ServerHandler for Server {
         let call = self.call(request, context);
         match cancelled.run_until_cancelled(call).instrument(span).await {
             Some(Ok(Outcome::Answer(answer))) => {
-                Ok(answer.into_result(self.cx.max_text, links).into())
+                let mut result = answer.into_result(self.cx.max_text, links);
+                result.structured_content =
+                    result.structured_content.filter(|_| self.cx.is_structured);
+                Ok(result.into())
             }
             Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
             Some(Err(error)) => Err(error),

@@ -12,14 +12,14 @@ use super::{
 use crate::mcp::Server;
 
 /// How long answers that are ready may take to reach a client that is leaving.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long calls may take to finish once the input has ended: a script may write its requests and
-/// close at once. A turn takes longer and is interrupted.
-const FINISH: Duration = Duration::from_millis(100);
+/// How long calls may take to finish once the input has ended. A script may write its requests and close its
+/// end at once. A turn takes longer, and is interrupted.
+const CALLS_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long the SDK may take to begin with the last request it read.
-const BEGIN: Duration = Duration::from_millis(5);
+const DISPATCH_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// Why serving ended otherwise than by the client or a signal.
 #[derive(Debug, thiserror::Error)]
@@ -74,20 +74,20 @@ pub async fn serve_over(
             () = shutdown.asked.cancelled() => tracing::info!("asked to end"),
             () = ended.cancelled() => {
                 tracing::debug!("the client has closed its end");
-                tokio::time::sleep(BEGIN).await;
-                let finished = tokio::time::timeout(FINISH, calls.idle()).await;
+                tokio::time::sleep(DISPATCH_TIMEOUT).await;
+                let finished = tokio::time::timeout(CALLS_TIMEOUT, calls.idle()).await;
                 tracing::debug!(calls_finished = finished.is_ok(), "ending");
             }
         }
     }
     if shutdown.at_once.run_until_cancelled(sessions.shutdown()).await.is_none() {
         tracing::warn!("asked to end at once");
-        let gone = tokio::time::timeout(LAST_WORDS, sessions.codex().shutdown()).await;
+        let gone = tokio::time::timeout(DRAIN_TIMEOUT, sessions.codex().shutdown()).await;
         tracing::debug!(in_time = gone.is_ok(), "Codex ended");
         return Ok(());
     }
     if let Some(running) = running {
-        let cancelled = tokio::time::timeout(LAST_WORDS, running.cancel()).await;
+        let cancelled = tokio::time::timeout(DRAIN_TIMEOUT, running.cancel()).await;
         tracing::debug!(in_time = cancelled.is_ok(), "connection closed");
     }
     Ok(())

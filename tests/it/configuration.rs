@@ -52,12 +52,68 @@ async fn a_mistake_ends_the_start_with_a_word_about_it() {
         assert!(said.contains(words), "{said}");
         assert!(output.stdout.is_empty());
     }
-    let output = run(&world.launch().args(["--tools", "codex,nope"])).await;
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        !output.status.success() && said.contains("`nope`") && said.contains("listSessions"),
-        "{said}"
-    );
+}
+
+#[tokio::test]
+async fn a_tool_that_does_not_exist_is_refused_by_every_subcommand() {
+    let world = World::new().await;
+    for words in [
+        &["serve"][..],
+        &["doctor"],
+        &["config", "show"],
+        &["setup", "cursor", "--print"],
+        &["ping"],
+        &["sessions", "list"],
+    ] {
+        let launch = world.launch().args(["--tools", "codex,nope"]);
+        let output = run(&words.iter().fold(launch, |launch, word| launch.arg(*word))).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains("flag for `tools`: there is no tool `nope`"), "{said}");
+        assert!(said.contains("listSessions") && output.stdout.is_empty(), "{words:?}: {said}");
+    }
+    let variable = world.launch().env("CODEX_MCP_SERVER_TOOLS", "nope").args(["doctor"]);
+    let said = String::from_utf8(run(&variable).await.stderr).unwrap();
+    assert!(said.contains("CODEX_MCP_SERVER_TOOLS: there is no tool"), "{said}");
+}
+
+#[tokio::test]
+async fn what_would_break_every_call_is_refused() {
+    let world = World::new().await;
+    for setting in [
+        "codex.idle=0s",
+        "turn.timeout=0s",
+        "turn.silence=0s",
+        "turn.question=0s",
+        "turn.wait=0s",
+        "limits.prompt_characters=0",
+        "limits.image_bytes=0",
+    ] {
+        let output = run(&world.launch().args(["--set", setting])).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{setting}: {said}");
+        assert!(said.contains(setting.split('=').next().unwrap()), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_is_not_set() {
+    let world = World::new().await;
+    let mut launch = world.launch().args(["ping"]);
+    for name in [
+        "CODEX_MCP_SERVER_SESSION_TTL",
+        "CODEX_MCP_SERVER_CONFIG",
+        "CODEX_MCP_SERVER_TOOLS",
+        "CODEX_DEFAULT_MODEL",
+        "CODEX_MCP_CALLBACK_URI",
+        "STRUCTURED_CONTENT_ENABLED",
+        "CLAUDE_CONFIG_DIR",
+        "MCP_TOOL_TIMEOUT",
+    ] {
+        launch = launch.env(name, "");
+    }
+    let output = run(&launch).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

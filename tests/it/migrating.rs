@@ -65,10 +65,20 @@ async fn a_client_of_the_npm_package_changes_only_its_command() {
     assert_eq!(block["_meta"]["threadId"], result["threadId"]);
     assert_eq!(block["_meta"]["sessionId"], "my-session");
     assert_eq!(block["_meta"]["model"], "gpt-5-codex");
+    assert_eq!(block["_meta"]["callbackUri"], "http://127.0.0.1:1/cb");
     let review = server.call("review", json!({"uncommitted": true, "title": "Mine"})).await.ok();
     assert!(review.text.contains("Counts wrong"));
+    let review = server.call("review", json!({"commit": "HEAD"})).await.ok();
+    assert_eq!(review.raw["content"][0]["_meta"]["commit"], "HEAD");
     let search = json!({"query": "x", "numResults": 5, "searchDepth": "basic"});
-    assert!(server.call("websearch", search).await.ok().text.contains("example.com"));
+    let search = server.call("websearch", search).await.ok();
+    assert!(search.text.contains("example.com"));
+    let meta = &search.raw["content"][0]["_meta"];
+    assert_eq!(
+        (&meta["query"], &meta["numResults"], &meta["searchDepth"]),
+        (&json!("x"), &json!(5), &json!("basic"))
+    );
+    assert!(meta["timestamp"].is_string());
     assert!(server.call("ping", json!({"message": "there?"})).await.ok().text.contains("there?"));
     assert!(!server.call("help", json!({})).await.ok().text.is_empty());
     let sessions = server.call("listSessions", json!({})).await.ok();
@@ -76,6 +86,38 @@ async fn a_client_of_the_npm_package_changes_only_its_command() {
     for field in ["id", "createdAt", "lastAccessedAt", "turnCount"] {
         assert!(!session.unwrap()[field].is_null(), "{field}");
     }
+}
+
+#[tokio::test]
+async fn the_variables_of_the_npm_package_are_honoured() {
+    let world = World::new().await;
+    let launch = world
+        .launch()
+        .env("CODEX_DEFAULT_MODEL", "gpt-env")
+        .env("CODEX_MCP_CALLBACK_URI", "http://127.0.0.1:1/env");
+    let server = launch.connect().await;
+    let call = json!({"prompt": "settings", "sessionId": "s"});
+    let result = server.call("codex", call).await.ok();
+    let meta = &result.raw["content"][0]["_meta"];
+    assert_eq!(meta["callbackUri"], "http://127.0.0.1:1/env");
+    assert_eq!(result["model"], "gpt-env");
+    let own = json!({"prompt": "settings", "callbackUri": "http://127.0.0.1:1/own"});
+    let result = server.call("codex", own).await.ok();
+    assert_eq!(result.raw["content"][0]["_meta"]["callbackUri"], "http://127.0.0.1:1/own");
+    drop(server);
+    for (word, expected) in [("0", false), ("off", false), ("true", true), ("", true)] {
+        let server = launch.clone().env("STRUCTURED_CONTENT_ENABLED", word).connect().await;
+        let result = server.call("ping", json!({})).await;
+        assert_eq!(result.structured.is_object(), expected, "{word:?}");
+        assert_eq!(result.text, "pong");
+        let listed = tools(&server).await;
+        assert_eq!(named(&listed, "codex")["outputSchema"].is_object(), expected, "{word:?}");
+    }
+    // The terminal reads the structured form itself.
+    let mut ping = launch.env("STRUCTURED_CONTENT_ENABLED", "0").args(["ping", "--json"]).command();
+    let output = ping.output().await.unwrap();
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed["message"], "pong");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::{
     known::{Client, Entry, OwnCommand},
 };
 use crate::{
-    app::Place,
+    app::Environment,
     cli::{CliError, Exit, run::written, screen},
     codex::{self, SearchPath},
     config::Flags,
@@ -101,9 +101,9 @@ impl SetupArgs {
     ///
     /// # Errors
     /// [`CliError::Setup`], [`CliError::Output`].
-    pub async fn run(self, flags: &Flags, place: &Place) -> Result<Exit, CliError> {
-        let entry = self.entry(flags, place);
-        let change = self.change(&entry, place)?;
+    pub async fn run(self, flags: &Flags, environment: &Environment) -> Result<Exit, CliError> {
+        let entry = self.entry(flags, environment);
+        let change = self.change(&entry, environment)?;
         let mut out = screen::stdout();
         if change.before == change.after || change.there == change.wanted {
             let state = if self.remove { "is not" } else { "is already" };
@@ -120,7 +120,7 @@ impl SetupArgs {
             written(writeln!(out, "nothing was changed"), "to stdout")?;
             return Ok(Exit::Done);
         }
-        let how = self.apply(&change, &entry, place).await?;
+        let how = self.apply(&change, &entry, environment).await?;
         let did = if self.remove { "taken out of" } else { "written to" };
         let next =
             if self.remove { String::new() } else { format!("\n{}", self.client.next(&self.name)) };
@@ -134,8 +134,8 @@ impl SetupArgs {
     }
 
     /// How the client shall start us: this very binary, as it was started now.
-    fn entry(&self, flags: &Flags, place: &Place) -> Entry {
-        let absolute = |path: &Path| place.directory.join(path).display().to_string();
+    fn entry(&self, flags: &Flags, environment: &Environment) -> Entry {
+        let absolute = |path: &Path| environment.directory.join(path).display().to_string();
         let mut args = Vec::new();
         if let Some(file) = &flags.file {
             args.extend(["--config".to_owned(), absolute(file)]);
@@ -146,8 +146,8 @@ impl SetupArgs {
                 if key == "store.path" { absolute(Path::new(value)) } else { value.clone() };
             args.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
-        let home = place.home.clone();
-        let everywhere = SearchPath { binary: None, path: place.path.clone(), home };
+        let home = environment.home.clone();
+        let everywhere = SearchPath { binary: None, path: environment.path.clone(), home };
         let is_chosen = flags.settings.iter().any(|(key, _)| key == "codex.bin");
         // What only this shell's PATH finds, a desktop would not.
         let is_hidden = || codex::find(&SearchPath { path: None, ..everywhere.clone() }).is_err();
@@ -156,15 +156,15 @@ impl SetupArgs {
         let env = found.map(|found| ("CODEX_BIN".to_owned(), found.path.display().to_string()));
         Entry {
             name: self.name.clone(),
-            command: place.executable.display().to_string(),
+            command: environment.executable.display().to_string(),
             args,
             env: env.into_iter().collect(),
         }
     }
 
-    fn change(&self, entry: &Entry, place: &Place) -> Result<Change, SetupError> {
-        let chosen = self.file.as_ref().map(|file| place.directory.join(file));
-        let path = chosen.or_else(|| self.client.file(place)).ok_or(SetupError::NoHome)?;
+    fn change(&self, entry: &Entry, environment: &Environment) -> Result<Change, SetupError> {
+        let chosen = self.file.as_ref().map(|file| environment.directory.join(file));
+        let path = chosen.or_else(|| self.client.file(environment)).ok_or(SetupError::NoHome)?;
         // A link stays one.
         let path = path.canonicalize().unwrap_or(path);
         let before = read(&path)?;
@@ -202,7 +202,7 @@ impl SetupArgs {
         &self,
         change: &Change,
         entry: &Entry,
-        place: &Place,
+        environment: &Environment,
     ) -> Result<String, SetupError> {
         let own = if self.remove {
             self.client.remove(&self.name)
@@ -215,7 +215,7 @@ impl SetupArgs {
         let replaced = change.there.as_ref().filter(|_| !self.remove);
         let first = replaced.and_then(|_| self.client.remove(&self.name));
         let own = own.filter(|_| self.file.is_none() && first.is_some() == replaced.is_some());
-        let found = own.as_ref().and_then(|own| on_path(own.program, place));
+        let found = own.as_ref().and_then(|own| on_path(own.program, environment));
         let (Some(own), Some(program)) = (own, found) else {
             change.write()?;
             return Ok(String::new());
@@ -242,9 +242,9 @@ impl SetupArgs {
     }
 }
 
-fn on_path(program: &str, place: &Place) -> Option<PathBuf> {
+fn on_path(program: &str, environment: &Environment) -> Option<PathBuf> {
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    let folders = place.path.iter().flat_map(std::env::split_paths);
+    let folders = environment.path.iter().flat_map(std::env::split_paths);
     folders.map(|folder| folder.join(&name)).find(|path| path.is_file())
 }
 

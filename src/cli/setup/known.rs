@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::app::Place;
+use crate::app::Environment;
 
 /// A client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,24 +48,26 @@ pub(super) struct OwnCommand {
 
 impl Client {
     /// Its configuration file; none if nobody knows where home is.
-    pub(super) fn file(self, place: &Place) -> Option<PathBuf> {
-        let home = || place.home.clone();
+    pub(super) fn file(self, environment: &Environment) -> Option<PathBuf> {
+        let home = || environment.home.clone();
         Some(match self {
-            Self::ClaudeCode => place.claude_folder.clone().or_else(home)?.join(".claude.json"),
-            Self::ClaudeDesktop => {
-                place.app_folder.as_ref()?.join("Claude/claude_desktop_config.json")
+            Self::ClaudeCode => {
+                environment.claude_folder.clone().or_else(home)?.join(".claude.json")
             }
-            Self::Codex => place.codex_home.join("config.toml"),
+            Self::ClaudeDesktop => {
+                environment.app_folder.as_ref()?.join("Claude/claude_desktop_config.json")
+            }
+            Self::Codex => environment.codex_home.join("config.toml"),
             Self::Cursor => home()?.join(".cursor/mcp.json"),
             Self::Gemini => home()?.join(".gemini/settings.json"),
             Self::Opencode => {
-                let folder = place.config_folder.as_ref()?.join("opencode");
+                let folder = environment.config_folder.as_ref()?.join("opencode");
                 let commented = folder.join("opencode.jsonc");
                 if commented.is_file() { commented } else { folder.join("opencode.json") }
             }
-            Self::Vscode => place.app_folder.as_ref()?.join("Code/User/mcp.json"),
+            Self::Vscode => environment.app_folder.as_ref()?.join("Code/User/mcp.json"),
             Self::Windsurf => home()?.join(".codeium/windsurf/mcp_config.json"),
-            Self::Zed => place.config_folder.as_ref()?.join("zed/settings.json"),
+            Self::Zed => environment.config_folder.as_ref()?.join("zed/settings.json"),
         })
     }
 
@@ -199,17 +201,17 @@ mod tests {
     #[test]
     fn every_client_has_a_file_and_an_entry_of_its_own_form() {
         let folder = |name: &str| Some(PathBuf::from(name));
-        let place = Place {
+        let environment = Environment {
             home: folder("/h"),
             config_folder: folder("/c"),
             app_folder: folder("/a"),
             codex_home: "/h/.codex".into(),
-            ..Place::default()
+            ..Environment::default()
         };
         let shown: Vec<String> = Client::value_variants()
             .iter()
             .map(|client| {
-                let file = client.file(&place).unwrap();
+                let file = client.file(&environment).unwrap();
                 format!(
                     "{client:?}: {} {}\n{:#}",
                     file.display(),

@@ -142,8 +142,12 @@ enum Effort {
 }
 
 async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
-    let input: Input = arguments::read(given)?;
+    let mut input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
+    if input.callback_uri.is_none() {
+        input.callback_uri = default_callback(cx).await;
+    }
+    let callback_uri = input.callback_uri.clone();
     let config = cx.sessions.config();
     let directory = &config.directory;
     let (images, most) = (input.images.iter().flatten().count(), config.limits.images);
@@ -156,7 +160,18 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         None => Profile::default(),
     };
     let (name, request) = input.into_request(directory, profile, caller.can_ask())?;
-    run(cx, caller, name, request, wait).await
+    let mut outcome = run(cx, caller, name, request, wait).await?;
+    if let Some(uri) = callback_uri {
+        outcome.add_beside("callbackUri", uri);
+    }
+    Ok(outcome)
+}
+
+/// The operator's, as far as the installed Codex takes one. A call's own is refused by one that does not.
+pub(super) async fn default_callback(cx: &Cx) -> Option<String> {
+    let uri = cx.callback_uri.clone()?;
+    let found = cx.sessions.codex().look().await.ok()?;
+    (found.engine() != "exec").then_some(uri)
 }
 
 fn chosen_profile(cx: &Cx, name: &str) -> Result<Profile, ToolError> {

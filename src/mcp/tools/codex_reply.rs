@@ -5,11 +5,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
+    codex::default_callback,
     run::run,
     tool::{Cx, Effect, Outcome, Tool},
     turn_view,
 };
 use crate::{
+    codex::ThreadOptions,
     mcp::{arguments, call::Caller, error::ToolError, schema},
     session::Request,
 };
@@ -42,7 +44,10 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         return Err(ToolError::argument("threadId", "it is required"));
     };
     let name = arguments::thread("threadId", &thread)?;
-    let request = Request { can_ask: caller.can_ask(), ..Request::ask(input.prompt) };
+    let callback_uri = default_callback(cx).await;
+    let options = ThreadOptions { callback_uri, ..ThreadOptions::default() };
+    let can_ask = caller.can_ask();
+    let request = Request { can_ask, options, ..Request::ask(input.prompt) };
     let vendor = Cx { is_vendor: true, ..cx.clone() };
     run(&vendor, caller, Some(name), request, None).await
 }

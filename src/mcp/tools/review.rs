@@ -68,19 +68,25 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
     let timeout = arguments::seconds("timeoutSeconds", input.timeout_seconds, 1)?;
     let (code, instructions) = input.target()?;
-    let name = input.session_id;
+    let name = input.session_id.clone();
     let base = &cx.sessions.config().directory;
     let request = Request {
         work: Work::Review { code: code.clone(), instructions: instructions.clone() },
         settings: Settings {
-            model: input.model,
-            working_directory: input.working_directory.map(|path| base.join(path)),
+            model: input.model.clone(),
+            working_directory: input.working_directory.as_ref().map(|path| base.join(path)),
             ..Settings::default()
         },
         timeout,
         ..Request::ask(in_words(input.title.as_deref(), &code, instructions.as_deref()))
     };
-    run(cx, caller, name, request, wait).await
+    let mut outcome = run(cx, caller, name, request, wait).await?;
+    for (name, value) in [("base", input.base), ("commit", input.commit)] {
+        if let Some(value) = value {
+            outcome.add_beside(name, value);
+        }
+    }
+    Ok(outcome)
 }
 
 impl Input {

@@ -31,6 +31,10 @@ pub(in crate::mcp) struct Cx {
     pub(in crate::mcp) tools: Vec<&'static Tool>,
     /// Whether clients of Codex's own removed server are served: they read other fields.
     pub(in crate::mcp) is_vendor: bool,
+    /// Whether results have a structured form.
+    pub(in crate::mcp) is_structured: bool,
+    /// Where MCP servers of Codex send the user back to after a login, unless a call says.
+    pub(in crate::mcp) callback_uri: Option<String>,
 }
 
 /// One tool.
@@ -131,6 +135,15 @@ impl Tool {
             }
         }
         Ok(outcome)
+    }
+}
+
+impl Outcome {
+    /// Adds what clients of the npm package read in the text's `_meta`, if there is an answer.
+    pub(super) fn add_beside(&mut self, name: &str, value: impl Into<Value>) {
+        if let Self::Answer(answer) = self {
+            answer.add_beside(name, value.into());
+        }
     }
 }
 

@@ -79,7 +79,12 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         options: ThreadOptions { web_search: Some(search), ..ThreadOptions::default() },
         ..Request::ask(prompt(&input.query, count, depth))
     };
-    run(cx, caller, name, request, wait).await
+    let mut outcome = run(cx, caller, name, request, wait).await?;
+    outcome.add_beside("query", input.query);
+    outcome.add_beside("numResults", count);
+    outcome.add_beside("searchDepth", if depth == Depth::Full { "full" } else { "basic" });
+    outcome.add_beside("timestamp", jiff::Timestamp::now().to_string());
+    Ok(outcome)
 }
 
 fn prompt(query: &str, count: u32, depth: Depth) -> String {
