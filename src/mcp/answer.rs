@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, TextCont
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::Trouble;
+use super::{error::Trouble, offer::Offer, resources};
 
 /// The answer of a tool that did what was asked, or of a turn that did not go well.
 #[derive(Debug)]
@@ -76,11 +76,18 @@ impl Answer {
         self.text += &format!("\n[warning: {warning}]");
     }
 
-    /// The result, with a hint for clients that would cut it at less than `characters`.
-    pub(super) fn into_result(self, characters: usize, with_links: bool) -> CallToolResult {
+    /// The result, with a hint for clients that would cut it at less than `characters`. Next steps and links
+    /// are kept to what is offered.
+    pub(super) fn into_result(
+        self,
+        characters: usize,
+        with_links: bool,
+        offer: &Offer,
+    ) -> CallToolResult {
         let Self { mut structured, mut text, links, beside, trouble } = self;
         let is_error = trouble.is_some();
-        if let Some(trouble) = trouble {
+        if let Some(mut trouble) = trouble {
+            trouble.next = offer.only(&trouble.next).into_owned();
             let said = if text.is_empty() { String::new() } else { format!("\n\n{text}") };
             text = format!("{} {}{said}", trouble.message, trouble.next);
             structured.insert("code".to_owned(), trouble.code.into());
@@ -90,7 +97,9 @@ impl Answer {
         let mut text = TextContent::new(text);
         text.meta = Some(beside).filter(|beside| !beside.is_empty()).map(MetaObject);
         let mut content = vec![ContentBlock::Text(text)];
-        content.extend(links.into_iter().filter(|_| with_links));
+        content.extend(
+            links.into_iter().filter(|link| with_links && resources::may_link(link, offer)),
+        );
         let mut result = CallToolResult::success(content);
         result.meta = Some(size_hint(characters));
         result.structured_content = Some(Value::Object(structured));
@@ -120,18 +129,8 @@ pub(super) fn size_hint(characters: usize) -> MetaObject {
     MetaObject(JsonObject::from_iter([("anthropic/maxResultSizeChars".to_owned(), size.into())]))
 }
 
-/// Cuts a text to at most `limit` characters, at a character boundary. Says whether it did.
-pub(super) fn cut(text: &str, limit: usize) -> (&str, bool) {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => (text.get(..end).unwrap_or_default(), true),
-        None => (text, false),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -139,7 +138,7 @@ mod tests {
         let trouble = Trouble { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
         let result = Answer::new(&json!({"sessionId": "s"}), "half")
             .with_trouble(trouble)
-            .into_result(10, true);
+            .into_result(10, true, &Offer::default());
         let structured = result.structured_content.unwrap();
         assert_eq!(
             structured,
@@ -147,15 +146,5 @@ mod tests {
         );
         let text = serde_json::to_value(&result.content).unwrap()[0]["text"].clone();
         assert_eq!(text, "It broke. Mend it.\n\nhalf");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_cut_off_is_the_rest(text in "\\PC{0,40}", limit in 0usize..50) {
-            let (kept, was_cut) = cut(&text, limit);
-            prop_assert!(text.starts_with(kept));
-            prop_assert_eq!(kept.chars().count(), limit.min(text.chars().count()));
-            prop_assert_eq!(was_cut, kept.len() < text.len());
-        }
     }
 }

@@ -5,7 +5,7 @@ use rmcp::{
     model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference},
 };
 
-use super::{error::internal, prompts};
+use super::{error::internal, offer::Offer, prompts};
 use crate::session::{SessionName, Sessions, store::Page};
 
 /// As many as the protocol allows.
@@ -14,14 +14,17 @@ const MOST: u32 = 100;
 /// Completes an argument of a prompt or of a resource's URI.
 pub(super) async fn complete(
     sessions: &Sessions,
+    offer: &Offer,
     request: &CompleteRequestParams,
 ) -> Result<CompleteResult, ErrorData> {
     let typed = request.argument.value.as_str();
     let values = match (&request.r#ref, request.argument.name.as_str()) {
-        (Reference::Prompt(_), prompts::SESSION) | (Reference::Resource(_), "id") => {
+        (Reference::Prompt(_), prompts::SESSION) | (Reference::Resource(_), "id")
+            if offer.has("listSessions") =>
+        {
             names(sessions, typed).await?
         }
-        (Reference::Resource(_), "n") => {
+        (Reference::Resource(_), "n") if offer.has("getSession") => {
             let arguments = request.context.as_ref().and_then(|context| context.arguments.as_ref());
             let session = arguments.and_then(|arguments| arguments.get("id")?.parse().ok());
             match session {

@@ -83,20 +83,20 @@ impl From<SessionError> for ToolError {
             SessionError::Store(error) => return error.into(),
             SessionError::Unknown { .. } => (
                 "unknown_session",
-                "Use `listSessions` for the names there are; sessions expire when they are not used.",
+                "Use `listSessions` for the names there are. Sessions expire when they are not used.",
             ),
             SessionError::Busy { .. } => (
                 "session_busy",
-                "Wait for its turn with `wait`, stop it with `interrupt`, or use another session.",
+                "Wait for its turn with `wait`. Stop it with `interrupt`. Or use another session.",
             ),
             SessionError::Idle { .. } => {
-                ("session_idle", "Use `codex` to ask something; `getSession` shows what was said.")
+                ("session_idle", "Use `codex` to ask something. `getSession` shows what was said.")
             }
             SessionError::NoTurn { .. } => {
                 ("unknown_turn", "Leave `turn` out for the one that is running, else the last.")
             }
             SessionError::NotSteered { .. } => {
-                ("not_steered", "Its turn may have just ended: use `codex` to ask anew.")
+                ("not_steered", "Its turn may have just ended. Use `codex` to ask again.")
             }
             SessionError::NotBegun { .. } => ("turn_not_begun", "Use `codex` to ask again."),
             SessionError::QueueFull { .. } => {
@@ -126,7 +126,7 @@ impl From<SessionError> for ToolError {
             ),
             SessionError::OutsideRoots { .. } => (
                 "directory_not_allowed",
-                "Use a path below an allowed directory; `help` lists them. The operator sets `limits.roots`.",
+                "Use a path below an allowed directory. `help` lists them. The operator sets `limits.roots`.",
             ),
             SessionError::ModelNotAllowed { .. } => (
                 "model_not_allowed",
@@ -210,7 +210,7 @@ impl From<CodexError> for ToolError {
             CodexError::ActiveWriter { .. } => (
                 "thread_in_use",
                 "Another program has this thread open, such as Codex's own terminal UI or app. Close it \
-                 there and call again, or go on in a copy of it: `forkSession`."
+                 there and call again. Or go on in a copy of it, which `forkSession` makes."
                     .to_owned(),
             ),
             CodexError::Configuration { .. } => (
@@ -247,7 +247,7 @@ impl From<StoreError> for ToolError {
             }
             StoreError::Damaged { .. } => (
                 "session_damaged",
-                "Delete it with `deleteSession`, or use another session; all others work.",
+                "Delete it with `deleteSession`. Or use another session; all others work.",
             ),
             StoreError::Stale { .. } => ("session_changed", "Call again."),
         };
@@ -264,7 +264,7 @@ pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> Troubl
         ),
         FailureKind::ModelRefused => (
             "model_refused",
-            "Pick a `model` from `listModels`, or leave it out to use Codex's own.",
+            "Leave `model` out to use Codex's own. `listModels` lists the others.",
         ),
         FailureKind::BadRequest => (
             "bad_request",
@@ -343,7 +343,7 @@ pub(super) fn question_expired() -> ToolError {
     ToolError::caller(
         "question_expired",
         "The question this answers is not open any more.",
-        "Use `wait` to learn what became of the turn.",
+        "Use `wait` to learn what became of the turn. Or `getSession`, when it is over.",
     )
 }
 

@@ -31,10 +31,7 @@ pub(super) fn explain(request: CustomRequest) -> ErrorData {
         "resources/subscribe" => read::<SubscribeRequestParams>,
         "resources/unsubscribe" => read::<UnsubscribeRequestParams>,
         "tools/call" => read::<CallToolRequestParams>,
-        _ => {
-            let words = format!("there is no method `{method}`");
-            return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, words, None);
-        }
+        _ => return unknown_method(&method),
     };
     let reason = match (params.is_object(), read(params)) {
         (false, _) => "`params` must be an object".to_owned(),
@@ -42,6 +39,11 @@ pub(super) fn explain(request: CustomRequest) -> ErrorData {
         (true, None) => "its parameters are not as MCP defines them".to_owned(),
     };
     ErrorData::invalid_params(format!("{method}: {reason}"), None)
+}
+
+/// The error for a method that is not served here.
+pub(super) fn unknown_method(method: &str) -> ErrorData {
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None)
 }
 
 /// What is wrong with the parameters; `None` if nothing is.

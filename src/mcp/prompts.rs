@@ -8,11 +8,15 @@ use rmcp::{
     },
 };
 
+use super::offer::Offer;
+
 /// The argument that names a session; it can be completed.
 pub(super) const SESSION: &str = "sessionId";
 
 struct Template {
     name: &'static str,
+    /// The tool it has the client's model use.
+    tool: &'static str,
     title: &'static str,
     description: &'static str,
     /// Name, description, whether it must be given.
@@ -26,6 +30,7 @@ type Given<'a> = dyn Fn(&str) -> Option<String> + 'a;
 static ALL: &[Template] = &[
     Template {
         name: "review-my-changes",
+        tool: "review",
         title: "Review my changes",
         description: "Codex reviews what has changed here, and what it finds is weighed",
         arguments: &[
@@ -52,6 +57,7 @@ static ALL: &[Template] = &[
     },
     Template {
         name: "second-opinion",
+        tool: "codex",
         title: "Second opinion",
         description: "Codex looks at a question by itself, and its view is compared",
         arguments: &[("question", "What to ask", true)],
@@ -67,6 +73,7 @@ static ALL: &[Template] = &[
     },
     Template {
         name: "continue-session",
+        tool: "codex",
         title: "Continue a session",
         description: "Goes on with a conversation with Codex where it was left",
         arguments: &[
@@ -80,22 +87,35 @@ static ALL: &[Template] = &[
                 |message| format!("say this to it: {message}"),
             );
             format!(
-                "Read what was said last in session `{session}` with the `getSession` tool of Codex, then \
-                 call its `codex` tool with that `sessionId` and {message}"
+                "This is about session `{session}` of Codex. Read what was said last in it with the tool \
+                 `getSession`. Call the tool `codex` with that `sessionId` and {message}"
             )
         },
     },
 ];
 
+/// Whether there is a prompt whose tool is offered.
+pub(super) fn are_offered(offer: &Offer) -> bool {
+    offered(offer).next().is_some()
+}
+
 /// The prompts there are.
-pub(super) fn list() -> ListPromptsResult {
-    ListPromptsResult::with_all_items(ALL.iter().map(Template::define).collect())
+pub(super) fn list(offer: &Offer) -> ListPromptsResult {
+    ListPromptsResult::with_all_items(offered(offer).map(Template::define).collect())
+}
+
+fn offered(offer: &Offer) -> impl Iterator<Item = &'static Template> {
+    ALL.iter().filter(|template| offer.has(template.tool))
 }
 
 /// A prompt, filled in.
-pub(super) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResult, ErrorData> {
-    let template = ALL.iter().find(|template| template.name == request.name).ok_or_else(|| {
-        let names: Vec<_> = ALL.iter().map(|template| template.name).collect();
+pub(super) fn get(
+    request: &GetPromptRequestParams,
+    offer: &Offer,
+) -> Result<GetPromptResult, ErrorData> {
+    let found = offered(offer).find(|template| template.name == request.name);
+    let template = found.ok_or_else(|| {
+        let names: Vec<_> = offered(offer).map(|template| template.name).collect();
         let words =
             format!("there is no prompt `{}`; there are: {}", request.name, names.join(", "));
         ErrorData::invalid_params(words, None)
@@ -110,7 +130,8 @@ pub(super) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResult, E
     if let Some((name, ..)) = required.find(|(name, ..)| given(name).is_none()) {
         return Err(ErrorData::invalid_params(format!("argument `{name}` is required"), None));
     }
-    let message = PromptMessage::new_text(Role::User, (template.text)(&given));
+    let text = (template.text)(&given);
+    let message = PromptMessage::new_text(Role::User, offer.only(&text));
     Ok(GetPromptResult::new(vec![message]).with_description(template.description))
 }
 

@@ -14,7 +14,7 @@ use rmcp::{
 };
 use serde_json::json;
 
-use super::{answer::cut, error::internal};
+use super::{cut::cut, error::internal, offer::Offer};
 use crate::session::{
     SessionError, SessionName, Sessions, Source, Transcript,
     store::{Excerpt, Page},
@@ -53,6 +53,21 @@ pub(super) fn link(session: &SessionName, number: u32, size: usize) -> ContentBl
             .with_mime_type("text/markdown")
             .with_size(size as u64),
     )
+}
+
+/// Whether a link may be sent: what it leads to here is read like a session, by the tool for that.
+pub(super) fn may_link(link: &ContentBlock, offer: &Offer) -> bool {
+    match link {
+        ContentBlock::ResourceLink(resource) => {
+            !resource.uri.starts_with(ROOT) || are_offered(offer)
+        }
+        _ => true,
+    }
+}
+
+/// Whether sessions can be read as resources: only where a tool could.
+pub(super) fn are_offered(offer: &Offer) -> bool {
+    offer.has("getSession")
 }
 
 /// A link to a page on the web.

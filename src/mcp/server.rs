@@ -25,7 +25,7 @@ use super::{
     completion,
     error::{ToolError, internal},
     malformed, prompts, resources,
-    tools::{self, Cx, Outcome},
+    tools::{self, Cx, Outcome, Tools},
 };
 use crate::session::Sessions;
 
@@ -38,6 +38,9 @@ different sessions; they run in parallel. What a call sets (model, sandbox, work
 with its session.\n\
 Codex is read-only unless `sandbox` is `workspace-write`. It knows nothing of this conversation: put \
 what it needs into the prompt, or name the files.";
+
+/// More characters than any answer has, and few enough to be counted with.
+const UNCUT: usize = usize::MAX / 4;
 
 /// What the operator decides about the tools.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub struct McpConfig {
 #[derive(Debug, Clone)]
 pub struct Server {
     cx: Cx,
+    tools: Arc<Tools>,
+    is_structured: bool,
     wait: Option<Duration>,
     client_limit: Option<Duration>,
     calls: TaskTracker,
@@ -73,17 +78,22 @@ pub struct Server {
 impl Server {
     /// A server over these sessions.
     pub fn new(sessions: Sessions, config: &McpConfig) -> Self {
+        let tools = Tools::new(&config.tools, config.is_vendor);
+        let offer = tools.offer();
+        // Without the tool that reads the rest, nothing is cut.
+        let max_text = if offer.has("getSession") { config.max_text } else { UNCUT };
         let sealer = Arc::new(Sealer::new(sessions.config().question_patience));
         Self {
             cx: Cx {
                 sessions,
                 sealer,
-                max_text: config.max_text,
-                tools: tools::chosen(&config.tools, config.is_vendor),
+                max_text,
+                offer,
                 is_vendor: config.is_vendor,
-                is_structured: config.is_structured,
                 callback_uri: config.callback_uri.clone(),
             },
+            tools: Arc::new(tools),
+            is_structured: config.is_structured,
             wait: config.wait,
             client_limit: config.client_limit,
             calls: TaskTracker::new(),
@@ -103,17 +113,17 @@ impl Server {
         self.calls.wait().await;
     }
 
+    /// Fails for a request about resources if they are not offered.
+    fn allows_resources(&self, method: &str) -> Result<(), ErrorData> {
+        let is_offered = resources::are_offered(&self.cx.offer);
+        if is_offered { Ok(()) } else { Err(malformed::unknown_method(method)) }
+    }
+
     async fn call(
         &self,
         mut request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<Outcome, ErrorData> {
-        let Some(tool) = tools::named(&self.cx.tools, &request.name) else {
-            let names: Vec<_> = self.cx.tools.iter().map(|tool| tool.name).collect();
-            let words =
-                format!("there is no tool `{}`; there are: {}", request.name, names.join(", "));
-            return Err(ErrorData::invalid_params(words, None));
-        };
         if let Some(arguments) = &mut request.arguments {
             arguments::whole_numbers(arguments);
         }
@@ -123,7 +133,12 @@ impl Server {
             let resumed = resume(sessions, sealer, &caller, &request).await;
             resumed.map(|followed| tools::followed(followed, &self.cx))
         } else {
-            tool.run(&self.cx, &caller, request.arguments).await
+            let answer = self.tools.call(&request.name, &self.cx, &caller, request.arguments).await;
+            answer.ok_or_else(|| {
+                let names = self.tools.names().join(", ");
+                let words = format!("there is no tool `{}`; there are: {names}", request.name);
+                ErrorData::invalid_params(words, None)
+            })?
         };
         match outcome {
             Ok(outcome) => Ok(outcome),
@@ -138,7 +153,8 @@ impl ServerHandler for Server {
         let about = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
             .with_title("Codex")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        let capabilities = ServerCapabilities::builder()
+        let offer = &self.cx.offer;
+        let mut capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_prompts()
             .enable_resources()
@@ -146,7 +162,13 @@ impl ServerHandler for Server {
             .enable_resources_subscribe()
             .enable_completions()
             .build();
-        ServerConfig::new(capabilities).with_server_info(about).with_instructions(INSTRUCTIONS)
+        capabilities.prompts = capabilities.prompts.filter(|_| prompts::are_offered(offer));
+        capabilities.resources = capabilities.resources.filter(|_| resources::are_offered(offer));
+        if capabilities.prompts.is_none() && capabilities.resources.is_none() {
+            capabilities.completions = None;
+        }
+        let instructions = offer.only(INSTRUCTIONS);
+        ServerConfig::new(capabilities).with_server_info(about).with_instructions(instructions)
     }
 
     async fn list_tools(
@@ -155,15 +177,12 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let MetaObject(hint) = size_hint(self.cx.max_text);
-        let tools = self.cx.tools.iter().map(|tool| {
-            let mut definition =
-                if self.cx.is_vendor { tool.vendor_definition() } else { tool.definition() };
+        let mut tools = self.tools.definitions(&self.cx.offer);
+        for definition in &mut tools {
             let meta = definition.meta.get_or_insert_with(|| MetaObject(JsonObject::new()));
             meta.0.extend(hint.clone());
-            definition.output_schema = definition.output_schema.filter(|_| self.cx.is_structured);
-            definition
-        });
-        let tools = tools.collect();
+            definition.output_schema.take_if(|_| !self.is_structured);
+        }
         Ok(ListToolsResult::with_all_items(tools))
     }
 
@@ -182,9 +201,8 @@ impl ServerHandler for Server {
         let call = self.call(request, context);
         match cancelled.run_until_cancelled(call).instrument(span).await {
             Some(Ok(Outcome::Answer(answer))) => {
-                let mut result = answer.into_result(self.cx.max_text, links);
-                result.structured_content =
-                    result.structured_content.filter(|_| self.cx.is_structured);
+                let mut result = answer.into_result(self.cx.max_text, links, &self.cx.offer);
+                result.structured_content.take_if(|_| !self.is_structured);
                 Ok(result.into())
             }
             Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
@@ -198,6 +216,10 @@ impl ServerHandler for Server {
         page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
+        self.allows_resources("resources/list")?;
+        if !self.cx.offers("listSessions") {
+            return Ok(ListResourcesResult::default());
+        }
         resources::list(&self.cx.sessions, page.and_then(|page| page.cursor)).await
     }
 
@@ -206,6 +228,7 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        self.allows_resources("resources/templates/list")?;
         Ok(resources::templates())
     }
 
@@ -214,6 +237,7 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        self.allows_resources("resources/read")?;
         Ok(resources::read(&self.cx.sessions, &request.uri).await?.into())
     }
 
@@ -222,7 +246,10 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Ok(prompts::list())
+        if !prompts::are_offered(&self.cx.offer) {
+            return Err(malformed::unknown_method("prompts/list"));
+        }
+        Ok(prompts::list(&self.cx.offer))
     }
 
     async fn get_prompt(
@@ -230,7 +257,7 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        Ok(prompts::get(&request)?.into())
+        Ok(prompts::get(&request, &self.cx.offer)?.into())
     }
 
     async fn complete(
@@ -238,7 +265,11 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        completion::complete(&self.cx.sessions, &request).await
+        let offer = &self.cx.offer;
+        if !prompts::are_offered(offer) && !resources::are_offered(offer) {
+            return Err(malformed::unknown_method("completion/complete"));
+        }
+        completion::complete(&self.cx.sessions, offer, &request).await
     }
 
     async fn on_custom_request(
@@ -250,6 +281,9 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if !resources::are_offered(&self.cx.offer) {
+            return;
+        }
         let changes = self.cx.sessions.changes();
         self.relays.spawn(changes::relay(changes, context.peer, self.subscriptions.clone()));
     }
@@ -259,6 +293,7 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.allows_resources("resources/subscribe")?;
         self.subscriptions.add(request.uri);
         Ok(())
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     codex::{FileChange, TurnEvent},
-    mcp::{answer::cut, visible::visible_line},
+    mcp::{cut::cut, visible::visible_line},
     session::{Place, Update},
 };
 

@@ -53,7 +53,7 @@ struct Input {
     session_id: Option<SessionName>,
     /// Forget what was said in the session first; its name and settings stay. Default: false.
     reset_session: Option<bool>,
-    /// Model to use, from listModels. Leave out for the session's or the user's own.
+    /// Model to use. `listModels` lists them. Leave out for the session's or the user's own.
     #[schemars(length(min = 1))]
     model: Option<String>,
     /// How hard the model thinks; low, medium and high always work, others where the model has them.
@@ -89,8 +89,8 @@ struct Input {
     /// If the session is running a turn: queue (wait for it), steer (say this to the running turn and
     /// share its answer) or reject. Default: queue.
     on_busy: Option<Busy>,
-    /// Seconds to wait for the answer, 0 to 86400; then the turn goes on and the `wait` tool gets the
-    /// answer. Default: as long as this client waits.
+    /// Seconds to wait for the answer, 0 to 86400; then the turn goes on. `wait` gets its answer. Default: as
+    /// long as this client waits.
     #[schemars(range(min = 0, max = 86_400))]
     wait_seconds: Option<u64>,
     /// Seconds after which the turn is interrupted, 1 to 86400. Default: no limit, or the operator's.

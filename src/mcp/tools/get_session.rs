@@ -9,12 +9,7 @@ use super::{
     tool::{Cx, Effect, Tool},
 };
 use crate::{
-    mcp::{
-        answer::{Answer, cut},
-        arguments,
-        error::ToolError,
-        schema,
-    },
+    mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
     session::{SessionName, Transcript, TurnRecord, store::Excerpt},
 };
 

@@ -21,18 +21,35 @@ pub(super) const TOOL: Tool = Tool {
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
-const GUIDE: &str = "\
-Begin or continue a conversation: codex {prompt, sessionId}. The same sessionId continues it, after any \
-time and any restart, until it has not been used for its time to live.
-Without a sessionId a new session is made; the answer says which.
-Start over under the same name: codex {prompt, sessionId, resetSession: true}.
-What a call sets (model, reasoningEffort, sandbox, approvalPolicy, workingDirectory) stays with the \
-session.
-Let Codex change files: sandbox workspace-write.
-Long work: codex {prompt, sessionId, waitSeconds: 0} starts it, wait {sessionId} gets the answer, steer adds \
-something, interrupt stops it.
-Review code: review {base}. Search the web: websearch {query}. Try something else from here: forkSession.
-See what there is: listSessions, getSession, listModels.";
+/// What the guide says, and the tools it says it of: a line is left out if one of them is not offered.
+const GUIDE: [(&[&str], &str); 12] = [
+    (
+        &["codex"],
+        "Begin or continue a conversation: codex {prompt, sessionId}. The same sessionId continues it, after \
+         any time and any restart, until it has not been used for its time to live.",
+    ),
+    (&["codex"], "Without a sessionId a new session is made; the answer says which."),
+    (&["codex"], "Start over under the same name: codex {prompt, sessionId, resetSession: true}."),
+    (
+        &["codex"],
+        "What a call sets (model, reasoningEffort, sandbox, approvalPolicy, workingDirectory) stays with the \
+         session.",
+    ),
+    (&["codex"], "Let Codex change files: sandbox workspace-write."),
+    (
+        &["codex", "wait"],
+        "Long work: codex {prompt, sessionId, waitSeconds: 0} starts it, wait {sessionId} gets the answer.",
+    ),
+    (&["steer"], "Add something to a running turn: steer {sessionId, prompt}."),
+    (&["interrupt"], "Stop a running turn: interrupt {sessionId}."),
+    (&["review"], "Review code: review {base}."),
+    (&["websearch"], "Search the web: websearch {query}."),
+    (&["forkSession"], "Try something else from here: forkSession {sessionId}."),
+    (
+        &["listSessions", "getSession", "listModels"],
+        "See what there is: listSessions, getSession, listModels.",
+    ),
+];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Input {}
@@ -41,7 +58,7 @@ struct Input {}
 #[serde(rename_all = "camelCase")]
 struct Output {
     /// How to use it.
-    guide: &'static str,
+    guide: String,
     /// The tools there are.
     tools: Vec<&'static str>,
     /// This server's version.
@@ -97,6 +114,8 @@ struct Limits {
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let Input {} = arguments::read(given)?;
     let config = cx.sessions.config();
+    let lines = GUIDE.iter().filter(|(tools, _)| tools.iter().all(|tool| cx.offers(tool)));
+    let guide = lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
     let codex = CodexView::look(cx).await;
     let found = match &codex {
         CodexView { version: Some(version), binary: Some(binary), .. } => {
@@ -109,10 +128,10 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         }
         CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
     };
-    let text = format!("{GUIDE}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
+    let text = format!("{guide}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
     let output = Output {
-        guide: GUIDE,
-        tools: cx.tools.iter().map(|tool| tool.name).collect(),
+        guide,
+        tools: cx.offer.names().to_vec(),
         server_version: env!("CARGO_PKG_VERSION"),
         codex,
         limits: Limits {

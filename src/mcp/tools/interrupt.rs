@@ -6,12 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
-    mcp::{
-        answer::{Answer, cut},
-        arguments,
-        error::ToolError,
-        schema,
-    },
+    mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
     session::{SessionName, SessionStatus},
 };
 

@@ -1,16 +1,17 @@
 //! The list of all tools, and which of them are offered to whom.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, OnceLock};
 
-use rmcp::model::JsonObject;
+use rmcp::model::{JsonObject, MetaObject};
+use serde_json::{Value, json};
 
 use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
-    list_sessions, ping, review, steer, tool::Tool, wait, websearch,
+    list_sessions, ping, review, steer,
+    tool::{Cx, Outcome, Tool},
+    wait, websearch,
 };
+use crate::mcp::{arguments, call::Caller, error::ToolError, offer::Offer};
 
 /// Every tool, in the order clients see them.
 pub(super) static ALL: &[Tool] = &[
@@ -29,10 +30,6 @@ pub(super) static ALL: &[Tool] = &[
     ping::TOOL,
     help::TOOL,
 ];
-
-/// As `tools/list` shows them. Made once: schemas take longer than most calls.
-pub(super) static DEFINITIONS: LazyLock<HashMap<&'static str, rmcp::model::Tool>> =
-    LazyLock::new(|| ALL.iter().map(|tool| (tool.name, tool.define())).collect());
 
 /// The names of all tools.
 pub fn tool_names() -> Vec<&'static str> {
@@ -55,21 +52,130 @@ pub struct ToolSummary {
 /// All tools but those that repeat others for old clients.
 pub fn tool_summaries() -> Vec<ToolSummary> {
     let shown = ALL.iter().filter(|tool| tool.name != codex_reply::TOOL.name);
-    shown.map(Tool::summary).collect()
+    shown
+        .map(|tool| ToolSummary {
+            name: tool.name,
+            title: tool.title,
+            description: tool.description,
+            input: (tool.input)(),
+        })
+        .collect()
 }
 
-/// The tools with these names, in our order; if none is named, all that these clients know.
-pub(in crate::mcp) fn chosen(names: &[String], is_vendor: bool) -> Vec<&'static Tool> {
-    let wanted = |tool: &&Tool| match names {
-        [] => is_vendor || tool.name != codex_reply::TOOL.name,
-        names => names.iter().any(|name| name == tool.name),
-    };
-    ALL.iter().filter(wanted).collect()
+/// The tools of one server.
+#[derive(Debug)]
+pub(in crate::mcp) struct Tools {
+    offered: Vec<Entry>,
+    /// Not shown, and taken from old clients that still know it.
+    silent: Option<Entry>,
 }
 
-/// The tool of this name: one that is offered, or one that old clients may still know.
-pub(in crate::mcp) fn named(offered: &[&'static Tool], name: &str) -> Option<&'static Tool> {
-    let known = offered.iter().find(|tool| tool.name == name).copied();
-    let is_all = offered.iter().any(|tool| tool.name == codex::TOOL.name);
-    known.or((is_all && name == codex_reply::TOOL.name).then_some(&codex_reply::TOOL))
+#[derive(Debug)]
+struct Entry {
+    tool: &'static Tool,
+    is_vendor: bool,
+    /// Made when it is first needed: schemas take longer than most calls.
+    definition: OnceLock<rmcp::model::Tool>,
+}
+
+impl Tools {
+    /// The tools with these names, in our order; if none is named, all that these clients know.
+    pub(in crate::mcp) fn new(names: &[String], is_vendor: bool) -> Self {
+        let is_reply = |tool: &Tool| tool.name == codex_reply::TOOL.name;
+        let wanted = |tool: &&Tool| match names {
+            [] => is_vendor || !is_reply(tool),
+            names => names.iter().any(|name| name == tool.name),
+        };
+        let entry = |tool| Entry { tool, is_vendor, definition: OnceLock::new() };
+        let offered: Vec<Entry> = ALL.iter().filter(wanted).map(entry).collect();
+        let has = |name: &str| offered.iter().any(|entry| entry.tool.name == name);
+        let is_silent = has(codex::TOOL.name) && !has(codex_reply::TOOL.name);
+        let silent = ALL.iter().find(|tool| is_silent && is_reply(tool)).map(entry);
+        Self { offered, silent }
+    }
+
+    /// Their names.
+    pub(in crate::mcp) fn names(&self) -> Vec<&'static str> {
+        self.offered.iter().map(|entry| entry.tool.name).collect()
+    }
+
+    /// The same as something to be asked.
+    pub(in crate::mcp) fn offer(&self) -> Offer {
+        Offer::new(&tool_names(), &self.names())
+    }
+
+    /// As `tools/list` shows them. What they say of others is kept to those that `offer` has.
+    pub(in crate::mcp) fn definitions(&self, offer: &Offer) -> Vec<rmcp::model::Tool> {
+        let shown = self.offered.iter().map(|entry| {
+            let mut shown = entry.definition().clone();
+            if let Some(description) = &mut shown.description {
+                *description = offer.only(description).into_owned().into();
+            }
+            described(&mut shown.input_schema, offer);
+            if let Some(schema) = &mut shown.output_schema {
+                described(schema, offer);
+            }
+            shown
+        });
+        shown.collect()
+    }
+
+    /// Calls the tool of this name; `None` if it is not offered. What it was given and does not know is
+    /// named in the answer.
+    pub(in crate::mcp) async fn call(
+        &self,
+        name: &str,
+        cx: &Cx,
+        caller: &Caller,
+        given: Option<JsonObject>,
+    ) -> Option<Result<Outcome, ToolError>> {
+        let mut entries = self.offered.iter().chain(&self.silent);
+        let entry = entries.find(|entry| entry.tool.name == name)?;
+        let tool = entry.tool;
+        let unknown =
+            arguments::unknown(given.as_ref(), &entry.definition().input_schema, tool.hidden);
+        let mut outcome = (tool.call)(cx, caller, given).await;
+        if let Ok(Outcome::Answer(answer)) = &mut outcome {
+            for name in unknown {
+                answer.warn(&format!("unknown argument `{name}` was ignored"));
+            }
+        }
+        Some(outcome)
+    }
+}
+
+impl Entry {
+    fn definition(&self) -> &rmcp::model::Tool {
+        self.definition.get_or_init(|| definition(self.tool, self.is_vendor))
+    }
+}
+
+/// As clients see it; those of Codex's own removed server see more arguments.
+pub(super) fn definition(tool: &Tool, is_vendor: bool) -> rmcp::model::Tool {
+    let mut definition = tool.define();
+    if tool.name != codex::TOOL.name {
+        return definition;
+    }
+    // One client hides all but the names of tools until they are searched for; the main one stays.
+    let loaded = ("anthropic/alwaysLoad".to_owned(), true.into());
+    definition.meta = Some(MetaObject(JsonObject::from_iter([loaded])));
+    if let (true, Some(properties)) = (is_vendor, properties(&mut definition.input_schema)) {
+        for (name, kind, description) in codex::VENDOR_ARGUMENTS {
+            let property = json!({"type": kind, "description": description});
+            properties.insert((*name).to_owned(), property);
+        }
+    }
+    definition
+}
+
+fn described(schema: &mut Arc<JsonObject>, offer: &Offer) {
+    for property in properties(schema).into_iter().flat_map(JsonObject::values_mut) {
+        if let Some(Value::String(text)) = property.get_mut("description") {
+            *text = offer.only(text).into_owned();
+        }
+    }
+}
+
+fn properties(schema: &mut Arc<JsonObject>) -> Option<&mut JsonObject> {
+    Arc::make_mut(schema).get_mut("properties")?.as_object_mut()
 }

@@ -12,12 +12,7 @@ use super::{
 };
 use crate::{
     codex::{ThreadFilter, ThreadInfo},
-    mcp::{
-        answer::{Answer, cut},
-        arguments,
-        error::ToolError,
-        schema,
-    },
+    mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
     session::store::Page,
 };
 
@@ -119,9 +114,9 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     }
     let listing = cx.sessions.list(&Page { limit, after, search }).await?;
     let damaged = |name: &String| {
-        format!(
-            "the record of session `{name}` is damaged; deleteSession removes it, the others work"
-        )
+        let others = format!("the record of session `{name}` is damaged; all others work. ");
+        let text = others + "`deleteSession` removes it.";
+        cx.offer.only(&text).into_owned()
     };
     Ok(Answer::plain(&Output {
         warnings: listing.damaged.iter().map(damaged).collect(),

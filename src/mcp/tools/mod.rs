@@ -21,8 +21,8 @@ mod turn_view;
 mod wait;
 mod websearch;
 
+pub(super) use list::Tools;
 pub use list::{ToolSummary, tool_names, tool_summaries};
-pub(super) use list::{chosen, named};
 pub(super) use tool::{Cx, Outcome};
 pub(super) use turn_view::outcome as followed;
 

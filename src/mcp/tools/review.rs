@@ -23,8 +23,8 @@ pub(super) const TOOL: Tool = Tool {
     title: "Review code",
     description: "Has Codex review code in a git repository: uncommitted changes, a branch against its \
                   base, a commit, or whatever `prompt` says. It only reads. The result lists findings \
-                  with file and lines; with its `sessionId` the conversation goes on: use codex to say \
-                  \"fix finding 2\".",
+                  with file and lines; with its `sessionId` the conversation goes on. Use `codex` to \
+                  say \"fix finding 2\".",
     effect: Effect::Looks,
     input: schema::of::<Input>,
     output: schema::of_result::<turn_view::Output>,
@@ -55,7 +55,7 @@ struct Input {
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
     #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
-    /// Seconds to wait, 0 to 86400; then it goes on and the `wait` tool gets the result.
+    /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
     #[schemars(range(min = 0, max = 86_400))]
     wait_seconds: Option<u64>,
     /// Seconds after which it is interrupted, 1 to 86400. Default: no limit, or the operator's.

@@ -16,7 +16,7 @@ pub(super) const TOOL: Tool = Tool {
     title: "Steer Codex",
     description: "Says something more to the turn that is running in a session, whichever client started \
                   it: the model hears it before it goes on. Returns at once; the answer comes to whoever \
-                  waits for the turn. Use codex to ask something when none is running.",
+                  waits for the turn. Use `codex` to ask something when none is running.",
     effect: Effect::Acts,
     input: schema::of::<Input>,
     output: schema::of_result::<Output>,
@@ -48,7 +48,8 @@ struct Output {
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let Input { session_id, prompt } = arguments::read(given)?;
     cx.sessions.steer(&session_id, prompt).await?;
-    let text = format!("Said to the running turn of session {session_id}.");
+    let collect = cx.how_to_collect(session_id.as_str(), None);
+    let text = format!("Said to the running turn of session {session_id}. {collect}");
     let output = Output { session_id: session_id.to_string(), steered: true, warnings: Vec::new() };
     Ok(Answer::new(&output, text))
 }

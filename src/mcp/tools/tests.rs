@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-use super::{list::ALL, *};
+use super::{
+    list::{ALL, definition},
+    *,
+};
 
 fn definitions() -> Vec<Value> {
-    ALL.iter().map(|tool| serde_json::to_value(tool.definition()).unwrap()).collect()
+    ALL.iter().map(|tool| serde_json::to_value(definition(tool, false)).unwrap()).collect()
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn assert_no_forbidden_keys(name: &str, schema: &Value) {
 fn the_operator_chooses_tools_by_name() {
     let names = |wanted: &[&str]| {
         let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-        chosen(&wanted, false).iter().map(|tool| tool.name).collect::<Vec<_>>()
+        Tools::new(&wanted, false).names()
     };
     let shown: Vec<_> = tool_names().into_iter().filter(|name| *name != "codex-reply").collect();
     assert_eq!(names(&[]), shown);

@@ -1,21 +1,17 @@
-//! What a tool is: how it is shown, how it is called, what comes of it.
+//! What a tool is: how it is shown, how it is called, what comes of it. Knows none of them.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use rmcp::model::{InputRequiredResult, JsonObject, MetaObject, ToolAnnotations};
+use rmcp::model::{InputRequiredResult, JsonObject, ToolAnnotations};
 use serde_json::{Value, json};
 
-use super::{
-    codex,
-    list::{DEFINITIONS, ToolSummary},
-};
 use crate::{
     mcp::{
         answer::Answer,
-        arguments,
         call::{Caller, Sealer},
         error::ToolError,
+        offer::Offer,
     },
     session::Sessions,
 };
@@ -28,13 +24,34 @@ pub(in crate::mcp) struct Cx {
     /// The longest text one result carries, in characters.
     pub(in crate::mcp) max_text: usize,
     /// The tools that are offered.
-    pub(in crate::mcp) tools: Vec<&'static Tool>,
+    pub(in crate::mcp) offer: Offer,
     /// Whether clients of Codex's own removed server are served: they read other fields.
     pub(in crate::mcp) is_vendor: bool,
-    /// Whether results have a structured form.
-    pub(in crate::mcp) is_structured: bool,
     /// Where MCP servers of Codex send the user back to after a login, unless a call says.
     pub(in crate::mcp) callback_uri: Option<String>,
+}
+
+impl Cx {
+    /// Whether the operator lets clients use the tool of this name.
+    pub(in crate::mcp) fn offers(&self, name: &str) -> bool {
+        self.offer.has(name)
+    }
+
+    /// Says how to get the answer of a running turn with the tools that are offered; `turn` is its number,
+    /// if it is known.
+    pub(in crate::mcp) fn how_to_collect(&self, session: &str, turn: Option<u32>) -> String {
+        let arguments = match turn {
+            Some(turn) => json!({"sessionId": session, "turn": turn}),
+            None => json!({"sessionId": session}),
+        };
+        if self.offers("wait") {
+            format!("Get its answer with wait {arguments}.")
+        } else if self.offers("getSession") {
+            format!("Read its answer with getSession {arguments} when it is over.")
+        } else {
+            format!("`codex-mcp-server wait {session}` in a terminal prints its answer.")
+        }
+    }
 }
 
 /// One tool.
@@ -44,7 +61,7 @@ pub(in crate::mcp) struct Tool {
     pub(super) hidden: &'static [&'static str],
     pub(super) title: &'static str,
     pub(super) description: &'static str,
-    /// What it does to the world; clients decide approval and parallelism by it.
+    /// The tool's side effects. Clients use them to decide on approval and parallel calls.
     pub(super) effect: Effect,
     pub(super) input: fn() -> Arc<JsonObject>,
     pub(super) output: fn() -> Arc<JsonObject>,
@@ -79,62 +96,12 @@ pub(super) enum Effect {
 }
 
 impl Tool {
-    /// As `tools/list` shows it to clients of Codex's own removed server.
-    pub(in crate::mcp) fn vendor_definition(&self) -> rmcp::model::Tool {
-        let mut definition = self.definition();
-        if self.name != codex::TOOL.name {
-            return definition;
-        }
-        let mut schema = JsonObject::clone(&definition.input_schema);
-        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-            for (name, kind, description) in codex::VENDOR_ARGUMENTS {
-                let property = json!({"type": kind, "description": description});
-                properties.insert((*name).to_owned(), property);
-            }
-        }
-        definition.input_schema = Arc::new(schema);
-        definition
-    }
-
     /// As `tools/list` shows it.
-    pub(in crate::mcp) fn definition(&self) -> rmcp::model::Tool {
-        DEFINITIONS.get(self.name).cloned().unwrap_or_else(|| self.define())
-    }
-
-    pub(super) fn summary(&self) -> ToolSummary {
-        let Self { name, title, description, input, .. } = self;
-        ToolSummary { name, title, description, input: input() }
-    }
-
     pub(super) fn define(&self) -> rmcp::model::Tool {
-        let mut meta = JsonObject::new();
-        if self.name == codex::TOOL.name {
-            // One client hides all but the names of tools until they are searched for; the main one stays.
-            meta.insert("anthropic/alwaysLoad".to_owned(), true.into());
-        }
-        let tool = rmcp::model::Tool::new(self.name, self.description, (self.input)())
+        rmcp::model::Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
             .with_raw_output_schema((self.output)())
-            .with_annotations(self.effect.annotations(self.title));
-        if meta.is_empty() { tool } else { tool.with_meta(MetaObject(meta)) }
-    }
-
-    /// Calls it. What it was given and does not know is named in the answer.
-    pub(in crate::mcp) async fn run(
-        &self,
-        cx: &Cx,
-        caller: &Caller,
-        given: Option<JsonObject>,
-    ) -> Result<Outcome, ToolError> {
-        let unknown =
-            arguments::unknown(given.as_ref(), &self.definition().input_schema, self.hidden);
-        let mut outcome = (self.call)(cx, caller, given).await?;
-        if let Outcome::Answer(answer) = &mut outcome {
-            for name in unknown {
-                answer.warn(&format!("unknown argument `{name}` was ignored"));
-            }
-        }
-        Ok(outcome)
+            .with_annotations(self.effect.annotations(self.title))
     }
 }
 

@@ -9,8 +9,9 @@ use super::tool::{Cx, Outcome};
 use crate::{
     codex::{ApprovalPolicy, CommandRun, FileChange, RateLimits, RateWindow, Sandbox, Usage},
     mcp::{
-        answer::{Answer, cut},
+        answer::Answer,
         call::Followed,
+        cut::cut,
         error::{Trouble, failed_turn, interrupted_turn},
         resources,
     },

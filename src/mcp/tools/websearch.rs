@@ -47,7 +47,7 @@ struct Input {
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
     #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
-    /// Seconds to wait, 0 to 86400; then it goes on and the `wait` tool gets the result.
+    /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
     #[schemars(range(min = 0, max = 86_400))]
     wait_seconds: Option<u64>,
 }
