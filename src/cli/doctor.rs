@@ -11,7 +11,8 @@ use tokio::io::DuplexStream;
 
 use super::{
     client::{Client, ToolOutput},
-    run::{CliError, Exit, written},
+    error::CliError,
+    run::{Exit, written},
     terminal::Terminal,
 };
 use crate::{

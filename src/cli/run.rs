@@ -7,12 +7,12 @@ use serde_json::Value;
 use tokio::io::DuplexStream;
 
 use super::{
-    client::{Client, ClientError, Paged, ToolOutput},
+    client::{Client, Paged, ToolOutput},
+    error::CliError,
     print, screen,
     terminal::Terminal,
     tools::{Piped, ToolCall},
 };
-use crate::app::ServerError;
 
 /// How much of standard input is read, in bytes. Codex itself takes about a million characters.
 const LONGEST: u64 = 8 * 1024 * 1024;
@@ -37,35 +37,6 @@ pub enum Exit {
     Running,
     /// Somebody asked for the end.
     Interrupted,
-}
-
-/// Why a subcommand could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// The server in this process cannot be put together.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// It did not answer.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// Standard input cannot be read.
-    #[error("cannot read standard input")]
-    Input(#[source] io::Error),
-    /// The answer cannot be written.
-    #[error("cannot write {what}")]
-    Output {
-        /// What was to be written.
-        what: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// What was typed is wrong.
-    #[error("{0}")]
-    Usage(String),
-    /// A client could not be set up.
-    #[error(transparent)]
-    Setup(Box<super::SetupError>),
 }
 
 impl Exit {

@@ -8,7 +8,8 @@ use tokio::io::DuplexStream;
 
 use super::{
     client::{Client, Paged},
-    run::{CliError, Exit, complain, deliver},
+    error::CliError,
+    run::{Exit, complain, deliver},
     terminal::Terminal,
     tools::ToolCall,
     transcript,

@@ -7,7 +7,10 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{Config, settings::LISTS};
+use super::{
+    Config,
+    settings::{LISTS, PATHS},
+};
 
 /// What our own variables begin with. `CODEX_MCP_SERVER_SESSION_TTL` is `session.ttl`.
 const PREFIX: &str = "CODEX_MCP_SERVER_";
@@ -64,6 +67,37 @@ pub struct Flags {
     pub file: Option<PathBuf>,
     /// Settings by dotted key, in order; the text is read as TOML if it is, else as a string.
     pub settings: Vec<(String, String)>,
+}
+
+impl Flags {
+    /// The same for a program that is started in another directory: paths below `base` are absolute.
+    pub fn absolute(&self, base: &Path) -> Self {
+        let settings = self.settings.iter().map(|(key, text)| {
+            let text = if PATHS.contains(&key.as_str()) {
+                absolute(key, text, base)
+            } else {
+                text.clone()
+            };
+            (key.clone(), text)
+        });
+        Self { file: self.file.as_ref().map(|file| base.join(file)), settings: settings.collect() }
+    }
+}
+
+fn absolute(key: &str, text: &str, base: &Path) -> String {
+    let path = |text: &str| {
+        // A name alone is looked for on PATH.
+        let is_name = key == "codex.bin" && Path::new(text).components().count() == 1;
+        if is_name { text.to_owned() } else { base.join(text).display().to_string() }
+    };
+    match value(key, text) {
+        Value::Array(paths) => {
+            let paths = paths.iter().filter_map(Value::as_str).map(|text| Value::from(path(text)));
+            Value::Array(paths.collect()).to_string()
+        }
+        Value::String(text) => path(&text),
+        _ => path(text),
+    }
 }
 
 /// The settings in force, and where each comes from.

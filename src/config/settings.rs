@@ -210,6 +210,10 @@ pub(crate) const OPTIONAL: &[&str] = &[
 pub(super) const LISTS: &[&str] =
     &["codex.mcp_servers", "limits.config_keys", "limits.models", "limits.roots", "tools"];
 
+/// Settings that are paths, or lists of them.
+pub(super) const PATHS: &[&str] =
+    &["codex.bin", "defaults.working_directory", "limits.roots", "store.path"];
+
 const fn minutes(count: u64) -> Span {
     Span(Duration::from_secs(count * 60))
 }

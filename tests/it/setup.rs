@@ -173,3 +173,128 @@ async fn a_desktop_client_is_told_where_codex_is() {
     let file = world.home.path().join(".gemini/settings.json");
     assert!(!fs::read_to_string(file).unwrap().contains("CODEX_BIN"));
 }
+
+#[tokio::test]
+async fn paths_are_absolute_because_clients_start_us_elsewhere() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let work = world.home.work();
+    fs::write(work.join("c.toml"), "").unwrap();
+    let launch = launch(&world)
+        .args(["--config", "c.toml", "--codex-bin", "bin/codex", "--store", "s.sqlite3"])
+        .args(["--set", "limits.roots=src, ../other", "--set", "defaults.working_directory=src"])
+        .args(["setup", "cursor", "--file", file.to_str().unwrap()]);
+    let (code, _, err) = setup(launch).await;
+    assert_eq!(code, Some(0), "{err}");
+    let written: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let args = written["mcpServers"]["codex"]["args"].to_string();
+    let work = work.display();
+    for expected in [
+        format!("{work}/c.toml"),
+        format!("codex.bin={work}/bin/codex"),
+        format!("store.path={work}/s.sqlite3"),
+        format!(r#"limits.roots=[\"{work}/src\", \"{work}/../other\"]"#),
+        format!("defaults.working_directory={work}/src"),
+    ] {
+        assert!(args.contains(&expected), "{expected}: {args}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_replaced_entry_had_stays() {
+    let world = World::new().await;
+    let file = world.home.path().join("config.toml");
+    let path = file.to_str().unwrap();
+    fs::write(
+        &file,
+        "[mcp_servers.codex]\ncommand = \"npx\"\nargs = [\"-y\", \"codex-mcp-server\"]\nenabled = false\n\
+         startup_timeout_sec = 20\ntool_timeout_sec = 600.5\ndefault_tools_approval_mode = \"approve\"\n\n\
+         [mcp_servers.codex.env]\nCODEX_HOME = \"/elsewhere\"\n",
+    )
+    .unwrap();
+    let words = ["setup", "codex", "--yes", "--file", path];
+    let (code, _, err) = setup(launch(&world).args(words)).await;
+    assert_eq!(code, Some(0), "{err}");
+    let now: Value = toml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let entry = &now["mcp_servers"]["codex"];
+    assert_eq!(entry["command"], env!("CARGO_BIN_EXE_codex-mcp-server"));
+    assert_eq!(entry["args"], Value::Null);
+    assert_eq!(entry["enabled"], false);
+    assert_eq!(entry["startup_timeout_sec"], 20);
+    assert_eq!(entry["tool_timeout_sec"], 600.5);
+    assert_eq!(entry["default_tools_approval_mode"], "approve");
+    assert_eq!(entry["env"]["CODEX_HOME"], "/elsewhere");
+}
+
+#[tokio::test]
+async fn another_server_is_removed_only_if_that_is_said() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let path = file.to_str().unwrap();
+    let other = "{\"mcpServers\": {\"codex\": {\"command\": \"npx\"}}}\n";
+    fs::write(&file, other).unwrap();
+    for more in [&[][..], &["--yes"]] {
+        let launch = launch(&world).args(["setup", "cursor", "--remove", "--file", path]);
+        let (code, _, err) =
+            setup(more.iter().fold(launch, |launch, word| launch.arg(*word))).await;
+        assert_eq!(code, Some(1), "{more:?}: {err}");
+        assert!(err.contains("another server") && err.contains("--force"), "{err}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), other);
+    }
+    let forced = launch(&world).args(["setup", "cursor", "--remove", "--force", "--file", path]);
+    let (code, _, err) = setup(forced).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!fs::read_to_string(&file).unwrap().contains("npx"));
+}
+
+#[tokio::test]
+async fn files_of_windows_stay_files_of_windows() {
+    let world = World::new().await;
+    for (client, name, text) in [
+        ("codex", "config.toml", "\u{feff}# mine\r\nmodel = \"m\"\r\n"),
+        ("cursor", "mcp.json", "\u{feff}{\r\n  \"theme\": \"dark\"\r\n}\r\n"),
+    ] {
+        let file = world.home.path().join(name);
+        let path = file.to_str().unwrap();
+        fs::write(&file, text).unwrap();
+        let (code, shown, err) =
+            setup(launch(&world).args(["setup", client, "--file", path])).await;
+        assert_eq!(code, Some(0), "{err}");
+        let now = fs::read_to_string(&file).unwrap();
+        assert!(now.contains("codex-mcp-server") && now.starts_with('\u{feff}'), "{now:?}");
+        assert!(!now.replace("\r\n", "").contains('\n'), "{now:?}");
+        assert!(!shown.contains("-# mine") && !shown.contains("-model"), "{shown}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_no_file_or_ambiguous_is_refused_and_a_link_is_written_through() {
+    let world = World::new().await;
+    let place = |name: &str| world.home.path().join(name);
+    let twice = "{\"mcpServers\": {}, \"mcpServers\": {\"x\": {}}}\n";
+    fs::write(place("twice.json"), twice).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(place("pipe")).status().unwrap();
+    assert!(made.success());
+    for (name, said) in [
+        ("twice.json", "`mcpServers` is in it twice"),
+        ("pipe", "is not a file"),
+        ("zero", "is not a file"),
+        ("", "is not a file"),
+    ] {
+        let path = if name == "zero" { "/dev/zero".into() } else { place(name) };
+        let path = path.to_str().unwrap();
+        let (code, _, err) = setup(launch(&world).args(["setup", "cursor", "--file", path])).await;
+        assert_eq!(code, Some(1), "{name}: {err}");
+        assert!(err.contains(said), "{name}: {err}");
+    }
+    assert_eq!(fs::read_to_string(place("twice.json")).unwrap(), twice);
+    fs::create_dir(place("real")).unwrap();
+    std::os::unix::fs::symlink("real/mcp.json", place("link.json")).unwrap();
+    let link = place("link.json");
+    let words = ["setup", "cursor", "--file", link.to_str().unwrap()];
+    let (code, _, err) = setup(launch(&world).args(words)).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(link.is_symlink());
+    assert!(fs::read_to_string(place("real/mcp.json")).unwrap().contains("codex-mcp-server"));
+}

@@ -9,12 +9,17 @@ use std::{
 
 use super::{
     change::{Change, is_ours, kept, read},
-    edit::{self, EditError, Language},
+    edit::{self, Language},
+    error::SetupError,
     known::{Client, Entry, OwnCommand},
 };
 use crate::{
     app::Environment,
-    cli::{CliError, Exit, run::written, screen},
+    cli::{
+        error::CliError,
+        run::{Exit, written},
+        screen,
+    },
     codex::{self, SearchPath},
     config::Flags,
 };
@@ -22,60 +27,9 @@ use crate::{
 /// How long a client's own command may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why a client could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Nobody knows where the file is.
-    #[error(
-        "there is no home folder to find the client's configuration in; name the file with --file"
-    )]
-    NoHome,
-    /// The file cannot be changed.
-    #[error("{} was left as it is", path.display())]
-    Edit {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: EditError,
-    },
-    /// The file cannot be read or written.
-    #[error("cannot {what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Somebody else wrote it meanwhile.
-    #[error("{} was changed by somebody else meanwhile; nothing was written, try again", path.display())]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The client's own command failed.
-    #[error("`{command}` failed: {reason}")]
-    Own {
-        /// The command.
-        command: String,
-        /// What it said.
-        reason: String,
-    },
-    /// There is something else of this name.
-    #[error("`{name}` in {} is another server; pass --yes to replace it, or --name for another name", path.display())]
-    Taken {
-        /// The name.
-        name: String,
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 /// Which client, and what to do with it.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SetupArgs {
     /// The client
     client: Client,
@@ -91,6 +45,9 @@ pub struct SetupArgs {
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
+    /// Also remove or replace another server of this name
+    #[arg(long)]
+    force: bool,
     /// The file to change, such as a project's own [default: the user's]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -140,10 +97,8 @@ impl SetupArgs {
         if let Some(file) = &flags.file {
             args.extend(["--config".to_owned(), absolute(file)]);
         }
-        for (key, value) in &flags.settings {
-            // The client starts us in another directory.
-            let value =
-                if key == "store.path" { absolute(Path::new(value)) } else { value.clone() };
+        // The client starts us in another directory.
+        for (key, value) in flags.absolute(&environment.directory).settings {
             args.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
         let home = environment.home.clone();
@@ -165,8 +120,8 @@ impl SetupArgs {
     fn change(&self, entry: &Entry, environment: &Environment) -> Result<Change, SetupError> {
         let chosen = self.file.as_ref().map(|file| environment.directory.join(file));
         let path = chosen.or_else(|| self.client.file(environment)).ok_or(SetupError::NoHome)?;
-        // A link stays one.
-        let path = path.canonicalize().unwrap_or(path);
+        // A link stays one, also if what it leads to is still to be made.
+        let path = followed(path);
         let before = read(&path)?;
         let (language, key) = (self.language(), self.client.key());
         let failed = |source| SetupError::Edit { path: path.clone(), source };
@@ -176,19 +131,23 @@ impl SetupArgs {
         Ok(Change { after: after.map_err(failed)?, path, before, there, wanted })
     }
 
-    /// Asks where somebody can answer. Where nobody can, only what is ours is replaced.
+    /// Asks where somebody can answer. Where nobody can, only what is ours is replaced or removed.
     fn may(&self, change: &Change) -> Result<bool, CliError> {
-        if self.yes {
-            return Ok(true);
-        }
-        if !io::stdin().is_terminal() {
-            return match &change.there {
-                Some(there) if !is_ours(there) => {
-                    let (name, path) = (self.name.clone(), change.path.clone());
-                    Err(SetupError::Taken { name, path }.into())
-                }
-                _ => Ok(true),
+        let is_foreign = change.there.as_ref().is_some_and(|there| !is_ours(there));
+        // `--yes` spares a question about what one sees in the difference, and is no wish to lose another server.
+        let is_said = self.force || (self.yes && !self.remove);
+        let is_asked = !self.yes && io::stdin().is_terminal();
+        if is_foreign && !is_said && !is_asked {
+            let (name, path) = (self.name.clone(), change.path.clone());
+            let advice = if self.remove {
+                "pass --force to remove it all the same"
+            } else {
+                "pass --yes to replace it, or --name for another name"
             };
+            return Err(SetupError::Taken { name, path, advice }.into());
+        }
+        if !is_asked {
+            return Ok(true);
         }
         written(write!(screen::stderr(), "Change it? [Y/n] "), "to stderr")?;
         let mut line = String::new();
@@ -242,6 +201,17 @@ impl SetupArgs {
     }
 }
 
+/// Where a path leads, link by link, as far as there is something.
+fn followed(mut path: PathBuf) -> PathBuf {
+    /// More than anybody has; a circle ends here, and then at the file.
+    const LINKS: usize = 40;
+    for _ in 0..LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path.canonicalize().unwrap_or(path)
+}
+
 fn on_path(program: &str, environment: &Environment) -> Option<PathBuf> {
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     let folders = environment.path.iter().flat_map(std::env::split_paths);
@@ -267,11 +237,5 @@ async fn run(program: &Path, own: &OwnCommand) -> Result<(), SetupError> {
 impl std::fmt::Display for OwnCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.program, self.args.join(" "))
-    }
-}
-
-impl From<SetupError> for CliError {
-    fn from(error: SetupError) -> Self {
-        Self::Setup(Box::new(error))
     }
 }

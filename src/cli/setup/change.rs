@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::SetupError;
+use super::error::SetupError;
 
 /// A file before and after.
 pub(super) struct Change {
@@ -61,6 +61,10 @@ impl Change {
 
 /// The text of a file; of one that is not there, nothing.
 pub(super) fn read(path: &Path) -> Result<String, SetupError> {
+    // A pipe would be read for ever.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(SetupError::NotAFile { path: path.to_owned() });
+    }
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         read => {
@@ -69,28 +73,41 @@ pub(super) fn read(path: &Path) -> Result<String, SetupError> {
     }
 }
 
-/// What is wanted, and what the user has added to an entry of ours: a time limit, a variable.
+/// Fields that say how another server is started or reached: they go with it.
+const PROGRAM: [&str; 12] = [
+    "args",
+    "bearer_token_env_var",
+    "command",
+    "env_http_headers",
+    "headers",
+    "httpUrl",
+    "http_headers",
+    "oauth",
+    "serverUrl",
+    "source",
+    "type",
+    "url",
+];
+
+/// What is wanted, and what the user has added to the entry that was there: a time limit, a variable, whether
+/// it is turned on.
 pub(super) fn kept(there: Option<&Value>, wanted: Value) -> Value {
-    match (there, wanted) {
-        (Some(Value::Object(there)), Value::Object(wanted))
-            if is_ours(&Value::Object(there.clone())) =>
-        {
-            let mut all = there.clone();
-            for (name, value) in wanted {
-                let value = match (&value, all.get(&name)) {
-                    (Value::Object(ours), Some(Value::Object(known))) => {
-                        let mut both = known.clone();
-                        both.extend(ours.clone());
-                        Value::Object(both)
-                    }
-                    _ => value,
-                };
-                all.insert(name, value);
-            }
-            Value::Object(all)
+    let (Some(Value::Object(there)), Value::Object(wanted)) = (there, &wanted) else {
+        return wanted;
+    };
+    let mut all = there.clone();
+    let ours: &[&str] = &["args", "command"];
+    let replaced = if is_ours(&Value::Object(all.clone())) { ours } else { &PROGRAM };
+    all.retain(|name, _| !replaced.contains(&name.as_str()));
+    for (name, value) in wanted {
+        match (all.get_mut(name), value) {
+            (Some(Value::Object(known)), Value::Object(ours)) => known.extend(ours.clone()),
+            // On or off was the user's decision.
+            (Some(_), Value::Bool(_)) => {}
+            _ => drop(all.insert(name.clone(), value.clone())),
         }
-        (_, wanted) => wanted,
     }
+    Value::Object(all)
 }
 
 /// Whether an entry starts a server of this name, wherever it is.
@@ -99,4 +116,26 @@ pub(super) fn is_ours(entry: &Value) -> bool {
     let command = command.and_then(|command| command.as_str().or_else(|| command.get(0)?.as_str()));
     let name = command.and_then(|command| Path::new(command).file_stem()?.to_str());
     name == Some("codex-mcp-server")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_user_added_stays_and_the_program_is_ours() {
+        let there = json!({
+            "type": "http", "url": "http://x", "command": "npx", "args": ["-y", "codex-mcp-server"],
+            "enabled": false, "timeout": 600, "env": {"CODEX_HOME": "/c", "CODEX_BIN": "/old"},
+        });
+        let wanted = json!({"command": "/us", "enabled": true, "env": {"CODEX_BIN": "/b"}});
+        let expected = json!({
+            "command": "/us", "enabled": false, "timeout": 600,
+            "env": {"CODEX_HOME": "/c", "CODEX_BIN": "/b"},
+        });
+        assert_eq!(kept(Some(&there), wanted.clone()), expected);
+        assert_eq!(kept(None, wanted.clone()), wanted);
+    }
 }

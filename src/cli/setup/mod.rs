@@ -8,8 +8,11 @@
 mod apply;
 mod change;
 mod edit;
+mod error;
 mod known;
+mod lines;
 
-pub use apply::{SetupArgs, SetupError};
+pub use apply::SetupArgs;
 pub use edit::EditError;
+pub use error::SetupError;
 pub use known::Client;

@@ -1,0 +1,41 @@
+//! Why a subcommand could not do its work.
+
+use std::io;
+
+use super::{client::ClientError, setup::SetupError};
+use crate::app::ServerError;
+
+/// Why a subcommand could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The server in this process cannot be put together.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// It did not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Standard input cannot be read.
+    #[error("cannot read standard input")]
+    Input(#[source] io::Error),
+    /// The answer cannot be written.
+    #[error("cannot write {what}")]
+    Output {
+        /// What was to be written.
+        what: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// What was typed is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A client could not be set up.
+    #[error(transparent)]
+    Setup(Box<SetupError>),
+}
+
+impl From<SetupError> for CliError {
+    fn from(error: SetupError) -> Self {
+        Self::Setup(Box::new(error))
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a client could not be set up.
+
+use std::{io, path::PathBuf};
+
+use super::edit::EditError;
+
+/// Why a client could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Nobody knows where the file is.
+    #[error(
+        "there is no home folder to find the client's configuration in; name the file with --file"
+    )]
+    NoHome,
+    /// The file cannot be changed.
+    #[error("{} was left as it is", path.display())]
+    Edit {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: EditError,
+    },
+    /// The file cannot be read or written.
+    #[error("cannot {what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else wrote it meanwhile.
+    #[error("{} was changed by somebody else meanwhile; nothing was written, try again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The client's own command failed.
+    #[error("`{command}` failed: {reason}")]
+    Own {
+        /// The command.
+        command: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Another server has this name.
+    #[error("`{name}` in {} is another server; {advice}", path.display())]
+    Taken {
+        /// The name.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What to do if it is meant.
+        advice: &'static str,
+    },
+    /// It is a device, a pipe or a folder.
+    #[error("{} is not a file", path.display())]
+    NotAFile {
+        /// Where it is.
+        path: PathBuf,
+    },
+}
