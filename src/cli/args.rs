@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf};
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     doctor::DoctorArgs,
@@ -143,7 +143,11 @@ impl Args {
         // A server should not wait for flags to be made of all the tools' schemas.
         let served = Typed::command().disable_help_subcommand(true).try_get_matches();
         let matches = served.or_else(|_| command_line().try_get_matches());
-        matches.and_then(|matches| Self::read(&matches)).map_err(|error| said(&error))
+        let matches = matches.map_err(|error| said(&error))?;
+        if let Some(topic) = topic(&matches) {
+            return Err(explained(&topic).unwrap_or_else(|error| said(&error)));
+        }
+        Self::read(&matches).map_err(|error| said(&error))
     }
 
     fn read(matches: &ArgMatches) -> Result<Self, clap::Error> {
@@ -187,6 +191,30 @@ impl Args {
         }
         Flags { file: config.clone(), settings }
     }
+}
+
+/// The command that `help` is asked about.
+fn topic(matches: &ArgMatches) -> Option<Vec<String>> {
+    let (_, given) = matches.subcommand().filter(|(name, _)| *name == "help")?;
+    let words = given.get_many::<String>(tools::TOPIC)?;
+    Some(words.cloned().collect()).filter(|words: &Vec<String>| !words.is_empty())
+}
+
+/// Prints how to use a command, and returns the exit code.
+fn explained(topic: &[String]) -> Result<u8, clap::Error> {
+    let mut line = command_line();
+    line.build();
+    let mut command = &line;
+    for word in topic {
+        let Some(found) = command.find_subcommand(word) else {
+            let reason = format!("there is no command `{}`", topic.join(" "));
+            return Err(line.clone().error(ErrorKind::InvalidSubcommand, reason));
+        };
+        command = found;
+    }
+    // Whatever happens to it, the exit code is the same.
+    let _ = command.clone().print_long_help();
+    Ok(0)
 }
 
 /// Prints help, or what is wrong, and returns the exit code.

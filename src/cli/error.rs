@@ -1,6 +1,6 @@
 //! Why a subcommand could not do its work.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use super::{client::ClientError, setup::SetupError};
 use crate::app::ServerError;
@@ -25,6 +25,12 @@ pub enum CliError {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// A file is in the way.
+    #[error("{} exists; pass --force to replace it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
     /// What was typed is wrong.
     #[error("{0}")]

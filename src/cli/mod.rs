@@ -17,6 +17,7 @@ mod screen;
 mod sessions;
 mod setup;
 mod show;
+mod target;
 mod terminal;
 mod tools;
 mod transcript;

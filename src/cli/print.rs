@@ -75,7 +75,7 @@ pub(super) fn sessions(listed: &Map<String, Value>, mut out: Screen<impl Write>)
         let row = |item: &Value| {
             let shown = |field: &&str| match item.get(*field) {
                 Some(Value::String(text)) if *field == when => age(text, Timestamp::now()),
-                Some(Value::String(text)) => text.replace(['\n', '\t'], " "),
+                Some(Value::String(text)) => one_line(text),
                 Some(value) => value.to_string(),
                 None => "-".to_owned(),
             };
@@ -107,6 +107,38 @@ pub(super) fn sessions(listed: &Map<String, Value>, mut out: Screen<impl Write>)
         )?;
     }
     Ok(())
+}
+
+/// Models as a table; the one that is taken if nobody chooses has a star, and so has each one's effort.
+pub(super) fn models(listed: &Map<String, Value>, mut out: Screen<impl Write>) -> io::Result<()> {
+    let models = listed.get("models").and_then(Value::as_array);
+    let row = |model: &Value| {
+        let text =
+            |key: &str| model.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let starred = |text: &str, is_default: bool| {
+            if is_default { format!("{text}*") } else { text.to_owned() }
+        };
+        let is_default = model.get("isDefault").and_then(Value::as_bool).unwrap_or_default();
+        let chosen = text("defaultReasoningEffort");
+        let efforts = strings(model.get("reasoningEfforts"));
+        let efforts: Vec<_> = efforts.map(|effort| starred(effort, effort == chosen)).collect();
+        vec![starred(&text("id"), is_default), efforts.join(" "), one_line(&text("description"))]
+    };
+    let rows: Vec<_> = models.into_iter().flatten().map(row).collect();
+    if rows.is_empty() {
+        writeln!(out, "no models")?;
+    } else {
+        table(&["MODEL", "EFFORTS", "DESCRIPTION"], &rows, &mut out)?;
+        writeln!(out, "(*: if nobody chooses)")?;
+    }
+    for warning in strings(listed.get("warnings")) {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\t'], " ")
 }
 
 /// Columns as wide as what is in them.

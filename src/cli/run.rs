@@ -1,7 +1,7 @@
 //! Running a tool from the command line: its text from standard input, its progress on stderr, its answer
 //! on stdout.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 
 use serde_json::Value;
 use tokio::io::DuplexStream;
@@ -102,7 +102,12 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     let mut terminal = Terminal::new();
     let mut client = Client::begin(stream, terminal.can_ask()).await?;
     let is_list = call.name == "listSessions";
-    let ToolCall { name, mut arguments, json, .. } = call;
+    let is_models = call.name == "listModels";
+    let ToolCall { name, mut arguments, json, is_waited_for, .. } = call;
+    if is_waited_for {
+        terminal
+            .say("the turn is waited for here, however long it takes; --waitSeconds has no effect");
+    }
     let is_page =
         ["limit", "cursor", "threadCursor"].iter().any(|key| arguments.contains_key(*key));
     let output = if is_list && !is_page {
@@ -115,10 +120,11 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     let output = output?;
     let exit = Exit::of(&output);
     let out = screen::stdout();
-    let printed = match (json, is_list && !output.is_error) {
-        (true, _) => print::json(&Value::Object(output.structured), out),
-        (false, true) => print::sessions(&output.structured, out),
-        (false, false) => print::answer(&output, out, screen::stderr()),
+    let printed = match output.is_error {
+        _ if json => print::json(&Value::Object(output.structured), out),
+        false if is_list => print::sessions(&output.structured, out),
+        false if is_models => print::models(&output.structured, out),
+        _ => print::answer(&output, out, screen::stderr()),
     };
     written(printed, "the answer")?;
     Ok(exit)
@@ -139,15 +145,4 @@ pub fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
 pub(super) fn complain(output: &ToolOutput) -> Result<Exit, CliError> {
     written(print::trouble(output, screen::stderr()), "to stderr")?;
     Ok(Exit::of(output))
-}
-
-/// Writes a text where it was asked for.
-pub(super) fn deliver(text: &str, path: Option<&std::path::Path>) -> Result<(), CliError> {
-    match path {
-        None => written(screen::stdout().write_all(text.as_bytes()), "to stdout"),
-        Some(path) => {
-            let write = std::fs::write(path, text);
-            write.map_err(|source| CliError::Output { what: path.display().to_string(), source })
-        }
-    }
 }

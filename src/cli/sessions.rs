@@ -9,9 +9,10 @@ use tokio::io::DuplexStream;
 use super::{
     client::{Client, Paged},
     error::CliError,
-    run::{Exit, complain, deliver},
+    run::{Exit, complain},
+    target::Target,
     terminal::Terminal,
-    tools::ToolCall,
+    tools::{ToolCall, not_an_option},
     transcript,
 };
 
@@ -34,6 +35,7 @@ pub enum SessionsCommand {
     /// Print what was said in one, as Markdown
     Show {
         /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
         session: String,
         /// Only this turn
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
@@ -45,6 +47,7 @@ pub enum SessionsCommand {
     /// Write one to a file or to stdout
     Export {
         /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
         session: String,
         /// How
         #[arg(long, value_enum, default_value = "markdown")]
@@ -52,13 +55,17 @@ pub enum SessionsCommand {
         /// Where to [default: stdout]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Replace the file if there is one
+        #[arg(long)]
+        force: bool,
     },
     /// Copy one, to try something else from there
     Fork {
         /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
         session: String,
         /// The copy's name [default: a new one is made]
-        #[arg(long = "as", value_name = "NAME")]
+        #[arg(long = "as", value_name = "NAME", allow_hyphen_values = true)]
         new: Option<String>,
         /// The last turn the copy has
         #[arg(long, value_name = "NUMBER")]
@@ -67,7 +74,7 @@ pub enum SessionsCommand {
     /// Delete some; Codex keeps its threads
     Delete {
         /// Their names
-        #[arg(required = true)]
+        #[arg(required = true, allow_hyphen_values = true, value_parser = not_an_option)]
         sessions: Vec<String>,
     },
 }
@@ -92,6 +99,7 @@ impl SessionsCommand {
             arguments: arguments.as_object().cloned().unwrap_or_default(),
             json: false,
             from_input: None,
+            is_waited_for: false,
         };
         match self {
             Self::List { json } => {
@@ -104,10 +112,11 @@ impl SessionsCommand {
             }
             Self::Show { session, turn, json } => {
                 let format = if json { Format::Json } else { Format::Markdown };
-                export(stream, &session, turn, format, None).await
+                export(stream, &session, turn, format, Target::Screen).await
             }
-            Self::Export { session, format, output } => {
-                export(stream, &session, None, format, output).await
+            Self::Export { session, format, output, force } => {
+                let target = output.map_or(Target::Screen, |path| Target::File { path, force });
+                export(stream, &session, None, format, target).await
             }
             Self::Delete { sessions } => delete(stream, sessions).await,
         }
@@ -124,7 +133,7 @@ async fn delete(stream: DuplexStream, sessions: Vec<String>) -> Result<Exit, Cli
         if output.is_error {
             exit = complain(&output)?;
         } else {
-            deliver(&format!("deleted {session}\n"), None)?;
+            Target::Screen.write(&format!("deleted {session}\n"))?;
         }
     }
     Ok(exit)
@@ -135,7 +144,7 @@ async fn export(
     session: &str,
     turn: Option<u32>,
     format: Format,
-    path: Option<PathBuf>,
+    target: Target,
 ) -> Result<Exit, CliError> {
     let mut client = Client::begin(stream, false).await?;
     let mut terminal = Terminal::silent();
@@ -148,12 +157,20 @@ async fn export(
         client.every_page(&TURNS, arguments, &mut terminal).await?
     };
     if read.is_error {
-        return complain(&read);
+        return match (format, target) {
+            (Format::Json, Target::Screen) => {
+                let exit = Exit::of(&read);
+                let text = format!("{:#}\n", Value::Object(read.structured));
+                Target::Screen.write(&text)?;
+                Ok(exit)
+            }
+            _ => complain(&read),
+        };
     }
     let text = match format {
         Format::Json => format!("{:#}\n", Value::Object(read.structured)),
         Format::Markdown => transcript::markdown(&read.structured),
     };
-    deliver(&text, path.as_deref())?;
+    target.write(&text)?;
     Ok(Exit::Done)
 }

@@ -14,8 +14,17 @@ use crate::mcp::{ToolSummary, tool_summaries};
 /// What may stand without its flag, the first of these that a tool has.
 const POSITIONAL: [&str; 4] = ["prompt", "query", "sessionId", "message"];
 
-/// Here a call waits for its turn, which would end with this process.
-const NOT_HERE: (&str, [&str; 3]) = ("waitSeconds", ["codex", "review", "websearch"]);
+/// Stands first without its flag where a tool cannot do without it.
+const SESSION: &str = "sessionId";
+
+/// What standard input can bring.
+const PIPED: [&str; 2] = ["prompt", "query"];
+
+/// Said of `waitSeconds` where a call waits for its turn, which would end with this process.
+const WAITED_FOR: (&str, [&str; 3]) = ("waitSeconds", ["codex", "review", "websearch"]);
+
+/// What the `help` command explains instead of the server.
+pub(super) const TOPIC: &str = "command";
 
 const JSON: &str = "json";
 
@@ -28,6 +37,8 @@ pub struct ToolCall {
     pub(super) json: bool,
     /// The argument that may be read from standard input, if it was not given.
     pub(super) from_input: Option<Piped>,
+    /// Whether a limit was given for waiting, which there is not here.
+    pub(super) is_waited_for: bool,
 }
 
 /// An argument that standard input can bring.
@@ -48,17 +59,29 @@ pub(super) fn commands() -> Vec<Command> {
     TOOLS.iter().map(command).collect()
 }
 
-/// What was typed after the name of a tool; none if it is no tool.
+/// What was typed after the name of a tool; `None` if it is no tool.
 pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
     let tool = TOOLS.iter().find(|tool| tool.name == name)?;
     let mut arguments = Map::new();
     for (name, schema) in properties(tool) {
-        if let Some(value) = value(given, name, schema) {
+        let positional = positional(tool).contains(&name.as_str());
+        let flag = if positional { flag_of(name) } else { name.clone() };
+        if let Some(value) = value(given, &flag, schema) {
             arguments.insert(name.clone(), value);
         }
     }
-    let positional = positional(tool).filter(|name| ["prompt", "query"].contains(name));
-    let from_input = positional.and_then(|name| {
+    let mut words = positional(tool)
+        .into_iter()
+        .filter_map(|name| given.get_one::<String>(name))
+        .map(|word| Value::from(word.as_str()));
+    for name in positional(tool) {
+        // What was given by its flag is not among the words.
+        if !arguments.contains_key(name) {
+            arguments.extend(words.next().map(|word| (name.to_owned(), word)));
+        }
+    }
+    let from_input = positional(tool).into_iter().find(|name| PIPED.contains(name));
+    let from_input = from_input.and_then(|name| {
         let asked = arguments.get(name) == Some(&"-".into());
         if asked {
             arguments.remove(name);
@@ -68,18 +91,27 @@ pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
         (asked || (required && missing)).then_some(Piped { name, asked, required })
     });
     let json = given.get_flag(JSON);
-    Some(ToolCall { name: tool.name.to_owned(), arguments, json, from_input })
+    let (argument, tools) = WAITED_FOR;
+    let is_waited_for = tools.contains(&tool.name) && arguments.remove(argument).is_some();
+    Some(ToolCall { name: tool.name.to_owned(), arguments, json, from_input, is_waited_for })
 }
 
 fn properties(tool: &ToolSummary) -> impl Iterator<Item = (&String, &Value)> {
     let properties = tool.input.get("properties").and_then(Value::as_object);
-    let (hidden, tools) = NOT_HERE;
-    let is_here = move |name: &str| name != hidden || !tools.contains(&tool.name);
-    properties.into_iter().flatten().filter(move |(name, _)| is_here(name))
+    properties.into_iter().flatten()
 }
 
-fn positional(tool: &ToolSummary) -> Option<&'static str> {
-    POSITIONAL.into_iter().find(|name| properties(tool).any(|(known, _)| known == name))
+/// What may stand without its flag, in order.
+fn positional(tool: &ToolSummary) -> Vec<&'static str> {
+    let has = |name: &str| properties(tool).any(|(known, _)| known == name);
+    let first = POSITIONAL.into_iter().find(|name| has(name));
+    let session = (first != Some(SESSION) && is_required(tool, SESSION)).then_some(SESSION);
+    session.into_iter().chain(first).collect()
+}
+
+/// The flag of an argument that may also stand without one.
+fn flag_of(name: &str) -> String {
+    format!("--{name}")
 }
 
 fn is_required(tool: &ToolSummary, name: &str) -> bool {
@@ -97,24 +129,72 @@ fn command(tool: &ToolSummary) -> Command {
         dashed if dashed == tool.name => command,
         dashed => command.alias(dashed),
     };
-    properties(tool)
-        .fold(command, |command, (name, schema)| command.arg(argument(tool, name, schema)))
+    let command = match tool.name {
+        "help" => command.arg(
+            Arg::new(TOPIC)
+                .num_args(0..)
+                .value_name("COMMAND")
+                .help("Explain this command instead"),
+        ),
+        _ => command,
+    };
+    let positional = positional(tool);
+    let words = positional.iter().enumerate().filter_map(|(place, name)| {
+        let schema = properties(tool).find(|(known, _)| known == name)?.1;
+        Some(word(tool, name, schema).index(place + 1))
+    });
+    let flags = properties(tool).map(|(name, schema)| {
+        let flag = argument(tool, name, schema);
+        if positional.contains(&name.as_str()) {
+            flag.id(flag_of(name)).required(false).hide(true)
+        } else {
+            flag
+        }
+    });
+    command.args(words).args(flags)
+}
+
+/// An argument that may stand without its flag.
+fn word(tool: &ToolSummary, name: &'static str, schema: &Value) -> Arg {
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let is_piped = PIPED.contains(&name);
+    let hint = if is_piped { " (`-`: from standard input)" } else { "" };
+    let word = Arg::new(name).help(format!("{description}{hint}")).value_name(name.to_uppercase());
+    match name {
+        SESSION if is_required(tool, name) => {
+            session_name(word).required_unless_present(flag_of(name))
+        }
+        SESSION => session_name(word),
+        _ => word,
+    }
+}
+
+/// Makes an argument take the name of a session, which may begin with `-`.
+fn session_name(argument: Arg) -> Arg {
+    argument.allow_hyphen_values(true).value_parser(not_an_option)
+}
+
+/// Any text but one that is more likely a mistyped option.
+pub(super) fn not_an_option(text: &str) -> Result<String, String> {
+    if text.starts_with("--") {
+        return Err(
+            "there is no such option; the name of a session that begins like one goes into \
+                    --sessionId=NAME"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 fn argument(tool: &ToolSummary, name: &str, schema: &Value) -> Arg {
     let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
-    let argument = Arg::new(name.to_owned()).help(text("description").to_owned());
-    if positional(tool) == Some(name) {
-        // Text comes from standard input, if it is not there.
-        let required = is_required(tool, name) && name == "sessionId";
-        let piped = ["prompt", "query"].contains(&name);
-        let hint = if piped {
-            format!("{} (`-`: from standard input)", text("description"))
-        } else {
-            text("description").to_owned()
-        };
-        return argument.help(hint).required(required).value_name(name.to_uppercase());
-    }
+    let (waited, tools) = WAITED_FOR;
+    let description = if name == waited && tools.contains(&tool.name) {
+        "Without effect here: the terminal waits as long as the turn takes"
+    } else {
+        text("description")
+    };
+    let argument = Arg::new(name.to_owned()).help(description.to_owned());
     let argument = match dashed(name) {
         dashed if dashed == name => argument,
         dashed => argument.alias(dashed),
@@ -135,7 +215,7 @@ fn argument(tool: &ToolSummary, name: &str, schema: &Value) -> Arg {
             Some(words) => {
                 argument.value_parser(PossibleValuesParser::new(words)).value_name("WORD")
             }
-            None => argument.value_name("TEXT"),
+            None => argument.allow_hyphen_values(true).value_name("TEXT"),
         },
     }
 }
@@ -231,6 +311,48 @@ mod tests {
         assert_eq!(asked, Piped { name: "prompt", asked: true, required: false });
         assert_eq!(called(&["review"]).from_input, None);
         assert_eq!(called(&["steer", "--sessionId", "s", "more"]).arguments["prompt"], "more");
+    }
+
+    #[test]
+    fn what_may_stand_alone_may_have_its_flag_too() {
+        let arguments = |words: &[&str]| Value::Object(called(words).arguments);
+        assert_eq!(arguments(&["ping", "--message", "a"]), json!({"message": "a"}));
+        assert_eq!(arguments(&["ping", "a"]), json!({"message": "a"}));
+        assert_eq!(arguments(&["codex", "--prompt", "p"]), json!({"prompt": "p"}));
+        assert_eq!(arguments(&["wait", "--session-id", "s"]), json!({"sessionId": "s"}));
+        let steered = json!({"sessionId": "s", "prompt": "more"});
+        for words in [
+            &["steer", "s", "more"][..],
+            &["steer", "--sessionId", "s", "more"],
+            &["steer", "s", "--prompt", "more"],
+            &["steer", "--prompt", "more", "--sessionId", "s"],
+        ] {
+            assert_eq!(arguments(words), steered, "{words:?}");
+        }
+        assert_eq!(called(&["steer", "s"]).from_input.unwrap().name, "prompt");
+    }
+
+    #[test]
+    fn every_argument_of_a_tool_is_taken() {
+        let call = called(&["codex", "--waitSeconds", "5", "x"]);
+        assert!(call.is_waited_for && !call.arguments.contains_key("waitSeconds"));
+        let call = called(&["wait", "s", "--waitSeconds", "5"]);
+        assert_eq!((call.is_waited_for, &call.arguments["waitSeconds"]), (false, &json!(5)));
+    }
+
+    #[test]
+    fn the_name_of_a_session_may_begin_with_a_dash() {
+        for words in [
+            &["wait", "-x"][..],
+            &["wait", "--sessionId", "-x"],
+            &["wait", "--", "-x"],
+            &["interrupt", "-x", "--json"],
+        ] {
+            assert_eq!(called(words).arguments["sessionId"], "-x", "{words:?}");
+        }
+        assert_eq!(called(&["codex", "--sessionId", "--x", "p"]).arguments["sessionId"], "--x");
+        assert!(line().try_get_matches_from(["x", "wait", "--jsn"]).is_err());
+        assert!(line().try_get_matches_from(["x", "codex", "--fulauto"]).is_err());
     }
 
     #[test]

@@ -214,3 +214,110 @@ async fn completions_and_a_manual_are_printed() {
     let manual = out(&run(&world, ["man"]).await);
     assert!(manual.contains(".TH codex-mcp-server") && manual.contains("listSessions"), "{manual}");
 }
+
+#[tokio::test]
+async fn every_argument_and_every_name_is_taken() {
+    let world = World::new().await;
+    let waited = run(&world, ["codex", "--waitSeconds", "0", "--sessionId", "-x", "say hi"]).await;
+    assert_eq!((code(&waited), out(&waited).as_str()), (0, "hi\n"), "{}", err(&waited));
+    assert!(err(&waited).contains("--waitSeconds has no effect"), "{}", err(&waited));
+    let again = run(&world, ["wait", "-x"]).await;
+    assert_eq!((code(&again), out(&again).as_str()), (0, "hi\n"), "{}", err(&again));
+    let shown = run(&world, ["sessions", "show", "-x"]).await;
+    assert!(out(&shown).contains("say hi"), "{}", err(&shown));
+    assert_eq!(out(&run(&world, ["ping", "--message", "there"]).await), "there\n");
+    let steered = run(&world, ["steer", "-x", "more"]).await;
+    assert_eq!(code(&steered), 1, "{}", err(&steered));
+    assert!(err(&steered).contains("is not running a turn"), "{}", err(&steered));
+    assert_eq!(out(&run(&world, ["sessions", "delete", "-x"]).await), "deleted -x\n");
+}
+
+#[tokio::test]
+async fn help_explains_a_command() {
+    let world = World::new().await;
+    for words in [&["help", "codex"][..], &["help", "sessions", "export"], &["help", "help"]] {
+        let launch = words.iter().fold(world.launch(), |launch, word| launch.arg(*word));
+        let helped = launch.command().stdin(Stdio::null()).output().await.unwrap();
+        assert_eq!(code(&helped), 0, "{words:?}: {}", err(&helped));
+        let usage = format!("Usage: codex-mcp-server {}", words[1..].join(" "));
+        assert!(out(&helped).contains(&usage), "{words:?}: {}", out(&helped));
+    }
+    let unknown = run(&world, ["help", "nothing"]).await;
+    assert_eq!(code(&unknown), 2);
+    assert!(err(&unknown).contains("`nothing`"), "{}", err(&unknown));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_that_has_read_enough_is_no_error() {
+    let world = World::new().await;
+    for words in [
+        &["man"][..],
+        &["config", "schema"],
+        &["config", "show"],
+        &["completions", "bash"],
+        &["help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let launch = words.iter().fold(world.launch(), |launch, word| launch.arg(*word));
+        let mut command = launch.command();
+        let output = command.stdin(Stdio::null()).stdout(writer).output().await.unwrap();
+        assert_eq!((code(&output), err(&output).as_str()), (0, ""), "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_json_where_json_is_wanted() {
+    let world = World::new().await;
+    for words in [
+        ["sessions", "show", "--json", "nosuch"],
+        ["sessions", "export", "--format=json", "nosuch"],
+        ["getSession", "--json", "--sessionId", "nosuch"],
+    ] {
+        let output = run(&world, words).await;
+        assert_eq!(code(&output), 1, "{words:?}");
+        let printed: Value = serde_json::from_str(&out(&output)).unwrap();
+        assert_eq!(printed["code"], "unknown_session", "{words:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_export_replaces_nothing_unasked_and_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::new().await;
+    run(&world, ["codex", "--sessionId", "s", "say first"]).await;
+    let file = world.home.work().join("s.md");
+    let path = file.to_str().unwrap();
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(code(&run(&world, ["sessions", "export", "s", "-o", path]).await), 0);
+    assert_eq!(mode(), 0o600);
+    std::fs::write(&file, "mine").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = run(&world, ["sessions", "export", "s", "-o", path]).await;
+    assert_eq!(code(&refused), 1);
+    assert!(err(&refused).contains("--force"), "{}", err(&refused));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    let forced = run(&world, ["sessions", "export", "s", "--force", "-o", path]).await;
+    assert_eq!(code(&forced), 0, "{}", err(&forced));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("first"));
+    assert_eq!(mode(), 0o600);
+}
+
+#[tokio::test]
+async fn models_are_a_table() {
+    let world = World::new().await;
+    let table = run(&world, ["listModels"]).await;
+    assert_eq!(code(&table), 0, "{}", err(&table));
+    let table = out(&table);
+    let mut lines = table.lines();
+    let title = lines.next().unwrap();
+    assert!(title.starts_with("MODEL") && title.contains("EFFORTS"), "{table}");
+    let json = out(&run(&world, ["listModels", "--json"]).await);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let models = json["models"].as_array().unwrap();
+    assert_eq!(models.len() + 1, lines.count(), "{table}");
+    assert!(table.contains(models[0]["id"].as_str().unwrap()), "{table}");
+}
