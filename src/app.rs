@@ -13,10 +13,10 @@ use crate::{
     session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
 };
 
-/// More than any answer has, and far from what numbers can count.
+/// A limit that no answer reaches, and that can be added to without overflow.
 const WHOLE: usize = usize::MAX / 4;
 
-/// How much the two ends may be apart.
+/// The size of the buffer between the server and the command line, in bytes.
 const BUFFER: usize = 64 * 1024;
 
 /// What the process inherits from whoever started it.
@@ -32,7 +32,7 @@ pub struct Environment {
     pub state_folder: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<OsString>,
-    /// How long the client that started us waits for a call, if it says.
+    /// How long the client that started us waits for a call. `None` if it does not say.
     pub client_limit: Option<Duration>,
     /// Where programs keep their configuration, as Unix programs do.
     pub config_folder: Option<PathBuf>,
@@ -92,9 +92,9 @@ pub async fn serve_stdio(
     Ok(serve::serve(server, shutdown).await?)
 }
 
-/// Runs a server in this process for whoever works at the other end of a stream: the command line.
+/// Runs a server in this process and `work` as its client: the command line.
 ///
-/// It waits as long as it takes, cuts nothing, and works where it was started.
+/// Calls wait until their turn is over, answers are not cut, and Codex works in the current directory.
 ///
 /// # Errors
 /// [`ServerError`].
@@ -135,7 +135,7 @@ fn server(
                 home: environment.home,
             },
             idle: config.codex.idle.0,
-            patience: config.codex.patience.0,
+            patience: config.codex.timeout.0,
             hurry: force_kill,
             codex_home: environment.codex_home,
         },

@@ -1,8 +1,8 @@
 //! An MCP server over the OpenAI Codex CLI, with named conversations that continue.
 //!
-//! A hall with two doors: clients come in by [`mcp`] (served by [`serve`]), Codex is driven through
-//! [`codex`], and nothing walks from door to door without crossing [`session`]. `ARCHITECTURE.md` has
-//! the whole picture.
+//! A core with adapters. The core is [`session`]. The adapter [`mcp`] speaks MCP and is reached through
+//! [`serve`]; the adapter [`codex`] drives the CLI. Neither adapter knows the other. `ARCHITECTURE.md` has the
+//! whole picture.
 
 pub mod cli;
 pub mod codex;

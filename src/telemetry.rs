@@ -25,7 +25,7 @@ pub fn start(log: &Log) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// A single word is the level of this program; others speak up only to warn.
+/// A single word is the level of this program. Libraries log warnings only.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     if level.contains([',', '=']) {
         return EnvFilter::builder().parse(level);

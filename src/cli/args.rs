@@ -13,18 +13,18 @@ use super::{
 };
 use crate::{config::Flags, mcp::visible};
 
-/// What was typed.
+/// The command line as it was typed.
 #[derive(Debug)]
 pub struct Args {
-    /// What to do.
+    /// The command to run.
     pub command: Command,
     common: Common,
 }
 
-/// What to do.
+/// A command.
 #[derive(Debug)]
 pub enum Command {
-    /// One of the subcommands with arguments of their own.
+    /// A subcommand that is not a tool.
     Fixed(Fixed),
     /// A tool.
     Tool(ToolCall),
@@ -81,12 +81,12 @@ struct Common {
 
 const SERVER: &str = "Server options";
 
-/// Subcommands that are no tools.
+/// Subcommands that are not tools.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Fixed {
     /// Serve MCP over standard input and output (the default)
     Serve,
-    /// Find out what is wrong, and how to mend it
+    /// Find out what is wrong and how to fix it
     Doctor(DoctorArgs),
     /// Register this server with a client
     Setup(SetupArgs),
@@ -114,7 +114,7 @@ pub enum ConfigCommand {
     Schema,
 }
 
-/// The whole command line: what is written here, and the tools.
+/// The whole command line: the subcommands above and one for each tool.
 pub(super) fn command_line() -> clap::Command {
     let tools = tools::commands().into_iter().enumerate();
     let tools: Vec<_> = tools.map(|(place, tool)| tool.display_order(place)).collect();
@@ -193,7 +193,7 @@ impl Args {
     }
 }
 
-/// The command that `help` is asked about.
+/// The command that `help` was asked to explain. `None` if it was asked about the server.
 fn topic(matches: &ArgMatches) -> Option<Vec<String>> {
     let (_, given) = matches.subcommand().filter(|(name, _)| *name == "help")?;
     let words = given.get_many::<String>(tools::TOPIC)?;

@@ -1,10 +1,10 @@
-//! A form of MCP's elicitation, asked line by line. Pure but for its input and output.
+//! Asks the fields of an elicitation form line by line. Knows nothing of where the answers go.
 
 use std::io::{BufRead, Write};
 
 use serde_json::{Map, Value, json};
 
-/// Asks everything a form has; a line that is empty or no answer declines.
+/// Asks for every field of a form. An empty or invalid line declines the form.
 pub(super) fn ask(params: &Value, mut input: impl BufRead, mut out: impl Write) -> Value {
     let message = params.get("message").and_then(Value::as_str).unwrap_or_default();
     let mut content = Map::new();
@@ -25,7 +25,7 @@ pub(super) fn ask(params: &Value, mut input: impl BufRead, mut out: impl Write) 
     }
 }
 
-/// One field; none if it was not answered.
+/// Asks for one field. `None` if the line is empty or not a valid value.
 fn question(
     field: &Value,
     input: &mut impl BufRead,

@@ -16,13 +16,13 @@ const REVISION: &str = "2025-11-25";
 /// The longest message the server reads, and something to spare.
 const LONGEST: usize = 15 * 1024 * 1024;
 
-/// Why a call brought no answer.
+/// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server ended.
     #[error("the server ended without an answer")]
     Gone(#[source] Option<std::io::Error>),
-    /// It refused the call itself.
+    /// The server refused the call with a protocol error.
     #[error("{0}")]
     Refused(String),
 }
@@ -35,14 +35,14 @@ pub(super) struct ToolOutput {
     pub(super) is_error: bool,
 }
 
-/// A connection with at most one call under way.
+/// A connection that makes one call at a time.
 pub(super) struct Client {
     lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
     writer: WriteHalf<DuplexStream>,
     next: u64,
 }
 
-/// A tool whose answers come in pages, and what it calls their parts.
+/// A tool that answers in pages, and the names of the fields that page through them.
 pub(super) struct Paged {
     pub(super) tool: &'static str,
     pub(super) items: &'static str,
@@ -58,7 +58,7 @@ impl ToolOutput {
 }
 
 impl Client {
-    /// Shakes hands.
+    /// Connects and completes the handshake.
     pub(super) async fn begin(stream: DuplexStream, can_ask: bool) -> Result<Self, ClientError> {
         let (reader, writer) = tokio::io::split(stream);
         let mut client = Self { lines: BufReader::new(reader).lines(), writer, next: 0 };
@@ -71,7 +71,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Calls a tool, shows its progress, puts its questions.
+    /// Calls a tool. Shows its progress and asks the user its questions.
     pub(super) async fn call(
         &mut self,
         tool: &str,
@@ -90,7 +90,7 @@ impl Client {
         Ok(ToolOutput { structured, text: text.to_owned(), is_error })
     }
 
-    /// Calls a tool for all its pages: the first one, with the items of all.
+    /// Calls a tool for all its pages and returns the first with the items of all.
     pub(super) async fn every_page(
         &mut self,
         paged: &Paged,
@@ -177,7 +177,7 @@ impl Client {
     }
 }
 
-/// Waits for the answer to the question that is being asked; for ever if none is.
+/// Waits for the answer to the open question. Never returns if there is none.
 async fn answered(question: &mut Option<(Value, JoinHandle<Value>)>) -> (Value, Value) {
     match question {
         Some((id, answer)) => {

@@ -1,4 +1,4 @@
-//! `doctor`: looks at everything a turn needs, and says of each trouble how to mend it.
+//! `doctor`: checks everything a turn needs and says how to fix each problem.
 
 use std::{
     fmt,
@@ -22,13 +22,13 @@ use crate::{
     session::{SessionError, Sessions, store::Page},
 };
 
-/// What the live check asks.
+/// The prompt of the live check.
 const PROMPT: &str = "Reply with the single word: ready";
 
-/// How long it may take.
+/// How long the live check may take.
 const LIVE_SECONDS: u64 = 120;
 
-/// What to look at, and how to say it.
+/// The flags of `doctor`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DoctorArgs {
     /// Also run one real turn, which costs a few tokens
@@ -63,7 +63,7 @@ enum Status {
 }
 
 impl DoctorArgs {
-    /// Looks at everything and prints what was found.
+    /// Runs all checks and prints the results.
     ///
     /// # Errors
     /// [`CliError::Client`], [`CliError::Output`].
@@ -149,7 +149,7 @@ impl Checks {
         ));
     }
 
-    /// Whether a turn can be tried.
+    /// Checks Codex. Returns whether a turn can be tried.
     async fn codex(&mut self, sessions: &Sessions) -> bool {
         let codex = sessions.codex();
         if codex.is_nested() {

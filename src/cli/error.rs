@@ -8,10 +8,10 @@ use crate::app::ServerError;
 /// Why a subcommand could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// The server in this process cannot be put together.
+    /// The server in this process cannot start.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// It did not answer.
+    /// The server in this process did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// Standard input cannot be read.
@@ -20,9 +20,9 @@ pub enum CliError {
     /// The answer cannot be written.
     #[error("cannot write {what}")]
     Output {
-        /// What was to be written.
+        /// The text or file that was to be written.
         what: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -32,7 +32,7 @@ pub enum CliError {
         /// The file.
         path: PathBuf,
     },
-    /// What was typed is wrong.
+    /// The command line is wrong.
     #[error("{0}")]
     Usage(String),
     /// A client could not be set up.

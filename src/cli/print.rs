@@ -1,4 +1,4 @@
-//! Answers of tools as people read them. Pure but for where it writes.
+//! Prints answers of tools for people. Knows nothing of where the text goes.
 
 use std::{
     borrow::Cow,
@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 
 use super::{client::ToolOutput, screen::Screen};
 
-/// The structured form.
+/// Prints the structured form.
 pub(super) fn json(value: &Value, mut out: impl Write) -> io::Result<()> {
     writeln!(out, "{value:#}")
 }
 
-/// The answer on `out`, everything about it on `err`.
+/// Prints the answer to `out` and everything about it to `err`.
 pub(super) fn answer(
     output: &ToolOutput,
     mut out: impl Write,
@@ -44,7 +44,7 @@ pub(super) fn answer(
     if about.is_empty() { Ok(()) } else { writeln!(err, "[{about}]") }
 }
 
-/// What went wrong, and the next step.
+/// Prints what went wrong and the next step.
 pub(super) fn trouble(output: &ToolOutput, mut err: impl Write) -> io::Result<()> {
     match (output.field("message"), output.field("next")) {
         (Some(message), Some(next)) => writeln!(err, "codex-mcp-server: {message} {next}"),
@@ -52,7 +52,7 @@ pub(super) fn trouble(output: &ToolOutput, mut err: impl Write) -> io::Result<()
     }
 }
 
-/// Whose the answer is and what it cost, in one line.
+/// One line that names the session and thread of an answer, and what it cost.
 fn about(fields: &Map<String, Value>) -> String {
     let text = |key: &str| fields.get(key).and_then(Value::as_str);
     let tokens = fields.get("usage").and_then(|usage| usage.get("totalTokens")?.as_u64());
@@ -68,7 +68,7 @@ fn about(fields: &Map<String, Value>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// Sessions as a table, then threads that are none.
+/// Prints sessions as a table, then a table of threads that are not sessions.
 pub(super) fn sessions(listed: &Map<String, Value>, mut out: Screen<impl Write>) -> io::Result<()> {
     let rows = |key: &str, fields: &[&str], when: &str| -> Vec<Vec<String>> {
         let list = listed.get(key).and_then(Value::as_array);
@@ -109,7 +109,7 @@ pub(super) fn sessions(listed: &Map<String, Value>, mut out: Screen<impl Write>)
     Ok(())
 }
 
-/// Models as a table; the one that is taken if nobody chooses has a star, and so has each one's effort.
+/// Prints models as a table. A star marks the default model, and the default effort of each.
 pub(super) fn models(listed: &Map<String, Value>, mut out: Screen<impl Write>) -> io::Result<()> {
     let models = listed.get("models").and_then(Value::as_array);
     let row = |model: &Value| {
@@ -141,7 +141,7 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
 
-/// Columns as wide as what is in them.
+/// Prints a table whose columns are as wide as their widest cell.
 pub(super) fn table(
     titles: &[&str],
     rows: &[Vec<String>],

@@ -27,15 +27,15 @@ const SESSIONS: Paged =
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// It is done.
+    /// The command did its work.
     Done,
-    /// It failed.
+    /// The command failed.
     Failed,
-    /// What was typed or configured is wrong.
+    /// The command line or the configuration is wrong.
     Usage,
     /// The turn is still running.
     Running,
-    /// Somebody asked for the end.
+    /// A signal asked the program to end.
     Interrupted,
 }
 
@@ -52,7 +52,7 @@ impl Exit {
         }
     }
 
-    /// What an answer comes to.
+    /// The exit code for an answer.
     pub(super) fn of(output: &ToolOutput) -> Self {
         match (output.is_error, output.field("code"), output.field("status")) {
             (true, Some("invalid_argument"), _) => Self::Usage,
@@ -64,7 +64,7 @@ impl Exit {
 }
 
 impl ToolCall {
-    /// Reads from standard input what is to come from there.
+    /// Reads the argument that comes from standard input, if there is one.
     ///
     /// # Errors
     /// [`CliError::Usage`] if it is missing and nothing is piped in, [`CliError::Input`].
@@ -94,7 +94,7 @@ impl ToolCall {
     }
 }
 
-/// Runs a tool on the server at the other end of `stream`.
+/// Runs a tool on the server connected to `stream`.
 ///
 /// # Errors
 /// [`CliError::Client`], [`CliError::Output`].
@@ -130,7 +130,7 @@ pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliE
     Ok(exit)
 }
 
-/// The result of writing, which is no error if a reader has read enough and is gone.
+/// Turns a failed write into an error. A reader that has closed its end is not one.
 ///
 /// # Errors
 /// [`CliError::Output`] with `what` could not be written.
@@ -141,7 +141,7 @@ pub fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
     }
 }
 
-/// Says what went wrong with a subcommand that prints no answers of tools.
+/// Prints the error of a tool that a subcommand called, and returns its exit code.
 pub(super) fn complain(output: &ToolOutput) -> Result<Exit, CliError> {
     written(print::trouble(output, screen::stderr()), "to stderr")?;
     Ok(Exit::of(output))

@@ -89,7 +89,7 @@ pub enum Format {
 }
 
 impl SessionsCommand {
-    /// Does it on the server at the other end of `stream`.
+    /// Runs the command on the server connected to `stream`.
     ///
     /// # Errors
     /// [`CliError::Client`], [`CliError::Output`].

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use super::args::command_line;
 use crate::config::{self, OPTIONAL, Resolved};
 
-/// Prints every setting as TOML that could be a configuration file, each with its origin; what nobody
-/// has set as a comment.
+/// Prints every setting with its origin, as a valid configuration file. Settings without a value are
+/// comments.
 ///
 /// # Errors
 /// If it cannot be written.

@@ -12,13 +12,14 @@ use tokio::task::JoinHandle;
 use super::{ask, screen};
 use crate::mcp::visible_line;
 
-/// The server tells several things in one message, with this in between.
+/// Separates several lines in one progress message.
 const SEPARATOR: &str = " · ";
 
-/// How messages begin that need no line of their own: the spinner shows them, or the answer repeats them.
+/// The beginnings of messages that get no line of their own, because the spinner shows them or the answer
+/// repeats them.
 const PASSING: [&str; 3] = ["still ", "writing the answer", "warning: "];
 
-/// How the number of tokens is told.
+/// How a message ends that says how many tokens were used.
 const TOKENS: &str = " tokens so far";
 
 /// How often the spinner turns.
@@ -28,12 +29,12 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) struct Terminal {
     bar: Option<ProgressBar>,
     silent: bool,
-    /// While a question stands there, lines wait until it is answered.
+    /// Lines that wait until the open question is answered. `None` if there is no question.
     held: Option<Vec<String>>,
 }
 
 impl Terminal {
-    /// The one this process has.
+    /// The terminal of this process.
     pub(super) fn new() -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
@@ -44,12 +45,12 @@ impl Terminal {
         Self { bar, silent: false, held: None }
     }
 
-    /// One that shows nothing.
+    /// A terminal that shows nothing.
     pub(super) fn silent() -> Self {
         Self { bar: None, silent: true, held: None }
     }
 
-    /// Whether somebody is there who can be asked: one who sees the question and whose keys we read.
+    /// Whether questions can be asked: stderr and stdin must both be terminals.
     pub(super) fn can_ask(&self) -> bool {
         self.bar.is_some() && io::stdin().is_terminal()
     }
@@ -83,7 +84,7 @@ impl Terminal {
         }
     }
 
-    /// Puts a question; the answer is what an MCP client would say.
+    /// Asks a question. The task returns the answer of an MCP client.
     pub(super) fn ask(&mut self, params: Value) -> JoinHandle<Value> {
         self.held.get_or_insert_default();
         if let Some(bar) = &self.bar {
@@ -93,7 +94,7 @@ impl Terminal {
         tokio::task::spawn_blocking(move || ask::ask(&params, io::stdin().lock(), screen::stderr()))
     }
 
-    /// After a question.
+    /// Goes on after a question, with the lines that had to wait.
     pub(super) fn go_on(&mut self) {
         if let Some(bar) = &self.bar {
             bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -104,7 +105,7 @@ impl Terminal {
         }
     }
 
-    /// Takes the live part away.
+    /// Removes the spinner.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -112,7 +113,7 @@ impl Terminal {
     }
 }
 
-/// Nobody may read it; that stops nothing.
+/// Writes a line. A closed stderr is no reason to stop.
 fn write(line: &str) {
     let _ = writeln!(screen::stderr(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! Tools as subcommands: their flags are the properties of their schemas, so a new tool is one at once.
+//! Makes a subcommand of every tool: the flags are the properties of its schema.
 
 use std::sync::LazyLock;
 
@@ -11,19 +11,19 @@ use serde_json::{Map, Value};
 
 use crate::mcp::{ToolSummary, tool_summaries};
 
-/// What may stand without its flag, the first of these that a tool has.
+/// Arguments that can be given without their flag. A tool takes the first of these that it has.
 const POSITIONAL: [&str; 4] = ["prompt", "query", "sessionId", "message"];
 
-/// Stands first without its flag where a tool cannot do without it.
+/// Comes first, without its flag, if a tool requires it.
 const SESSION: &str = "sessionId";
 
-/// What standard input can bring.
+/// Arguments that can come from standard input.
 const PIPED: [&str; 2] = ["prompt", "query"];
 
-/// Said of `waitSeconds` where a call waits for its turn, which would end with this process.
+/// The argument that has no effect for these tools: a turn would end with this process, so the call waits.
 const WAITED_FOR: (&str, [&str; 3]) = ("waitSeconds", ["codex", "review", "websearch"]);
 
-/// What the `help` command explains instead of the server.
+/// The argument of `help` that names a command to explain.
 pub(super) const TOPIC: &str = "command";
 
 const JSON: &str = "json";
@@ -37,7 +37,7 @@ pub struct ToolCall {
     pub(super) json: bool,
     /// The argument that may be read from standard input, if it was not given.
     pub(super) from_input: Option<Piped>,
-    /// Whether a limit was given for waiting, which there is not here.
+    /// Whether a limit for waiting was given, which has no effect here.
     pub(super) is_waited_for: bool,
 }
 
@@ -45,9 +45,9 @@ pub struct ToolCall {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Piped {
     pub(super) name: &'static str,
-    /// Whether it was asked for with `-`; else only a pipe is read.
+    /// Whether `-` was given. If not, only a pipe is read.
     pub(super) asked: bool,
-    /// Whether the tool cannot do without.
+    /// Whether the tool requires it.
     pub(super) required: bool,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn commands() -> Vec<Command> {
     TOOLS.iter().map(command).collect()
 }
 
-/// What was typed after the name of a tool; `None` if it is no tool.
+/// Reads the arguments of a tool. `None` if there is no tool of this name.
 pub(super) fn read(name: &str, given: &ArgMatches) -> Option<ToolCall> {
     let tool = TOOLS.iter().find(|tool| tool.name == name)?;
     let mut arguments = Map::new();
@@ -101,7 +101,7 @@ fn properties(tool: &ToolSummary) -> impl Iterator<Item = (&String, &Value)> {
     properties.into_iter().flatten()
 }
 
-/// What may stand without its flag, in order.
+/// The arguments that can be given without their flag, in order.
 fn positional(tool: &ToolSummary) -> Vec<&'static str> {
     let has = |name: &str| properties(tool).any(|(known, _)| known == name);
     let first = POSITIONAL.into_iter().find(|name| has(name));
@@ -109,7 +109,7 @@ fn positional(tool: &ToolSummary) -> Vec<&'static str> {
     session.into_iter().chain(first).collect()
 }
 
-/// The flag of an argument that may also stand without one.
+/// The id of the flag of an argument that can also be given without it.
 fn flag_of(name: &str) -> String {
     format!("--{name}")
 }
@@ -154,7 +154,7 @@ fn command(tool: &ToolSummary) -> Command {
     command.args(words).args(flags)
 }
 
-/// An argument that may stand without its flag.
+/// An argument that can be given without its flag.
 fn word(tool: &ToolSummary, name: &'static str, schema: &Value) -> Arg {
     let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     let is_piped = PIPED.contains(&name);
@@ -174,7 +174,7 @@ fn session_name(argument: Arg) -> Arg {
     argument.allow_hyphen_values(true).value_parser(not_an_option)
 }
 
-/// Any text but one that is more likely a mistyped option.
+/// Fails for a text that is more likely a mistyped option than the name of a session.
 pub(super) fn not_an_option(text: &str) -> Result<String, String> {
     if text.starts_with("--") {
         return Err(
@@ -248,7 +248,7 @@ fn object(text: &str) -> Result<Value, String> {
     if value.is_object() { Ok(value) } else { Err("it is not a JSON object".to_owned()) }
 }
 
-/// The name as other command lines would spell it.
+/// The name in lower case with dashes, as other command lines spell it.
 fn dashed(name: &str) -> String {
     let mut dashed = String::new();
     for letter in name.chars() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// What was said in a session, as `getSession` tells it.
+/// The prompts and answers of a session, from the result of `getSession`.
 pub(super) fn markdown(read: &Map<String, Value>) -> String {
     let empty = Value::Null;
     let session = read.get("session").unwrap_or(&empty);

@@ -29,6 +29,9 @@ const ALIASES: &[(&str, &str)] = &[
     (STRUCTURED, "results.structured"),
 ];
 
+/// Older names of settings, which are still taken.
+const RENAMED: &[(&str, &str)] = &[("codex.patience", "codex.timeout")];
+
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -45,13 +48,13 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// The environment variables, passed in so that tests need not change their own.
+/// The environment variables. They are passed in so that tests need not change their own.
 #[derive(Debug, Clone, Default)]
 pub struct Variables {
     /// All variables whose name and value are text.
@@ -60,17 +63,18 @@ pub struct Variables {
     pub config_folder: Option<PathBuf>,
 }
 
-/// What was said on the command line.
+/// The flags that mean settings.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `--config`.
     pub file: Option<PathBuf>,
-    /// Settings by dotted key, in order; the text is read as TOML if it is, else as a string.
+    /// Settings by dotted key, in order. A value is read as TOML if it is valid TOML, else as text.
     pub settings: Vec<(String, String)>,
 }
 
 impl Flags {
-    /// The same for a program that is started in another directory: paths below `base` are absolute.
+    /// The same flags with absolute paths, for a program that is started elsewhere. Relative paths are below
+    /// `base`.
     pub fn absolute(&self, base: &Path) -> Self {
         let settings = self.settings.iter().map(|(key, text)| {
             let text = if PATHS.contains(&key.as_str()) {
@@ -100,7 +104,7 @@ fn absolute(key: &str, text: &str, base: &Path) -> String {
     }
 }
 
-/// The settings in force, and where each comes from.
+/// The effective settings, and where each comes from.
 #[derive(Debug, Clone)]
 pub struct Resolved {
     /// The settings.
@@ -109,9 +113,9 @@ pub struct Resolved {
     pub origins: BTreeMap<String, (Value, String)>,
 }
 
-/// Puts defaults, file, environment and flags together.
+/// Merges defaults, file, environment and flags.
 ///
-/// A file that was not asked for may be missing.
+/// The default file may be missing; a file that was named must exist.
 ///
 /// # Errors
 /// [`ConfigError`], with the place of the mistake.
@@ -151,10 +155,16 @@ struct Merged {
 }
 
 impl Merged {
-    /// Lays a table over what there is, if it would be a valid configuration by itself.
+    /// Merges a layer over the earlier ones. Fails if it is not a valid configuration by itself.
     fn add(&mut self, layer: &Table, place: &str) -> Result<(), ConfigError> {
+        let mut layer = layer.clone();
+        for (old, new) in RENAMED {
+            if let Some(value) = remove(&mut layer, old) {
+                insert(&mut layer, new, value);
+            }
+        }
         let _alone: Config = layer.clone().try_into().map_err(|error| invalid(place, &error))?;
-        for (key, value) in leaves(layer, "") {
+        for (key, value) in leaves(&layer, "") {
             insert(&mut self.table, &key, value.clone());
             self.origins.insert(key, (value, place.to_owned()));
         }
@@ -163,7 +173,7 @@ impl Merged {
 }
 
 impl Merged {
-    /// The same for one setting that is written as text.
+    /// Merges one setting that is written as text.
     fn add_text(&mut self, key: &str, text: &str, place: &str) -> Result<(), ConfigError> {
         let read = self.add(&table(key, value(key, text)), place);
         // A model may be called `4`.
@@ -174,7 +184,7 @@ impl Merged {
     }
 }
 
-/// Every value that is not a table, by its dotted key.
+/// All values by their dotted keys.
 fn leaves(table: &Table, prefix: &str) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for (name, value) in table {
@@ -199,8 +209,15 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// The value that is written as `text`. What reads as TOML is that, anything else is text: `5` is a number,
-/// `5m` is text. For lists, words and commas do.
+fn remove(table: &mut Table, key: &str) -> Option<Value> {
+    match key.split_once('.') {
+        None => table.remove(key),
+        Some((section, rest)) => remove(table.get_mut(section)?.as_table_mut()?, rest),
+    }
+}
+
+/// Reads a value. Valid TOML is TOML, anything else is text: `5` is a number, `5m` is text. A list can be words
+/// between commas.
 fn value(key: &str, text: &str) -> Value {
     if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -212,7 +229,7 @@ fn value(key: &str, text: &str) -> Value {
     }
 }
 
-/// `true` or `false`, as the npm package takes words for one of them.
+/// Reads `true` or `false` as the npm package does.
 fn truth(text: &str) -> &'static str {
     let is_true = ["1", "true", "yes", "on"].iter().any(|word| text.eq_ignore_ascii_case(word));
     if is_true { "true" } else { "false" }
@@ -225,7 +242,7 @@ fn table(key: &str, value: Value) -> Table {
     table
 }
 
-/// The setting a variable means. The first word is the section.
+/// The key of the setting that a variable means. The first word is the section. `None` if it means none.
 fn key_of(variable: &str) -> Option<String> {
     if let Some((_, key)) = ALIASES.iter().find(|(name, _)| *name == variable) {
         return Some((*key).to_owned());
@@ -263,7 +280,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// What types alone cannot say.
+/// Checks what the types do not.
 fn check(config: &Config) -> Result<(), ConfigError> {
     let wrong = |place: &str, reason: &str| {
         Err(ConfigError::Invalid { place: place.to_owned(), reason: reason.to_owned() })
@@ -274,7 +291,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     // Less would end what they are for before it has begun.
     let spans = [
         ("session.ttl", Some(config.session.ttl)),
-        ("codex.patience", Some(config.codex.patience)),
+        ("codex.timeout", Some(config.codex.timeout)),
         ("codex.idle", Some(config.codex.idle)),
         ("turn.timeout", config.turn.timeout),
         ("turn.silence", Some(config.turn.silence)),

@@ -1,8 +1,8 @@
-//! What the operator wants: layers of settings, checked, with where each comes from.
+//! The operator's settings: layers, checked, each value with its origin.
 //!
-//! Defaults, then the configuration file, then the environment, then flags; the later wins. Every
-//! layer is checked by itself, so a mistake is named with the place it was made in. Unknown keys are
-//! mistakes.
+//! The layers are defaults, the configuration file, the environment and flags; later ones win. Every layer
+//! is checked by itself, so an error names the place of the mistake. Unknown keys are errors. Knows nothing of
+//! what the settings do.
 
 mod layers;
 mod schema;

@@ -47,8 +47,8 @@ pub struct CodexSettings {
     pub idle: Span,
     /// How long a thread stays loaded after its turn; as long, other programs cannot resume it.
     pub release_after: Span,
-    /// How long Codex may take to answer anything but a turn.
-    pub patience: Span,
+    /// How long Codex may take to answer a request that is not a turn.
+    pub timeout: Span,
     /// The names of Codex's own MCP servers it may use here; none if the list is empty, all if it is not
     /// set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,7 +224,7 @@ impl Default for CodexSettings {
             bin: None,
             idle: minutes(5),
             release_after: Span(Duration::from_secs(2)),
-            patience: minutes(1),
+            timeout: minutes(1),
             mcp_servers: None,
         }
     }

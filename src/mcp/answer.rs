@@ -7,17 +7,17 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, TextCont
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{error::Trouble, offer::Offer, resources};
+use super::{error::UserError, offer::Offer, resources};
 
-/// The answer of a tool that did what was asked, or of a turn that did not go well.
+/// The answer of a tool, which may be an error with everything there is.
 #[derive(Debug)]
 pub(super) struct Answer {
     structured: JsonObject,
     text: String,
     links: Vec<ContentBlock>,
-    /// What clients of the npm package read, beside the text.
+    /// The `_meta` of the text block, for clients of the npm package.
     beside: JsonObject,
-    trouble: Option<Trouble>,
+    trouble: Option<UserError>,
 }
 
 impl Answer {
@@ -45,29 +45,29 @@ impl Answer {
     }
 
     /// Marks the answer as a failure.
-    pub(super) fn with_trouble(mut self, trouble: Trouble) -> Self {
+    pub(super) fn with_error(mut self, trouble: UserError) -> Self {
         self.trouble = Some(trouble);
         self
     }
 
-    /// Adds where the rest can be read.
+    /// Adds a link, such as one to the rest of the answer.
     pub(super) fn with_link(mut self, link: ContentBlock) -> Self {
         self.links.push(link);
         self
     }
 
-    /// Adds what clients of the npm package read beside the text.
+    /// Sets the `_meta` of the text block.
     pub(super) fn with_beside(mut self, beside: JsonObject) -> Self {
         self.beside = beside;
         self
     }
 
-    /// Adds one more thing of that kind.
+    /// Adds a field to the `_meta` of the text block.
     pub(super) fn add_beside(&mut self, name: &str, value: Value) {
         self.beside.insert(name.to_owned(), value);
     }
 
-    /// Adds what the caller should know besides.
+    /// Adds a warning.
     pub(super) fn warn(&mut self, warning: &str) {
         let warnings = self.structured.entry("warnings").or_insert_with(|| json!([]));
         if let Value::Array(warnings) = warnings {
@@ -76,8 +76,8 @@ impl Answer {
         self.text += &format!("\n[warning: {warning}]");
     }
 
-    /// The result, with a hint for clients that would cut it at less than `characters`. Next steps and links
-    /// are kept to what is offered.
+    /// The result, with a hint for clients that would cut it at less than `characters`. Next steps name, and
+    /// links lead to, only what is offered.
     pub(super) fn into_result(
         self,
         characters: usize,
@@ -108,8 +108,8 @@ impl Answer {
     }
 }
 
-impl From<Trouble> for Answer {
-    fn from(trouble: Trouble) -> Self {
+impl From<UserError> for Answer {
+    fn from(trouble: UserError) -> Self {
         let trouble = Some(trouble);
         Self {
             structured: JsonObject::new(),
@@ -121,7 +121,7 @@ impl From<Trouble> for Answer {
     }
 }
 
-/// The largest result, counted the way the client that reads this does: both forms of the answer.
+/// The largest size of a result. It counts both forms of the answer, as the client that reads it does.
 pub(super) fn size_hint(characters: usize) -> MetaObject {
     /// Everything but the answer itself.
     const REST: usize = 10_000;
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn an_error_is_complete_in_both_forms() {
-        let trouble = Trouble { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
+        let trouble = UserError { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
         let result = Answer::new(&json!({"sessionId": "s"}), "half")
-            .with_trouble(trouble)
+            .with_error(trouble)
             .into_result(10, true, &Offer::default());
         let structured = result.structured_content.unwrap();
         assert_eq!(

@@ -1,5 +1,5 @@
-//! Telling clients that sessions come, go and change, in both eras of MCP. Only what happens in this
-//! server is told.
+//! Notifies clients when sessions are made, changed and deleted, in both eras of MCP. Changes by other servers
+//! are not noticed.
 
 use std::{
     collections::HashSet,
@@ -16,7 +16,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::resources;
 use crate::session::Change;
 
-/// The resources a client of the older era wants to hear of.
+/// The resources that a client of the older era has subscribed to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subscriptions(Arc<Mutex<HashSet<String>>>);
 
@@ -39,7 +39,7 @@ impl Subscriptions {
     }
 }
 
-/// Tells a client of the older era, until it is gone.
+/// Notifies a client of the older era until it is gone.
 pub(super) async fn relay(
     mut changes: Receiver<Change>,
     peer: Peer<RoleServer>,
@@ -93,7 +93,7 @@ pub(super) async fn listen(mut changes: Receiver<Change>, context: SubscriptionC
     }
 }
 
-/// The next change; none at the end. Some may be missed by whoever is slow, but not the last ones.
+/// The next change. `None` at the end. A slow client misses old changes, never the newest.
 async fn next(changes: &mut Receiver<Change>) -> Option<Change> {
     loop {
         match changes.recv().await {

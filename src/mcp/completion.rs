@@ -1,4 +1,4 @@
-//! What a half-typed argument may become: the names of sessions, the numbers of their turns.
+//! Completes half-typed arguments: names of sessions and numbers of their turns.
 
 use rmcp::{
     ErrorData,

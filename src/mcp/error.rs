@@ -15,35 +15,35 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum ToolError {
     /// Something the caller, or the person behind it, can act on.
-    Caller(Trouble),
-    /// Our own fault. The detail is for the log.
+    Caller(UserError),
+    /// A fault of this server. The detail is for the log.
     Internal(String),
 }
 
-/// An error one can act on.
+/// An error that the caller, or the person behind it, can act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Trouble {
+pub struct UserError {
     /// Stable; for programs.
     pub code: &'static str,
     /// One sentence; for people.
     pub message: String,
-    /// What to do.
+    /// The next step.
     pub next: String,
 }
 
 /// Says what an error means and what to do about it.
-pub fn explain(error: SessionError) -> Trouble {
+pub fn explain(error: SessionError) -> UserError {
     match ToolError::from(error) {
         ToolError::Caller(trouble) => trouble,
         ToolError::Internal(message) => {
             let next = "This is a fault of this server; please report it.".to_owned();
-            Trouble { code: "internal", message, next }
+            UserError { code: "internal", message, next }
         }
     }
 }
 
 impl ToolError {
-    /// A bad argument, named.
+    /// The error for a bad argument.
     pub(super) fn argument(name: &str, reason: &str) -> Self {
         Self::caller(
             "invalid_argument",
@@ -53,7 +53,7 @@ impl ToolError {
     }
 
     fn caller(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::Caller(Trouble { code, message: message.into(), next: next.into() })
+        Self::Caller(UserError { code, message: message.into(), next: next.into() })
     }
 
     #[cfg(test)]
@@ -65,7 +65,7 @@ impl ToolError {
     }
 }
 
-/// A protocol error that says nothing of our insides but can be found in the log.
+/// A protocol error with an id that the log has too. The detail is only in the log.
 pub(super) fn internal(detail: &str) -> ErrorData {
     let id = uuid::Uuid::new_v4();
     tracing::error!(%id, detail, "internal error");
@@ -255,8 +255,9 @@ impl From<StoreError> for ToolError {
     }
 }
 
-/// A failed turn, with Codex's own words. `back_at` is when the account's allowance is back.
-pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> Trouble {
+/// The error for a failed turn, with Codex's own message. `back_at` is when the account's limit resets (a Unix
+/// time).
+pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> UserError {
     let (code, next) = match failure.kind {
         FailureKind::Unauthorized => (
             "unauthorized",
@@ -304,11 +305,11 @@ pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> Troubl
         }
         _ => next.to_owned(),
     };
-    Trouble { code, message: message.to_owned(), next }
+    UserError { code, message: message.to_owned(), next }
 }
 
-/// A turn that was stopped before it was complete, and why.
-pub(super) fn interrupted_turn(stop: Option<Stop>) -> Trouble {
+/// The error for a turn that was stopped before it was complete.
+pub(super) fn interrupted_turn(stop: Option<Stop>) -> UserError {
     const GO_ON: &str = "What there is of the answer is in the session; call again to go on.";
     let (code, message, next) = match stop {
         Some(Stop::Timeout) => (
@@ -335,10 +336,10 @@ pub(super) fn interrupted_turn(stop: Option<Stop>) -> Trouble {
         }
         None => ("interrupted", "The turn was interrupted before it was complete.", GO_ON),
     };
-    Trouble { code, message: message.to_owned(), next: next.to_owned() }
+    UserError { code, message: message.to_owned(), next: next.to_owned() }
 }
 
-/// A call came back with an answer to a question that is not ours, or not any more.
+/// The error for an answer to a question that is not open, or that this server did not ask.
 pub(super) fn question_expired() -> ToolError {
     ToolError::caller(
         "question_expired",

@@ -1,8 +1,9 @@
-//! The north door: tools over sessions. Knows sessions, and of Codex only its façade types.
+//! The adapter to clients: tools over sessions. Knows sessions, and of Codex only its façade types.
 //!
-//! [`Server`] is what rmcp calls; [`tools`] has one file per tool; [`call`] is what goes on while a call
-//! is under way; [`answer`] and [`error`] decide what a client sees, [`resources`] what it can read,
-//! [`changes`] tells of them, [`prompts`] and [`completion`] help people. The SDK's types do not leave this folder and `serve`.
+//! [`Server`] is what the SDK calls. [`tools`] has one file per tool, [`offer`] knows which the operator offers,
+//! [`call`] follows one call under way. [`answer`] and [`error`] decide what a client sees, [`visible()`] makes
+//! text safe to show, [`resources`] can be read, [`changes`] notifies about them, [`prompts`] and [`completion`]
+//! help people. The SDK's types stay in this folder and in `serve`.
 
 mod answer;
 mod arguments;
@@ -21,7 +22,7 @@ mod tools;
 mod visible;
 
 pub use call::TERMINAL;
-pub use error::{Trouble, explain};
+pub use error::{UserError, explain};
 pub use server::{McpConfig, Server};
 pub use tools::{ToolSummary, tool_names, tool_summaries};
 pub use visible::{visible, visible_line};

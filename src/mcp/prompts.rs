@@ -1,4 +1,4 @@
-//! A few things people want, as prompts a client offers: each tells its model which tool to use and how.
+//! Prompts that clients offer to people. Each tells the client's model which tool to use and how.
 
 use rmcp::{
     ErrorData,

@@ -26,13 +26,13 @@ const SESSIONS: u32 = 100;
 /// How many of a session's turns its resource tells of: the first ones.
 const TURNS: u32 = 100;
 
-/// How much of a prompt is told there, in characters.
+/// How much of a prompt a session's resource shows, in characters.
 const PROMPT: usize = 200;
 
 /// How many characters of an answer one page has, unless its URI says.
 const CHARACTERS: usize = 100_000;
 
-/// The most it can say.
+/// The most characters a URI can ask for.
 const MAX_CHARACTERS: usize = 1_000_000;
 
 const ROOT: &str = "codex://sessions/";
@@ -55,7 +55,7 @@ pub(super) fn link(session: &SessionName, number: u32, size: usize) -> ContentBl
     )
 }
 
-/// Whether a link may be sent: what it leads to here is read like a session, by the tool for that.
+/// Whether a link may be sent. A link to a session may be sent only if sessions can be read as resources.
 pub(super) fn may_link(link: &ContentBlock, offer: &Offer) -> bool {
     match link {
         ContentBlock::ResourceLink(resource) => {
@@ -65,7 +65,7 @@ pub(super) fn may_link(link: &ContentBlock, offer: &Offer) -> bool {
     }
 }
 
-/// Whether sessions can be read as resources: only where a tool could.
+/// Whether sessions can be read as resources. They can if the tool that reads them is offered.
 pub(super) fn are_offered(offer: &Offer) -> bool {
     offer.has("getSession")
 }
@@ -223,6 +223,8 @@ fn failed(error: &SessionError) -> ErrorData {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -244,6 +246,21 @@ mod tests {
             "codex://sessions/a/turns/1?limit",
         ] {
             assert_eq!(parse(odd), Err(()), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_next_page_is_an_address(name in "[A-Za-z0-9_-]{1,40}", number in 1u32.., offset in 0usize..1_000_000) {
+            let uri = format!("{ROOT}{name}/turns/{number}?offset={offset}&limit=10");
+            let session = name.parse().unwrap();
+            let excerpt = Excerpt { offset, length: 10 };
+            prop_assert_eq!(uri.parse(), Ok(Address::Turn { session, number, excerpt }));
+        }
+
+        #[test]
+        fn any_uri_is_an_address_or_not(uri in "(codex://sessions/)?\\PC{0,30}") {
+            let _ = uri.parse::<Address>();
         }
     }
 }

@@ -31,20 +31,20 @@ pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(root)
 }
 
-/// What only errors have.
-const TROUBLE: [(&str, &str); 3] = [
+/// Fields that only errors have.
+const ERROR_FIELDS: [(&str, &str); 3] = [
     ("code", "On an error: which, for programs."),
     ("message", "On an error: what happened."),
     ("next", "On an error: what to do."),
 ];
 
-/// The schema of a result, which an error keeps to as well: some clients hold errors against it too, and
-/// show their model nothing of one that does not fit.
+/// The schema of a result, which errors fit too. Some clients check errors against it and hide those that do
+/// not fit from their model.
 pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = JsonObject::clone(&of::<T>());
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        for (name, description) in TROUBLE {
+        for (name, description) in ERROR_FIELDS {
             let property = json!({"type": "string", "description": description});
             properties.insert(name.to_owned(), property);
         }

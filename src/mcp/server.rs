@@ -1,4 +1,4 @@
-//! The MCP server: who we are, which tools there are, and one way through every call.
+//! The MCP server: what it says of itself, and one path for every call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ with its session.\n\
 Codex is read-only unless `sandbox` is `workspace-write`. It knows nothing of this conversation: put \
 what it needs into the prompt, or name the files.";
 
-/// More characters than any answer has, and few enough to be counted with.
+/// A limit that no answer reaches, and that can be added to without overflow.
 const UNCUT: usize = usize::MAX / 4;
 
 /// What the operator decides about the tools.
@@ -51,7 +51,7 @@ pub struct McpConfig {
     pub max_text: usize,
     /// How long a call may take before its turn goes on without it, whoever the client is.
     pub wait: Option<Duration>,
-    /// How long the client that started us waits for a call, as our environment tells.
+    /// How long the client that started us waits for a call, according to our environment.
     pub client_limit: Option<Duration>,
     /// Whether clients of Codex's own removed server are served.
     pub is_vendor: bool,
@@ -71,7 +71,7 @@ pub struct Server {
     client_limit: Option<Duration>,
     calls: TaskTracker,
     subscriptions: Subscriptions,
-    /// What tells of changes; ends with the connection.
+    /// The tasks that notify of changes. They end with their connections.
     relays: TaskTracker,
 }
 

@@ -1,8 +1,9 @@
-//! Reading one line as a message of MCP, or as the reason why it is none. Pure.
+//! Reads one line as a message of MCP, or as the refusal to answer it with. Pure.
 //!
-//! The SDK drops what it cannot parse, and takes a request whose id it does not like for a notification;
-//! whoever sent it would wait for ever. Here every request gets an answer, with its id where the line has
-//! one. Nothing else does: answering a malformed notification or response could go on without end.
+//! The SDK drops lines it cannot parse, and takes a request with an invalid id for a notification, so that the
+//! client waits for ever. Here every request gets an answer, with its id if the line has one. Malformed
+//! notifications and responses are not answered, because two programs could then answer each other without
+//! end.
 
 use rmcp::{RoleServer, service::RxJsonRpcMessage};
 use serde::Deserialize;

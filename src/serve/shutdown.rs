@@ -1,19 +1,19 @@
-//! The signals that end us.
+//! The signals that end the program.
 
 use std::io;
 
 use tokio_util::sync::CancellationToken;
 
-/// When to end.
+/// Tells the server to end.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// In order: turns are interrupted and recorded, calls answered.
+    /// End in order: interrupt and record turns, answer calls.
     pub asked: CancellationToken,
-    /// Without waiting for anybody.
+    /// End now, without waiting for turns or clients.
     pub at_once: CancellationToken,
 }
 
-/// Whoever listens for signals that ask us to end.
+/// Listens for the signals that ask the program to end.
 #[derive(Debug)]
 pub struct Signals {
     #[cfg(unix)]
@@ -21,7 +21,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen; from now on they do not end the process by themselves.
+    /// Begins to listen. From then on the signals do not end the process by themselves.
     ///
     /// # Errors
     /// If signals cannot be listened to.
@@ -38,7 +38,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) {
         #[cfg(unix)]
         {

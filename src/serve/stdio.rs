@@ -21,7 +21,7 @@ const CALLS_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long the SDK may take to begin with the last request it read.
 const DISPATCH_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// Why serving ended otherwise than by the client or a signal.
+/// Why serving failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The handshake failed.
@@ -32,17 +32,17 @@ pub enum ServeError {
 /// Serves over standard input and output; see [`serve_over`].
 ///
 /// # Errors
-/// [`ServeError::Handshake`] if the client says something that is no beginning.
+/// Fails with [`ServeError::Handshake`] if the handshake fails.
 pub async fn serve(server: Server, shutdown: Shutdown) -> Result<(), ServeError> {
     let (reader, writer) = standard_streams();
     serve_over(server, reader, writer, shutdown).await
 }
 
-/// Serves until the client closes its end or `shutdown` is asked for, then ends everything: turns are
-/// interrupted and recorded, their calls answered, Codex is gone. At once, only the last of these.
+/// Serves until the client closes its end or `shutdown` asks for the end. Then it interrupts and records turns,
+/// answers their calls and stops Codex. If asked to end at once, it only stops Codex.
 ///
 /// # Errors
-/// [`ServeError::Handshake`] if the client says something that is no beginning.
+/// Fails with [`ServeError::Handshake`] if the handshake fails.
 pub async fn serve_over(
     server: Server,
     reader: Reader,

@@ -1,5 +1,5 @@
-//! A pair of streams as a transport of the SDK. Refuses what is no message, and notices the moment the
-//! client goes away.
+//! A pair of streams as a transport of the SDK. Refuses lines that are not messages, and notices at once when
+//! the client closes its end.
 
 use std::{
     io,
@@ -39,8 +39,8 @@ pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A connection to one client.
 ///
-/// It says at once when its input has ended. The SDK would wait five seconds for calls under way before it
-/// tells anybody; clients kill the server sooner, which would leave Codex behind.
+/// It reports the end of its input at once. The SDK would first wait five seconds for calls under way; clients
+/// kill the server sooner, which would leave Codex running.
 pub(super) struct ClientTransport {
     lines: FramedRead<Reader, LineDecoder>,
     writer: Arc<Mutex<Writer>>,
@@ -49,8 +49,8 @@ pub(super) struct ClientTransport {
     refusing: Option<JoinHandle<()>>,
     tasks: TaskTracker,
     ended: CancellationToken,
-    /// Whether the client has said how it wants to speak. Before that the SDK ends the connection at
-    /// anything but a request.
+    /// Whether the client has chosen a protocol. Until then the SDK would end the connection at anything but a
+    /// request.
     is_begun: Arc<AtomicBool>,
 }
 
@@ -66,7 +66,7 @@ impl ClientTransport {
         }
     }
 
-    /// To be set when the SDK has begun to serve.
+    /// The flag to set when the SDK has begun to serve.
     pub(super) fn begun(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_begun)
     }
@@ -141,7 +141,7 @@ impl Transport<RoleServer> for ClientTransport {
     }
 }
 
-/// Writes one message, whole or not at all as far as it depends on us.
+/// Writes one message as a line.
 async fn write(writer: &Mutex<Writer>, message: &(impl Serialize + Sync)) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
@@ -150,9 +150,8 @@ async fn write(writer: &Mutex<Writer>, message: &(impl Serialize + Sync)) -> io:
     writer.flush().await
 }
 
-/// Standard input and output, without a thread in between where they allow it.
-///
-/// Shells give us pipes, Node's clients give us sockets; both can be waited for directly.
+/// Standard input and output. Pipes (from shells) and sockets (from Node.js) are read without a thread in
+/// between.
 pub(super) fn standard_streams() -> (Reader, Writer) {
     #[cfg(unix)]
     if let Some((reader, writer)) = sockets() {

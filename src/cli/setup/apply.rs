@@ -1,4 +1,4 @@
-//! Showing what would change, asking, and doing it.
+//! Shows what would change, asks, and changes it.
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// How long a client's own command may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Which client, and what to do with it.
+/// The flags of `setup`.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SetupArgs {
@@ -54,7 +54,7 @@ pub struct SetupArgs {
 }
 
 impl SetupArgs {
-    /// Does it. `flags` are given to the server whenever the client starts it.
+    /// Changes the client's configuration. The client will start the server with `flags`.
     ///
     /// # Errors
     /// [`CliError::Setup`], [`CliError::Output`].
@@ -90,7 +90,7 @@ impl SetupArgs {
         if self.client == Client::Codex { Language::Toml } else { Language::Json }
     }
 
-    /// How the client shall start us: this very binary, as it was started now.
+    /// The entry that starts this binary with the flags it has now.
     fn entry(&self, flags: &Flags, environment: &Environment) -> Entry {
         let absolute = |path: &Path| environment.directory.join(path).display().to_string();
         let mut args = Vec::new();
@@ -222,7 +222,7 @@ async fn run(program: &Path, own: &OwnCommand) -> Result<(), SetupError> {
     let failed = |reason: String| SetupError::Own { command: own.to_string(), reason };
     let mut command = codex::command(program);
     command.args(&own.args).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = tokio::time::timeout(TIMEOUT, command.output()).await;
     let output = output.map_err(|_| failed("it did not end in time".to_owned()))?;
     let output = output.map_err(|error| failed(error.to_string()))?;
     if output.status.success() {

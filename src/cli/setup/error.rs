@@ -17,7 +17,7 @@ pub enum SetupError {
     Edit {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: EditError,
     },
@@ -28,7 +28,7 @@ pub enum SetupError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -97,12 +97,28 @@ fn the_variables_of_the_npm_package_mean_settings() {
 }
 
 #[test]
+fn a_setting_keeps_its_older_name() {
+    let (_folder, named) = file("[codex]\npatience = \"2m\"");
+    let old = variables(&[("CODEX_MCP_SERVER_CODEX_PATIENCE", "3m")]);
+    for (resolved, expected) in [
+        (resolve(&named, &Variables::default()), "2m"),
+        (resolve(&Flags::default(), &old), "3m"),
+        (resolve(&flags(&[("codex.patience", "4m")]), &old), "4m"),
+        (resolve(&flags(&[("codex.timeout", "5m")]), &old), "5m"),
+    ] {
+        let Resolved { config, origins } = resolved.unwrap();
+        assert_eq!(config.codex.timeout.to_string(), expected);
+        assert!(origins.contains_key("codex.timeout") && !origins.contains_key("codex.patience"));
+    }
+}
+
+#[test]
 fn what_would_break_every_call_is_refused() {
     for setting in [
         ("session.cap", "0"),
         ("session.ttl", "0s"),
         ("codex.idle", "0s"),
-        ("codex.patience", "0s"),
+        ("codex.timeout", "0s"),
         ("turn.timeout", "0s"),
         ("turn.silence", "500ms"),
         ("turn.question", "0s"),

@@ -8,7 +8,7 @@ use rmcp::{
     service::{Peer, RequestContext},
 };
 
-use super::{patience::Patience, progress::Progress};
+use super::{progress::Progress, timeout::CallTimeout};
 
 /// One call's caller.
 pub(in crate::mcp) struct Caller {
@@ -22,7 +22,7 @@ pub(in crate::mcp) struct Caller {
     /// What a question's answer is bound to: the tool and its arguments.
     pub(super) call: Vec<u8>,
     context: RequestContext<RoleServer>,
-    patience: Patience,
+    timeout: CallTimeout,
 }
 
 impl Caller {
@@ -42,7 +42,7 @@ impl Caller {
             shows_forms: shows(&can, Mode::Form),
             shows_links: shows(&can, Mode::Url),
             call: serde_json::to_vec(&(&request.name, &request.arguments)).unwrap_or_default(),
-            patience: Patience::of(&client, resets, wait, client_limit),
+            timeout: CallTimeout::of(&client, resets, wait, client_limit),
             context,
         }
     }
@@ -54,7 +54,7 @@ impl Caller {
 
     /// How long the call may take, if it asks for this.
     pub(super) fn patience(&self, asked: Option<Duration>) -> Option<Duration> {
-        self.patience.limit(asked)
+        self.timeout.limit(asked)
     }
 
     /// Tells the caller what happens; nothing if it did not ask for that.

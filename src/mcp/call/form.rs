@@ -10,12 +10,12 @@ use crate::{
     mcp::visible::{visible, visible_line},
 };
 
-/// A decline that comes faster than this was nobody's decision.
+/// A decline that comes faster than this was not made by a person.
 const FASTER_THAN_A_PERSON: Duration = Duration::from_millis(500);
 
 const DECISION: &str = "decision";
 
-/// The form to show; or why it cannot be shown.
+/// The form to show. Fails with the reason if it cannot be shown.
 pub(super) fn form(
     question: &Question,
     session: &str,
@@ -103,7 +103,7 @@ pub(super) fn form(
     Ok(ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema })
 }
 
-/// A command as it is, every line of it set apart from what we say about it.
+/// A command with every line indented, so that no line of it looks like one of ours.
 fn indented(command: &str) -> String {
     format!("  {}", visible(command).replace('\n', "\n  "))
 }
@@ -112,7 +112,8 @@ fn asked_by(server: &str, message: &str) -> String {
     format!("{} (an MCP server of Codex) asks: {}", visible_line(server), visible(message))
 }
 
-/// A name or value of a form that could not be shown as it is, and would not be the same if it were not.
+/// A field's name or value that has control characters. It could not be shown as it is, and changing it would
+/// change the answer.
 fn hidden_value(schema: &Value) -> Option<&str> {
     let is_hidden = |text: &&str| visible_line(text) != *text;
     match schema {
@@ -127,7 +128,7 @@ fn hidden_value(schema: &Value) -> Option<&str> {
     }
 }
 
-/// The parts of a form that are only shown.
+/// The parts of a form that are shown and never sent back.
 const TEXTS: [&str; 3] = ["title", "description", "enumNames"];
 
 fn show_texts(schema: &mut Value) {
@@ -154,7 +155,7 @@ fn show_texts(schema: &mut Value) {
     }
 }
 
-/// What the user's answer means to Codex, and what to remark about it.
+/// The answer to Codex for a form that was filled in, and a remark for the user.
 pub(super) fn answer(
     question: &Question,
     result: &ElicitResult,
@@ -186,7 +187,8 @@ fn no(remark: &str) -> (Answer, Option<String>) {
     (Answer::plain(Decision::Decline), Some(remark.to_owned()))
 }
 
-/// Forms of others have fields of their own, and accepting them is the decision.
+/// The decision in a form that was accepted. `None` if it is not one of the choices. Forms of MCP servers and
+/// questions have fields of their own; accepting them is the decision.
 fn decided(question: &Question, content: &Map<String, Value>) -> Option<Decision> {
     match question.subject {
         Subject::Input(_) | Subject::Form { .. } | Subject::Link { .. } => Some(Decision::Accept),
@@ -232,8 +234,8 @@ fn inputs(fields: &[InputField]) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
 }
 
-/// What was filled in, under the names and with the options that Codex knows: the form had them as they can
-/// be shown.
+/// The content of a form under the names and with the options that Codex sent. The form had them in their
+/// visible form.
 fn content_of(fields: &[InputField], mut content: Map<String, Value>) -> Map<String, Value> {
     let filled = fields.iter().filter_map(|field| {
         let value = content.remove(visible_line(&field.id).as_ref())?;

@@ -1,4 +1,4 @@
-//! Telling a caller what happens: short lines, a few per second at most, one each ten seconds at least.
+//! Reports progress to a caller: short lines, at most a few per second, at least one every ten seconds.
 
 use std::{collections::VecDeque, future::pending, time::Duration};
 
@@ -18,18 +18,18 @@ use crate::{
 /// The shortest time between two messages.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest.
+/// The longest time between two messages.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The longest message, in characters.
 const LENGTH: usize = 190;
 
-/// How many lines may wait to be told; older ones are left out.
+/// How many lines may wait to be sent. Older ones are dropped.
 const LINES: usize = 8;
 
 const SEPARATOR: &str = " · ";
 
-/// Tells one call's progress.
+/// Reports the progress of one call.
 #[derive(Debug)]
 pub(in crate::mcp) struct Progress {
     to: Option<(Peer<RoleServer>, ProgressToken)>,
@@ -39,7 +39,7 @@ pub(in crate::mcp) struct Progress {
     started: Instant,
 }
 
-/// What has happened and was not told yet.
+/// Lines that were not sent yet.
 #[derive(Debug, Default)]
 struct Lines {
     waiting: VecDeque<String>,
@@ -60,14 +60,14 @@ impl Progress {
         }
     }
 
-    /// Notes what happened.
+    /// Adds a line for an update.
     pub(super) fn note(&mut self, update: &Update) {
         if self.to.is_some() {
             self.lines.note(update);
         }
     }
 
-    /// Waits until it is time to tell something; for ever if nobody wants to know.
+    /// Waits until it is time to send something. Never returns if the caller wants no progress.
     pub(super) async fn due(&self) {
         if self.to.is_none() {
             return pending().await;
@@ -80,14 +80,14 @@ impl Progress {
         }
     }
 
-    /// Tells what was not told yet, since nothing more will be.
+    /// Sends all lines that wait.
     pub(super) async fn finish(&mut self) {
         while self.to.is_some() && !self.lines.waiting.is_empty() {
             self.tell().await;
         }
     }
 
-    /// Tells it.
+    /// Sends the next message.
     pub(super) async fn tell(&mut self) {
         let Some((peer, token)) = &self.to else { return };
         self.count += 1;
@@ -113,7 +113,7 @@ impl Lines {
         self.waiting.push_back(line);
     }
 
-    /// As much of what waits as one message holds, oldest first; without news, that it goes on.
+    /// The next message: as many waiting lines as fit, oldest first. Without any, it says that the turn goes on.
     fn take(&mut self, since_start: Duration) -> String {
         let mut message = String::new();
         while let Some(line) = self.waiting.pop_front() {

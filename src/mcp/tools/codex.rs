@@ -167,7 +167,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     Ok(outcome)
 }
 
-/// The operator's, as far as the installed Codex takes one. A call's own is refused by one that does not.
+/// The operator's callback URI. `None` for a Codex that takes none, which would refuse the call.
 pub(super) async fn default_callback(cx: &Cx) -> Option<String> {
     let uri = cx.callback_uri.clone()?;
     let found = cx.sessions.codex().look().await.ok()?;

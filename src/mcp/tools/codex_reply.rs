@@ -1,4 +1,4 @@
-//! `codex-reply`: as in Codex's own removed MCP server. Shown to its clients, taken from everybody.
+//! `codex-reply`, as in Codex's own removed MCP server. Listed for its clients only, accepted from all.
 
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;

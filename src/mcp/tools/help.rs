@@ -21,7 +21,7 @@ pub(super) const TOOL: Tool = Tool {
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
-/// What the guide says, and the tools it says it of: a line is left out if one of them is not offered.
+/// The lines of the guide, each with the tools it is about. It is left out if one of them is not offered.
 const GUIDE: [(&[&str], &str); 12] = [
     (
         &["codex"],

@@ -36,7 +36,7 @@ pub fn tool_names() -> Vec<&'static str> {
     ALL.iter().map(|tool| tool.name).collect()
 }
 
-/// A tool as its own description has it.
+/// What a tool says of itself.
 #[derive(Debug, Clone)]
 pub struct ToolSummary {
     /// Its name.
@@ -49,7 +49,7 @@ pub struct ToolSummary {
     pub input: Arc<JsonObject>,
 }
 
-/// All tools but those that repeat others for old clients.
+/// All tools except those for old clients.
 pub fn tool_summaries() -> Vec<ToolSummary> {
     let shown = ALL.iter().filter(|tool| tool.name != codex_reply::TOOL.name);
     shown
@@ -66,7 +66,7 @@ pub fn tool_summaries() -> Vec<ToolSummary> {
 #[derive(Debug)]
 pub(in crate::mcp) struct Tools {
     offered: Vec<Entry>,
-    /// Not shown, and taken from old clients that still know it.
+    /// Not listed, but accepted from old clients that still call it.
     silent: Option<Entry>,
 }
 
@@ -99,12 +99,12 @@ impl Tools {
         self.offered.iter().map(|entry| entry.tool.name).collect()
     }
 
-    /// The same as something to be asked.
+    /// Which tools they are, for those who write texts.
     pub(in crate::mcp) fn offer(&self) -> Offer {
         Offer::new(&tool_names(), &self.names())
     }
 
-    /// As `tools/list` shows them. What they say of others is kept to those that `offer` has.
+    /// Their definitions for `tools/list`. Descriptions name only tools that `offer` has.
     pub(in crate::mcp) fn definitions(&self, offer: &Offer) -> Vec<rmcp::model::Tool> {
         let shown = self.offered.iter().map(|entry| {
             let mut shown = entry.definition().clone();
@@ -120,8 +120,7 @@ impl Tools {
         shown.collect()
     }
 
-    /// Calls the tool of this name; `None` if it is not offered. What it was given and does not know is
-    /// named in the answer.
+    /// Calls the tool of this name. `None` if it is not offered. Unknown arguments are named in the answer.
     pub(in crate::mcp) async fn call(
         &self,
         name: &str,
@@ -150,7 +149,7 @@ impl Entry {
     }
 }
 
-/// As clients see it; those of Codex's own removed server see more arguments.
+/// The definition for clients. Clients of Codex's own removed server see more arguments.
 pub(super) fn definition(tool: &Tool, is_vendor: bool) -> rmcp::model::Tool {
     let mut definition = tool.define();
     if tool.name != codex::TOOL.name {

@@ -90,7 +90,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
 }
 
 impl Input {
-    /// The one thing to review, and what to look for.
+    /// The code to review, and what to look for in it.
     fn target(&self) -> Result<(ReviewTarget, Option<String>), ToolError> {
         let uncommitted = self.uncommitted.unwrap_or_default();
         let instructions = self.prompt.clone();
@@ -126,7 +126,7 @@ impl Input {
     }
 }
 
-/// What the record says was asked.
+/// The prompt for the session's record.
 fn in_words(title: Option<&str>, code: &ReviewTarget, instructions: Option<&str>) -> String {
     let code = match code {
         ReviewTarget::UncommittedChanges => "Review the uncommitted changes".to_owned(),

@@ -1,4 +1,4 @@
-//! What a tool is: how it is shown, how it is called, what comes of it. Knows none of them.
+//! What a tool is: its definition, its call, its outcome. Knows no tool.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Cx {
 /// One tool.
 pub(in crate::mcp) struct Tool {
     pub(in crate::mcp) name: &'static str,
-    /// Arguments it takes and does not show.
+    /// Arguments it accepts but does not list.
     pub(super) hidden: &'static [&'static str],
     pub(super) title: &'static str,
     pub(super) description: &'static str,
@@ -71,7 +71,7 @@ pub(in crate::mcp) struct Tool {
 pub(super) type Call =
     for<'a> fn(&'a Cx, &'a Caller, Option<JsonObject>) -> BoxFuture<'a, Result<Outcome, ToolError>>;
 
-/// What comes of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(in crate::mcp) enum Outcome {
     /// An answer.
@@ -80,7 +80,7 @@ pub(in crate::mcp) enum Outcome {
     Asked(Box<InputRequiredResult>),
 }
 
-/// What a tool does to the world.
+/// The side effects of a tool.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Effect {
     /// Reads what is here.
@@ -127,7 +127,7 @@ impl std::fmt::Debug for Tool {
 }
 
 impl Effect {
-    /// All of them, because absent ones mean the worst.
+    /// Sets all annotations, because clients assume the worst for absent ones.
     fn annotations(self, title: &str) -> ToolAnnotations {
         let (read_only, destructive, idempotent, open_world) = match self {
             Self::Reads => (true, false, true, false),

@@ -12,7 +12,7 @@ use crate::{
         answer::Answer,
         call::Followed,
         cut::cut,
-        error::{Trouble, failed_turn, interrupted_turn},
+        error::{UserError, failed_turn, interrupted_turn},
         resources,
     },
     session::{
@@ -200,7 +200,7 @@ pub(super) fn over(reply: Reply, cx: &Cx) -> Answer {
     };
     let answer = answer(reply, cx, "");
     match trouble {
-        Some(trouble) => answer.with_trouble(trouble),
+        Some(trouble) => answer.with_error(trouble),
         None => answer,
     }
 }
@@ -299,8 +299,8 @@ fn answer(reply: Reply, cx: &Cx, note: &str) -> Answer {
     if truncated { answer.with_link(resources::link(&session, number, size)) } else { answer }
 }
 
-fn unknown_failure() -> Trouble {
-    Trouble {
+fn unknown_failure() -> UserError {
+    UserError {
         code: "turn_failed",
         message: "The turn failed and nobody said why.".to_owned(),
         next: "Call again; the session goes on.".to_owned(),

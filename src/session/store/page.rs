@@ -87,6 +87,8 @@ impl FromStr for Cursor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -95,6 +97,22 @@ mod tests {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for bad in ["", "7", "x.y", "7.", "7.a b"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_a_cursor_or_refused(text in "(-?[0-9]{0,20}\\.)?\\PC{0,12}") {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            }
+        }
+
+        #[test]
+        fn any_moment_and_name_make_a_cursor(moment in any::<i64>(), name in "[A-Za-z0-9_-]{1,256}") {
+            let cursor: Cursor = format!("{moment}.{name}").parse().unwrap();
+            prop_assert_eq!(cursor.accessed_ms, moment);
+            prop_assert_eq!(cursor.name.as_str(), name);
         }
     }
 }

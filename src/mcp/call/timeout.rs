@@ -1,15 +1,15 @@
-//! How long a client waits for the answer to a call, so that it gets one before it gives up.
+//! How long clients wait for the answer to a call, so that each gets one before it gives up.
 
 use std::time::Duration;
 
-/// What a client of which we know nothing may be expected to wait; the common default is 60 s.
+/// The timeout of a client that is not in the list. Most libraries have this default.
 const UNKNOWN: Duration = Duration::from_mins(1);
 
-/// The name of our own command line as a client, where somebody is watching.
+/// The name of our own command line as a client. It has no timeout, because its user can see it wait.
 pub const TERMINAL: &str = "terminal";
 
-/// Clients of known patience by the beginning of their name, as observed: how long they wait at most, and
-/// whether progress makes them wait longer. None is longer than anybody wants to wait.
+/// Clients by the beginning of their name, as observed: their timeout, and whether progress extends it. `None`
+/// if they wait longer than any turn takes.
 const KNOWN: &[(&str, Option<Duration>, bool)] = &[
     (TERMINAL, None, true),
     ("claude-code", None, true),
@@ -18,18 +18,18 @@ const KNOWN: &[(&str, Option<Duration>, bool)] = &[
     ("opencode", Some(Duration::from_mins(1)), true),
 ];
 
-/// How long calls of one client may take.
+/// How long a call may take before its turn goes on without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Patience {
-    /// What it takes for sure.
+pub(super) struct CallTimeout {
+    /// For calls that ask for nothing else. `None` if there is no limit.
     usual: Option<Duration>,
-    /// What it does not take, whatever a call asks for.
+    /// For calls that ask for more than this.
     hard: Option<Duration>,
 }
 
-impl Patience {
-    /// The patience of a client: what the operator says, else the limit its environment tells, else what
-    /// is known of it. `resets` says that it is told of progress.
+impl CallTimeout {
+    /// The timeout for calls of a client: the operator's, else the one in our environment, else the one known
+    /// for that client. `resets` is whether this call is sent progress.
     pub(super) fn of(
         client: &str,
         resets: bool,
@@ -50,7 +50,7 @@ impl Patience {
         }
     }
 
-    /// How long a call may take that asks for this long.
+    /// The timeout of a call that asks for `asked`.
     pub(super) fn limit(self, asked: Option<Duration>) -> Option<Duration> {
         match (asked, self.hard) {
             (Some(asked), Some(hard)) => Some(asked.min(hard)),
@@ -60,7 +60,7 @@ impl Patience {
     }
 }
 
-/// A moment before the limit, for the answer to arrive.
+/// A moment before the limit, so that the answer arrives in time.
 fn in_time(limit: Duration) -> Duration {
     limit.saturating_sub((limit / 6).min(Duration::from_secs(15)))
 }
@@ -69,13 +69,13 @@ fn in_time(limit: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn seconds(patience: Patience, asked: Option<u64>) -> Option<u64> {
-        patience.limit(asked.map(Duration::from_secs)).map(|limit| limit.as_secs())
+    fn seconds(timeout: CallTimeout, asked: Option<u64>) -> Option<u64> {
+        timeout.limit(asked.map(Duration::from_secs)).map(|limit| limit.as_secs())
     }
 
     #[test]
     fn a_call_is_over_before_its_client_gives_up() {
-        let of = |client, resets| Patience::of(client, resets, None, None);
+        let of = |client, resets| CallTimeout::of(client, resets, None, None);
         assert_eq!(seconds(of("claude-code", true), None), None);
         assert_eq!(seconds(of("codex-mcp-client", true), None), Some(285));
         assert_eq!(seconds(of("codex-mcp-client", true), Some(900)), Some(285));
@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn the_operator_and_the_environment_know_better() {
         let limit = |secs| Some(Duration::from_secs(secs));
-        let environment = Patience::of("claude-code", true, None, limit(30));
+        let environment = CallTimeout::of("claude-code", true, None, limit(30));
         assert_eq!(seconds(environment, None), Some(25));
         assert_eq!(seconds(environment, Some(100)), Some(25));
-        assert_eq!(seconds(Patience::of("x", true, limit(7), limit(30)), Some(9)), Some(7));
+        assert_eq!(seconds(CallTimeout::of("x", true, limit(7), limit(30)), Some(9)), Some(7));
     }
 }
