@@ -262,7 +262,9 @@ async fn a_reader_that_has_read_enough_is_no_error() {
         drop(reader);
         let launch = words.iter().fold(world.launch(), |launch, word| launch.arg(*word));
         let mut command = launch.command();
-        let output = command.stdin(Stdio::null()).stdout(writer).output().await.unwrap();
+        let child = command.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+        drop(command);
+        let output = child.wait_with_output().await.unwrap();
         assert_eq!((code(&output), err(&output).as_str()), (0, ""), "{words:?}");
     }
 }
