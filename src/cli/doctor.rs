@@ -7,6 +7,7 @@ use std::{
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use serde_with::skip_serializing_none;
 use tokio::io::DuplexStream;
 
 use super::{
@@ -45,12 +46,12 @@ struct Checks {
     checks: Vec<Check>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
     status: Status,
     detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
 

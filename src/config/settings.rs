@@ -4,11 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::Span;
 use crate::codex::{ApprovalPolicy, Sandbox};
 
 /// All settings.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -16,7 +18,6 @@ pub struct Config {
     pub tools: Vec<String>,
     /// Whose clients to be a drop-in for besides those of the npm package: `vendor` for Codex's own
     /// removed `codex mcp-server`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,
     /// How Codex is found and kept.
     pub codex: CodexSettings,
@@ -37,11 +38,11 @@ pub struct Config {
 }
 
 /// How Codex is found and kept.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CodexSettings {
     /// The Codex binary; found by itself if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub bin: Option<PathBuf>,
     /// How long Codex keeps running with nothing to do.
     pub idle: Span,
@@ -51,7 +52,6 @@ pub struct CodexSettings {
     pub timeout: Span,
     /// The names of Codex's own MCP servers it may use here; none if the list is empty, all if it is not
     /// set.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_servers: Option<Vec<String>>,
 }
 
@@ -64,26 +64,21 @@ pub enum Compat {
 }
 
 /// What holds where neither a call nor its session says.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
     /// The model; the user's own Codex configuration decides if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// How hard the model thinks, such as `low` or `high`; the user's own Codex configuration decides if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
     /// What commands may touch; if empty the user's own Codex configuration decides, else it is read-only.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
     /// When Codex asks before acting; if empty `on-request` where the user can be asked, else `never`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<ApprovalPolicy>,
     /// Where MCP servers of Codex that ask for a login send the user back to, unless a call says.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_uri: Option<String>,
     /// Where Codex works; where the server was started if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<PathBuf>,
 }
 
@@ -102,14 +97,13 @@ pub struct SessionSettings {
 }
 
 /// How long turns may take, and the calls that wait for them.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TurnSettings {
     /// How long a call may take before its turn goes on without it; if empty, as long as its client waits.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Span>,
     /// How long a turn may take, unless its call says; without limit if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     /// How long Codex may say nothing in a turn.
     pub silence: Span,
@@ -118,13 +112,13 @@ pub struct TurnSettings {
 }
 
 /// Where sessions are kept.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `sqlite`, or `memory` to forget everything at the end.
     pub kind: StoreKind,
     /// The SQLite file; under the platform's state directory if empty.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
 }
 

@@ -128,8 +128,9 @@ enum Busy {
 }
 
 /// Every effort any version offers. Codex itself takes any word here and fails later.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 enum Effort {
     None,
     Minimal,
@@ -201,7 +202,7 @@ impl Input {
             model: self.model.or(profile.model),
             reasoning_effort: self
                 .reasoning_effort
-                .map(|effort| effort.word().to_owned())
+                .map(|effort| <&str>::from(effort).to_owned())
                 .or(profile.reasoning_effort),
             sandbox: self
                 .sandbox
@@ -264,20 +265,5 @@ impl Input {
             can_ask,
         };
         Ok((name, request))
-    }
-}
-
-impl Effort {
-    fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Minimal => "minimal",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Xhigh => "xhigh",
-            Self::Max => "max",
-            Self::Ultra => "ultra",
-        }
     }
 }

@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::{
     session_view::SessionView,
@@ -45,6 +46,7 @@ struct Input {
     limit: Option<u32>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
@@ -53,12 +55,12 @@ struct Output {
     /// The turns, oldest first.
     turns: Vec<TurnView>,
     /// Pass it as offset to go on; absent at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
     /// What to know besides.
     warnings: Vec<String>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct TurnView {
@@ -73,10 +75,8 @@ struct TurnView {
     /// running, completed, interrupted or failed.
     status: &'static str,
     /// The model that answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     /// Whether prompt or response was cut; read it with `turn`.
     truncated: bool,

@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
@@ -71,26 +72,22 @@ struct Output {
     warnings: Vec<String>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 struct CodexView {
     /// Where it is; absent if there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     binary: Option<String>,
     /// Its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     /// Why this one was taken.
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Others that were found and not taken.
     others: Vec<String>,
     /// How it is driven: app-server, or exec (one process per turn, for Codex before 0.72).
-    #[serde(skip_serializing_if = "Option::is_none")]
     engine: Option<&'static str>,
     /// What this version cannot do of what this server offers.
     lacks: Vec<&'static str>,
     /// What is wrong with it; absent if it can be used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<String>,
 }
 

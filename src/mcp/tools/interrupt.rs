@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
@@ -31,6 +32,7 @@ struct Input {
     session_id: SessionName,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
@@ -39,10 +41,8 @@ struct Output {
     /// Whether a turn was stopped; false if none was running or it ended by itself.
     interrupted: bool,
     /// The number of the turn.
-    #[serde(skip_serializing_if = "Option::is_none")]
     turn: Option<u32>,
     /// What the turn came to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
     /// What there is of its answer.
     response: String,

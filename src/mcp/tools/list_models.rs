@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
@@ -32,6 +33,7 @@ struct Output {
     warnings: Vec<String>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ModelView {
@@ -46,7 +48,6 @@ struct ModelView {
     /// The reasoning efforts it takes, lowest first.
     reasoning_efforts: Vec<String>,
     /// The one it uses when nobody chooses.
-    #[serde(skip_serializing_if = "Option::is_none")]
     default_reasoning_effort: Option<String>,
 }
 

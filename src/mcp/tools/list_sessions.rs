@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use super::{
     session_view::SessionView,
@@ -50,24 +51,23 @@ struct Input {
     thread_cursor: Option<String>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
     /// The sessions.
     sessions: Vec<SessionView>,
     /// Pass it as cursor for the next page; absent on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
     /// Codex's own conversations that are no sessions here, newest first; absent if not asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     threads: Option<Vec<ThreadView>>,
     /// Pass it as threadCursor for more threads; absent at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     next_thread_cursor: Option<String>,
     /// What to know besides.
     warnings: Vec<String>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ThreadView {
@@ -76,10 +76,8 @@ struct ThreadView {
     /// What it is called, or how it began.
     title: String,
     /// Where it worked.
-    #[serde(skip_serializing_if = "Option::is_none")]
     working_directory: Option<String>,
     /// The model it used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     /// When it was last used (RFC 3339).
     updated_at: String,

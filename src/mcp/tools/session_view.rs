@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 use super::turn_view::UsageView;
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     session::SessionRecord,
 };
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionView {
@@ -25,31 +27,23 @@ pub(super) struct SessionView {
     /// What its last turn came to: new (none yet), running, completed, interrupted or failed.
     status: &'static str,
     /// Codex's own id of the conversation.
-    #[serde(skip_serializing_if = "Option::is_none")]
     thread_id: Option<String>,
     /// The same, under its older name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     codex_conversation_id: Option<String>,
     /// The model its calls chose.
-    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     /// The reasoning effort its calls chose.
-    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<String>,
     /// The sandbox its calls chose.
-    #[serde(skip_serializing_if = "Option::is_none")]
     sandbox: Option<&'static str>,
     /// The approval policy its calls chose.
-    #[serde(skip_serializing_if = "Option::is_none")]
     approval_policy: Option<&'static str>,
     /// Where Codex works.
-    #[serde(skip_serializing_if = "Option::is_none")]
     working_directory: Option<String>,
     /// Tokens of all its turns together.
     #[schemars(with = "UsageView")]
     usage: Usage,
     /// The Codex that ran its last turn.
-    #[serde(skip_serializing_if = "Option::is_none")]
     codex_version: Option<String>,
 }
 
