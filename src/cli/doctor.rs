@@ -26,6 +26,9 @@ use crate::{
 /// The prompt of the live check.
 const PROMPT: &str = "Reply with the single word: ready";
 
+/// A profile that nobody has.
+const NO_PROFILE: &str = "codex-mcp-server-doctor";
+
 /// How long the live check may take.
 const LIVE_SECONDS: u64 = 120;
 
@@ -163,6 +166,12 @@ impl Checks {
                 return false;
             }
             Ok(found) => self.found(&found),
+        }
+        // With a configuration file that it cannot read, Codex says that nobody is logged in. Looking for a
+        // profile reads that file.
+        if let Err(error) = codex.profile(NO_PROFILE) {
+            self.explained("codex", error.into());
+            return false;
         }
         match codex.login().await {
             Err(error) => {

@@ -94,3 +94,13 @@ async fn an_old_codex_is_said_to_lack_something_and_works() {
     assert_eq!(check(&found, "codex")["status"], "warning");
     assert_eq!(check(&found, "turn")["status"], "ok", "{found}");
 }
+
+#[tokio::test]
+async fn a_configuration_that_codex_cannot_read_is_named() {
+    let world = World::new().await;
+    world.home.codex_config("model = ");
+    let output = world.launch().args(["doctor"]).command().output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("config.toml") && !shown.contains("logged in"), "{shown}");
+}
