@@ -11,6 +11,9 @@ use crate::{
     session::{SessionError, Stop, store::StoreError},
 };
 
+/// The code for a configuration that Codex cannot read.
+pub(super) const CONFIG_INVALID: &str = "codex_config_invalid";
+
 /// Why a tool did not do what was asked.
 #[derive(Debug)]
 pub(super) enum ToolError {
@@ -214,7 +217,7 @@ impl From<CodexError> for ToolError {
                     .to_owned(),
             ),
             CodexError::Configuration { .. } => (
-                "codex_config_invalid",
+                CONFIG_INVALID,
                 "Mend Codex's own configuration file and call again.".to_owned(),
             ),
             CodexError::Unsupported { .. } => (

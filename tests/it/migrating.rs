@@ -193,3 +193,12 @@ async fn without_the_flag_old_spellings_are_taken_and_not_shown() {
     let refused = server.call("codex", wide).await.failed_with("config_not_allowed");
     assert!(refused.text.contains("sandbox_mode"), "{}", refused.text);
 }
+
+#[tokio::test]
+async fn a_bad_value_in_a_calls_own_configuration_is_that_calls_fault() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call = json!({"prompt": "say hi", "config": {"model_verbosity": "loud"}});
+    let failed = server.call("codex", call).await.failed_with("invalid_argument");
+    assert!(failed.text.contains("`config`") && failed.text.contains("loud"), "{}", failed.text);
+}

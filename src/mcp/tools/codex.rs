@@ -14,7 +14,12 @@ use super::{
 };
 use crate::{
     codex::{ApprovalPolicy, Profile, Sandbox, ThreadOptions, WebSearch},
-    mcp::{arguments, call::Caller, error::ToolError, schema},
+    mcp::{
+        arguments,
+        call::Caller,
+        error::{CONFIG_INVALID, ToolError},
+        schema,
+    },
     session::{OnBusy, Request, SessionError, SessionName, Settings, Work},
 };
 
@@ -161,7 +166,15 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         None => Profile::default(),
     };
     let (name, request) = input.into_request(directory, profile, caller.can_ask())?;
-    let mut outcome = run(cx, caller, name, request, wait).await?;
+    let has_config = !request.options.config.is_empty();
+    let outcome = run(cx, caller, name, request, wait).await;
+    let mut outcome = outcome.map_err(|error| match error {
+        // The user's own configuration works without the call's.
+        ToolError::Caller(error) if has_config && error.code == CONFIG_INVALID => {
+            ToolError::argument("config", error.message.trim_end_matches('.'))
+        }
+        error => error,
+    })?;
     if let Some(uri) = callback_uri {
         outcome.add_beside("callbackUri", uri);
     }
