@@ -19,7 +19,7 @@ const WHOLE: usize = usize::MAX / 4;
 /// The size of the buffer between the server and the command line, in bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// What the process inherits from whoever started it.
+/// What the process inherits from the program that started it.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// Where the server was started.
@@ -135,8 +135,8 @@ fn server(
                 home: environment.home,
             },
             idle: config.codex.idle.0,
-            patience: config.codex.timeout.0,
-            hurry: force_kill,
+            timeout: config.codex.timeout.0,
+            force_kill,
             codex_home: environment.codex_home,
         },
         tasks.clone(),
@@ -149,12 +149,13 @@ fn server(
     let sessions = SessionConfig {
         ttl: config.session.ttl.0,
         cap: config.session.cap,
+        lease: config.session.lease.0,
         release_after: config.codex.release_after.0,
         rebuild_turns: config.session.rebuild_turns,
         rebuild_bytes: config.session.rebuild_bytes,
         turn_timeout: config.turn.timeout.map(|span| span.0),
         turn_silence: config.turn.silence.0,
-        question_patience: config.turn.question.0,
+        approval_timeout: config.turn.question.0,
         defaults: Settings {
             model: defaults.model,
             reasoning_effort: defaults.reasoning_effort,

@@ -110,13 +110,17 @@ async fn dispatch(
             let work = |_, stream| command.run(stream);
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
+        Command::Fixed(Fixed::Approvals(approvals)) => {
+            let work = async |sessions, _| approvals.run(&sessions).await;
+            Box::pin(serve_here(config, environment, shutdown, work)).await??
+        }
         Command::Fixed(Fixed::Doctor(doctor)) => {
             let work = async |sessions, stream| doctor.run(&resolved, &sessions, stream).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
         Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &environment).await?,
         Command::Fixed(_) => {
-            serve_stdio(config, environment, shutdown).await?;
+            Box::pin(serve_stdio(config, environment, shutdown)).await?;
             Exit::Done
         }
     })

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use codex_mcp_server::session::{
     SessionName, SessionRecord,
-    store::{Claim, Page, SessionStore, SqliteStore, Turns},
+    store::{Claim, Coordination, Page, SessionStore, SqliteStore, Turns},
 };
 use jiff::Timestamp;
 
@@ -31,7 +31,7 @@ async fn times(records: i64) -> (f64, f64, f64) {
     let name = |number: i64| -> SessionName { format!("s{number}").parse().unwrap() };
     let at = |number: i64| Timestamp::from_millisecond(number).unwrap();
     let first = SessionRecord::new(name(0), false, at(0), ttl);
-    store.create(&first, 1, at(0)).await.unwrap();
+    store.create(&first, None, 1, at(0)).await.unwrap();
     // The rest as copies of the first, in one statement: the store's own way would take minutes.
     let file = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     sqlx::query(
@@ -47,17 +47,18 @@ async fn times(records: i64) -> (f64, f64, f64) {
     .unwrap();
     file.close().await;
     let now = at(records);
-    let page = Page { limit: 50, after: None, search: None };
+    let page = Page::first(50);
     let (mut opens, mut updates, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..200 {
         let name = name((round * 7919) % records);
         let started = Instant::now();
-        let Claim::Ours(record) = store.claim(&name, None, now, now).await.unwrap() else {
+        let claim = store.claim(&name, None, Duration::from_secs(30), now).await.unwrap();
+        let Claim::Ours { lease, record: Ok(record) } = claim else {
             unreachable!("nobody else is there")
         };
         opens.push(millis(started));
         let started = Instant::now();
-        store.commit(&record, Turns::Keep).await.unwrap();
+        store.commit(&lease, &record, Turns::Keep).await.unwrap();
         updates.push(millis(started));
         let started = Instant::now();
         store.list(&page, now).await.unwrap();

@@ -5,6 +5,7 @@ use std::{io::Write, path::PathBuf};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use super::{
+    approvals::ApprovalsArgs,
     doctor::DoctorArgs,
     screen,
     sessions::SessionsCommand,
@@ -93,6 +94,8 @@ pub enum Fixed {
     /// Show, export, copy and delete sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// List and answer what Codex asks, in all sessions
+    Approvals(ApprovalsArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

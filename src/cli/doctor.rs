@@ -17,17 +17,14 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
-    codex::{CodexVersion, Found, Login, Sandbox},
+    codex::{Found, Login, Sandbox},
     config::{Resolved, StoreKind},
-    mcp::explain,
+    mcp::{explain, missing_in_words},
     session::{SessionError, Sessions, store::Page},
 };
 
 /// The prompt of the live check.
 const PROMPT: &str = "Reply with the single word: ready";
-
-/// A profile that nobody has.
-const NO_PROFILE: &str = "codex-mcp-server-doctor";
 
 /// How long the live check may take.
 const LIVE_SECONDS: u64 = 120;
@@ -112,7 +109,7 @@ impl Checks {
 
     async fn store(&mut self, resolved: &Resolved, sessions: &Sessions) {
         let place = sessions.store_place();
-        let page = Page { limit: 200, after: None, search: None };
+        let page = Page::first(200);
         match sessions.list(&page).await {
             Err(error) => self.explained("store", error),
             Ok(listing) if !listing.damaged.is_empty() => self.warning(
@@ -155,27 +152,20 @@ impl Checks {
 
     /// Checks Codex. Returns whether a turn can be tried.
     async fn codex(&mut self, sessions: &Sessions) -> bool {
-        let codex = sessions.codex();
-        if codex.is_nested() {
+        if sessions.is_nested() {
             self.explained("nesting", SessionError::Nested);
             return false;
         }
-        match codex.look().await {
+        match sessions.inspect_codex().await {
             Err(error) => {
-                self.explained("codex", error.into());
+                self.explained("codex", error);
                 return false;
             }
             Ok(found) => self.found(&found),
         }
-        // With a configuration file that it cannot read, Codex says that nobody is logged in. Looking for a
-        // profile reads that file.
-        if let Err(error) = codex.profile(NO_PROFILE) {
-            self.explained("codex", error.into());
-            return false;
-        }
-        match codex.login().await {
+        match sessions.login().await {
             Err(error) => {
-                self.explained("login", error.into());
+                self.explained("login", error);
                 return false;
             }
             Ok(Login::Missing) => {
@@ -218,7 +208,7 @@ impl Checks {
                 found.others.iter().map(|path| path.display().to_string()).collect();
             detail += &format!("; not taken: {}", others.join(", "));
         }
-        let lacks = CodexVersion::lacks(found.version);
+        let lacks = missing_in_words(&found.version.lacks());
         if lacks.is_empty() {
             return self.ok("codex", detail);
         }

@@ -6,6 +6,7 @@
 //! questions, [`mod@print`] and [`transcript`] write answers. [`doctor`] looks for trouble, [`setup`]
 //! registers the server with clients.
 
+mod approvals;
 mod args;
 mod ask;
 mod client;
@@ -22,6 +23,7 @@ mod terminal;
 mod tools;
 mod transcript;
 
+pub use approvals::ApprovalsArgs;
 pub use args::{Args, Command, ConfigCommand, Fixed};
 pub use client::ClientError;
 pub use doctor::DoctorArgs;

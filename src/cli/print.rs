@@ -137,7 +137,8 @@ pub(super) fn models(listed: &Map<String, Value>, mut out: Screen<impl Write>) -
     Ok(())
 }
 
-fn one_line(text: &str) -> String {
+/// Text for one cell of a table.
+pub(super) fn one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")
 }
 
@@ -167,7 +168,7 @@ pub(super) fn table(
 }
 
 /// How long ago something was, roughly.
-fn age(text: &str, now: Timestamp) -> String {
+pub(super) fn age(text: &str, now: Timestamp) -> String {
     let Ok(then) = text.parse::<Timestamp>() else { return text.to_owned() };
     let seconds = now.duration_since(then).max(SignedDuration::ZERO).as_secs();
     match seconds {

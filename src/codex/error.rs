@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{process::ExitCause, rpc::RpcError, turn::ThreadId, version::CodexVersion};
+use super::{ids::ThreadId, process::ExitCause, rpc::RpcError, version::CodexVersion};
 
 /// Why Codex could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +41,18 @@ pub enum CodexError {
         /// The request that was left open.
         method: &'static str,
     },
-    /// Nobody is logged in and the configured provider needs it.
+    /// The configured provider needs a login and there is none.
     #[error("Codex is not logged in")]
     NotLoggedIn,
     /// Codex cannot read its own configuration. It would go on with defaults, which are not the user's.
     #[error("{reason}")]
     Configuration {
+        /// Codex's words.
+        reason: String,
+    },
+    /// Codex cannot use a setting that came with the call.
+    #[error("{reason}")]
+    CallConfig {
         /// Codex's words.
         reason: String,
     },

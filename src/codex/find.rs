@@ -58,7 +58,8 @@ pub fn find(search: &SearchPath) -> Result<Binary, CodexError> {
                 .collect()
         }
     };
-    let there = candidates.iter().filter(|(path, _)| path.is_file());
+    // A file that cannot be run is none, as for a shell.
+    let there = candidates.iter().filter(|(path, _)| which::which(path).is_ok());
     let mut found = there.map(|(path, reason)| (native(path).unwrap_or(path.clone()), *reason));
     let Some((path, reason)) = found.next() else {
         let searched = candidates.iter().map(|(path, _)| path.display().to_string());
@@ -72,7 +73,10 @@ pub fn find(search: &SearchPath) -> Result<Binary, CodexError> {
 
 fn on_path(search: &SearchPath, name: &OsStr) -> Vec<PathBuf> {
     let path = search.path.clone().unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).collect()
+    let folders = std::env::split_paths(&path);
+    // An empty one would leave a bare name, to be looked up on some other PATH.
+    let folders = folders.filter(|folder| !folder.as_os_str().is_empty());
+    folders.map(|folder| folder.join(name)).collect()
 }
 
 fn usual_places(search: &SearchPath) -> Vec<PathBuf> {
@@ -162,6 +166,21 @@ mod tests {
     fn touch(path: &Path) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "").unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_run_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, usual) = (root.path().join("bin/codex"), root.path().join(".local/bin/codex"));
+        touch(&first);
+        touch(&usual);
+        let plain = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(&first, plain).unwrap();
+        assert_eq!(find(&search(root.path())).unwrap().path, usual);
     }
 
     fn search(root: &Path) -> SearchPath {
@@ -180,6 +199,15 @@ mod tests {
         let found = find(&search(root.path())).unwrap();
         assert_eq!((&found.path, found.reason), (&first, "it is the first on PATH"));
         assert!(found.others.contains(&usual), "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_path_finds_nothing() {
+        // A program that is on the PATH of this process.
+        for path in [None, Some("".into()), Some(":".into())] {
+            let search = SearchPath { binary: Some("sh".into()), path, home: None };
+            assert!(find(&search).is_err());
+        }
     }
 
     #[test]

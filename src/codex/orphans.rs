@@ -1,7 +1,7 @@
 //! What a child leaves behind outside its process group.
 //!
 //! Codex runs each command in a session of its own, so ending Codex's group does not reach them, and
-//! once Codex is gone nothing says whose they were. What we start therefore carries a mark in its
+//! once Codex is gone nothing says whose they were. What we start therefore carries a tag in its
 //! environment, which everything it starts inherits.
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
@@ -9,11 +9,11 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 /// How often is looked at most: a process that was being started escapes the first look.
 const LOOKS: usize = 5;
 
-/// The mark of one child.
+/// The tag of one child.
 #[derive(Debug)]
-pub(super) struct Mark(String);
+pub(super) struct ChildTag(String);
 
-impl Mark {
+impl ChildTag {
     /// The environment variable that holds it.
     pub(super) const VARIABLE: &str = "CODEX_MCP_SERVER_MARK";
 
@@ -25,7 +25,7 @@ impl Mark {
         &self.0
     }
 
-    /// Kills whatever carries the mark. Where other processes' environments cannot be read it finds
+    /// Kills whatever carries the tag. Where other processes' environments cannot be read it finds
     /// nothing.
     pub(super) async fn end_all(&self) {
         let entry = format!("{}={}", Self::VARIABLE, self.0);
@@ -49,10 +49,10 @@ pub(super) fn is_nested() -> bool {
         let mut system = System::new();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, with_environment);
         let Some(process) = system.process(pid) else { return false };
-        let marked = |variable: &&std::ffi::OsString| {
-            variable.to_string_lossy().starts_with(&format!("{}=", Mark::VARIABLE))
+        let tagged = |variable: &&std::ffi::OsString| {
+            variable.to_string_lossy().starts_with(&format!("{}=", ChildTag::VARIABLE))
         };
-        if process.environ().iter().find(marked).is_some() {
+        if process.environ().iter().find(tagged).is_some() {
             return true;
         }
         next = process.parent();
@@ -66,11 +66,11 @@ fn end_all(entry: &str) -> usize {
     for _ in 0..LOOKS {
         let mut system = System::new();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, with_environment);
-        let marked = system.processes().values().filter(|process| {
+        let tagged = system.processes().values().filter(|process| {
             process.thread_kind().is_none()
                 && process.environ().iter().any(|variable| variable == entry)
         });
-        let killed = marked.filter(|process| process.kill()).count();
+        let killed = tagged.filter(|process| process.kill()).count();
         count += killed;
         if killed == 0 {
             break;
@@ -88,15 +88,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_carries_the_mark_is_ended_wherever_it_hides() {
-        let mark = Mark::new();
-        let sleeper = |mark: &str| {
+        let tag = ChildTag::new();
+        let sleeper = |tag: &str| {
             let mut command = process::command(Path::new("/bin/sh"));
-            command.args(["-c", "setsid sleep 1000 & wait"]).env(Mark::VARIABLE, mark);
+            command.args(["-c", "setsid sleep 1000 & wait"]).env(ChildTag::VARIABLE, tag);
             command.kill_on_drop(true).spawn().unwrap()
         };
-        let others = Mark::new();
-        let (mut ours, mut other) = (sleeper(mark.as_str()), sleeper(others.as_str()));
-        mark.end_all().await;
+        let others = ChildTag::new();
+        let (mut ours, mut other) = (sleeper(tag.as_str()), sleeper(others.as_str()));
+        tag.end_all().await;
         let ended = tokio::time::timeout(Duration::from_secs(10), ours.wait()).await;
         assert!(!ended.unwrap().unwrap().success());
         assert!(other.try_wait().unwrap().is_none());

@@ -26,7 +26,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Reads a profile; none if there is none of this name.
+    /// Reads a profile. `None` if there is none of this name.
     pub(super) fn read(codex_home: &Path, name: &str) -> Result<Option<Self>, CodexError> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         if name.is_empty() || !name.chars().all(is_plain) {

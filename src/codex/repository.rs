@@ -11,7 +11,7 @@ use std::{
 use super::{process, settings::ReviewTarget};
 
 /// How long git may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A directory that may be in a git repository.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl Repository {
         let mut command = process::command(Path::new("git"));
         command.arg("-C").arg(&self.directory).args(arguments);
         command.stdin(Stdio::null()).kill_on_drop(true);
-        match tokio::time::timeout(PATIENCE, command.output()).await {
+        match tokio::time::timeout(TIMEOUT, command.output()).await {
             Ok(Ok(output)) if output.status.success() => {
                 Git::Said(String::from_utf8_lossy(&output.stdout).into_owned())
             }

@@ -5,10 +5,15 @@ use std::{borrow::Cow, path::PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use serde_with::skip_serializing_none;
+use strum::IntoStaticStr;
 
 /// What commands that Codex runs may touch. Ordered from the least to the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Sandbox {
     /// They may read.
     ReadOnly,
@@ -19,8 +24,9 @@ pub enum Sandbox {
 }
 
 /// When Codex asks before it runs something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ApprovalPolicy {
     /// Before everything that is not known to be harmless.
     Untrusted,
@@ -37,8 +43,10 @@ pub enum ApprovalPolicy {
 pub struct ThreadSettings {
     /// Where commands run.
     pub cwd: PathBuf,
-    /// None leaves the choice to Codex.
+    /// `None` leaves the choice to Codex.
     pub model: Option<String>,
+    /// The reasoning effort. `None` leaves the choice to Codex.
+    pub effort: Option<String>,
     /// Always sent; what a resume inherits differs by version.
     pub sandbox: Sandbox,
     /// Always sent; Codex's own default for the app-server is to ask.
@@ -49,8 +57,7 @@ pub struct ThreadSettings {
     pub options: ThreadOptions,
 }
 
-/// What a thread is opened with besides, where somebody wants it otherwise than the user's own
-/// configuration has it.
+/// What else a thread is opened with, where a call wants it otherwise than the user's own configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThreadOptions {
     /// Whether and how the model can search the web.
@@ -80,6 +87,26 @@ pub enum WebSearch {
     LiveFull,
 }
 
+/// The settings a turn really runs with, as Codex reported and accepted them.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveSettings {
+    /// The model. `None` if Codex does not say.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The reasoning effort. `None` if the model's own default applies or Codex does not say.
+    #[serde(default)]
+    pub reasoning_effort: Option<String>,
+    /// The sandbox. `None` for a kind this server does not know.
+    #[serde(default)]
+    pub sandbox: Option<Sandbox>,
+    /// When Codex asks for approval. Always [`ApprovalPolicy::Never`] through `codex exec`.
+    pub approval_policy: ApprovalPolicy,
+    /// Where commands run.
+    pub working_directory: PathBuf,
+}
+
 /// One turn on an open thread.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRequest {
@@ -87,9 +114,9 @@ pub struct TurnRequest {
     pub work: TurnWork,
     /// Where commands run.
     pub cwd: PathBuf,
-    /// None keeps the thread's.
+    /// `None` keeps the one in force.
     pub model: Option<String>,
-    /// None keeps the thread's.
+    /// `None` keeps the one in force.
     pub effort: Option<String>,
     /// When to ask.
     pub approval_policy: ApprovalPolicy,
@@ -166,15 +193,15 @@ impl ReviewTarget {
 /// A piece of an earlier conversation, given to a thread that has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextItem {
-    /// Who said it.
-    pub speaker: Speaker,
+    /// Whose message it is.
+    pub role: Role,
     /// What was said.
     pub text: String,
 }
 
-/// Who said something.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker {
+pub enum Role {
     /// The user.
     User,
     /// The model.
@@ -182,6 +209,13 @@ pub enum Speaker {
 }
 
 impl ThreadOptions {
+    /// Whether a thread opened with these can serve a call that wants `other`. Which MCP servers there
+    /// are to disable is only known when a thread is opened, so those do not count.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let disabled_mcp_servers = self.disabled_mcp_servers.clone();
+        *self == Self { disabled_mcp_servers, ..other.clone() }
+    }
+
     /// The keys of Codex's configuration that are set.
     pub(super) fn keys(&self) -> Map<String, Value> {
         let mut keys = self.profile.clone();
@@ -196,11 +230,7 @@ impl Sandbox {
 
     /// The name Codex and our own arguments use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::WorkspaceWrite => "workspace-write",
-            Self::DangerFullAccess => "danger-full-access",
-        }
+        self.into()
     }
 }
 
@@ -210,11 +240,7 @@ impl ApprovalPolicy {
 
     /// The name Codex and our own arguments use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Untrusted => "untrusted",
-            Self::OnRequest => "on-request",
-            Self::Never => "never",
-        }
+        self.into()
     }
 }
 

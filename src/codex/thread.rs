@@ -1,11 +1,12 @@
-//! A thread, however it is driven. The hall cannot tell the engines apart.
+//! A thread of either engine. Its users cannot tell the engines apart except by [`Thread::engine`].
 
 use super::{
     app_server::AppThread,
     error::CodexError,
     exec::ExecThread,
-    settings::{ContextItem, Sandbox, ThreadOptions, TurnRequest},
-    turn::{ThreadId, Turn},
+    ids::ThreadId,
+    settings::{ContextItem, Sandbox, ThreadSettings, TurnRequest, TurnWork},
+    turn::Turn,
     version::CodexVersion,
 };
 
@@ -27,7 +28,7 @@ impl Thread {
         Self(Engine::Exec(Box::new(thread)))
     }
 
-    /// Codex's name for it; none before the first turn of a thread that `codex exec` is to begin.
+    /// Codex's name for it. `None` before the first turn of a thread that `codex exec` has yet to begin.
     pub fn id(&self) -> Option<&ThreadId> {
         match &self.0 {
             Engine::AppServer(thread) => Some(thread.id()),
@@ -35,7 +36,7 @@ impl Thread {
         }
     }
 
-    /// The model in force, if Codex said.
+    /// The model it was opened with, if Codex said.
     pub fn model(&self) -> Option<&str> {
         match &self.0 {
             Engine::AppServer(thread) => thread.model(),
@@ -43,11 +44,11 @@ impl Thread {
         }
     }
 
-    /// The reasoning effort in force, if Codex said.
+    /// The reasoning effort it was opened with, if Codex said.
     pub fn effort(&self) -> Option<&str> {
         match &self.0 {
             Engine::AppServer(thread) => thread.effort(),
-            Engine::Exec(_) => None,
+            Engine::Exec(thread) => thread.settings.effort.as_deref(),
         }
     }
 
@@ -59,11 +60,15 @@ impl Thread {
         }
     }
 
-    /// What it was opened with besides.
-    pub fn options(&self) -> &ThreadOptions {
+    /// Whether this thread can run such a turn so that exactly the `wanted` settings are in force.
+    ///
+    /// If not, it must be released and opened again with them: a review takes over what is in force, a
+    /// sandbox and options are only given to a thread when it is opened, and a turn that may still run
+    /// forbids any other.
+    pub fn can_run(&self, wanted: &ThreadSettings, work: &TurnWork) -> bool {
         match &self.0 {
-            Engine::AppServer(thread) => thread.options(),
-            Engine::Exec(thread) => &thread.settings.options,
+            Engine::AppServer(thread) => thread.can_run(wanted, work),
+            Engine::Exec(thread) => thread.can_run(wanted),
         }
     }
 
@@ -132,7 +137,17 @@ impl Thread {
         }
     }
 
-    /// Lets go of the thread, so that any other process can resume it at once.
+    /// Gives up a thread that cannot be trusted to be idle, so that Codex never merges the next turn into
+    /// one that still runs on it. A thread that knows this of itself is discarded by [`Thread::release`].
+    pub async fn discard(self) {
+        match self.0 {
+            Engine::AppServer(thread) => thread.discard().await,
+            // Its process ends with the turn.
+            Engine::Exec(_) => {}
+        }
+    }
+
+    /// Gives up the thread, so that any other process can resume it at once.
     pub async fn release(self) {
         match self.0 {
             Engine::AppServer(thread) => thread.release().await,

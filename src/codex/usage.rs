@@ -1,6 +1,7 @@
 //! What was used and what is left: tokens of a turn, and the account's rate-limit windows.
 
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// Tokens, as the model's provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,27 +20,29 @@ pub struct Usage {
 }
 
 /// How much of the account's allowance is used, as Codex last heard it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct RateLimits {
     /// The shorter window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub primary: Option<RateWindow>,
     /// The longer window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub secondary: Option<RateWindow>,
 }
 
 /// One window in which use is counted.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateWindow {
     /// How much of it is used, in percent.
     pub used_percent: f64,
     /// How long it is, in minutes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub window_duration_mins: Option<u64>,
     /// When it begins anew, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub resets_at: Option<i64>,
 }
 

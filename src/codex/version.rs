@@ -3,17 +3,51 @@
 //! The boundaries were found by running the published versions, one by one; see
 //! `docs/codex-versions.md`.
 
-use std::{fmt, path::Path, process::Stdio, str::FromStr, time::Duration};
-
-use super::{error::CodexError, process};
+use std::{fmt, str::FromStr};
 
 /// A version of the Codex CLI. Pre-release tags are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CodexVersion {
-    major: u32,
-    minor: u32,
-    patch: u32,
+    major: u64,
+    minor: u64,
+    patch: u64,
 }
+
+/// Something that only newer versions of Codex can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Asking for approvals.
+    Approvals,
+    /// Listing the models it offers.
+    ListingModels,
+    /// Listing and reading its recorded threads.
+    ListingThreads,
+    /// Threads without a record.
+    Ephemeral,
+    /// Instructions for a thread.
+    Instructions,
+    /// Its own code review.
+    Review,
+    /// Forking threads.
+    Fork,
+    /// Adding to a running turn.
+    Steer,
+    /// Taking earlier conversation as structured items.
+    ContextItems,
+}
+
+/// From which version on each can be used.
+const MISSING: &[(CodexVersion, Missing)] = &[
+    (CodexVersion::APP_SERVER, Missing::Approvals),
+    (CodexVersion::APP_SERVER, Missing::ListingModels),
+    (CodexVersion::APP_SERVER, Missing::ListingThreads),
+    (CodexVersion::APP_SERVER, Missing::Ephemeral),
+    (CodexVersion::APP_SERVER, Missing::Instructions),
+    (CodexVersion::APP_SERVER, Missing::Review),
+    (CodexVersion::FORK, Missing::Fork),
+    (CodexVersion::STEER, Missing::Steer),
+    (CodexVersion::INJECT_ITEMS, Missing::ContextItems),
+];
 
 impl CodexVersion {
     /// The first version that can be driven, by `codex exec`.
@@ -27,49 +61,27 @@ impl CodexVersion {
     pub(crate) const WEB_SEARCH_MODES: Self = Self::new(0, 87, 0);
     /// The first version that forks threads.
     pub(crate) const FORK: Self = Self::new(0, 80, 0);
+    /// The first version that brings an archived thread back. Older ones lose it, and need no release:
+    /// their resume reads the record again although the thread is loaded.
+    pub(crate) const UNARCHIVE: Self = Self::new(0, 92, 0);
+    /// The first version whose reviews take an effort, and that tells the model of a resumed thread what
+    /// holds now (0.80 does neither; those between were never published).
+    pub(crate) const TELLS_ON_RESUME: Self = Self::new(0, 87, 0);
+    /// The first version that knows a model by its list alone, not by how its name begins.
+    pub(crate) const KNOWS_BY_LIST: Self = Self::new(0, 111, 0);
+    /// The first version that sends a reasoning effort to a model it does not know.
+    pub(crate) const EFFORT_FOR_ANY_MODEL: Self = Self::new(0, 145, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 
-    /// What this version cannot do of what this server offers, in words.
-    pub fn lacks(self) -> Vec<&'static str> {
-        const MISSING: &[(CodexVersion, &str)] = &[
-            (CodexVersion::APP_SERVER, "approvals: what would need one is refused by Codex itself"),
-            (CodexVersion::APP_SERVER, "listModels, and listSessions with includeThreads"),
-            (CodexVersion::APP_SERVER, "ephemeral calls, and instructions with a call"),
-            (CodexVersion::APP_SERVER, "its own code review: review asks for one in words"),
-            (
-                CodexVersion::FORK,
-                "forking its threads: forkSession rebuilds from this server's record",
-            ),
-            (CodexVersion::STEER, "steer, and onBusy steer"),
-            (
-                CodexVersion::INJECT_ITEMS,
-                "context as items: a rebuilt one stands before the prompt",
-            ),
-        ];
+    /// What this version cannot do, of all that newer ones can.
+    pub fn lacks(self) -> Vec<Missing> {
         let missing = MISSING.iter().filter(|(first, _)| self < *first);
         missing.map(|(_, what)| *what).collect()
     }
 
-    const fn new(major: u32, minor: u32, patch: u32) -> Self {
+    const fn new(major: u64, minor: u64, patch: u64) -> Self {
         Self { major, minor, patch }
-    }
-
-    /// Asks a binary for its version.
-    ///
-    /// # Errors
-    /// [`CodexError::Start`] if it does not run, takes longer than ten seconds or says no version.
-    pub async fn of(binary: &Path) -> Result<Self, CodexError> {
-        let failed = |cause: String| CodexError::Start { binary: binary.to_owned(), cause };
-        let mut command = process::command(binary);
-        command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
-        let output = output.map_err(|_| failed("`--version` took over ten seconds".to_owned()))?;
-        let output = output.map_err(|error| failed(error.to_string()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        // `codex-cli 0.169.0`; a warning may come before it.
-        let version = text.split_whitespace().rev().find_map(|word| word.parse().ok());
-        version.ok_or_else(|| failed(format!("`--version` said no version ({})", output.status)))
     }
 }
 
@@ -88,14 +100,9 @@ impl FromStr for CodexVersion {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let core = text.split(['-', '+']).next().unwrap_or_default();
-        let mut numbers = core.split('.').map(str::parse);
-        match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
-            (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => {
-                Ok(Self::new(major, minor, patch))
-            }
-            _ => Err(NotAVersion(text.to_owned())),
-        }
+        let parsed = semver::Version::parse(text);
+        let version = parsed.map_err(|_| NotAVersion(text.to_owned()))?;
+        Ok(Self::new(version.major, version.minor, version.patch))
     }
 }
 
@@ -112,13 +119,5 @@ mod tests {
         for bad in ["", "codex-cli", "1.2", "1.2.3.4", "0.x.1"] {
             assert!(bad.parse::<CodexVersion>().is_err(), "{bad}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_binary_that_is_not_codex_is_named() {
-        let error = CodexVersion::of(Path::new("/bin/true")).await.unwrap_err();
-        assert!(error.to_string().contains("/bin/true"), "{error}");
-        let error = CodexVersion::of(Path::new("/no/such/codex")).await.unwrap_err();
-        assert!(error.to_string().contains("/no/such/codex"), "{error}");
     }
 }

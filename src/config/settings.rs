@@ -90,6 +90,9 @@ pub struct SessionSettings {
     pub ttl: Span,
     /// How many sessions are kept; the least recently used go first.
     pub cap: usize,
+    /// How long other servers that share the store wait for one that hangs or is suspended, before they take its
+    /// sessions over. One that has ended is noticed at once.
+    pub lease: Span,
     /// How many of the last turns a rebuilt context holds.
     pub rebuild_turns: u32,
     /// How many bytes a rebuilt context holds at most.
@@ -226,7 +229,13 @@ impl Default for CodexSettings {
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self { ttl: minutes(24 * 60), cap: 100, rebuild_turns: 2, rebuild_bytes: 64 * 1024 }
+        Self {
+            ttl: minutes(24 * 60),
+            cap: 100,
+            lease: Span(Duration::from_secs(30)),
+            rebuild_turns: 2,
+            rebuild_bytes: 64 * 1024,
+        }
     }
 }
 

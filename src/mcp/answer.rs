@@ -17,7 +17,7 @@ pub(super) struct Answer {
     links: Vec<ContentBlock>,
     /// The `_meta` of the text block, for clients of the npm package.
     beside: JsonObject,
-    trouble: Option<UserError>,
+    error: Option<UserError>,
 }
 
 impl Answer {
@@ -33,7 +33,7 @@ impl Answer {
             text: text.into(),
             links: Vec::new(),
             beside: JsonObject::new(),
-            trouble: None,
+            error: None,
         }
     }
 
@@ -45,8 +45,8 @@ impl Answer {
     }
 
     /// Marks the answer as a failure.
-    pub(super) fn with_error(mut self, trouble: UserError) -> Self {
-        self.trouble = Some(trouble);
+    pub(super) fn with_error(mut self, error: UserError) -> Self {
+        self.error = Some(error);
         self
     }
 
@@ -84,15 +84,15 @@ impl Answer {
         with_links: bool,
         offer: &Offer,
     ) -> CallToolResult {
-        let Self { mut structured, mut text, links, beside, trouble } = self;
-        let is_error = trouble.is_some();
-        if let Some(mut trouble) = trouble {
-            trouble.next = offer.only(&trouble.next).into_owned();
+        let Self { mut structured, mut text, links, beside, error } = self;
+        let is_error = error.is_some();
+        if let Some(mut error) = error {
+            error.next = offer.only(&error.next).into_owned();
             let said = if text.is_empty() { String::new() } else { format!("\n\n{text}") };
-            text = format!("{} {}{said}", trouble.message, trouble.next);
-            structured.insert("code".to_owned(), trouble.code.into());
-            structured.insert("message".to_owned(), trouble.message.into());
-            structured.insert("next".to_owned(), trouble.next.into());
+            text = format!("{} {}{said}", error.message, error.next);
+            structured.insert("code".to_owned(), error.code.into());
+            structured.insert("message".to_owned(), error.message.into());
+            structured.insert("next".to_owned(), error.next.into());
         }
         let mut text = TextContent::new(text);
         text.meta = Some(beside).filter(|beside| !beside.is_empty()).map(MetaObject);
@@ -109,14 +109,14 @@ impl Answer {
 }
 
 impl From<UserError> for Answer {
-    fn from(trouble: UserError) -> Self {
-        let trouble = Some(trouble);
+    fn from(error: UserError) -> Self {
+        let error = Some(error);
         Self {
             structured: JsonObject::new(),
             text: String::new(),
             links: Vec::new(),
             beside: JsonObject::new(),
-            trouble,
+            error,
         }
     }
 }
@@ -135,10 +135,12 @@ mod tests {
 
     #[test]
     fn an_error_is_complete_in_both_forms() {
-        let trouble = UserError { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
-        let result = Answer::new(&json!({"sessionId": "s"}), "half")
-            .with_error(trouble)
-            .into_result(10, true, &Offer::default());
+        let error = UserError { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
+        let result = Answer::new(&json!({"sessionId": "s"}), "half").with_error(error).into_result(
+            10,
+            true,
+            &Offer::default(),
+        );
         let structured = result.structured_content.unwrap();
         assert_eq!(
             structured,

@@ -41,7 +41,7 @@ pub(super) async fn complete(
 /// The names that begin like this, last used first.
 async fn names(sessions: &Sessions, typed: &str) -> Result<Vec<String>, ErrorData> {
     let search = Some(typed.to_owned()).filter(|text| !text.is_empty());
-    let page = Page { limit: MOST, after: None, search };
+    let page = Page { search, ..Page::first(MOST) };
     let listing = sessions.list(&page).await.map_err(|error| internal(&error.to_string()))?;
     let names = listing.sessions.into_iter().map(|session| session.name.to_string());
     Ok(names.filter(|name| name.starts_with(typed)).collect())

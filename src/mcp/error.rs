@@ -3,16 +3,15 @@
 //! What the caller can act on is a tool result; only our own fault is a protocol error. The mapping is
 //! exhaustive on purpose: a new error does not compile until it has a code and a next step.
 
+use std::sync::Arc;
+
 use rmcp::model::ErrorData;
 use serde::Serialize;
 
-use crate::{
-    codex::{CodexError, CodexVersion, FailureKind, RepositoryError, TurnFailure},
-    session::{SessionError, Stop, store::StoreError},
+use crate::session::{
+    CodexError, CodexVersion, FailureKind, RepositoryError, SessionError, Stop, TurnFailure,
+    store::StoreError,
 };
-
-/// The code for a configuration that Codex cannot read.
-pub(super) const CONFIG_INVALID: &str = "codex_config_invalid";
 
 /// Why a tool did not do what was asked.
 #[derive(Debug)]
@@ -80,7 +79,19 @@ pub(super) fn internal(detail: &str) -> ErrorData {
 
 impl From<SessionError> for ToolError {
     fn from(error: SessionError) -> Self {
-        let message = sentence(&error);
+        Self::from(&error)
+    }
+}
+
+impl From<Arc<SessionError>> for ToolError {
+    fn from(error: Arc<SessionError>) -> Self {
+        Self::from(&*error)
+    }
+}
+
+impl From<&SessionError> for ToolError {
+    fn from(error: &SessionError) -> Self {
+        let message = sentence(error);
         let (code, next) = match error {
             SessionError::Codex(error) => return error.into(),
             SessionError::Store(error) => return error.into(),
@@ -101,7 +112,26 @@ impl From<SessionError> for ToolError {
             SessionError::NotSteered { .. } => {
                 ("not_steered", "Its turn may have just ended. Use `codex` to ask again.")
             }
-            SessionError::NotBegun { .. } => ("turn_not_begun", "Use `codex` to ask again."),
+            SessionError::SteerUnconfirmed { .. } => (
+                "steer_unconfirmed",
+                "Do not say it again before you have looked: `wait` gets the turn's answer, which shows whether it \
+                 was heard.",
+            ),
+            SessionError::Cancelled => ("cancelled", "Call again if the answer is still wanted."),
+            SessionError::ApprovalExpired { .. } => (
+                "question_expired",
+                "It was answered already, its time is over, or its turn has ended. Use `wait` to learn what became \
+                 of the turn.",
+            ),
+            SessionError::DecisionNotOffered { .. } => {
+                ("decision_not_offered", "Answer with one of those decisions.")
+            }
+            SessionError::EffortRefused { .. }
+            | SessionError::PromptEmpty
+            | SessionError::PromptTooLong { .. }
+            | SessionError::Image { .. }
+            | SessionError::TooManyImages { .. }
+            | SessionError::Schema { .. } => return Self::refused_argument(error, &message),
             SessionError::QueueFull { .. } => {
                 ("session_busy", "Wait for the calls that are under way, or use another session.")
             }
@@ -109,16 +139,6 @@ impl From<SessionError> for ToolError {
                 "too_many_sessions",
                 "Wait until a turn is over. The operator can raise `session.cap`.",
             ),
-            SessionError::PromptEmpty => {
-                return Self::argument("prompt", "it is empty; say what Codex shall do");
-            }
-            SessionError::PromptTooLong { length, limit } => {
-                let reason = format!(
-                    "it has {length} characters, {limit} are allowed; put long material \
-                                      into a file in the working directory and name the file"
-                );
-                return Self::argument("prompt", &reason);
-            }
             SessionError::Directory { .. } => (
                 "directory_unusable",
                 "Pass a `workingDirectory` that exists and can be read; an absolute path is best.",
@@ -140,25 +160,7 @@ impl From<SessionError> for ToolError {
                 "Leave it out; for sandbox, approvals, model and directory use their own arguments. The \
                  operator sets `limits.config_keys`.",
             ),
-            SessionError::Image { .. } => {
-                return Self::argument("images", message.trim_end_matches('.'));
-            }
-            SessionError::Schema { .. } => {
-                return Self::argument("outputSchema", message.trim_end_matches('.'));
-            }
-            SessionError::Review(error) => match error {
-                RepositoryError::None(_) => {
-                    ("not_a_repository", "Pass the `workingDirectory` of a git repository.")
-                }
-                RepositoryError::Unknown { .. } => (
-                    "unknown_revision",
-                    "Check the name with `git branch -a` or `git log`, and fetch it if it is elsewhere.",
-                ),
-                RepositoryError::Unchanged(_) => (
-                    "nothing_to_review",
-                    "Change something, or review a `base` or a `commit` instead.",
-                ),
-            },
+            SessionError::Review(error) => nothing_to_review(error),
             SessionError::Nested => (
                 "recursion",
                 "Codex cannot ask itself through its own MCP server: do it in this conversation. To stop \
@@ -173,9 +175,46 @@ impl From<SessionError> for ToolError {
     }
 }
 
-impl From<CodexError> for ToolError {
-    fn from(error: CodexError) -> Self {
-        let message = sentence(&error);
+impl ToolError {
+    /// The error of one argument whose value cannot be used.
+    fn refused_argument(error: &SessionError, message: &str) -> Self {
+        let reason = message.trim_end_matches('.');
+        match error {
+            SessionError::EffortRefused { .. } => Self::argument("reasoningEffort", reason),
+            SessionError::Schema { .. } => Self::argument("outputSchema", reason),
+            SessionError::PromptEmpty => {
+                Self::argument("prompt", "it is empty; say what Codex shall do")
+            }
+            SessionError::PromptTooLong { length, limit } => {
+                let reason = format!(
+                    "it has {length} characters, {limit} are allowed; put long material into a file in the \
+                     working directory and name the file"
+                );
+                Self::argument("prompt", &reason)
+            }
+            _ => Self::argument("images", reason),
+        }
+    }
+}
+
+fn nothing_to_review(error: &RepositoryError) -> (&'static str, &'static str) {
+    match error {
+        RepositoryError::None(_) => {
+            ("not_a_repository", "Pass the `workingDirectory` of a git repository.")
+        }
+        RepositoryError::Unknown { .. } => (
+            "unknown_revision",
+            "Check the name with `git branch -a` or `git log`, and fetch it if it is elsewhere.",
+        ),
+        RepositoryError::Unchanged(_) => {
+            ("nothing_to_review", "Change something, or review a `base` or a `commit` instead.")
+        }
+    }
+}
+
+impl From<&CodexError> for ToolError {
+    fn from(error: &CodexError) -> Self {
+        let message = sentence(error);
         let (code, next) = match error {
             CodexError::NotFound { .. } => (
                 "codex_not_found",
@@ -217,8 +256,12 @@ impl From<CodexError> for ToolError {
                     .to_owned(),
             ),
             CodexError::Configuration { .. } => (
-                CONFIG_INVALID,
+                "codex_config_invalid",
                 "Mend Codex's own configuration file and call again.".to_owned(),
+            ),
+            CodexError::CallConfig { .. } => (
+                "invalid_argument",
+                "Correct the value in `config`, the profile or `reasoningEffort`, or leave it out.".to_owned(),
             ),
             CodexError::Unsupported { .. } => (
                 "not_supported",
@@ -231,15 +274,15 @@ impl From<CodexError> for ToolError {
             CodexError::ShuttingDown => {
                 ("shutting_down", "Call again when the server is back.".to_owned())
             }
-            CodexError::Answer { .. } | CodexError::Ask { .. } => return Self::Internal(chain(&error)),
+            CodexError::Answer { .. } | CodexError::Ask { .. } => return Self::Internal(chain(error)),
         };
         Self::caller(code, message, next)
     }
 }
 
-impl From<StoreError> for ToolError {
-    fn from(error: StoreError) -> Self {
-        let (code, next) = match &error {
+impl From<&StoreError> for ToolError {
+    fn from(error: &StoreError) -> Self {
+        let (code, next) = match error {
             StoreError::Unavailable { .. } => (
                 "store_unavailable",
                 "Make the path writable or free some disk space and call again; or start the server with \
@@ -252,9 +295,15 @@ impl From<StoreError> for ToolError {
                 "session_damaged",
                 "Delete it with `deleteSession`. Or use another session; all others work.",
             ),
+            StoreError::Corrupt { .. } => (
+                "store_corrupt",
+                "Move the file away: this server makes a new one at its next call. If it matters, repair a copy \
+                 (`sqlite3 FILE .recover`), or name another file (`store.path`).",
+            ),
+            StoreError::LeaseLost { .. } => ("lease_lost", LEASE_LOST),
             StoreError::Stale { .. } => ("session_changed", "Call again."),
         };
-        Self::caller(code, capitalised(chain(&error)), next)
+        Self::caller(code, capitalised(chain(error)), next)
     }
 }
 
@@ -269,6 +318,10 @@ pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> UserEr
         FailureKind::ModelRefused => (
             "model_refused",
             "Leave `model` out to use Codex's own. `listModels` lists the others.",
+        ),
+        FailureKind::EffortRefused => (
+            "effort_refused",
+            "Use a `reasoningEffort` that the model takes; `listModels` names them.",
         ),
         FailureKind::BadRequest => (
             "bad_request",
@@ -334,6 +387,12 @@ pub(super) fn interrupted_turn(stop: Option<Stop>) -> UserError {
         Some(Stop::Decision) => {
             ("interrupted", "The turn was stopped by the answer to what Codex asked.", GO_ON)
         }
+        Some(Stop::LeaseLost) => (
+            "lease_lost",
+            "This server lost its lease on the session while the turn ran: it was suspended, or could not reach \
+             its store, for too long. The turn was interrupted.",
+            LEASE_LOST,
+        ),
         Some(Stop::Shutdown) => {
             ("interrupted", "The turn was interrupted because the server ended.", GO_ON)
         }
@@ -350,6 +409,10 @@ pub(super) fn question_expired() -> ToolError {
         "Use `wait` to learn what became of the turn. Or `getSession`, when it is over.",
     )
 }
+
+/// What to do when another server may have gone on with a session.
+const LEASE_LOST: &str = "Use `getSession` to see what is recorded of it, then call again: the session continues with \
+                          that.";
 
 fn sentence(error: &dyn std::error::Error) -> String {
     capitalised(error.to_string())
@@ -368,7 +431,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let words = cause.to_string();
+        // Some say their cause themselves.
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
         source = cause.source();
     }
     text
@@ -392,7 +459,9 @@ mod tests {
     fn our_own_fault_is_not_the_callers() {
         let source = serde_json::from_str::<i32>("x").unwrap_err();
         let error = CodexError::Answer { method: "thread/start", source };
-        let ToolError::Internal(detail) = error.into() else { panic!("blames the caller") };
+        let ToolError::Internal(detail) = ToolError::from(&error) else {
+            panic!("blames the caller")
+        };
         assert!(detail.contains("thread/start") && detail.contains("expected value"), "{detail}");
     }
 }

@@ -21,8 +21,9 @@ mod server;
 mod tools;
 mod visible;
 
-pub use call::TERMINAL;
+pub use call::{TERMINAL, approval_answer, approval_form};
 pub use error::{UserError, explain};
 pub use server::{McpConfig, Server};
+pub(crate) use tools::missing_in_words;
 pub use tools::{ToolSummary, tool_names, tool_summaries};
 pub use visible::{visible, visible_line};

@@ -91,7 +91,7 @@ pub(super) async fn list(
     let after = cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|_| ErrorData::invalid_params("not a cursor of this list", None))?;
     let listing = sessions
-        .list(&Page { limit: SESSIONS, after, search: None })
+        .list(&Page { after, ..Page::first(SESSIONS) })
         .await
         .map_err(|error| failed(&error))?;
     let resources = listing.sessions.iter().map(|session| {

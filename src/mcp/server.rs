@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::{
     answer::{Answer, size_hint},
     arguments,
-    call::{Caller, Sealer, resume},
+    call::{Caller, RequestStateCodec, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
@@ -82,11 +82,11 @@ impl Server {
         let offer = tools.offer();
         // Without the tool that reads the rest, nothing is cut.
         let max_text = if offer.has("getSession") { config.max_text } else { UNCUT };
-        let sealer = Arc::new(Sealer::new(sessions.config().question_patience));
+        let codec = Arc::new(RequestStateCodec::new(sessions.config().approval_timeout));
         Self {
             cx: Cx {
                 sessions,
-                sealer,
+                codec,
                 max_text,
                 offer,
                 is_vendor: config.is_vendor,
@@ -128,10 +128,10 @@ impl Server {
             arguments::whole_numbers(arguments);
         }
         let caller = Caller::new(&request, context, self.wait, self.client_limit);
-        let Cx { sessions, sealer, .. } = &self.cx;
+        let Cx { sessions, codec, .. } = &self.cx;
         let outcome = if request.request_state.is_some() {
-            let resumed = resume(sessions, sealer, &caller, &request).await;
-            resumed.map(|followed| tools::followed(followed, &self.cx))
+            let resumed = resume(sessions, codec, &caller, &request).await;
+            resumed.map(|progress| tools::progressed(progress, &self.cx))
         } else {
             let answer = self.tools.call(&request.name, &self.cx, &caller, request.arguments).await;
             answer.ok_or_else(|| {
@@ -142,7 +142,7 @@ impl Server {
         };
         match outcome {
             Ok(outcome) => Ok(outcome),
-            Err(ToolError::Caller(trouble)) => Ok(Answer::from(trouble).into()),
+            Err(ToolError::Caller(error)) => Ok(Answer::from(error).into()),
             Err(ToolError::Internal(detail)) => Err(internal(&detail)),
         }
     }

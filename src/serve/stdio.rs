@@ -35,7 +35,7 @@ pub enum ServeError {
 /// Fails with [`ServeError::Handshake`] if the handshake fails.
 pub async fn serve(server: Server, shutdown: Shutdown) -> Result<(), ServeError> {
     let (reader, writer) = standard_streams();
-    serve_over(server, reader, writer, shutdown).await
+    Box::pin(serve_over(server, reader, writer, shutdown)).await
 }
 
 /// Serves until the client closes its end or `shutdown` asks for the end. Then it interrupts and records turns,
@@ -82,7 +82,7 @@ pub async fn serve_over(
     }
     if shutdown.at_once.run_until_cancelled(sessions.shutdown()).await.is_none() {
         tracing::warn!("asked to end at once");
-        let gone = tokio::time::timeout(DRAIN_TIMEOUT, sessions.codex().shutdown()).await;
+        let gone = tokio::time::timeout(DRAIN_TIMEOUT, sessions.shutdown_codex()).await;
         tracing::debug!(in_time = gone.is_ok(), "Codex ended");
         return Ok(());
     }

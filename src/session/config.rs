@@ -11,6 +11,8 @@ pub struct SessionConfig {
     pub ttl: Duration,
     /// How many live at once.
     pub cap: usize,
+    /// How long another server waits for this one if it hangs, before it takes a session over.
+    pub lease: Duration,
     /// How long a thread stays loaded after its turn, for a next turn to find it warm.
     pub release_after: Duration,
     /// How many of the last turns a rebuilt context holds.
@@ -21,8 +23,8 @@ pub struct SessionConfig {
     pub turn_timeout: Option<Duration>,
     /// How long Codex may say nothing in a turn.
     pub turn_silence: Duration,
-    /// How long a question of Codex waits for an answer.
-    pub question_patience: Duration,
+    /// How long an approval waits for an answer.
+    pub approval_timeout: Duration,
     /// What holds where neither call nor session says.
     pub defaults: Settings,
     /// Where commands run if nobody says: where the server was started.

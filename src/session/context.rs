@@ -5,7 +5,7 @@
 //! an answer would be asked again by a model that sees it.
 
 use crate::{
-    codex::{ContextItem, Speaker},
+    codex::{ContextItem, Role},
     session::TurnRecord,
 };
 
@@ -27,8 +27,8 @@ pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
         left -= response.len().min(left);
         let prompt = tail(&turn.prompt, left);
         left -= prompt.len().min(left);
-        picked.push(ContextItem { speaker: Speaker::Assistant, text: response });
-        picked.push(ContextItem { speaker: Speaker::User, text: prompt });
+        picked.push(ContextItem { role: Role::Assistant, text: response });
+        picked.push(ContextItem { role: Role::User, text: prompt });
     }
     picked.retain(|item| !item.text.is_empty());
     picked.reverse();
@@ -39,11 +39,11 @@ pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
 pub(super) fn preamble(items: &[ContextItem], prompt: &str) -> String {
     let mut text = format!("{OPENING}\n\n");
     for item in items {
-        let speaker = match item.speaker {
-            Speaker::User => "User",
-            Speaker::Assistant => "Assistant",
+        let role = match item.role {
+            Role::User => "User",
+            Role::Assistant => "Assistant",
         };
-        text += &format!("{speaker}: {}\n\n", item.text);
+        text += &format!("{role}: {}\n\n", item.text);
     }
     text + CLOSING + "\n\n" + prompt
 }

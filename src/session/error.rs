@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{SessionName, store::StoreError};
-use crate::codex::{CodexError, RepositoryError, Sandbox};
+use crate::codex::{ApprovalId, CodexError, RepositoryError, Sandbox};
 
 /// What can go wrong before a turn runs, or instead of it.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +50,30 @@ pub enum SessionError {
         /// Codex's words, or another server's.
         reason: String,
     },
-    /// A call that was waited for came to nothing.
-    #[error("the turn that was waited for did not begin: {reason}")]
-    NotBegun {
-        /// Why not.
+    /// Codex was asked to take something into the running turn and did not confirm it. It may have been heard.
+    #[error("the running turn was steered, but Codex did not confirm it: {reason}")]
+    SteerUnconfirmed {
+        /// What is known.
         reason: String,
     },
-    /// Every session runs a turn, so none can make room.
+    /// The call was cancelled before its turn began.
+    #[error("the call was cancelled before its turn began")]
+    Cancelled,
+    /// An approval that was answered is not open any more, or never was.
+    #[error("approval {} is not open any more", id.0)]
+    ApprovalExpired {
+        /// The approval.
+        id: ApprovalId,
+    },
+    /// The decision is none of those that Codex takes for this approval.
+    #[error("`{decision}` is not among the decisions Codex takes here: {}", choices.join(", "))]
+    DecisionNotOffered {
+        /// What was decided.
+        decision: &'static str,
+        /// What can be.
+        choices: Vec<&'static str>,
+    },
+    /// Every session runs a turn, so none can be evicted.
     #[error("all {cap} sessions are running a turn")]
     Full {
         /// The cap.
@@ -103,6 +120,16 @@ pub enum SessionError {
         /// Those that are.
         allowed: Vec<String>,
     },
+    /// The model does not take the reasoning effort.
+    #[error("model `{model}` does not take the reasoning effort `{effort}`; it takes: {}", efforts.join(", "))]
+    EffortRefused {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        effort: String,
+        /// What it takes.
+        efforts: Vec<String>,
+    },
     /// The key of Codex's configuration is not among those a call may set.
     #[error("calls may not set `{key}` of Codex's configuration")]
     ConfigNotAllowed {
@@ -116,6 +143,14 @@ pub enum SessionError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// There are too many images.
+    #[error("there are {count} images, {limit} are allowed")]
+    TooManyImages {
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
     },
     /// The schema for the answer is none.
     #[error("the schema is not valid: {reason}")]

@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
-    actor::Plan,
-    sessions::Shared,
-    store::{Created, Excerpt, Turns},
+    Change, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions, Settings,
+    shared::Shared,
+    store::{CopiedTurns, Created, Excerpt},
+    turn::Plan,
 };
 use crate::codex::{CodexError, ThreadId, TurnId};
 
 /// What to fork.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForkSource {
-    /// A session, as far as the turn of this number; all of it if none.
+    /// A session, as far as the turn of this number, or all of it.
     Session(SessionName, Option<u32>),
     /// A thread that Codex has a record of.
     Thread(ThreadId),
@@ -50,11 +50,20 @@ impl Sessions {
             return Err(SessionError::Taken { name });
         }
         let (thread, through, from) = match source {
-            ForkSource::Thread(thread) => (Some(thread), None, None),
+            ForkSource::Thread(thread) => {
+                let info = shared.codex.thread_info(&thread).await?;
+                let cwd = info.as_ref().and_then(|info| info.cwd.as_deref());
+                shared.config.limits.check_history(cwd).await?;
+                record.settings = info
+                    .map(|info| Settings::adopted(&info, shared.config.limits.ceiling()))
+                    .unwrap_or_default();
+                (Some(thread), None, None)
+            }
             ForkSource::Session(other, turn) => {
                 let source = shared.record(&other).await?;
                 let (number, through) = last_turn(shared, &source, turn).await?;
                 record.settings = source.settings;
+                record.effective = source.effective;
                 record.turn_count = number;
                 if number > 0 {
                     record.status = SessionStatus::Completed;
@@ -62,9 +71,11 @@ impl Sessions {
                 (source.thread_id, through, Some((other, number)))
             }
         };
+        // Before anything is made: a session that could never run a turn is of no use.
+        let plan = Plan::new(&Request::ask("fork"), &record.settings, &shared.config).await?;
         let is_ours = from.is_some();
         let forked = match thread {
-            Some(thread) => fork_thread(shared, &record, &thread, through.as_ref()).await,
+            Some(thread) => fork_thread(shared, &plan, &thread, through.as_ref()).await,
             None => Err("there is no thread yet".to_owned()),
         };
         let rebuilt = match forked {
@@ -82,13 +93,11 @@ impl Sessions {
             Err(reason) => Some(reason),
         };
         let store = shared.store(now).await?;
-        match store.create(&record, shared.config.cap, now).await? {
+        let copy = from.as_ref().map(|(from, through)| CopiedTurns { from, through: *through });
+        match store.create(&record, copy, shared.config.cap, now).await? {
             Created::Done { .. } => {}
             Created::Conflict => return Err(SessionError::Taken { name }),
             Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
-        }
-        if let Some((from, through)) = &from {
-            store.commit(&record, Turns::Copy { from, through: *through }).await?;
         }
         shared.changed(Change::List);
         Ok(Forked { session: record, rebuilt })
@@ -121,16 +130,14 @@ async fn last_turn(
     Ok((number, found.and_then(|turn| turn.details.turn_id)))
 }
 
-/// Has Codex fork the thread; or says why it cannot.
+/// Has Codex fork the thread, or says why it cannot.
 async fn fork_thread(
     shared: &Shared,
-    record: &SessionRecord,
+    plan: &Plan,
     thread: &ThreadId,
     through: Option<&TurnId>,
 ) -> Result<ThreadId, String> {
     let said = |error: &dyn std::error::Error| error.to_string();
-    let plan = Plan::new(&Request::ask("fork"), &record.settings, &shared.config);
-    let plan = plan.map_err(|error| said(&error))?;
     let settings = plan.complete(&shared.codex, &shared.config).await;
     let (settings, _) = settings.map_err(|error| said(&error))?;
     let forked = shared.codex.fork_thread(thread, through, &settings).await;

@@ -1,38 +1,53 @@
-//! The hall: named conversations. Knows nothing of MCP, nor of SQL outside `store/`.
+//! The core: named conversations. Knows nothing of MCP, nor of SQL outside `store/`.
 //!
-//! [`Sessions`] is the handle everybody holds. Each session in use is an [`actor`] of its own, which
-//! runs one turn at a time, records it before and after, and goes away when nobody needs it; what
-//! stays is in the [`store`].
+//! [`Sessions`] is the handle everybody holds. Each session in use is served by an actor of its own, which runs one
+//! turn at a time ([`turn`]), records it before and after under a lease, and goes away when nobody needs it; what
+//! stays is in the [`store`]. [`remote`] follows turns that other servers run.
 
-mod actor;
-mod call;
 mod config;
 mod context;
-mod elsewhere;
 mod error;
 mod fork;
+mod lease;
 mod limits;
 mod model;
 mod name;
 mod output;
+mod reading;
 mod record;
+mod remote;
 mod request;
 mod review;
 mod sessions;
+mod settings;
+mod shared;
 mod sources;
 pub mod store;
+mod turn;
 
-pub use call::{Call, HandedBack, Place, Step, Update};
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
 pub use fork::{ForkSource, Forked};
 pub use limits::Limits;
 pub use model::ModelSource;
 pub use name::{InvalidName, SessionName};
+pub use reading::Transcript;
 pub use record::{
-    Continuity, SessionRecord, SessionStatus, Settings, Stop, TurnDetails, TurnRecord,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionRecord, SessionStatus, Stop,
+    TurnDetails, TurnRecord,
 };
 pub use request::{OnBusy, Reply, Request, Work};
 pub use review::Finding;
-pub use sessions::{Change, Sessions, Transcript};
+pub use sessions::Sessions;
+pub use settings::Settings;
+pub use shared::Change;
 pub use sources::Source;
+pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
+
+// What of Codex belongs to the face of the core: who uses sessions needs nothing else of it.
+pub use crate::codex::{
+    Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Decision,
+    EffectiveSettings, FailureKind, FileChange, Found, InputField, Login, Missing, Model, Profile,
+    RateLimits, RateWindow, RepositoryError, ReviewTarget, Sandbox, Subject, ThreadFilter,
+    ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
+};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codex::{Codex, CodexError, Defaults};
 
-/// What the ancestor takes when nobody chooses. Only where Codex offers it or cannot say.
+/// What the npm package takes when nobody chooses. Only where Codex offers it or cannot say.
 const PREFERRED: &str = "gpt-5-codex";
 
 /// Where the choice of a model comes from, strongest first.
@@ -65,8 +65,13 @@ impl ModelChoice {
     }
 
     /// The choice if nobody made one.
-    pub(super) async fn unnamed(codex: &Codex, defaults: &Defaults) -> Result<Self, CodexError> {
-        if let Some(model) = &defaults.model {
+    pub(super) async fn unnamed(
+        codex: &Codex,
+        defaults: &Defaults,
+        is_review: bool,
+    ) -> Result<Self, CodexError> {
+        let own = defaults.review_model.as_ref().filter(|_| is_review);
+        if let Some(model) = own.or(defaults.model.as_ref()) {
             return Ok(Self { model: Some(model.clone()), source: ModelSource::CodexConfig });
         }
         let models = match codex.models().await {

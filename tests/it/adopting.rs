@@ -1,26 +1,9 @@
 //! Conversations begun elsewhere, and copies of conversations.
 
 use serde_json::{Value, json};
-use testkit::{CODEX_VERSION, codex_cli, wait_for};
+use testkit::wait_for;
 
-use crate::support::World;
-
-/// Runs Codex as in a terminal and returns the id of its thread.
-async fn in_a_terminal(world: &World, prompt: &str) -> String {
-    let output = tokio::process::Command::new(codex_cli::fetch(CODEX_VERSION).unwrap())
-        .args(["exec", "--json", "--skip-git-repo-check", prompt])
-        .env_clear()
-        .envs(world.home.env())
-        .current_dir(world.home.work())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut ids = events.filter_map(|event| Some(event["thread_id"].as_str()?.to_owned()));
-    ids.next().unwrap_or_else(|| panic!("no thread: {text}"))
-}
+use crate::support::{World, in_a_terminal, in_a_terminal_with};
 
 #[tokio::test]
 async fn a_conversation_of_the_terminal_goes_on_here() {
@@ -194,4 +177,61 @@ async fn sessions_are_found_by_what_was_said() {
     assert_eq!(names, ["beta-needle", "alpha"]);
     let none = server.call("listSessions", json!({"search": "needle%"})).await.ok();
     assert_eq!(none["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn an_adopted_thread_goes_on_with_what_it_ran_with() {
+    for (begun_with, goes_on_with) in
+        [("workspace-write", "workspace-write"), ("danger-full-access", "workspace-write")]
+    {
+        let world = World::new().await;
+        let place = world.home.path().join("place");
+        std::fs::create_dir(&place).unwrap();
+        let options = ["--model", "gpt-5-codex", "--sandbox", begun_with];
+        let thread = in_a_terminal_with(&world, &options, &place, "say one").await;
+        let server = world.server().await;
+        let forked = json!({"threadId": thread, "newSessionId": "fork"});
+        server.call("forkSession", forked).await.ok();
+        for session in [thread.as_str(), "fork"] {
+            let call = json!({"prompt": "history", "sessionId": session});
+            let here = server.call("codex", call).await.ok();
+            assert_eq!(here["response"], "say one");
+            assert_eq!(
+                (&here["model"], &here["sandbox"], &here["workingDirectory"]),
+                (&json!("gpt-5-codex"), &json!(goes_on_with), &json!(place)),
+                "{}",
+                here.raw
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_outside_the_roots_stays_outside() {
+    let world = World::new().await;
+    let outside = world.home.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let thread = in_a_terminal_with(&world, &[], &outside, "say secret").await;
+    let roots = format!("limits.roots=[\"{}\"]", world.home.work().display());
+    let server = world.launch().args(["--set", &roots]).connect().await;
+    let fork = json!({"threadId": thread, "newSessionId": "fork"});
+    server.call("forkSession", fork).await.failed_with("directory_not_allowed");
+    let adopt = json!({"prompt": "history", "sessionId": thread});
+    server.call("codex", adopt).await.failed_with("directory_not_allowed");
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_allowed_any_more_is_refused_also_where_it_is_stored() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call = json!({"prompt": "say one", "sessionId": "s", "model": "gpt-5-codex"});
+    server.call("codex", call).await.ok();
+    server.close().await;
+    let server = world.launch().args(["--set", "limits.models=[\"gpt-5\"]"]).connect().await;
+    let call = json!({"prompt": "say two", "sessionId": "s"});
+    server.call("codex", call).await.failed_with("model_not_allowed");
+    let call = json!({"prompt": "say two", "sessionId": "s", "model": "gpt-5"});
+    assert_eq!(server.call("codex", call).await.ok()["model"], "gpt-5");
 }

@@ -145,7 +145,10 @@ async fn codex_does_not_ask_itself_through_us() {
     let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": "s"}});
     let (_, answer) = server.begin("tools/call", call).await;
     // Codex may want an approval for the call first.
+    let mut tries = 0;
     let result = loop {
+        tries += 1;
+        assert!(tries < 1500, "neither a question nor the tool's answer");
         if let Some(asked) = server.asked("elicitation/create").pop() {
             server
                 .respond(&asked, json!({"action": "accept", "content": {"decision": "accept"}}))

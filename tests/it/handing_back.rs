@@ -19,7 +19,7 @@ async fn a_turn_that_was_handed_back_is_waited_for_by_anybody() {
     let world = World::new().await;
     let (server, other) = (world.server().await, world.server().await);
     let running = start(&server, &world, "slow 2 slowly done").await;
-    assert!(running.text.contains("wait {\"sessionId\": \"s\""), "{}", running.text);
+    assert!(running.text.contains("wait {\"sessionId\":\"s\""), "{}", running.text);
     assert_eq!(running["turn"], 1);
     assert_eq!(running["continuity"], "new");
     let listed = other.call("listSessions", json!({})).await.ok();
@@ -129,12 +129,18 @@ async fn a_cancelled_wait_leaves_the_turn_alone() {
 }
 
 #[tokio::test]
-async fn a_turn_of_a_server_that_dies_is_over_for_whoever_waits() {
+async fn a_turn_of_a_server_that_dies_is_over_for_those_who_wait() {
     let world = World::new().await;
     let (server, other) = (world.server().await, world.server().await);
     // Long enough for what there is of the answer to be written down.
     start(&server, &world, "slow 60 partial and more").await;
-    tokio::time::sleep(std::time::Duration::from_millis(2600)).await;
+    for _ in 0..200 {
+        let read = other.call("getSession", json!({"sessionId": "s"})).await.ok();
+        if read["turns"][0]["response"] == "partial " {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let wait = json!({"name": "wait", "arguments": {"sessionId": "s"}});
     let (_, waiting) = other.begin("tools/call", wait).await;
     server.signal("KILL").await;
@@ -144,4 +150,15 @@ async fn a_turn_of_a_server_that_dies_is_over_for_whoever_waits() {
         (&waited["status"], &waited["response"]),
         (&json!("interrupted"), &json!("partial "))
     );
+}
+
+#[tokio::test]
+async fn a_turn_that_there_is_not_is_not_waited_for() {
+    let world = World::new().await;
+    let (server, other) = (world.server().await, world.server().await);
+    start(&server, &world, "slow 60 never").await;
+    for server in [&server, &other] {
+        let missing = json!({"sessionId": "s", "turn": 99});
+        server.call("wait", missing).await.failed_with("unknown_turn");
+    }
 }

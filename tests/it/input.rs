@@ -45,7 +45,12 @@ async fn a_bad_argument_is_named_with_what_is_allowed() {
         (with("model", json!(" ")), "invalid_argument", "`model`: it is empty"),
         (with("sandbox", json!("open")), "invalid_argument", "`workspace-write`"),
         (with("approvalPolicy", json!("ask")), "invalid_argument", "`on-request`"),
-        (with("reasoningEffort", json!("huge")), "invalid_argument", "`ultra`"),
+        (with("reasoningEffort", json!(" ")), "invalid_argument", "`reasoningEffort`: it is empty"),
+        (
+            json!({"prompt": "p", "model": "gpt-6.1-sol", "reasoningEffort": "huge"}),
+            "invalid_argument",
+            "ultra",
+        ),
         (with("sandbox", json!("danger-full-access")), "sandbox_not_allowed", "widest allowed"),
         (with("workingDirectory", json!("/no/such")), "directory_unusable", "it does not exist"),
         (with("workingDirectory", json!(file)), "directory_unusable", "it is not a directory"),
@@ -127,4 +132,19 @@ async fn a_prompt_of_any_text_arrives_as_it_is() {
     let long = format!("{}\nsay long", "x".repeat(900_000));
     let reply = server.call("codex", json!({"prompt": long})).await.ok();
     assert_eq!(reply["response"], "long");
+}
+
+/// Opening a pipe that nobody writes to would stop the server for ever.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_image_that_is_no_file_is_refused_at_once() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let pipe = world.home.path().join("pipe.png");
+    let made = tokio::process::Command::new("mkfifo").arg(&pipe).status().await.unwrap();
+    assert!(made.success());
+    let call = json!({"prompt": "say hi", "images": [pipe]});
+    let refused = server.call("codex", call).await.failed_with("invalid_argument");
+    assert!(refused.text.contains("pipe.png"), "{}", refused.text);
+    server.call("ping", json!({})).await.ok();
 }

@@ -161,6 +161,8 @@ async fn a_desktop_client_is_told_where_codex_is() {
     let folder = world.home.path().join("odd/bin");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("codex"), "").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.join("codex"), mode).unwrap();
     let path = format!("{}:/usr/bin:/bin", folder.display());
     let launch = world.launch().without_env("CODEX_BIN").env("PATH", &path);
     let (code, _, err) = setup(launch.clone().args(["setup", "claude-desktop"])).await;

@@ -147,7 +147,10 @@ async fn a_turn_that_takes_too_long_is_interrupted() {
 async fn a_codex_that_says_nothing_for_too_long_is_interrupted() {
     let world = World::new().await;
     let server = world.launch().args(["--set", "turn.silence=1s"]).connect().await;
-    let silent = server.call("codex", json!({"prompt": "run sleep 60", "sessionId": "s"})).await;
+    // A command that runs is a sign of life, however long it says nothing.
+    let busy = server.call("codex", json!({"prompt": "run sleep 3", "sessionId": "s"})).await;
+    busy.ok();
+    let silent = server.call("codex", json!({"prompt": "slow 60 never", "sessionId": "s"})).await;
     silent.failed_with("turn_silent");
     let next = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
     assert_eq!(next["response"], "hi");

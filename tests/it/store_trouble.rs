@@ -87,7 +87,10 @@ async fn a_file_that_is_no_database_is_left_alone() {
     let words = "something precious that is not a database at all, and long enough for a header\n";
     fs::write(&path, words.repeat(20)).unwrap();
     let server = world.launch().args(["--store", path.to_str().unwrap()]).connect().await;
-    server.call("listSessions", json!({})).await.failed_with("store_unavailable");
+    let failed = server.call("listSessions", json!({})).await.failed_with("store_corrupt");
+    // The cause is said once, and the next step is one for this case.
+    assert_eq!(failed.text.matches("file is not a database").count(), 1, "{}", failed.text);
+    assert!(failed.text.contains("Move the file away"), "{}", failed.text);
     assert_eq!(fs::read_to_string(&path).unwrap(), words.repeat(20));
 }
 

@@ -67,3 +67,33 @@ pub(crate) async fn on_a_terminal(
     assert_eq!(next, None, "never shown; {shown}");
     (shown, child.wait().await.unwrap().code())
 }
+
+/// Runs Codex as in a terminal and returns the id of its thread.
+pub(crate) async fn in_a_terminal(world: &World, prompt: &str) -> String {
+    in_a_terminal_with(world, &[], &world.home.work(), prompt).await
+}
+
+/// The same with options and in another directory.
+pub(crate) async fn in_a_terminal_with(
+    world: &World,
+    options: &[&str],
+    directory: &Path,
+    prompt: &str,
+) -> String {
+    let output = tokio::process::Command::new(codex_cli::fetch(CODEX_VERSION).unwrap())
+        .args(["exec", "--json", "--skip-git-repo-check"])
+        .args(options)
+        .arg(prompt)
+        .env_clear()
+        .envs(world.home.env())
+        .current_dir(directory)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let events =
+        text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut ids = events.filter_map(|event| Some(event["thread_id"].as_str()?.to_owned()));
+    ids.next().unwrap_or_else(|| panic!("no thread: {text}"))
+}

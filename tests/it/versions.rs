@@ -74,8 +74,8 @@ async fn story(version: &str) -> Value {
     let models = models["models"].as_array().cloned().unwrap_or_default();
     let mut ids = models.iter().map(|model| model["id"].as_str().unwrap());
     let model = ids.rfind(|id| id.starts_with("gpt-5")).unwrap_or("gpt-5-codex").to_owned();
-    let settings = format!("model={model} effort=low");
-    let chosen = json!({"prompt": "say one", "model": model, "reasoningEffort": "low"});
+    let settings = format!("model={model} effort=medium");
+    let chosen = json!({"prompt": "say one", "model": model, "reasoningEffort": "medium"});
     let first = ask(&server, chosen).await.ok();
     assert_eq!(
         (&first["response"], &first["continuity"]),

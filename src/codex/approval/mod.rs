@@ -1,11 +1,13 @@
-//! What Codex asks while a turn runs, and the answer each question takes.
+//! The approvals Codex asks for while a turn runs, and the form each answer takes.
 //!
-//! [`question`] says it for people, [`wire`] knows how Codex puts it and in which form it wants the
-//! answer. Whoever drops a question unanswered has declined it: Codex always gets exactly one answer
-//! (a JSON-RPC error instead would hang the turn in 0.75 and 0.87).
+//! [`request`] describes them for people; [`wire`] knows how Codex sends them and which form it wants the
+//! answer in. Codex always gets exactly one answer, because a JSON-RPC error would hang the turn in 0.75
+//! and 0.87. This module does not know where an answer comes from, or when.
 
-mod question;
+mod pending;
+mod request;
 mod wire;
 
-pub use question::{Answer, Decision, InputField, Question, QuestionId, Subject};
-pub(crate) use wire::{Asked, parse};
+pub(crate) use pending::PendingApproval;
+pub use request::{Answer, Approval, ApprovalId, Decision, InputField, Subject};
+pub(crate) use wire::{ApprovalRequest, parse};

@@ -1,18 +1,18 @@
-//! How Codex puts its questions, and the form it wants each answer in (schemas of 0.169; the older
+//! How Codex asks for approvals, and the form it wants each answer in (schemas of 0.169; the older
 //! names are those of 0.72).
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Decision, InputField, Question, QuestionId, Subject};
+use super::{Answer, Approval, ApprovalId, Decision, InputField, Subject};
 
-/// A question as it came, with what its answer needs.
+/// A request for an approval as it came, with what its answer needs.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
-    /// Whose turn asked; none if it does not say.
+pub(crate) struct ApprovalRequest {
+    /// The thread that asks. `None` if Codex does not say.
     pub(crate) thread_id: Option<String>,
     /// The item it is about, which an earlier event has described.
     pub(crate) item_id: Option<String>,
-    pub(crate) question: Question,
+    pub(crate) approval: Approval,
     form: Form,
 }
 
@@ -28,8 +28,8 @@ enum Form {
     Elicitation,
 }
 
-/// Reads a question; none if the method is unknown.
-pub(crate) fn parse(id: String, method: &str, params: &Value) -> Option<Asked> {
+/// Reads a request that came over `connection`. `None` if the method is no request for an approval.
+pub(crate) fn parse(connection: &str, method: &str, params: &Value) -> Option<ApprovalRequest> {
     use Decision::{Accept, AcceptForSession, Cancel, Decline};
 
     let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -73,15 +73,21 @@ pub(crate) fn parse(id: String, method: &str, params: &Value) -> Option<Asked> {
         }
         _ => return None,
     };
-    Some(Asked {
+    Some(ApprovalRequest {
         thread_id: text("threadId").or_else(|| text("conversationId")),
         item_id: text("itemId"),
-        question: Question { id: QuestionId(id), subject, choices },
+        approval: Approval {
+            id: ApprovalId::new(),
+            subject,
+            choices,
+            agent: None,
+            connection: connection.to_owned(),
+        },
         form,
     })
 }
 
-impl Asked {
+impl ApprovalRequest {
     /// The answer in Codex's own form.
     pub(crate) fn answer(&self, answer: &Answer) -> Value {
         let decision = answer.decision;
@@ -183,8 +189,8 @@ fn permissions(wanted: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn asked(method: &str, params: &Value) -> Asked {
-        parse("7".into(), method, params).unwrap()
+    fn asked(method: &str, params: &Value) -> ApprovalRequest {
+        parse("c", method, params).unwrap()
     }
 
     #[test]
@@ -193,12 +199,12 @@ mod tests {
             "availableDecisions": ["accept", {"acceptWithExecpolicyAmendment": {}}, "cancel"]});
         let asked = asked("item/commandExecution/requestApproval", &params);
         assert_eq!(asked.thread_id.as_deref(), Some("t"));
-        assert_eq!(asked.question.subject.in_short(), "to run `rm -r x`");
-        assert_eq!(asked.question.choices.len(), 4);
+        assert_eq!(asked.approval.subject.in_short(), "to run `rm -r x`");
+        assert_eq!(asked.approval.choices.len(), 4);
         let params = json!({"availableDecisions": ["accept"]});
-        let few = parse("7".into(), "item/commandExecution/requestApproval", &params).unwrap();
+        let few = parse("c", "item/commandExecution/requestApproval", &params).unwrap();
         let choices = [Decision::Accept, Decision::AcceptForSession, Decision::Decline];
-        assert_eq!(few.question.choices, choices);
+        assert_eq!(few.approval.choices, choices);
         assert_eq!(asked.refusal(), json!({"decision": "decline"}));
     }
 
@@ -242,7 +248,7 @@ mod tests {
             assert_eq!(asked.answer(&yes), accepted, "{method}");
             assert_eq!(asked.refusal(), refused, "{method}");
         }
-        assert!(parse("1".into(), "attestation/generate", &json!({})).is_none());
+        assert!(parse("c", "attestation/generate", &json!({})).is_none());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::{ffi::OsString, path::Path};
 use serde_json::Value;
 
 use crate::codex::{
+    ids::ThreadId,
     settings::{ThreadOptions, ThreadSettings, TurnRequest, WebSearch},
-    turn::ThreadId,
 };
 
 /// The arguments after the binary. The prompt is read from stdin.
@@ -87,6 +87,7 @@ mod tests {
         let settings = ThreadSettings {
             cwd: "/w".into(),
             model: None,
+            effort: None,
             sandbox: Sandbox::ReadOnly,
             approval_policy: ApprovalPolicy::Never,
             ephemeral: false,

@@ -1,10 +1,11 @@
-//! The lines of `codex exec --json`, told as the app-server would. Pure; anything unknown is nothing.
+//! The lines of `codex exec --json`, translated to what the app-server would report. Pure; unknown lines
+//! are ignored.
 
 use serde_json::{Value, json};
 
 use crate::codex::protocol::{EventKind, Item, PlanStep, ReportedError, TurnEnd};
 
-/// What one line tells.
+/// What one line reports.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line {
     /// The thread has this id.
@@ -13,7 +14,7 @@ pub(super) enum Line {
     Events(Vec<EventKind>),
 }
 
-/// Reads a line; none if there is nothing in it for us.
+/// Parses one line. `None` for lines this client ignores.
 pub(super) fn read(line: &str) -> Option<Line> {
     let event: Value = serde_json::from_str(line).ok()?;
     let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_owned());

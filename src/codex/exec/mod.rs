@@ -1,6 +1,6 @@
 //! `codex exec --json`: one process per turn, for Codex 0.50 to 0.71, whose app-server lacks what we need.
 //!
-//! [`arguments`] says a turn on the command line, [`events`] reads what comes back, [`Run`] is the
+//! [`arguments`] says a turn on the command line, [`events`] reads what comes back, [`run`] is the
 //! process, [`home`] looks into Codex's own folder for what such a Codex cannot be asked. The prompt goes
 //! through stdin, never through an argument; an id never begins with a dash.
 
@@ -11,5 +11,4 @@ mod run;
 mod thread;
 
 pub(super) use home::defaults;
-pub(crate) use run::Run;
 pub(super) use thread::ExecThread;

@@ -5,31 +5,30 @@ use std::{ffi::OsString, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::ChildStdout,
-    sync::{mpsc, oneshot},
+    sync::oneshot,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::events::{self, Line};
 use crate::codex::{
-    app_server::{Found, Told},
     error::CodexError,
+    ids::{ThreadId, TurnId},
+    launch::Found,
     process::{self, ExitCause, Process},
     protocol::EventKind,
-    turn::ThreadId,
+    turn::{Driver, Inbox, Outlet, ThreadEvent, inbox},
+    usage::RateLimits,
     version::CodexVersion,
 };
 
-/// How much a turn may lag behind before Codex has to wait for it.
-const QUEUE: usize = 256;
-
 /// How long a Codex whose turn is over may take to end by itself.
-const FAREWELL: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running turn. It ends when the last reference is dropped.
 #[derive(Debug)]
 pub(crate) struct Run {
     process: Process,
-    hurry: CancellationToken,
+    force_kill: CancellationToken,
     tasks: TaskTracker,
     version: CodexVersion,
     /// What the command line was given, kept as long as it is read.
@@ -39,9 +38,9 @@ pub(crate) struct Run {
 /// What a run says first, and then.
 pub(super) struct Started {
     pub(super) run: Run,
-    /// The thread's id, once Codex says it; dropped if it ends without.
+    /// Resolves when Codex reports the thread id; the sender is dropped if the process ends first.
     pub(super) thread: oneshot::Receiver<ThreadId>,
-    pub(super) told: mpsc::Receiver<Told>,
+    pub(super) events: Inbox,
 }
 
 impl Run {
@@ -51,45 +50,62 @@ impl Run {
         arguments: Vec<OsString>,
         prompt: String,
         files: Vec<tempfile::TempPath>,
-        hurry: &CancellationToken,
+        force_kill: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Result<Started, CodexError> {
         let failed = |cause: String| CodexError::Start { binary: found.binary.clone(), cause };
         let mut command = process::command(&found.binary);
         command.args(arguments);
-        let hurry = hurry.child_token();
-        let (process, pipes) =
-            Process::spawn(command, &hurry, tasks).map_err(|error| failed(error.to_string()))?;
+        let force_kill = force_kill.child_token();
+        let (process, pipes) = Process::spawn(command, &force_kill, tasks)
+            .map_err(|error| failed(error.to_string()))?;
         let mut stdin = pipes.stdin;
         tasks.spawn(async move {
             // A Codex that ends before it has read everything says why by itself.
             let written = stdin.write_all(prompt.as_bytes()).await;
             tracing::debug!(written = written.is_ok(), "prompt given");
         });
-        let (tell, told) = mpsc::channel(QUEUE);
+        let (outlet, events) = inbox();
         let (say, thread) = oneshot::channel();
-        tasks.spawn(read(pipes.stdout, say, tell));
-        let run =
-            Self { process, hurry, tasks: tasks.clone(), version: found.version, _files: files };
-        Ok(Started { run, thread, told })
+        tasks.spawn(read(pipes.stdout, say, outlet));
+        let run = Self {
+            process,
+            force_kill,
+            tasks: tasks.clone(),
+            version: found.version,
+            _files: files,
+        };
+        Ok(Started { run, thread, events })
     }
 
     /// Ends it now, with everything it has started. Codex can resume the thread after any end.
-    pub(crate) async fn stop(&self) {
-        self.hurry.cancel();
+    pub(super) async fn stop(&self) {
+        self.force_kill.cancel();
         self.process.terminate().await;
     }
+}
 
-    /// Why it ended, once it has.
-    pub(crate) async fn ended(&self) -> ExitCause {
+#[async_trait::async_trait]
+impl Driver for Run {
+    async fn interrupt(&self, _: &ThreadId, _: &TurnId) -> Result<(), CodexError> {
+        self.stop().await;
+        Ok(())
+    }
+
+    async fn steer(&self, _: &ThreadId, _: &TurnId, _: &str) -> Result<(), CodexError> {
+        let (what, version) = ("steering a running turn", self.version);
+        Err(CodexError::Unsupported { what, version })
+    }
+
+    async fn ended(&self) -> ExitCause {
         self.process.ended().await
     }
 
-    pub(crate) fn version(&self) -> CodexVersion {
-        self.version
+    fn rate_limits(&self) -> Option<RateLimits> {
+        None
     }
 
-    pub(crate) fn tasks(&self) -> &TaskTracker {
+    fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 }
@@ -97,14 +113,14 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // Its commands are in sessions of their own; only a hurried end looks for them.
-        self.hurry.cancel();
+        self.force_kill.cancel();
     }
 }
 
-/// Tells what Codex says. The end of the turn is told last: whoever has heard it lets go of the process,
-/// which may have its own record still to write.
-async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc::Sender<Told>) {
-    let told = |kind| Told::Event { turn_id: None, kind };
+/// Forwards Codex's events. The end of the turn comes last, because its receiver then drops the process,
+/// which may still have its own record to write.
+async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, outlet: Outlet) {
+    let event = |kind| ThreadEvent::Event { turn_id: None, kind };
     let mut thread = Some(thread);
     let mut end = None;
     let mut lines = BufReader::new(stdout).split(b'\n');
@@ -113,13 +129,13 @@ async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc
         let line = if end.is_none() {
             next.await
         } else {
-            tokio::time::timeout(FAREWELL, next).await.unwrap_or(Ok(None))
+            tokio::time::timeout(DRAIN_TIMEOUT, next).await.unwrap_or(Ok(None))
         };
         let Ok(Some(line)) = line else { break };
         match events::read(&String::from_utf8_lossy(&line)) {
             Some(Line::Thread(id)) => {
                 if let Some(thread) = thread.take() {
-                    // Whoever waited may be gone.
+                    // The turn may have been given up.
                     let _ = thread.send(ThreadId(id));
                 }
             }
@@ -127,8 +143,8 @@ async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc
                 for kind in events {
                     if matches!(kind, EventKind::Ended(_)) {
                         end = Some(kind);
-                    } else if tell.send(told(kind)).await.is_err() {
-                        return;
+                    } else {
+                        outlet.push(event(kind));
                     }
                 }
             }
@@ -136,7 +152,6 @@ async fn read(stdout: ChildStdout, thread: oneshot::Sender<ThreadId>, tell: mpsc
         }
     }
     if let Some(end) = end {
-        // Nobody may listen any more.
-        let _ = tell.send(told(end)).await;
+        outlet.push(event(end));
     }
 }

@@ -12,14 +12,17 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    arguments, home,
+    arguments,
     run::{Run, Started},
 };
 use crate::codex::{
-    app_server::{CodexConfig, Found},
+    caveats,
     error::CodexError,
-    settings::{ThreadSettings, TurnRequest, TurnWork},
-    turn::{Driver, ThreadId, Turn, TurnId},
+    ids::{ThreadId, TurnId},
+    launch::{CodexConfig, Found},
+    record::{self, Told},
+    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings, TurnRequest, TurnWork},
+    turn::{Begun, Driver, Trust, Turn},
 };
 
 /// What a review asks the model for; these versions have none of their own that we could drive.
@@ -62,7 +65,7 @@ impl ExecThread {
             return Err(unsupported("a callbackUri with a call"));
         }
         if let Some(thread) = id
-            && !home::has_record(&config.codex_home, thread)
+            && record::of_thread(&config.codex_home, thread).is_none()
         {
             let reason = "Codex has no record of it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
@@ -81,6 +84,11 @@ impl ExecThread {
         self.id.get()
     }
 
+    /// Each turn is given all its settings, except for those of the thread.
+    pub(in crate::codex) fn can_run(&self, wanted: &ThreadSettings) -> bool {
+        self.settings.sandbox == wanted.sandbox && self.settings.options.equals(&wanted.options)
+    }
+
     pub(in crate::codex) async fn start_turn(
         &self,
         request: &TurnRequest,
@@ -95,19 +103,33 @@ impl ExecThread {
         };
         let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
         let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
-        let known = self.id.get();
-        let words = arguments::of(&self.settings, request, known, images, path.as_deref());
+        let known = self.id.get().cloned();
+        let words = arguments::of(&self.settings, request, known.as_ref(), images, path.as_deref());
+        let mut effective = EffectiveSettings {
+            model: request.model.clone(),
+            reasoning_effort: request.effort.clone(),
+            sandbox: Some(self.settings.sandbox),
+            approval_policy: ApprovalPolicy::Never,
+            working_directory: request.cwd.clone(),
+        };
+        let caveats = self.caveats(known.as_ref(), &mut effective).await;
         let files = schema.into_iter().collect();
         let started =
-            Run::start(&self.found, words, prompt, files, &self.config.hurry, &self.tasks);
-        let Started { run, thread, told } = started?;
-        let thread = match tokio::time::timeout(self.config.patience, thread).await {
+            Run::start(&self.found, words, prompt, files, &self.config.force_kill, &self.tasks);
+        let Started { run, thread, events } = started?;
+        let thread = match tokio::time::timeout(self.config.timeout, thread).await {
             Ok(Ok(thread)) => thread,
             Ok(Err(_)) => {
-                let cause = run.ended().await;
-                let reason = cause.last_words();
+                let cause = Driver::ended(&run).await;
+                let reason = cause.stderr_tail();
+                let has_own = request.effort.is_some() || !self.settings.options.keys().is_empty();
                 return Err(if reason.starts_with("Error loading config") {
-                    CodexError::Configuration { reason }
+                    // Codex names the line of what it finds in a file.
+                    if has_own && !reason.contains("TOML parse error at line") {
+                        CodexError::CallConfig { reason }
+                    } else {
+                        CodexError::Configuration { reason }
+                    }
                 } else {
                     CodexError::Exited(cause)
                 });
@@ -119,7 +141,7 @@ impl ExecThread {
         };
         let is_ours = *self.id.get_or_init(|| thread.clone()) == thread;
         if !is_ours {
-            // It would talk to somebody who knows nothing of the conversation.
+            // It would answer without the conversation so far.
             run.stop().await;
             let reason = "Codex began a new conversation instead".to_owned();
             let thread = self.id.get().cloned().unwrap_or(thread);
@@ -127,7 +149,35 @@ impl ExecThread {
         }
         // These versions do not name their turns.
         let id = TurnId(self.turns.fetch_add(1, Ordering::Relaxed).to_string());
-        Ok(Turn::new(id, thread, told, Driver::Exec(Arc::new(run))))
+        Ok(Turn::new(Begun {
+            id,
+            thread,
+            events,
+            driver: Arc::new(run),
+            effective,
+            caveats,
+            trust: Trust::default(),
+        }))
+    }
+
+    /// What does not hold although Codex accepts it; corrects `effective` by that.
+    async fn caveats(
+        &self,
+        resumed: Option<&ThreadId>,
+        effective: &mut EffectiveSettings,
+    ) -> Vec<String> {
+        let version = self.found.version;
+        let mut caveats = Vec::new();
+        let model = effective.model.clone().filter(|_| effective.reasoning_effort.is_some());
+        if let Some(model) = model.filter(|model| !caveats::sends_effort(version, model, false)) {
+            caveats.push(caveats::effort_not_sent(version, &model));
+            effective.reasoning_effort = None;
+        }
+        let record = resumed.and_then(|thread| record::of_thread(&self.config.codex_home, thread));
+        if let Some(record) = record {
+            caveats.extend(caveats::outdated(version, &Told::read(record).await, effective));
+        }
+        caveats
     }
 
     /// A file that only this user can read, for as long as it is needed.

@@ -29,6 +29,11 @@ pub(crate) struct ThreadOpened {
     pub(crate) reasoning_effort: Option<String>,
     #[serde(default)]
     pub(crate) sandbox: Option<SandboxPolicy>,
+    /// A word, or an object for policies this server never asks for.
+    #[serde(default)]
+    pub(crate) approval_policy: Value,
+    #[serde(default)]
+    pub(crate) cwd: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +44,9 @@ pub(crate) struct ThreadHead {
     pub(crate) cwd: Option<PathBuf>,
     #[serde(default)]
     pub(crate) model: Option<String>,
+    /// Where its record is.
+    #[serde(default)]
+    pub(crate) path: Option<PathBuf>,
     #[serde(default)]
     pub(crate) preview: String,
     #[serde(default)]
@@ -49,6 +57,29 @@ pub(crate) struct ThreadHead {
     /// A word, or an object for those started by other threads.
     #[serde(default)]
     pub(crate) source: Value,
+    /// The thread that started this one as its sub-agent.
+    #[serde(default)]
+    pub(crate) parent_thread_id: Option<String>,
+    #[serde(default)]
+    pub(crate) agent_nickname: Option<String>,
+    #[serde(default)]
+    pub(crate) agent_role: Option<String>,
+}
+
+impl ThreadHead {
+    /// The thread that started this one, if it is a sub-agent's. Older versions say it in the source.
+    pub(crate) fn parent(&self) -> Option<&str> {
+        let spawned = || self.source.pointer("/subAgent/thread_spawn/parent_thread_id")?.as_str();
+        self.parent_thread_id.as_deref().or_else(spawned)
+    }
+
+    /// What to call a sub-agent.
+    pub(crate) fn agent(&self) -> Option<&str> {
+        let spawned =
+            |key: &str| self.source.pointer(&format!("/subAgent/thread_spawn/{key}"))?.as_str();
+        let name = self.agent_nickname.as_deref().or(self.agent_role.as_deref());
+        name.or_else(|| spawned("agent_nickname")).or_else(|| spawned("agent_role"))
+    }
 }
 
 /// The answer to `thread/read`.
@@ -120,6 +151,8 @@ pub(crate) struct ConfigRead {
 pub(crate) struct UserConfig {
     #[serde(default)]
     pub(crate) model: Option<String>,
+    #[serde(default)]
+    pub(crate) review_model: Option<String>,
     #[serde(default)]
     pub(crate) sandbox_mode: Option<Sandbox>,
     #[serde(default)]

@@ -9,7 +9,7 @@ use super::Item;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
     pub(crate) thread_id: String,
-    /// None for what concerns the thread as a whole.
+    /// `None` for what concerns the thread as a whole.
     pub(crate) turn_id: Option<String>,
     pub(crate) kind: EventKind,
 }
@@ -30,10 +30,10 @@ pub(crate) enum EventKind {
     },
     Warning(String),
     Plan(Vec<PlanStep>),
-    /// A question of Codex needs no answer any more; it names its own request.
+    /// Codex no longer waits for an answer to its own request of this number.
     Resolved(String),
     Ended(TurnEnd),
-    /// Codex let go of the thread.
+    /// Codex has unloaded the thread.
     ThreadClosed,
 }
 
@@ -91,7 +91,7 @@ struct ErrorParams {
 }
 
 impl Event {
-    /// Reads a notification; none if it is not about a thread or not one we follow.
+    /// Reads a notification. `None` if it is not about a thread, or of a kind this client ignores.
     pub(crate) fn parse(method: &str, params: &Value) -> Option<Self> {
         let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
         let kind = match method {

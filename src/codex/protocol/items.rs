@@ -29,6 +29,8 @@ pub(crate) enum Item {
         status: String,
     },
     McpToolCall {
+        #[serde(default)]
+        id: String,
         server: String,
         tool: String,
     },
@@ -39,6 +41,19 @@ pub(crate) enum Item {
         action: Value,
         #[serde(default)]
         results: Value,
+    },
+    /// What an agent did with its sub-agents; for `spawnAgent` the receivers are new ones.
+    CollabAgentToolCall {
+        #[serde(default)]
+        id: String,
+        #[serde(default)]
+        tool: String,
+        #[serde(default)]
+        receiver_thread_ids: Vec<String>,
+    },
+    /// The same, from the second version of multi-agents on.
+    SubAgentActivity {
+        agent_thread_id: String,
     },
     ExitedReviewMode {
         #[serde(default)]

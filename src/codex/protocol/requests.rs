@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use serde_with::skip_serializing_none;
 
 use crate::codex::{
     settings::{
-        ApprovalPolicy, ContextItem, ReviewTarget, Sandbox, Speaker, ThreadOptions, ThreadSettings,
-        WebSearch,
+        ApprovalPolicy, ContextItem, ReviewTarget, Role, Sandbox, ThreadSettings, WebSearch,
     },
     version::CodexVersion,
 };
@@ -34,7 +34,7 @@ struct Capabilities {
     opt_out_notification_methods: &'static [&'static str],
 }
 
-/// Streams nobody here reads. A command's whole output comes with its item.
+/// Notifications this client does not need. A command's whole output comes with its item.
 const OPT_OUT: &[&str] = &[
     "app/list/updated",
     "command/exec/outputDelta",
@@ -66,19 +66,17 @@ impl InitializeParams {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadStartParams<'a> {
     cwd: &'a Path,
-    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     sandbox: Sandbox,
     approval_policy: ApprovalPolicy,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     ephemeral: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     base_instructions: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     developer_instructions: Option<&'a str>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     config: Map<String, Value>,
@@ -96,17 +94,25 @@ impl<'a> ThreadStartParams<'a> {
             ephemeral: settings.ephemeral,
             base_instructions: options.base_instructions.as_deref(),
             developer_instructions: options.developer_instructions.as_deref(),
-            config: config(options, version),
+            config: config(settings, version),
         }
     }
 }
 
 /// Keys of Codex's configuration, dotted.
-fn config(options: &ThreadOptions, version: CodexVersion) -> Map<String, Value> {
+fn config(settings: &ThreadSettings, version: CodexVersion) -> Map<String, Value> {
+    let options = &settings.options;
     let mut config = options.keys();
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };
+    if let Some(model) = &settings.model {
+        // Else a review would use a model that the user has set for reviews.
+        set("review_model", model.as_str().into());
+    }
+    if let Some(effort) = &settings.effort {
+        set("model_reasoning_effort", effort.as_str().into());
+    }
     if let Some(search) = options.web_search {
         let is_on = search != WebSearch::Off;
         if version >= CodexVersion::WEB_SEARCH_MODES {
@@ -145,20 +151,16 @@ pub(crate) struct ThreadParams<'a> {
 
 /// What is absent stays as it is on the thread. The sandbox is not here: as an object it would lose what
 /// the user configured for it, so it is only said, by name, when a thread is opened.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TurnStartParams<'a> {
     pub(crate) thread_id: &'a str,
     pub(crate) input: Vec<UserInput<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cwd: Option<&'a Path>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approval_policy: Option<ApprovalPolicy>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) effort: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output_schema: Option<&'a Value>,
 }
 
@@ -171,25 +173,23 @@ pub(crate) struct ReviewStartParams<'a> {
     pub(crate) delivery: &'static str,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadForkParams<'a> {
     pub(crate) thread_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_turn_id: Option<&'a str>,
     pub(crate) exclude_turns: bool,
     #[serde(flatten)]
     pub(crate) settings: ThreadStartParams<'a>,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadListParams<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cwd: Option<&'a Path>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) search_term: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cursor: Option<&'a str>,
     pub(crate) limit: u32,
     /// Without it only those of the terminal and of editors are listed.
@@ -230,17 +230,17 @@ pub(crate) struct ConfigReadParams<'a> {
     pub(crate) cwd: &'a Path,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelListParams {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cursor: Option<String>,
 }
 
 /// A message as the Responses API spells it, which is what `thread/inject_items` takes.
 pub(crate) fn response_item(item: &ContextItem) -> Value {
-    let (role, kind) = match item.speaker {
-        Speaker::User => ("user", "input_text"),
-        Speaker::Assistant => ("assistant", "output_text"),
+    let (role, kind) = match item.role {
+        Role::User => ("user", "input_text"),
+        Role::Assistant => ("assistant", "output_text"),
     };
     json!({"type": "message", "role": role, "content": [{"type": kind, "text": item.text}]})
 }

@@ -52,7 +52,41 @@ impl Decoder for Lines {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn all(chunks: &[&[u8]]) -> Vec<Line> {
+        let (mut lines, mut buffer) = (Lines::default(), BytesMut::new());
+        let mut found = Vec::new();
+        for chunk in chunks {
+            buffer.extend_from_slice(chunk);
+            while let Some(line) = lines.decode(&mut buffer).unwrap() {
+                found.push(line);
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn any_chunking_gives_the_same_lines(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..300),
+            cuts in proptest::collection::vec(0..300_usize, 0..20),
+        ) {
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<_> = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect();
+            let mut expected: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+            expected.pop();
+            let expected: Vec<_> =
+                expected.into_iter().map(|line| Line::Text(Bytes::copy_from_slice(line))).collect();
+            prop_assert_eq!(all(&chunks), expected);
+        }
+    }
 
     #[test]
     fn lines_come_whole_however_they_arrive() {

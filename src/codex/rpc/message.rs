@@ -38,7 +38,7 @@ pub(crate) enum Incoming {
 }
 
 impl Message {
-    /// Classifies a line; none if it has no shape we know.
+    /// Classifies a line. `None` if it has none of the three shapes.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let mut fields: Map<String, Value> = serde_json::from_slice(line).ok()?;
         let id = fields.remove("id");
@@ -63,7 +63,7 @@ impl ErrorObject {
     fn from_value(value: &Value) -> Self {
         let code = value.get("code").and_then(Value::as_i64).unwrap_or_default();
         let message = value.get("message").and_then(Value::as_str);
-        // An error of a shape nobody knows is still worth reading.
+        // An error of an unknown shape is still worth reading.
         Self { code, message: message.map_or_else(|| value.to_string(), str::to_owned) }
     }
 }
@@ -86,7 +86,66 @@ pub(super) fn refusal(id: &RequestId, code: i64, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map(".{0,6}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::parse(&bytes);
+        }
+
+        #[test]
+        fn any_json_is_read_without_a_panic(value in value()) {
+            let _ = Message::parse(value.to_string().as_bytes());
+        }
+
+        #[test]
+        fn each_shape_is_read_as_what_was_written(
+            id in any::<u64>(), other in value(), method in ".{0,12}", params in value(),
+        ) {
+            let line = request(id, &method, &params);
+            let asked = Incoming::Request { id: RequestId(id.into()), method, params: params.clone() };
+            prop_assert_eq!(Message::parse(line.as_bytes()), Some(Message::Incoming(asked)));
+
+            // Whatever the other side chose as an id is given back as it came.
+            let id = RequestId(other);
+            let answer: Value = serde_json::from_str(&response(&id, &params)).unwrap();
+            prop_assert_eq!((&answer["id"], &answer["result"]), (&id.0, &params));
+            let refused: Value = serde_json::from_str(&refusal(&id, -32601, "no")).unwrap();
+            prop_assert_eq!(&refused["id"], &id.0);
+
+            let told = Incoming::Notification { method: "x".into(), params: Value::Null };
+            let line = notification("x");
+            prop_assert_eq!(Message::parse(line.as_bytes()), Some(Message::Incoming(told)));
+        }
+
+        #[test]
+        fn an_answer_finds_its_number(id in any::<u64>(), result in value()) {
+            let line = response(&RequestId(id.into()), &result);
+            let answer = Message::Response { id, result: Ok(result) };
+            prop_assert_eq!(Message::parse(line.as_bytes()), Some(answer));
+        }
+    }
 
     fn parse(line: &str) -> Option<Message> {
         Message::parse(line.as_bytes())

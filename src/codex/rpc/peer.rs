@@ -13,29 +13,24 @@ use tokio_util::{codec::FramedRead, sync::CancellationToken, task::TaskTracker};
 
 use super::{
     codec::{Line, Lines},
-    message::{self, ErrorObject, Incoming, Message, RequestId},
+    error::RpcError,
+    message::{self, Incoming, Message, RequestId},
     pending::Pending,
 };
 
-/// How many outgoing lines and incoming calls may wait before the other side has to.
+/// How many outgoing lines may wait before the sender has to.
 const QUEUE: usize = 256;
 
-/// Why a request has no result.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RpcError {
-    /// It may have been read and begun.
-    #[error("the connection was closed before the answer")]
-    Closed,
-    /// Nobody can have read it.
-    #[error("the connection was closed before the request")]
-    NotSent,
-    #[error(transparent)]
-    Refused(#[from] ErrorObject),
-    #[error("cannot encode the request")]
-    Encode(#[source] serde_json::Error),
+/// Receives what the other side says without being asked.
+pub(crate) trait Listener: Send + 'static {
+    /// Takes one request or notification. Called by the reader itself, so it must not block.
+    fn hear(&self, incoming: Incoming);
+
+    /// Called once, after the last message.
+    fn closed(&self);
 }
 
-/// A handle to ask and tell the other side with. Clones share one connection.
+/// A handle for requests and notifications to the other side. Clones share one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pending: Arc<Mutex<Pending>>,
@@ -51,27 +46,26 @@ struct Outgoing {
 
 /// Starts talking over a reader and a writer.
 ///
-/// The receiver yields the other side's requests and notifications in order and ends with the
-/// connection. It must be drained: when [`QUEUE`] of them wait, reading stops until there is room.
-/// The connection ends when the reader ends or `stop` is cancelled; then the writer is dropped and
-/// every open request fails with [`RpcError::Closed`], or [`RpcError::NotSent`] if it never left.
+/// The connection ends when the reader ends or `stop` is cancelled; then the writer is dropped, every
+/// open request fails with [`RpcError::Closed`], or [`RpcError::NotSent`] if it never left, and the
+/// listener is told.
 pub(crate) fn connect(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
+    listener: impl Listener,
     stop: &CancellationToken,
     tasks: &TaskTracker,
-) -> (Peer, mpsc::Receiver<Incoming>) {
+) -> Peer {
     let pending = Arc::new(Mutex::new(Pending::default()));
     let (outgoing, lines) = mpsc::channel(QUEUE);
-    let (incoming, receiver) = mpsc::channel(QUEUE);
     let ended = stop.child_token();
     tasks.spawn(write(writer, lines, Arc::clone(&pending), ended.clone()));
-    tasks.spawn(read(reader, Arc::clone(&pending), incoming, ended));
-    (Peer { pending, outgoing }, receiver)
+    tasks.spawn(read(reader, Arc::clone(&pending), listener, ended));
+    Peer { pending, outgoing }
 }
 
 impl Peer {
-    /// Asks, and waits for the answer. Dropping the future forgets the question.
+    /// Sends a request and waits for its result. Dropping the future forgets the request.
     ///
     /// The request is registered when this is called, so its answer cannot come too early.
     pub(crate) fn request(
@@ -95,7 +89,7 @@ impl Peer {
         }
     }
 
-    /// Tells the other side something without parameters.
+    /// Sends a notification without parameters.
     pub(crate) async fn notify(&self, method: &str) {
         self.write(message::notification(method)).await;
     }
@@ -167,7 +161,7 @@ async fn write(
 async fn read(
     reader: impl AsyncRead + Unpin,
     pending: Arc<Mutex<Pending>>,
-    incoming: mpsc::Sender<Incoming>,
+    listener: impl Listener,
     ended: CancellationToken,
 ) {
     let _end = ended.clone().drop_guard();
@@ -181,16 +175,13 @@ async fn read(
             Some(Message::Response { id, result }) => {
                 lock(&pending).complete(id, result.map_err(RpcError::from));
             }
-            Some(Message::Incoming(call)) => {
-                if incoming.send(call).await.is_err() {
-                    break;
-                }
-            }
+            Some(Message::Incoming(incoming)) => listener.hear(incoming),
             None if line.is_empty() => {}
             None => tracing::debug!(bytes = line.len(), "skipped a line that is no message"),
         }
     }
     lock(&pending).close();
+    listener.closed();
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::peer::RpcError;
+use super::error::RpcError;
 
 type Reply = Result<Value, RpcError>;
 
@@ -18,7 +18,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Registers a new request; none once the connection is closed.
+    /// Registers a new request. `None` once the connection is closed.
     pub(super) fn register(&mut self) -> Option<(u64, oneshot::Receiver<Reply>)> {
         if self.closed {
             return None;
@@ -29,20 +29,20 @@ impl Pending {
         Some((self.last_id, receiver))
     }
 
-    /// Hands a response to whoever waits for it. A stranger's id is ignored.
+    /// Completes a request with its response. An unknown id is ignored.
     pub(super) fn complete(&mut self, id: u64, reply: Reply) {
         if let Some(waiting) = self.waiting.remove(&id) {
-            // Whoever asked may have stopped waiting.
+            // The requester may have stopped waiting.
             let _ = waiting.send(reply);
         }
     }
 
-    /// Forgets a request whose asker is gone.
+    /// Forgets a request that nothing waits for any more.
     pub(super) fn forget(&mut self, id: u64) {
         self.waiting.remove(&id);
     }
 
-    /// Drops every waiter, which tells them that the connection is gone.
+    /// Fails every open request.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.waiting.clear();

@@ -22,6 +22,8 @@ pub enum FailureKind {
     Unauthorized,
     /// The provider does not know or does not offer the model.
     ModelRefused,
+    /// The model does not take the reasoning effort.
+    EffortRefused,
     /// The provider finds the request wrong.
     BadRequest,
     /// Too many requests at the moment.
@@ -87,6 +89,7 @@ fn kind(info: &Value, message: &str) -> FailureKind {
         Some(401 | 403) => FailureKind::Unauthorized,
         Some(429) => FailureKind::RateLimited,
         Some(500..) => FailureKind::Provider,
+        _ if names_an_effort(message) => FailureKind::EffortRefused,
         _ if names_a_model(message) => FailureKind::ModelRefused,
         Some(400..) => FailureKind::BadRequest,
         _ if word == "badRequest" => FailureKind::BadRequest,
@@ -114,8 +117,29 @@ fn in_words(message: &str) -> Option<FailureKind> {
     WORDS.iter().find(|(words, _)| lower.contains(words)).map(|(_, kind)| *kind)
 }
 
+/// `Unsupported value: 'xhigh' is not supported with the 'm' model.` is about the value, and the value is an
+/// effort.
+fn names_an_effort(message: &str) -> bool {
+    const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
+    let lower = message.to_lowercase();
+    let value = lower.split_once("not supported with the").and_then(|(before, _)| {
+        let quoted = before.rsplit(['\'', '`', '"']).nth(1)?;
+        Some(quoted.to_owned())
+    });
+    let is_refused = ["unsupported", "not supported", "invalid"].iter().any(|w| lower.contains(w));
+    value.is_some_and(|value| EFFORTS.contains(&value.as_str()))
+        || is_refused
+            && ["reasoning.effort", "reasoning_effort", "reasoning effort"]
+                .iter()
+                .any(|word| lower.contains(word))
+}
+
 fn names_a_model(message: &str) -> bool {
     let lower = message.to_lowercase();
+    if lower.contains("not supported with the") {
+        // Something else is not supported with a model that there is.
+        return false;
+    }
     let refused = ["not found", "does not exist", "not supported", "not available", "unknown"];
     lower.contains("model") && refused.iter().any(|word| lower.contains(word))
 }
@@ -164,6 +188,23 @@ mod tests {
             (Kind::Provider, "stream disconnected before completion", json!("other")),
             (Kind::ModelRefused, "The model `x` does not exist", json!("other")),
             (Kind::ModelRefused, "x", json!("modelNotFound")),
+            (
+                Kind::EffortRefused,
+                "Unsupported value: 'xhigh' is not supported with the 'gpt-5-codex' model. Supported \
+                 values are: 'low', 'medium', and 'high'.",
+                json!("other"),
+            ),
+            (Kind::EffortRefused, "Invalid value for reasoning.effort: 'x'", json!("badRequest")),
+            (
+                Kind::ModelRefused,
+                "The 'gpt-x' model is not supported when using Codex with a ChatGPT account.",
+                json!("other"),
+            ),
+            (
+                Kind::BadRequest,
+                "Unsupported parameter: 'verbosity' is not supported with the 'gpt-x' model.",
+                json!("badRequest"),
+            ),
             (Kind::Provider, "We're currently experiencing high demand", Value::Null),
             (Kind::ContextWindow, "Codex ran out of room in the context window", Value::Null),
             (Kind::BadRequest, "unexpected status 400 Bad Request: {}", json!("other")),

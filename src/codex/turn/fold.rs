@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus};
 use crate::codex::{
-    approval::{QuestionId, Subject},
+    approval::Subject,
     protocol::{EventKind, Item, PlanStep, TurnEnd},
     usage::Usage,
 };
@@ -25,7 +25,7 @@ pub(crate) struct Fold {
     /// A review's own text; up to 0.110 or so there is no message with it.
     review: Option<String>,
     warnings: Vec<String>,
-    /// What has begun and not ended, by item: a question about it may not say what it is.
+    /// What has begun and not ended, by item. An approval may only name the item it is about.
     begun: HashMap<String, Begun>,
 }
 
@@ -33,10 +33,11 @@ pub(crate) struct Fold {
 enum Begun {
     Command(String),
     Files(Vec<String>),
+    Tool,
 }
 
 impl Fold {
-    /// Takes one notification in; none if there is nothing to tell.
+    /// Takes one notification in. `None` if it is no news for the turn's owner.
     pub(crate) fn event(&mut self, kind: EventKind) -> Option<TurnEvent> {
         match kind {
             EventKind::ItemStarted(item) => self.started(item),
@@ -60,14 +61,20 @@ impl Fold {
                 Some(TurnEvent::Warning(message))
             }
             EventKind::Plan(steps) => planned(&steps),
-            EventKind::Resolved(id) => Some(TurnEvent::Settled(QuestionId(id))),
             EventKind::Ended(end) => Some(TurnEvent::Ended(Box::new(self.end(&end)))),
             // An error that is final comes again with the end of the turn.
-            EventKind::Error { will_retry: false, .. } | EventKind::ThreadClosed => None,
+            EventKind::Error { will_retry: false, .. }
+            | EventKind::ThreadClosed
+            | EventKind::Resolved(_) => None,
         }
     }
 
-    /// Completes a question with what was told of its item before.
+    /// Whether a command, a call of an MCP tool or a wait for a sub-agent has begun and not ended.
+    pub(crate) fn is_running_command(&self) -> bool {
+        self.begun.values().any(|begun| matches!(begun, Begun::Command(_) | Begun::Tool))
+    }
+
+    /// Completes an approval with what an earlier notification said of its item.
     pub(crate) fn complete(&self, item_id: Option<&str>, subject: &mut Subject) {
         match (subject, item_id.and_then(|id| self.begun.get(id))) {
             (Subject::Command { command, .. }, Some(Begun::Command(known))) => {
@@ -120,7 +127,14 @@ impl Fold {
                 self.begun.insert(id, Begun::Files(paths));
                 None
             }
-            Item::McpToolCall { server, tool } => Some(TurnEvent::ToolCalled { server, tool }),
+            Item::McpToolCall { id, server, tool } => {
+                self.begun.insert(id, Begun::Tool);
+                Some(TurnEvent::ToolCalled { server, tool })
+            }
+            Item::CollabAgentToolCall { id, .. } => {
+                self.begun.insert(id, Begun::Tool);
+                None
+            }
             Item::WebSearch { query, .. } => Some(TurnEvent::Searching(query)),
             _ => None,
         }
@@ -140,10 +154,15 @@ impl Fold {
                 self.commands.push(run.clone());
                 Some(TurnEvent::CommandFinished(run))
             }
-            Item::FileChange { id, changes, status }
-                if status != "declined" && status != "failed" =>
-            {
+            Item::McpToolCall { id, .. } | Item::CollabAgentToolCall { id, .. } => {
                 self.begun.remove(&id);
+                None
+            }
+            Item::FileChange { id, changes, status } => {
+                self.begun.remove(&id);
+                if matches!(status.as_str(), "declined" | "failed") {
+                    return None;
+                }
                 let files: Vec<_> = changes
                     .iter()
                     .map(|change| FileChange {
@@ -273,6 +292,28 @@ mod tests {
         }
         let usage = outcome(&mut fold, end("completed", vec![])).usage.unwrap();
         assert_eq!((usage.input_tokens, usage.total_tokens), (200, 240));
+    }
+
+    #[test]
+    fn what_has_begun_and_not_ended_is_a_sign_of_life() {
+        let run = |exit_code| Item::CommandExecution {
+            id: "c".into(),
+            command: "make".into(),
+            exit_code,
+            status: String::new(),
+        };
+        let tool = || Item::McpToolCall { id: "t".into(), server: "s".into(), tool: "x".into() };
+        let mut fold = Fold::default();
+        assert!(!fold.is_running_command());
+        fold.event(EventKind::ItemStarted(run(None)));
+        fold.event(EventKind::ItemStarted(tool()));
+        fold.event(EventKind::ItemCompleted(run(Some(0))));
+        assert!(fold.is_running_command());
+        fold.event(EventKind::ItemCompleted(tool()));
+        assert!(!fold.is_running_command());
+        // Changes of files take no time; a message is no command.
+        fold.event(EventKind::ItemStarted(Item::AgentMessage { text: "m".into() }));
+        assert!(!fold.is_running_command());
     }
 
     #[test]

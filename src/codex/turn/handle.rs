@@ -1,16 +1,15 @@
 //! The handle to a running turn.
 
-use std::{collections::HashMap, time::Duration};
-
-use tokio::sync::mpsc;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Driver, Fold, Partial, ThreadId, TurnEvent, TurnFailure, TurnId, TurnOutcome, TurnStatus,
+    Driver, Fold, Inbox, Partial, ThreadEvent, ThreadId, Trust, TurnEvent, TurnFailure, TurnId,
+    TurnOutcome, TurnStatus,
 };
 use crate::codex::{
-    app_server::{Told, Unanswered},
-    approval::{Answer, QuestionId},
+    approval::{Answer, ApprovalId, PendingApproval},
     error::CodexError,
+    settings::EffectiveSettings,
     usage::RateLimits,
 };
 
@@ -22,33 +21,57 @@ const INTERRUPT_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 20;
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// A turn that Codex has acknowledged, and all its owner needs.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) id: TurnId,
+    pub(crate) thread: ThreadId,
+    pub(crate) events: Inbox,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) effective: EffectiveSettings,
+    pub(crate) caveats: Vec<String>,
+    pub(crate) trust: Trust,
+}
+
+/// How an interrupted turn ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interrupted {
+    /// What the turn brought until then.
+    pub outcome: TurnOutcome,
+    /// Whether the turn is known to be over: Codex reported its end, or its process has ended. If not,
+    /// its thread runs no further turn.
+    pub confirmed: bool,
+}
+
 /// A turn that runs in Codex. Dropping it before its end interrupts it.
 #[derive(Debug)]
 pub struct Turn {
     id: TurnId,
     thread: ThreadId,
-    told: mpsc::Receiver<Told>,
-    driver: Driver,
+    events: Inbox,
+    driver: Arc<dyn Driver>,
+    effective: Box<EffectiveSettings>,
+    caveats: Vec<String>,
+    trust: Trust,
     fold: Fold,
     /// What Codex waits for. Dropping one declines it.
-    open: HashMap<QuestionId, Unanswered>,
+    open: HashMap<ApprovalId, PendingApproval>,
     /// Whether we have asked it to end.
     stopping: bool,
     ended: bool,
 }
 
 impl Turn {
-    pub(crate) fn new(
-        id: TurnId,
-        thread: ThreadId,
-        told: mpsc::Receiver<Told>,
-        driver: Driver,
-    ) -> Self {
+    pub(crate) fn new(begun: Begun) -> Self {
+        let Begun { id, thread, events, driver, effective, caveats, trust } = begun;
         Self {
             id,
             thread,
-            told,
+            events,
             driver,
+            effective: Box::new(effective),
+            caveats,
+            trust,
             fold: Fold::default(),
             open: HashMap::new(),
             stopping: false,
@@ -61,23 +84,40 @@ impl Turn {
         &self.id
     }
 
+    /// The settings the turn really runs with.
+    pub fn effective(&self) -> &EffectiveSettings {
+        &self.effective
+    }
+
+    /// What this version of Codex does not do of what was asked, one sentence each.
+    pub fn caveats(&self) -> &[String] {
+        &self.caveats
+    }
+
+    /// Whether a command, a call of one of Codex's MCP tools or a wait for a sub-agent has begun and not
+    /// ended. Codex may have nothing to report for as long as it runs.
+    pub fn is_running_command(&self) -> bool {
+        self.fold.is_running_command()
+    }
+
     /// Waits for the next event. The last is [`TurnEvent::Ended`]; after it there is none.
     ///
     /// If Codex dies, the turn ends as failed with the cause. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<TurnEvent> {
         while !self.ended {
-            let event = match self.told.recv().await {
-                Some(Told::Event { turn_id, kind }) if self.is_mine(turn_id.as_deref()) => {
+            let event = match self.events.next().await {
+                Some(ThreadEvent::Event { turn_id, kind }) if self.is_mine(turn_id.as_deref()) => {
                     self.fold.event(kind)
                 }
-                Some(Told::Event { .. }) => None,
-                Some(Told::Asked(mut unanswered)) => {
-                    let item = unanswered.asked.item_id.as_deref();
-                    self.fold.complete(item, &mut unanswered.asked.question.subject);
-                    let question = unanswered.asked.question.clone();
-                    self.open.insert(question.id.clone(), unanswered);
-                    Some(TurnEvent::Asked(question))
+                Some(ThreadEvent::Event { .. }) => None,
+                Some(ThreadEvent::ApprovalAsked(mut pending)) => {
+                    let item = pending.request.item_id.as_deref();
+                    self.fold.complete(item, &mut pending.request.approval.subject);
+                    let approval = pending.request.approval.clone();
+                    self.open.insert(approval.id.clone(), pending);
+                    Some(TurnEvent::ApprovalAsked(approval))
                 }
+                Some(ThreadEvent::ApprovalSettled(id)) => Some(TurnEvent::ApprovalSettled(id)),
                 // A process of its own ends without a word when it is stopped.
                 None if self.stopping => Some(self.cut_off(TurnStatus::Interrupted)),
                 None => {
@@ -87,7 +127,7 @@ impl Turn {
             };
             match &event {
                 Some(TurnEvent::Ended(_)) => self.end(),
-                Some(TurnEvent::Settled(id)) => drop(self.open.remove(id)),
+                Some(TurnEvent::ApprovalSettled(id)) => drop(self.open.remove(id)),
                 _ => {}
             }
             if event.is_some() {
@@ -99,12 +139,12 @@ impl Turn {
 
     /// Interrupts the turn and returns what it brought until then.
     ///
-    /// If Codex does not end it in time the outcome is the same, and the thread is not to be trusted
-    /// to be idle.
-    pub async fn interrupt(&mut self) -> TurnOutcome {
+    /// If Codex does not end it within five seconds the turn counts as interrupted all the same, and its
+    /// thread runs no further turn.
+    pub async fn interrupt(&mut self) -> Interrupted {
         self.stopping = true;
         let ended = async {
-            let stop = stop(self.driver.clone(), self.thread.clone(), self.id.clone());
+            let stop = stop(Arc::clone(&self.driver), self.thread.clone(), self.id.clone());
             tokio::pin!(stop);
             let mut asked = false;
             loop {
@@ -118,20 +158,23 @@ impl Turn {
                 }
             }
         };
-        let outcome = tokio::time::timeout(INTERRUPT_LIMIT, ended).await.ok().flatten();
-        outcome.unwrap_or_else(|| {
-            self.end();
-            self.fold.cut_off(TurnStatus::Interrupted)
-        })
+        let ended = tokio::time::timeout(INTERRUPT_LIMIT, ended).await;
+        if let Ok(Some(outcome)) = ended {
+            return Interrupted { outcome, confirmed: true };
+        }
+        // It may have ended before.
+        let confirmed = self.ended;
+        if !confirmed {
+            self.trust.lose();
+        }
+        self.end();
+        Interrupted { outcome: self.fold.cut_off(TurnStatus::Interrupted), confirmed }
     }
 
-    /// Answers a question. Says whether it was still open.
-    pub fn answer(&mut self, id: &QuestionId, answer: &Answer) -> bool {
+    /// Answers an approval. Returns whether Codex was still waiting for it.
+    pub fn answer(&mut self, id: &ApprovalId, answer: &Answer) -> bool {
         match self.open.remove(id) {
-            Some(unanswered) => {
-                unanswered.answer(answer);
-                true
-            }
+            Some(pending) => pending.answer(answer),
             None => false,
         }
     }
@@ -146,7 +189,7 @@ impl Turn {
         &self,
         prompt: String,
     ) -> impl Future<Output = Result<(), CodexError>> + Send + 'static {
-        let (driver, thread, id) = (self.driver.clone(), self.thread.clone(), self.id.clone());
+        let (driver, thread, id) = (Arc::clone(&self.driver), self.thread.clone(), self.id.clone());
         async move { driver.steer(&thread, &id, &prompt).await }
     }
 
@@ -181,7 +224,9 @@ impl Drop for Turn {
         if self.ended {
             return;
         }
-        let stop = stop(self.driver.clone(), self.thread.clone(), self.id.clone());
+        // Nothing will tell when it has ended.
+        self.trust.lose();
+        let stop = stop(Arc::clone(&self.driver), self.thread.clone(), self.id.clone());
         self.driver.tasks().spawn(stop);
     }
 }
@@ -191,7 +236,7 @@ impl Drop for Turn {
 /// For some 20 ms after it was acknowledged a turn cannot be interrupted yet (0.146 and later answer that
 /// none is active, and run it), so a refusal is asked again. It may also mean that the turn has just ended
 /// by itself; that is told like every end.
-async fn stop(driver: Driver, thread: ThreadId, id: TurnId) {
+async fn stop(driver: Arc<dyn Driver>, thread: ThreadId, id: TurnId) {
     for _ in 0..TRIES {
         match driver.interrupt(&thread, &id).await {
             Ok(()) => return,

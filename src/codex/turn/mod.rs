@@ -1,39 +1,28 @@
-//! A turn from the outside: events while it runs, one outcome at its end.
+//! A turn: events while it runs, one outcome at its end. It does not know which engine runs it.
 
 mod driver;
 mod failure;
 mod fold;
 mod handle;
-
-use std::fmt;
+mod inbox;
+mod trust;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use driver::Driver;
 pub use failure::{FailureKind, TurnFailure};
 pub(crate) use fold::Fold;
-pub use handle::Turn;
+pub(crate) use handle::Begun;
+pub use handle::{Interrupted, Turn};
+pub(crate) use inbox::{Inbox, Outlet, ThreadEvent, inbox};
+
+pub(crate) use trust::Trust;
 
 use super::{
-    approval::{Question, QuestionId},
+    approval::{Approval, ApprovalId},
+    ids::{ThreadId, TurnId},
     usage::Usage,
 };
-
-/// Codex's name for a thread.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ThreadId(pub String);
-
-/// Codex's name for a turn. Before 0.100 a counter, unique only within its thread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TurnId(pub String);
-
-impl fmt::Display for ThreadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// What happens while a turn runs. The last one is always [`TurnEvent::Ended`].
 #[derive(Debug, Clone, PartialEq)]
@@ -72,10 +61,10 @@ pub enum TurnEvent {
         /// The step under way.
         step: String,
     },
-    /// Codex asks something and waits for [`Turn::answer`].
-    Asked(Question),
-    /// A question needs no answer any more.
-    Settled(QuestionId),
+    /// Codex asks for an approval and waits for [`Turn::answer`].
+    ApprovalAsked(Approval),
+    /// Codex no longer waits for an approval, although it was not answered here.
+    ApprovalSettled(ApprovalId),
     /// The turn is over.
     Ended(Box<TurnOutcome>),
 }
@@ -117,7 +106,7 @@ pub struct Partial {
 pub enum TurnStatus {
     /// The model finished.
     Completed,
-    /// Somebody stopped it.
+    /// It was stopped.
     Interrupted,
     /// It failed.
     Failed(TurnFailure),
@@ -129,7 +118,7 @@ pub enum TurnStatus {
 pub struct CommandRun {
     /// The command line.
     pub command: String,
-    /// Its exit code; none if it was declined or did not end.
+    /// Its exit code. `None` if it was declined or did not end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
 }

@@ -52,8 +52,13 @@ impl Caller {
         self.shows_forms
     }
 
+    /// What to call the client in the record of an approval.
+    pub(super) fn name(&self) -> String {
+        self.context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name)
+    }
+
     /// How long the call may take, if it asks for this.
-    pub(super) fn patience(&self, asked: Option<Duration>) -> Option<Duration> {
+    pub(super) fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         self.timeout.limit(asked)
     }
 

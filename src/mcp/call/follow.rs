@@ -1,157 +1,184 @@
-//! Going along with a call: telling what happens, asking what is asked, handing back in time.
+//! Following a call: telling what happens, asking what Codex asks, handing back in time.
 
-use std::{collections::VecDeque, future::pending, time::Duration};
+use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
 
 use rmcp::model::{CallToolRequestParams, InputRequiredResult};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Caller, Sealer, elicit::Asking};
+use super::{Caller, RequestStateCodec, elicit::Elicitation};
 use crate::{
-    codex::{Answer, Decision, Question, QuestionId},
     mcp::error::{ToolError, question_expired},
-    session::{Call, HandedBack, Reply, SessionName, Sessions, Step, Update},
+    session::{
+        Answer, AnswerRecord, Approval, ApprovalId, Call, Decision, Detached, Follower, Reply,
+        SessionError, SessionName, Sessions, Step, Update,
+    },
 };
 
 /// How far a call has come when it must be answered.
 #[derive(Debug)]
-pub(in crate::mcp) enum Followed {
-    /// Its turn is over.
-    Over(Box<Reply>),
-    /// Its turn goes on without it.
-    Running(SessionName, HandedBack),
-    /// Its client has to ask the user first.
-    Asked(Box<InputRequiredResult>),
+pub(in crate::mcp) struct CallProgress {
+    pub(in crate::mcp) state: CallState,
+    /// What the caller should know besides.
+    pub(in crate::mcp) warnings: Vec<String>,
 }
 
-/// Goes along with a call until it is over, or for as long as its client waits; `wait` is how long the
-/// call itself wants to.
+/// How far a call has come.
+#[derive(Debug)]
+pub(in crate::mcp) enum CallState {
+    /// Its turn is over.
+    Over(Arc<Reply>),
+    /// Its turn goes on without it.
+    Running(SessionName, Detached),
+    /// Its client has to ask the user first.
+    InputRequired(Box<InputRequiredResult>),
+}
+
+/// Follows a call until it is over, or for as long as its client waits. `wait` is how long the call itself wants to.
 pub(in crate::mcp) async fn follow(
     sessions: &Sessions,
-    sealer: &Sealer,
+    codec: &RequestStateCodec,
     caller: &Caller,
     mut call: Call,
     wait: Option<Duration>,
-) -> Result<Followed, ToolError> {
-    let deadline = caller.patience(wait).map(|limit| Instant::now() + limit);
+) -> Result<CallProgress, ToolError> {
+    let deadline = caller.timeout(wait).map(|limit| Instant::now() + limit);
     let mut progress = caller.progress();
-    let mut questions = Questions { sessions, caller, asking: None, waiting: VecDeque::new() };
-    loop {
+    let mut asking = Asking::new(sessions, caller);
+    let state = loop {
         tokio::select! {
             biased;
             () = progress.due() => progress.tell().await,
             () = at(deadline) => {
-                questions.withdraw().await;
+                asking.withdraw().await;
                 progress.finish().await;
                 let session = call.session().clone();
-                return match call.hand_back().await? {
-                    HandedBack::Begun(reply) if reply.is_over() => Ok(Followed::Over(reply)),
-                    how_far => Ok(Followed::Running(session, how_far)),
+                break match call.detach().await? {
+                    Detached::Begun(reply) if reply.is_over() => CallState::Over(reply),
+                    how_far => CallState::Running(session, how_far),
                 };
             }
             step = call.next() => match step {
                 Step::Done(outcome) => {
-                    questions.withdraw().await;
+                    asking.withdraw().await;
                     progress.finish().await;
-                    return Ok(Followed::Over(outcome?));
+                    break CallState::Over(outcome?);
                 }
                 Step::Update(update) => {
                     progress.note(&update);
                     match update {
-                        Update::Asked(question) if caller.is_modern => {
-                            match sealer.ask(caller, &call, question.clone()) {
-                                Ok(asked) => {
-                                    call.hand_back().await?;
-                                    return Ok(Followed::Asked(Box::new(asked)));
+                        Update::ApprovalAsked(asked) if caller.can_ask() && caller.is_modern => {
+                            match codec.ask(caller, &call, &asked.approval) {
+                                Ok(result) => {
+                                    call.detach().await?;
+                                    break CallState::InputRequired(Box::new(result));
                                 }
-                                Err(reason) => {
-                                    questions.decline(call.session(), question, reason).await;
-                                }
+                                Err(reason) => asking.decline(&asked.approval, reason).await,
                             }
                         }
-                        Update::Asked(question) => {
-                            questions.waiting.push_back(question);
-                            questions.ask_next(call.session()).await;
+                        Update::ApprovalAsked(asked) if caller.can_ask() => {
+                            asking.waiting.push_back(asked.approval.clone());
+                            asking.ask_next(call.session()).await;
                         }
-                        Update::Settled(id) => questions.settled(&id, call.session()).await,
+                        Update::ApprovalSettled(id) => asking.settled(&id, call.session()).await,
                         _ => {}
                     }
                 }
             },
-            (answer, remark) = questions.answered() => {
-                questions.answer(answer, remark, call.session()).await;
-            }
+            answer = asking.answered() => asking.answer(answer, call.session()).await,
         }
-    }
+    };
+    Ok(CallProgress { state, warnings: asking.warnings })
 }
 
-/// Goes on with a call that comes back with the answer to a question.
+/// Goes on with a call that comes back with an answer.
+///
+/// # Errors
+/// `question_expired` if the approval is not open any more: such an answer changes nothing.
 pub(in crate::mcp) async fn resume(
     sessions: &Sessions,
-    sealer: &Sealer,
+    codec: &RequestStateCodec,
     caller: &Caller,
     request: &CallToolRequestParams,
-) -> Result<Followed, ToolError> {
-    let Some((asked, answer, remark)) = sealer.answered(caller, request) else {
+) -> Result<CallProgress, ToolError> {
+    let Some((asked, answer)) = codec.answered(caller, request) else {
         return Err(question_expired());
     };
-    // Before following, or the same question would be asked again. If it is not open any more there is
-    // nothing to say: the turn tells what became of it.
-    sessions.answer(&asked.session, asked.question.id, answer, remark).await;
-    let call = sessions.follow(&asked.session, asked.turn, asked.holds, caller.can_ask()).await?;
-    let wait = request.arguments.as_ref().and_then(|given| given.get("waitSeconds")?.as_u64());
-    follow(sessions, sealer, caller, call, wait.map(Duration::from_secs)).await
+    sessions.answer(&asked.approval.id, answer).await?;
+    let follower = Follower { attached: asked.attached, can_ask: caller.can_ask() };
+    let call = sessions.follow(&asked.session, asked.turn, follower).await?;
+    let wait = request.arguments.as_ref().and_then(|given| given.get("waitSeconds")?.as_f64());
+    let wait = wait.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    follow(sessions, codec, caller, call, wait).await
 }
 
-/// The questions one client of the older era is asked, one after the other.
-struct Questions<'a> {
+/// The approvals that one client is asked for, one after the other.
+struct Asking<'a> {
     sessions: &'a Sessions,
     caller: &'a Caller,
-    asking: Option<Asking>,
-    waiting: VecDeque<Question>,
+    asked: Option<Elicitation>,
+    waiting: VecDeque<Approval>,
+    warnings: Vec<String>,
 }
 
-impl Questions<'_> {
+impl<'a> Asking<'a> {
+    fn new(sessions: &'a Sessions, caller: &'a Caller) -> Self {
+        Self { sessions, caller, asked: None, waiting: VecDeque::new(), warnings: Vec::new() }
+    }
+
     async fn ask_next(&mut self, session: &SessionName) {
-        while self.asking.is_none() {
-            let Some(question) = self.waiting.pop_front() else { return };
-            match Asking::begin(self.caller, session, question.clone()) {
-                Ok(asking) => self.asking = Some(asking),
-                Err(reason) => self.decline(session, question, reason).await,
+        while self.asked.is_none() {
+            let Some(approval) = self.waiting.pop_front() else { return };
+            match Elicitation::begin(self.caller, session, approval.clone()) {
+                Ok(asked) => self.asked = Some(asked),
+                Err(reason) => self.decline(&approval, reason).await,
             }
         }
     }
 
-    /// Waits for the answer to the question being asked; for ever if there is none.
-    async fn answered(&mut self) -> (Answer, Option<String>) {
-        match &mut self.asking {
-            Some(asking) => asking.answer().await,
+    /// Waits for the answer to what is being asked. Waits for ever if nothing is.
+    async fn answered(&mut self) -> AnswerRecord {
+        match &mut self.asked {
+            Some(asked) => asked.answer().await,
             None => pending().await,
         }
     }
 
-    async fn answer(&mut self, answer: Answer, remark: Option<String>, session: &SessionName) {
-        if let Some(asking) = self.asking.take() {
-            self.sessions.answer(session, asking.question.id, answer, remark).await;
+    async fn answer(&mut self, answer: AnswerRecord, session: &SessionName) {
+        if let Some(asked) = self.asked.take() {
+            self.give(&asked.approval, answer).await;
         }
         self.ask_next(session).await;
     }
 
-    async fn decline(&mut self, session: &SessionName, question: Question, reason: String) {
-        let no = Answer::plain(Decision::Decline);
-        self.sessions.answer(session, question.id, no, Some(reason)).await;
+    async fn decline(&mut self, approval: &Approval, reason: String) {
+        let answer = Answer::plain(Decision::Decline);
+        let answer = AnswerRecord { answer, by: self.caller.name(), remark: Some(reason) };
+        self.give(approval, answer).await;
     }
 
-    async fn settled(&mut self, id: &QuestionId, session: &SessionName) {
-        self.waiting.retain(|question| question.id != *id);
-        if self.asking.as_ref().is_some_and(|asking| asking.question.id == *id) {
+    /// Gives an answer. One that comes too late changes nothing, and the caller is told so.
+    async fn give(&mut self, approval: &Approval, answer: AnswerRecord) {
+        match self.sessions.answer(&approval.id, answer).await {
+            Ok(()) => {}
+            Err(SessionError::ApprovalExpired { .. }) => self.warnings.push(format!(
+                "question_expired: your answer came too late and changed nothing; Codex had asked {}",
+                approval.subject.in_short()
+            )),
+            Err(error) => self.warnings.push(format!("your answer could not be given: {error}")),
+        }
+    }
+
+    async fn settled(&mut self, id: &ApprovalId, session: &SessionName) {
+        self.waiting.retain(|approval| approval.id != *id);
+        if self.asked.as_ref().is_some_and(|asked| asked.approval.id == *id) {
             self.withdraw().await;
         }
         self.ask_next(session).await;
     }
 
     async fn withdraw(&mut self) {
-        if let Some(asking) = self.asking.take() {
-            asking.withdraw().await;
+        if let Some(asked) = self.asked.take() {
+            asked.withdraw().await;
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    codex::{Answer, Decision, InputField, Question, Subject},
     mcp::visible::{visible, visible_line},
+    session::{Answer, Approval, Decision, InputField, Subject},
 };
 
 /// A decline that comes faster than this was not made by a person.
@@ -17,7 +18,7 @@ const DECISION: &str = "decision";
 
 /// The form to show. Fails with the reason if it cannot be shown.
 pub(super) fn form(
-    question: &Question,
+    approval: &Approval,
     session: &str,
     shows_links: bool,
 ) -> Result<ElicitRequestParams, String> {
@@ -26,8 +27,9 @@ pub(super) fn form(
     let why = |reason: &Option<String>| {
         reason.as_ref().map(|reason| format!("Reason: {}", visible_line(reason)))
     };
-    let whose = Some(format!("(session {session})"));
-    let (message, schema) = match &question.subject {
+    let agent = approval.agent.as_deref().map(|name| format!("agent {}, ", visible_line(name)));
+    let whose = Some(format!("({}session {session})", agent.unwrap_or_default()));
+    let (message, schema) = match &approval.subject {
         Subject::Command { command, cwd, reason } => (
             lines(vec![
                 Some("Codex asks to run a command:".to_owned()),
@@ -36,7 +38,7 @@ pub(super) fn form(
                 why(reason),
                 whose,
             ]),
-            decision(&question.choices),
+            decision(&approval.choices),
         ),
         Subject::Files { paths, root, reason } => (
             lines(vec![
@@ -55,7 +57,7 @@ pub(super) fn form(
                 why(reason),
                 whose,
             ]),
-            decision(&question.choices),
+            decision(&approval.choices),
         ),
         Subject::Permissions { wanted, reason } => (
             lines(vec![
@@ -63,7 +65,7 @@ pub(super) fn form(
                 why(reason),
                 whose,
             ]),
-            decision(&question.choices),
+            decision(&approval.choices),
         ),
         Subject::Input(fields) => {
             if fields.iter().any(|field| field.secret) {
@@ -157,18 +159,18 @@ fn show_texts(schema: &mut Value) {
 
 /// The answer to Codex for a form that was filled in, and a remark for the user.
 pub(super) fn answer(
-    question: &Question,
+    approval: &Approval,
     result: &ElicitResult,
     took: Duration,
 ) -> (Answer, Option<String>) {
     let content = result.content.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
     if result.action == ElicitationAction::Accept {
-        let Some(decision) = decided(question, &content) else {
+        let Some(decision) = decided(approval, &content) else {
             return no("it was declined because the answer was none of the choices.");
         };
         let declined = matches!(decision, Decision::Decline | Decision::Cancel);
         let remark = declined.then(|| "it was declined.".to_owned());
-        let content = match &question.subject {
+        let content = match &approval.subject {
             Subject::Input(fields) => content_of(fields, content),
             _ => content,
         };
@@ -183,18 +185,35 @@ pub(super) fn answer(
     no("it was declined.")
 }
 
+/// The form of an approval as JSON, for whoever shows it without MCP; or why it cannot be shown.
+///
+/// # Errors
+/// The reason, in words.
+pub fn approval_form(approval: &Approval, session: &str) -> Result<Value, String> {
+    let form = form(approval, session, true)?;
+    serde_json::to_value(form).map_err(|error| error.to_string())
+}
+
+/// What such a form, filled in, means to Codex, and what to remark about it.
+pub fn approval_answer(approval: &Approval, filled: &Value) -> (Answer, Option<String>) {
+    let result = ElicitResult::deserialize(filled);
+    let result = result.unwrap_or_else(|_| ElicitResult::new(ElicitationAction::Cancel));
+    // Somebody was there to fill it in.
+    answer(approval, &result, Duration::MAX)
+}
+
 fn no(remark: &str) -> (Answer, Option<String>) {
     (Answer::plain(Decision::Decline), Some(remark.to_owned()))
 }
 
 /// The decision in a form that was accepted. `None` if it is not one of the choices. Forms of MCP servers and
 /// questions have fields of their own; accepting them is the decision.
-fn decided(question: &Question, content: &Map<String, Value>) -> Option<Decision> {
-    match question.subject {
+fn decided(approval: &Approval, content: &Map<String, Value>) -> Option<Decision> {
+    match approval.subject {
         Subject::Input(_) | Subject::Form { .. } | Subject::Link { .. } => Some(Decision::Accept),
         _ => {
             let decision = Decision::from_word(content.get(DECISION)?.as_str()?)?;
-            question.choices.contains(&decision).then_some(decision)
+            approval.choices.contains(&decision).then_some(decision)
         }
     }
 }
@@ -250,7 +269,7 @@ fn content_of(fields: &[InputField], mut content: Map<String, Value>) -> Map<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codex::QuestionId;
+    use crate::session::ApprovalId;
 
     #[test]
     fn nothing_in_a_form_can_act_on_a_terminal() {
@@ -295,12 +314,13 @@ mod tests {
         assert!(of_server(odd).unwrap_err().contains("`\\u{1b}`"));
     }
 
-    fn question(subject: Subject) -> Question {
+    fn question(subject: Subject) -> Approval {
         let choices = vec![Decision::Accept, Decision::Decline];
-        Question { id: QuestionId("1".into()), subject, choices }
+        let (id, connection) = (ApprovalId("1".into()), "c".to_owned());
+        Approval { id, connection, agent: None, subject, choices }
     }
 
-    fn command() -> Question {
+    fn command() -> Approval {
         question(Subject::Command { command: Some("touch x".into()), cwd: None, reason: None })
     }
 

@@ -9,9 +9,11 @@ mod elicit;
 mod follow;
 mod form;
 mod progress;
+mod request_state;
 mod timeout;
 
 pub(super) use caller::Caller;
-pub(super) use elicit::Sealer;
-pub(super) use follow::{Followed, follow, resume};
+pub(super) use follow::{CallProgress, CallState, follow, resume};
+pub use form::{approval_answer, approval_form};
+pub(super) use request_state::RequestStateCodec;
 pub use timeout::TERMINAL;

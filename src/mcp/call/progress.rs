@@ -10,9 +10,8 @@ use rmcp::{
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    codex::{FileChange, TurnEvent},
     mcp::{cut::cut, visible::visible_line},
-    session::{Place, Update},
+    session::{FileChange, QueuePosition, TurnEvent, Update},
 };
 
 /// The shortest time between two messages.
@@ -145,16 +144,18 @@ impl Lines {
 
     fn line(&mut self, update: &Update) -> Option<String> {
         let event = match update {
-            Update::Queued(Place { ahead: 1, .. }) => {
+            Update::Queued(QueuePosition { ahead: 1, .. }) => {
                 return Some("queued, next in line".to_owned());
             }
-            Update::Queued(place) => return Some(format!("queued, {} ahead", place.ahead)),
+            Update::Queued(position) => {
+                return Some(format!("queued, {} ahead", position.ahead));
+            }
             Update::Begun(_) => return Some("asking the model".to_owned()),
-            Update::Asked(question) => {
-                let asked = question.subject.in_short();
+            Update::ApprovalAsked(asked) => {
+                let asked = asked.approval.subject.in_short();
                 return Some(one_line(&format!("waiting for your decision: Codex asks {asked}")));
             }
-            Update::Settled(_) => return None,
+            Update::ApprovalSettled(_) | Update::Joined(_) | Update::Ended(_) => return None,
             Update::Event(event) => event,
         };
         Some(one_line(&match event {
@@ -176,7 +177,9 @@ impl Lines {
             TurnEvent::Used(usage) => format!("{} tokens so far", usage.total_tokens),
             TurnEvent::Retrying(reason) => format!("trying again: {reason}"),
             TurnEvent::Warning(text) => format!("warning: {text}"),
-            TurnEvent::Asked(_) | TurnEvent::Settled(_) | TurnEvent::Ended(_) => return None,
+            TurnEvent::ApprovalAsked(_) | TurnEvent::ApprovalSettled(_) | TurnEvent::Ended(_) => {
+                return None;
+            }
         }))
     }
 }
@@ -205,7 +208,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codex::CommandRun;
+    use crate::session::CommandRun;
 
     fn event(event: TurnEvent) -> Update {
         Update::Event(event)

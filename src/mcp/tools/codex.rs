@@ -13,14 +13,11 @@ use super::{
     turn_view,
 };
 use crate::{
-    codex::{ApprovalPolicy, Profile, Sandbox, ThreadOptions, WebSearch},
-    mcp::{
-        arguments,
-        call::Caller,
-        error::{CONFIG_INVALID, ToolError},
-        schema,
+    mcp::{arguments, call::Caller, error::ToolError, schema},
+    session::{
+        ApprovalPolicy, OnBusy, Profile, Request, Sandbox, SessionName, Settings, ThreadOptions,
+        WebSearch, Work,
     },
-    session::{OnBusy, Request, SessionError, SessionName, Settings, Work},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -61,8 +58,10 @@ struct Input {
     /// Model to use. `listModels` lists them. Leave out for the session's or the user's own.
     #[schemars(length(min = 1))]
     model: Option<String>,
-    /// How hard the model thinks; low, medium and high always work, others where the model has them.
-    reasoning_effort: Option<Effort>,
+    /// How hard the model thinks: none, minimal, low, medium, high, xhigh, max or ultra, or any other word the model
+    /// takes; listModels says which.
+    #[schemars(length(min = 1))]
+    reasoning_effort: Option<String>,
     /// What commands may touch: read-only; workspace-write (the working directory); danger-full-access
     /// (everything; only if the operator allows it).
     sandbox: Option<Sandbox>,
@@ -132,21 +131,6 @@ enum Busy {
     Reject,
 }
 
-/// Every effort any version offers. Codex itself takes any word here and fails later.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, strum::IntoStaticStr)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-enum Effort {
-    None,
-    Minimal,
-    Low,
-    Medium,
-    High,
-    Xhigh,
-    Max,
-    Ultra,
-}
-
 async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
     let mut input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
@@ -166,15 +150,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         None => Profile::default(),
     };
     let (name, request) = input.into_request(directory, profile, caller.can_ask())?;
-    let has_config = !request.options.config.is_empty();
-    let outcome = run(cx, caller, name, request, wait).await;
-    let mut outcome = outcome.map_err(|error| match error {
-        // The user's own configuration works without the call's.
-        ToolError::Caller(error) if has_config && error.code == CONFIG_INVALID => {
-            ToolError::argument("config", error.message.trim_end_matches('.'))
-        }
-        error => error,
-    })?;
+    let mut outcome = run(cx, caller, name, request, wait).await?;
     if let Some(uri) = callback_uri {
         outcome.add_beside("callbackUri", uri);
     }
@@ -184,12 +160,12 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
 /// The operator's callback URI. `None` for a Codex that takes none, which would refuse the call.
 pub(super) async fn default_callback(cx: &Cx) -> Option<String> {
     let uri = cx.callback_uri.clone()?;
-    let found = cx.sessions.codex().look().await.ok()?;
+    let found = cx.sessions.inspect_codex().await.ok()?;
     (found.engine() != "exec").then_some(uri)
 }
 
 fn chosen_profile(cx: &Cx, name: &str) -> Result<Profile, ToolError> {
-    let profile = cx.sessions.codex().profile(name).map_err(SessionError::from)?;
+    let profile = cx.sessions.profile(name)?;
     profile.ok_or_else(|| {
         let places = format!("`{name}.config.toml` beside it, or `[profiles.{name}]` in it");
         let reason = format!("Codex's configuration has no such profile ({places})");
@@ -210,13 +186,14 @@ impl Input {
                 "it is empty; leave it out to use the default",
             ));
         }
+        if self.reasoning_effort.as_deref().is_some_and(|effort| effort.trim().is_empty()) {
+            let reason = "it is empty; leave it out to use the default";
+            return Err(ToolError::argument("reasoningEffort", reason));
+        }
         let full_auto = self.full_auto.unwrap_or_default();
         let settings = Settings {
             model: self.model.or(profile.model),
-            reasoning_effort: self
-                .reasoning_effort
-                .map(|effort| <&str>::from(effort).to_owned())
-                .or(profile.reasoning_effort),
+            reasoning_effort: self.reasoning_effort.or(profile.reasoning_effort),
             sandbox: self
                 .sandbox
                 .or(full_auto.then_some(Sandbox::WorkspaceWrite))

@@ -11,9 +11,8 @@ use super::{
     turn_view,
 };
 use crate::{
-    codex::ThreadOptions,
     mcp::{arguments, call::Caller, error::ToolError, schema},
-    session::Request,
+    session::{Request, ThreadOptions},
 };
 
 pub(super) const TOOL: Tool = Tool {

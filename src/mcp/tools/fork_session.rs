@@ -9,9 +9,8 @@ use super::{
     tool::{Cx, Effect, Tool},
 };
 use crate::{
-    codex::ThreadId,
     mcp::{answer::Answer, arguments, error::ToolError, schema},
-    session::{ForkSource, Forked, SessionName},
+    session::{ForkSource, Forked, SessionName, ThreadId},
 };
 
 pub(super) const TOOL: Tool = Tool {

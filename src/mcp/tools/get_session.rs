@@ -145,7 +145,7 @@ impl TurnView {
             response: response.to_owned(),
             timestamp: turn.timestamp.to_string(),
             status: turn.status.as_str(),
-            model: turn.details.model,
+            model: turn.details.effective.and_then(|with| with.model),
             error: turn.details.failure.map(|failure| failure.message),
             truncated: prompt_cut || response_cut,
         }

@@ -7,8 +7,8 @@ use serde_with::skip_serializing_none;
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
-    codex::Sandbox,
     mcp::{answer::Answer, arguments, error::ToolError, schema},
+    session::{Missing, Sandbox},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -144,16 +144,32 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     Ok(Answer::new(&output, text))
 }
 
+/// What an old Codex keeps this server from offering, one phrase each.
+pub(crate) fn missing_in_words(missing: &[Missing]) -> Vec<&'static str> {
+    let words = |missing: &Missing| match missing {
+        Missing::Approvals => "approvals: what would need one is refused by Codex itself",
+        Missing::ListingModels => "listModels",
+        Missing::ListingThreads => "listSessions with includeThreads",
+        Missing::Ephemeral => "ephemeral calls",
+        Missing::Instructions => "instructions with a call",
+        Missing::Review => "its own code review: review asks for one in words",
+        Missing::Fork => "forking its threads: forkSession rebuilds from this server's record",
+        Missing::Steer => "steer, and onBusy steer",
+        Missing::ContextItems => "context as items: a rebuilt one stands before the prompt",
+    };
+    missing.iter().map(words).collect()
+}
+
 impl CodexView {
     async fn look(cx: &Cx) -> Self {
-        match cx.sessions.codex().look().await {
+        match cx.sessions.inspect_codex().await {
             Ok(found) => Self {
                 binary: Some(found.binary.display().to_string()),
                 version: Some(found.version.to_string()),
                 reason: Some(found.reason),
                 others: found.others.iter().map(|path| path.display().to_string()).collect(),
                 engine: Some(found.engine()),
-                lacks: found.version.lacks(),
+                lacks: missing_in_words(&found.version.lacks()),
                 trouble: None,
             },
             Err(error) => Self { trouble: Some(error.to_string()), ..Self::default() },

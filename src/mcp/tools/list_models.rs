@@ -7,8 +7,8 @@ use serde_with::skip_serializing_none;
 
 use super::tool::{Cx, Effect, Tool};
 use crate::{
-    codex::Model,
     mcp::{answer::Answer, arguments, error::ToolError, schema},
+    session::Model,
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -53,7 +53,7 @@ struct ModelView {
 
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let Input {} = arguments::read(given)?;
-    let models = cx.sessions.codex().models().await?;
+    let models = cx.sessions.models().await?;
     let models = models.into_iter().map(ModelView::from).collect();
     Ok(Answer::plain(&Output { models, warnings: Vec::new() }))
 }

@@ -12,9 +12,9 @@ use super::{
     tool::{Cx, Effect, Tool},
 };
 use crate::{
-    codex::{ThreadFilter, ThreadInfo},
     mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
     session::store::Page,
+    session::{ThreadFilter, ThreadInfo},
 };
 
 const DEFAULT_LIMIT: u32 = 50;
@@ -45,7 +45,7 @@ struct Input {
     /// Also list Codex's own recorded conversations, which can be continued by their threadId. Default:
     /// false.
     include_threads: Option<bool>,
-    /// Only threads that worked in exactly this directory.
+    /// Only sessions and threads that work in exactly this directory.
     working_directory: Option<PathBuf>,
     /// `nextThreadCursor` of the page before, for the threads.
     thread_cursor: Option<String>,
@@ -110,7 +110,8 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         threads = Some(found.into_iter().map(ThreadView::from).collect());
         next_thread_cursor = next;
     }
-    let listing = cx.sessions.list(&Page { limit, after, search }).await?;
+    let listing =
+        cx.sessions.list(&Page { limit, after, search, directory: directory.clone() }).await?;
     let damaged = |name: &String| {
         let others = format!("the record of session `{name}` is damaged; all others work. ");
         let text = others + "`deleteSession` removes it.";

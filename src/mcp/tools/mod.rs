@@ -21,10 +21,11 @@ mod turn_view;
 mod wait;
 mod websearch;
 
+pub(crate) use help::missing_in_words;
 pub(super) use list::Tools;
 pub use list::{ToolSummary, tool_names, tool_summaries};
 pub(super) use tool::{Cx, Outcome};
-pub(super) use turn_view::outcome as followed;
+pub(super) use turn_view::outcome as progressed;
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,8 @@ use super::{
     turn_view,
 };
 use crate::{
-    codex::ReviewTarget,
     mcp::{arguments, call::Caller, error::ToolError, schema},
-    session::{Request, SessionName, Settings, Work},
+    session::{Request, ReviewTarget, SessionName, Settings, Work},
 };
 
 pub(super) const TOOL: Tool = Tool {

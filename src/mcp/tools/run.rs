@@ -27,6 +27,6 @@ pub(super) async fn run(
         Some(given) => Some(cx.sessions.of_thread(&given).await?),
         None => None,
     };
-    let call = cx.sessions.send(name, request)?;
-    Ok(turn_view::outcome(follow(&cx.sessions, &cx.sealer, caller, call, wait).await?, cx))
+    let call = cx.sessions.send(name, request).await?;
+    Ok(turn_view::outcome(follow(&cx.sessions, &cx.codec, caller, call, wait).await?, cx))
 }

@@ -5,10 +5,7 @@ use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 use super::turn_view::UsageView;
-use crate::{
-    codex::{ApprovalPolicy, Sandbox, Usage},
-    session::SessionRecord,
-};
+use crate::session::{ApprovalPolicy, Sandbox, SessionRecord, Usage};
 
 #[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
@@ -30,13 +27,13 @@ pub(super) struct SessionView {
     thread_id: Option<String>,
     /// The same, under its older name.
     codex_conversation_id: Option<String>,
-    /// The model its calls chose.
+    /// The model its last turn ran with, else the one its calls chose.
     model: Option<String>,
-    /// The reasoning effort its calls chose.
+    /// The reasoning effort its last turn ran with, else the one its calls chose.
     reasoning_effort: Option<String>,
-    /// The sandbox its calls chose.
+    /// The sandbox its last turn ran with, else the one its calls chose.
     sandbox: Option<&'static str>,
-    /// The approval policy its calls chose.
+    /// The approval policy its last turn ran with, else the one its calls chose.
     approval_policy: Option<&'static str>,
     /// Where Codex works.
     working_directory: Option<String>,
@@ -49,7 +46,9 @@ pub(super) struct SessionView {
 
 impl From<SessionRecord> for SessionView {
     fn from(record: SessionRecord) -> Self {
-        let settings = record.settings;
+        let chosen = record.settings;
+        let with = record.effective;
+        let directory = with.as_ref().map(|with| with.working_directory.clone());
         let thread_id = record.thread_id.map(|id| id.to_string());
         Self {
             id: record.name.to_string(),
@@ -60,11 +59,23 @@ impl From<SessionRecord> for SessionView {
             status: record.status.as_str(),
             codex_conversation_id: thread_id.clone(),
             thread_id,
-            model: settings.model,
-            reasoning_effort: settings.reasoning_effort,
-            sandbox: settings.sandbox.map(Sandbox::as_str),
-            approval_policy: settings.approval_policy.map(ApprovalPolicy::as_str),
-            working_directory: settings.working_directory.map(|path| path.display().to_string()),
+            model: with.as_ref().and_then(|with| with.model.clone()).or(chosen.model),
+            reasoning_effort: with
+                .as_ref()
+                .and_then(|with| with.reasoning_effort.clone())
+                .or(chosen.reasoning_effort),
+            sandbox: with
+                .as_ref()
+                .and_then(|with| with.sandbox)
+                .or(chosen.sandbox)
+                .map(Sandbox::as_str),
+            approval_policy: with
+                .map(|with| with.approval_policy)
+                .or(chosen.approval_policy)
+                .map(ApprovalPolicy::as_str),
+            working_directory: directory
+                .or(chosen.working_directory)
+                .map(|path| path.display().to_string()),
             usage: record.usage,
             codex_version: record.codex_version,
         }

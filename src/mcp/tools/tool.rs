@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     mcp::{
         answer::Answer,
-        call::{Caller, Sealer},
+        call::{Caller, RequestStateCodec},
         error::ToolError,
         offer::Offer,
     },
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(in crate::mcp) struct Cx {
     pub(in crate::mcp) sessions: Sessions,
-    pub(in crate::mcp) sealer: Arc<Sealer>,
+    pub(in crate::mcp) codec: Arc<RequestStateCodec>,
     /// The longest text one result carries, in characters.
     pub(in crate::mcp) max_text: usize,
     /// The tools that are offered.

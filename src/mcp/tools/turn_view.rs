@@ -7,17 +7,17 @@ use serde_json::Value;
 
 use super::tool::{Cx, Outcome};
 use crate::{
-    codex::{ApprovalPolicy, CommandRun, FileChange, RateLimits, RateWindow, Sandbox, Usage},
     mcp::{
         answer::Answer,
-        call::Followed,
+        call::{CallProgress, CallState},
         cut::cut,
         error::{UserError, failed_turn, interrupted_turn},
         resources,
     },
     session::{
-        Continuity, Finding, HandedBack, ModelSource, Place, Reply, SessionName, SessionStatus,
-        Source, TurnDetails,
+        CommandRun, Continuity, Detached, FileChange, Finding, ModelSource, QueuePosition,
+        RateLimits, RateWindow, Reply, Sandbox, SessionName, SessionStatus, Source, TurnDetails,
+        Usage,
     },
 };
 
@@ -174,22 +174,27 @@ struct WindowView {
 }
 
 /// Shows how far a call has come.
-pub(in crate::mcp) fn outcome(followed: Followed, cx: &Cx) -> Outcome {
-    match followed {
-        Followed::Asked(asked) => Outcome::Asked(asked),
-        Followed::Over(reply) => over(*reply, cx).into(),
-        Followed::Running(_, HandedBack::Begun(reply)) => running(*reply, cx).into(),
-        Followed::Running(session, HandedBack::Queued(place)) => {
-            waiting(&session, Some(place)).into()
+pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
+    let CallProgress { state, warnings } = progress;
+    let mut answer = match state {
+        CallState::InputRequired(asked) => return Outcome::Asked(asked),
+        CallState::Over(reply) => over(&reply, cx),
+        CallState::Running(_, Detached::Begun(reply)) => running(&reply, cx),
+        CallState::Running(session, Detached::Queued(position)) => {
+            waiting(&session, Some(position), cx)
         }
-        Followed::Running(session, HandedBack::Unseen) => waiting(&session, None).into(),
+        CallState::Running(session, Detached::Unseen) => waiting(&session, None, cx),
+    };
+    for warning in &warnings {
+        answer.warn(warning);
     }
+    answer.into()
 }
 
 /// Shows a turn that is over; one that failed or was interrupted is an error with everything there is.
-pub(super) fn over(reply: Reply, cx: &Cx) -> Answer {
+pub(super) fn over(reply: &Reply, cx: &Cx) -> Answer {
     let turn = &reply.turn;
-    let trouble = match turn.status {
+    let error = match turn.status {
         SessionStatus::Failed => {
             let failure = turn.details.failure.as_ref();
             let back_at = turn.details.rate_limits.and_then(|limits| limits.back_at());
@@ -199,41 +204,36 @@ pub(super) fn over(reply: Reply, cx: &Cx) -> Answer {
         _ => None,
     };
     let answer = answer(reply, cx, "");
-    match trouble {
-        Some(trouble) => answer.with_error(trouble),
+    match error {
+        Some(error) => answer.with_error(error),
         None => answer,
     }
 }
 
 /// Shows a turn that goes on.
-fn running(reply: Reply, cx: &Cx) -> Answer {
-    let session = &reply.session;
+fn running(reply: &Reply, cx: &Cx) -> Answer {
     let number = reply.turn.number;
-    let note = format!(
-        "\n[turn {number} is still running; get its answer with wait {{\"sessionId\": \"{session}\", \
-         \"turn\": {number}}}, stop it with interrupt]"
-    );
+    let collect = cx.how_to_collect(reply.session.as_str(), Some(number));
+    let stop = if cx.offers("interrupt") { " Stop it with interrupt." } else { "" };
+    let note = format!("\n[turn {number} is still running. {collect}{stop}]");
     answer(reply, cx, &note)
 }
 
 /// Shows a call whose turn has not begun, or cannot be seen from here.
-fn waiting(session: &SessionName, place: Option<Place>) -> Answer {
-    let how = match place {
-        Some(place) => format!("the turn has not begun; {} before it", turns(place.ahead)),
+fn waiting(session: &SessionName, position: Option<QueuePosition>, cx: &Cx) -> Answer {
+    let how = match position {
+        Some(position) => format!("the turn has not begun; {} before it", turns(position.ahead)),
         None => "the turn is under way".to_owned(),
     };
-    let turn = place.and_then(|place| place.turn);
-    let which = turn.map_or_else(String::new, |turn| format!(", \"turn\": {turn}"));
+    let turn = position.and_then(|position| position.turn);
     let output = Output { turn, ..Output::empty(session.to_string(), "running") };
-    let text = format!(
-        "Session {session} is running: {how}. Get the answer with wait {{\"sessionId\": \
-         \"{session}\"{which}}}."
-    );
+    let collect = cx.how_to_collect(session.as_str(), turn);
+    let text = format!("Session {session} is running: {how}. {collect}");
     Answer::new(&output, text)
 }
 
-fn answer(reply: Reply, cx: &Cx, note: &str) -> Answer {
-    let Reply { session, turn } = reply;
+fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
+    let Reply { session, turn } = reply.clone();
     let max_text = cx.max_text;
     let (response, truncated) = cut(&turn.response, max_text);
     let mut text = response.to_owned();
@@ -261,11 +261,12 @@ fn answer(reply: Reply, cx: &Cx, note: &str) -> Answer {
     let size = turn.response.len();
     let beside = [
         ("threadId", details.thread_id.as_ref().map(ToString::to_string)),
-        ("model", details.model.clone()),
+        ("model", details.effective.as_ref().and_then(|effective| effective.model.clone())),
         ("sessionId", is_kept.then(|| session.to_string())),
     ];
     let beside = beside.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into())));
     let links: Vec<_> = details.sources.iter().map(resources::page).collect();
+    let effective = details.effective;
     let output = Output {
         session_id: is_kept.then(|| session.to_string()),
         content: cx.is_vendor.then(|| response.to_owned()),
@@ -277,12 +278,14 @@ fn answer(reply: Reply, cx: &Cx, note: &str) -> Answer {
         turn_id: details.turn_id.map(|id| id.0),
         turn: Some(number),
         continuity: details.continuity.map(Continuity::as_str),
-        model: details.model,
         model_source: details.model_source.map(ModelSource::as_str),
-        reasoning_effort: details.reasoning_effort,
-        sandbox: details.sandbox.map(Sandbox::as_str),
-        approval_policy: details.approval_policy.map(ApprovalPolicy::as_str),
-        working_directory: details.working_directory.map(|path| path.display().to_string()),
+        approval_policy: effective.as_ref().map(|with| with.approval_policy.as_str()),
+        working_directory: effective
+            .as_ref()
+            .map(|with| with.working_directory.display().to_string()),
+        sandbox: effective.as_ref().and_then(|with| with.sandbox).map(Sandbox::as_str),
+        model: effective.as_ref().and_then(|with| with.model.clone()),
+        reasoning_effort: effective.and_then(|with| with.reasoning_effort),
         usage: details.usage,
         rate_limits: details.rate_limits.map(LimitsView::from),
         duration_ms: details.duration_ms,

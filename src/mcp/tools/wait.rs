@@ -1,5 +1,7 @@
 //! `wait`: the answer of a turn that some call has handed back.
 
+use std::sync::Arc;
+
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,11 +13,11 @@ use super::{
 use crate::{
     mcp::{
         arguments,
-        call::{Caller, Followed, follow},
+        call::{CallState, Caller, follow},
         error::ToolError,
         schema,
     },
-    session::{HandedBack, SessionName},
+    session::{Detached, Follower, SessionName},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -52,19 +54,19 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         return Err(ToolError::argument("turn", "turns count from 1"));
     }
     let session = input.session_id;
-    let call = cx.sessions.follow(&session, input.turn, false, caller.can_ask()).await?;
-    let followed = follow(&cx.sessions, &cx.sealer, caller, call, wait).await?;
+    let follower = Follower { attached: false, can_ask: caller.can_ask() };
+    let call = cx.sessions.follow(&session, input.turn, follower).await?;
+    let mut progress = follow(&cx.sessions, &cx.codec, caller, call, wait).await?;
     // A turn that another server runs can be seen as far as that one has written it down.
-    if let Followed::Running(session, HandedBack::Unseen) = &followed
-        && let Some(reply) = cx.sessions.latest(session).await?
+    if let CallState::Running(session, Detached::Unseen) = &progress.state
+        && let Some(reply) = cx.sessions.recorded(session, input.turn).await?
     {
-        let reply = Box::new(reply);
-        let seen = if reply.is_over() {
-            Followed::Over(reply)
+        let reply = Arc::new(reply);
+        progress.state = if reply.is_over() {
+            CallState::Over(reply)
         } else {
-            Followed::Running(session.clone(), HandedBack::Begun(reply))
+            CallState::Running(session.clone(), Detached::Begun(reply))
         };
-        return Ok(turn_view::outcome(seen, cx));
     }
-    Ok(turn_view::outcome(followed, cx))
+    Ok(turn_view::outcome(progress, cx))
 }

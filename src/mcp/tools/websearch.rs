@@ -10,9 +10,8 @@ use super::{
     turn_view,
 };
 use crate::{
-    codex::{ThreadOptions, WebSearch},
     mcp::{arguments, call::Caller, error::ToolError, schema},
-    session::{Request, SessionName, Settings, Work},
+    session::{Request, SessionName, Settings, ThreadOptions, WebSearch, Work},
 };
 
 const MAX_RESULTS: u32 = 50;

@@ -1,11 +1,18 @@
-//! A store that is opened at its first use, and tried again if that failed.
+//! A store that is opened at its first use, tried again if that failed, and opened anew if its file was replaced.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use jiff::Timestamp;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
-use super::{MemoryStore, SessionStore, SqliteStore, StoreError};
+use super::{MemoryStore, SqliteStore, Store, StoreError};
 
 /// Which store to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +27,9 @@ pub enum StoreConfig {
 #[derive(Debug)]
 pub struct LazyStore {
     config: StoreConfig,
-    store: OnceCell<Arc<dyn SessionStore>>,
+    opened: RwLock<Option<Arc<dyn Store>>>,
+    opening: Mutex<()>,
+    replaced: AtomicBool,
 }
 
 impl fmt::Display for StoreConfig {
@@ -35,7 +44,17 @@ impl fmt::Display for StoreConfig {
 impl LazyStore {
     /// Opens nothing yet.
     pub fn new(config: StoreConfig) -> Self {
-        Self { config, store: OnceCell::new() }
+        Self {
+            config,
+            opened: RwLock::default(),
+            opening: Mutex::default(),
+            replaced: AtomicBool::new(false),
+        }
+    }
+
+    /// A store that is open already.
+    pub fn of(store: Arc<dyn Store>) -> Self {
+        Self { opened: RwLock::new(Some(store)), ..Self::new(StoreConfig::Memory) }
     }
 
     /// The store. What a crash left behind is tidied when it is opened.
@@ -43,9 +62,31 @@ impl LazyStore {
     /// # Errors
     /// Why it cannot be opened. The next call tries again, so a full disk or a missing right can be
     /// mended while the server runs.
-    pub async fn get(&self, now: Timestamp) -> Result<&dyn SessionStore, StoreError> {
-        let opened = self.store.get_or_try_init(|| self.open(now)).await?;
-        Ok(opened.as_ref())
+    pub async fn get(&self, now: Timestamp) -> Result<Arc<dyn Store>, StoreError> {
+        if let Some(store) = self.current() {
+            return Ok(store);
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(store) = self.current() {
+            return Ok(store);
+        }
+        let is_first = self.opened().is_none();
+        let store: Arc<dyn Store> = match &self.config {
+            StoreConfig::Memory => Arc::new(MemoryStore::default()),
+            StoreConfig::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        };
+        store.sweep(now).await?;
+        if !is_first {
+            tracing::error!(store = %self.config, "the session store was removed or replaced; it was opened anew");
+            self.replaced.store(true, Ordering::Relaxed);
+        }
+        *self.opened.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// Whether the store had to be opened anew since this was last asked.
+    pub fn take_replaced(&self) -> bool {
+        self.replaced.swap(false, Ordering::Relaxed)
     }
 
     /// Which store it is.
@@ -53,17 +94,12 @@ impl LazyStore {
         &self.config
     }
 
-    /// The store if it is open.
-    pub fn opened(&self) -> Option<&dyn SessionStore> {
-        self.store.get().map(AsRef::as_ref)
+    /// The store if it is open, whether or not its file is still there.
+    pub fn opened(&self) -> Option<Arc<dyn Store>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn open(&self, now: Timestamp) -> Result<Arc<dyn SessionStore>, StoreError> {
-        let store: Arc<dyn SessionStore> = match &self.config {
-            StoreConfig::Memory => Arc::new(MemoryStore::default()),
-            StoreConfig::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
-        };
-        store.sweep(now).await?;
-        Ok(store)
+    fn current(&self) -> Option<Arc<dyn Store>> {
+        self.opened().filter(|store| store.is_current())
     }
 }

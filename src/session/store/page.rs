@@ -1,6 +1,6 @@
 //! Paging through sessions, last used first.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use crate::session::{SessionName, SessionRecord};
 
@@ -30,8 +30,17 @@ pub struct Page {
     pub limit: u32,
     /// Where the previous page ended.
     pub after: Option<Cursor>,
-    /// Only those whose name or prompts have this in them.
+    /// Only those whose name or prompts have this in them, in any case.
     pub search: Option<String>,
+    /// Only those that work in exactly this directory.
+    pub directory: Option<PathBuf>,
+}
+
+impl Page {
+    /// The first `limit` sessions.
+    pub fn first(limit: u32) -> Self {
+        Self { limit, after: None, search: None, directory: None }
+    }
 }
 
 /// A part of the list.
@@ -39,7 +48,7 @@ pub struct Page {
 pub struct Listing {
     /// The sessions.
     pub sessions: Vec<SessionRecord>,
-    /// Where to go on; none at the end.
+    /// Where to go on. None at the end.
     pub next: Option<Cursor>,
     /// Names of sessions that belong here but cannot be read.
     pub damaged: Vec<String>,

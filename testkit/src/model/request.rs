@@ -20,6 +20,27 @@ impl ModelRequest {
         self.body["reasoning"]["effort"].as_str()
     }
 
+    /// The directory that the model is told it works in.
+    pub fn directory(&self) -> Option<String> {
+        self.last_between("<cwd>", "</cwd>")
+    }
+
+    /// The sandbox that the model is told of; versions say it in one of two ways.
+    pub fn sandbox(&self) -> Option<String> {
+        let in_words = self.last_between("`sandbox_mode` is `", "`");
+        in_words.or_else(|| self.last_between("<sandbox_mode>", "</sandbox_mode>"))
+    }
+
+    /// What stands last between two marks in what the model is told.
+    fn last_between(&self, begin: &str, end: &str) -> Option<String> {
+        let told = [self.messages("developer"), self.messages("user")].concat();
+        let mut found = told.iter().rev().filter_map(|text| {
+            let (_, after) = text.rsplit_once(begin)?;
+            Some(after.split_once(end)?.0.to_owned())
+        });
+        found.next()
+    }
+
     /// The messages of one role, in order, each flattened to text.
     pub fn messages(&self, role: &str) -> Vec<String> {
         self.items()
@@ -48,6 +69,11 @@ impl ModelRequest {
             Value::String(text) => text.clone(),
             other => text_of(other),
         })
+    }
+
+    /// Whether the model has called this tool before.
+    pub fn has_called(&self, tool: &str) -> bool {
+        self.items().any(|item| item["type"] == "function_call" && item["name"] == tool)
     }
 
     /// The names of the tools the model was offered.

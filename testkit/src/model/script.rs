@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ModelRequest, Reply};
 
@@ -20,10 +20,12 @@ use super::{ModelRequest, Reply};
 /// | `plan STEP` | says that it has done one step and goes on with STEP, then as after `run` |
 /// | `patch NAME` | adds a file of that name, then as after `run` |
 /// | `call TOOL ARGUMENTS` | calls a tool of Codex, then as after `run` |
+/// | `spawn PROMPT` | lets Codex start a sub-agent that is told PROMPT, and waits for it |
 /// | `big BYTES` | answers with that many bytes |
 /// | `used PERCENT UNIX_TIME` | answers, and says how much of the allowance is used, until when |
 /// | `exhausted UNIX_TIME` | refuses because the allowance is used up until then |
 /// | `status CODE` | fails with that HTTP status |
+/// | `refuse MESSAGE` | finds the request wrong, in these words |
 /// | `cut` | breaks the stream off |
 /// | `overflow` | fails because the context window is full |
 ///
@@ -36,6 +38,10 @@ pub fn script(request: &ModelRequest) -> Reply {
         return Reply::status(404, format!("The model `{}` does not exist", request.model()));
     }
     if let Some(output) = request.tool_output() {
+        if let Some(agent) = spawned(&output) {
+            let arguments = json!({"targets": [agent], "timeout_ms": 60_000});
+            return Reply::call(tool(request, "wait_agent"), arguments);
+        }
         return Reply::text(format!("ran: {output}"));
     }
     let prompts = request.prompts();
@@ -79,6 +85,12 @@ pub fn script(request: &ModelRequest) -> Reply {
             Reply::call(tool, arguments.parse().unwrap_or_default())
         }
         "escalate" => Reply::escalated_command(object),
+        // Codex asks once more when an agent has ended.
+        "spawn" if request.has_called("spawn_agent") => Reply::text("the agent is done"),
+        "spawn" => {
+            let arguments = json!({"message": object, "agent_type": "default"});
+            Reply::call(tool(request, "spawn_agent"), arguments)
+        }
         "big" => Reply::text("0123456789abcdef".repeat(object.parse::<usize>().unwrap_or(16) / 16)),
         "used" => {
             let (percent, until) = object.split_once(' ').unwrap_or((object, "0"));
@@ -90,6 +102,7 @@ pub fn script(request: &ModelRequest) -> Reply {
             let code = object.parse().unwrap_or(500);
             Reply::status(code, format!("scripted failure {code}"))
         }
+        "refuse" => Reply::status(400, object),
         "cut" => Reply::cut("half an ans"),
         "overflow" => Reply::failed(
             "context_length_exceeded",
@@ -101,6 +114,18 @@ pub fn script(request: &ModelRequest) -> Reply {
         ),
         _ => Reply::text(format!("you said: {prompt}")),
     }
+}
+
+/// A tool for sub-agents, in the namespace where this Codex has it.
+fn tool(request: &ModelRequest, name: &str) -> String {
+    let is_in_namespace = request.tool("multi_agent_v1").is_some();
+    if is_in_namespace { format!("multi_agent_v1.{name}") } else { name.to_owned() }
+}
+
+/// The sub-agent that has just been started, if this is what the tool said.
+fn spawned(output: &str) -> Option<String> {
+    let output: Value = serde_json::from_str(output).ok()?;
+    Some(output.get("agent_id")?.as_str()?.to_owned())
 }
 
 /// A review in the form Codex asks for.

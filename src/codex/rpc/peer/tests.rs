@@ -22,11 +22,23 @@ impl Other {
     }
 }
 
+/// Keeps what it hears.
+struct Ear(mpsc::Sender<Incoming>);
+
+impl Listener for Ear {
+    fn hear(&self, incoming: Incoming) {
+        self.0.try_send(incoming).unwrap();
+    }
+
+    fn closed(&self) {}
+}
+
 fn pair() -> (Peer, mpsc::Receiver<Incoming>, Other, CancellationToken) {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let (reader, writer) = tokio::io::split(ours);
     let stop = CancellationToken::new();
-    let (peer, incoming) = connect(reader, writer, &stop, &TaskTracker::new());
+    let (ear, incoming) = mpsc::channel(1000);
+    let peer = connect(reader, writer, Ear(ear), &stop, &TaskTracker::new());
     let (ear, mouth) = tokio::io::split(theirs);
     (peer, incoming, Other { heard: BufReader::new(ear).lines(), mouth }, stop)
 }
@@ -79,7 +91,8 @@ async fn what_nobody_can_have_read_is_told_from_what_somebody_may_have() {
     let (_, writer) = tokio::io::split(ours);
     // The reading half never ends, the writing half is broken.
     let stop = CancellationToken::new();
-    let (peer, _incoming) = connect(Silence, writer, &stop, &TaskTracker::new());
+    let (ear, _incoming) = mpsc::channel(1);
+    let peer = connect(Silence, writer, Ear(ear), &stop, &TaskTracker::new());
     drop(theirs);
     assert!(matches!(peer.request("a", json!({})).await, Err(RpcError::NotSent)));
 }

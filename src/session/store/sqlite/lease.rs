@@ -1,4 +1,6 @@
-//! Who may run a turn: taking a lease, and cleaning up after the dead.
+//! Taking leases, and freeing what the dead have left.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
@@ -6,104 +8,123 @@ use sqlx::{Sqlite, Transaction};
 use super::{open::SqliteStore, rows::millis};
 use crate::session::{
     SessionName,
-    store::{Ahead, Ticket},
+    store::{Ahead, Lease, StoreError, Ticket},
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 
-/// What stands in the way of a claim.
-pub(super) enum Lease {
-    Ours,
-    Theirs(Ahead),
+/// What a claim meets.
+pub(super) enum Met {
+    Ours(Lease),
+    Held(Ahead),
     NoSession,
 }
 
+/// The lease of a session as it stands: its owner, its end, and the status of the session.
+type Standing = (Option<String>, Option<i64>, String);
+
+const STANDING: &str = "SELECT lease_owner, lease_until, status FROM sessions WHERE name = ?1 AND \
+    (expires_at > ?2 OR (lease_busy AND ifnull(lease_until, 0) > ?3))";
+
 impl SqliteStore {
-    /// Takes a lease that is free, run out, ours, or a dead owner's, if nobody else comes first.
-    pub(super) async fn take_lease(
+    /// Whether another owner has the lease of a session, read without blocking anybody: a call that waits asks
+    /// many times.
+    pub(super) async fn held_by_another(
+        &self,
+        name: &SessionName,
+        ticket: Option<Ticket>,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<Ahead>> {
+        let standing: Option<Standing> = sqlx::query_as(STANDING)
+            .bind(name.as_str())
+            .bind(millis(now))
+            .bind(self.clock.now())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(standing) = standing.filter(|standing| self.is_held_by_another(standing)) else {
+            return Ok(None);
+        };
+        let waiting = self.others_before(&self.pool, name, ticket).await?;
+        Ok(Some(Ahead { running: standing.2 == "running", waiting }))
+    }
+
+    /// Acquires the lease if it is free, has run out, is ours, or belongs to a dead owner, and no earlier queue
+    /// entry of another owner is waiting.
+    pub(super) async fn acquire(
         &self,
         tx: &mut Tx<'_>,
         name: &SessionName,
         ticket: Option<Ticket>,
-        until: Timestamp,
+        time: Duration,
         now: Timestamp,
-    ) -> sqlx::Result<Lease> {
-        let holder: Option<(Option<String>, Option<i64>, String)> =
-            sqlx::query_as("SELECT lease_owner, lease_until, status FROM sessions WHERE name = ?")
-                .bind(name.as_str())
-                .fetch_optional(&mut **tx)
-                .await?;
-        let Some((owner, held_until, status)) = holder else { return Ok(Lease::NoSession) };
-        let waiting = self.others_before(tx, name, ticket, now).await?;
-        match owner {
-            Some(owner) if owner != self.owner.id() => {
-                let has_run_out = held_until.is_none_or(|until| until <= millis(now));
-                if !has_run_out && !self.owner.is_dead(&owner) {
-                    return Ok(Lease::Theirs(Ahead { running: status == "running", waiting }));
-                }
-                end_turns_of(tx, &owner, Some(name)).await?;
-            }
-            Some(_) => {}
-            // Nobody holds it, so a turn that seems to run was left by somebody who lost the lease.
-            None => interrupt_turns(tx, name.as_str()).await?,
+    ) -> sqlx::Result<Met> {
+        let standing: Option<Standing> = sqlx::query_as(STANDING)
+            .bind(name.as_str())
+            .bind(millis(now))
+            .bind(self.clock.now())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(standing) = standing else { return Ok(Met::NoSession) };
+        let waiting = self.others_before(&mut **tx, name, ticket).await?;
+        if self.is_held_by_another(&standing) {
+            return Ok(Met::Held(Ahead { running: standing.2 == "running", waiting }));
         }
         if waiting > 0 {
-            return Ok(Lease::Theirs(Ahead { running: false, waiting }));
+            return Ok(Met::Held(Ahead { running: false, waiting }));
         }
-        self.begin_anew(tx, name, ticket).await?;
-        let take = "UPDATE sessions SET lease_owner = ?, lease_until = ? WHERE name = ?";
-        sqlx::query(take)
-            .bind(self.owner.id())
-            .bind(millis(until))
-            .bind(name.as_str())
-            .execute(&mut **tx)
-            .await?;
-        Ok(Lease::Ours)
+        end_turns(tx, name.as_str()).await?;
+        self.start_turn(tx, name, ticket).await?;
+        let (epoch,): (i64,) = sqlx::query_as(
+            "UPDATE sessions SET lease_owner = ?, lease_until = ?, lease_busy = 1, \
+             lease_epoch = lease_epoch + 1 WHERE name = ? RETURNING lease_epoch",
+        )
+        .bind(self.owner.id())
+        .bind(self.clock.after(time))
+        .bind(name.as_str())
+        .fetch_one(&mut **tx)
+        .await?;
+        Ok(Met::Ours(Lease { session: name.clone(), epoch }))
     }
 
-    /// Frees what owners that are gone have left.
-    pub(super) async fn free_the_dead(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
-        let owners: Vec<(String,)> = sqlx::query_as(
-            "SELECT DISTINCT lease_owner FROM sessions WHERE lease_owner IS NOT NULL",
+    /// Ends the leases of owners that are dead or have let them run out. Returns the dead, to be forgotten once
+    /// this is committed.
+    pub(super) async fn free_lapsed(&self, tx: &mut Tx<'_>) -> sqlx::Result<Vec<String>> {
+        let dead = self.owner.dead();
+        let held: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT name, lease_owner, ifnull(lease_until, 0) FROM sessions WHERE lease_owner IS NOT NULL",
         )
         .fetch_all(&mut **tx)
         .await?;
-        for (owner,) in owners {
-            if self.owner.is_dead(&owner) {
-                end_turns_of(tx, &owner, None).await?;
+        let clock = self.clock.now();
+        for (name, owner, until) in held {
+            if until > clock && !dead.contains(&owner) {
+                continue;
             }
+            tracing::info!(session = name, "ending a lease whose server is gone");
+            end_turns(tx, &name).await?;
+            let free = "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_busy = 0 WHERE name = ?";
+            sqlx::query(free).bind(name).execute(&mut **tx).await?;
         }
-        Ok(())
+        Ok(dead)
+    }
+
+    /// Says which lease was lost.
+    pub(super) fn lost(lease: &Lease) -> StoreError {
+        StoreError::LeaseLost { name: lease.session.clone() }
+    }
+
+    fn is_held_by_another(&self, standing: &Standing) -> bool {
+        let (Some(owner), Some(until), _) = standing else { return false };
+        owner != self.owner.id() && *until > self.clock.now() && !self.owner.is_dead(owner)
     }
 }
 
-/// Marks the turns an owner left running as interrupted and gives up its leases: of one session, or
-/// of all.
-async fn end_turns_of(
-    tx: &mut Tx<'_>,
-    owner: &str,
-    only: Option<&SessionName>,
-) -> sqlx::Result<()> {
-    let held: Vec<(String,)> = sqlx::query_as(
-        "SELECT name FROM sessions WHERE lease_owner = ?1 AND (?2 IS NULL OR name = ?2)",
-    )
-    .bind(owner)
-    .bind(only.map(SessionName::as_str))
-    .fetch_all(&mut **tx)
-    .await?;
-    for (name,) in held {
-        tracing::info!(session = name, "taking over from a server that is gone");
-        interrupt_turns(tx, &name).await?;
-        let free = "UPDATE sessions SET lease_owner = NULL, lease_until = NULL WHERE name = ?";
-        sqlx::query(free).bind(name).execute(&mut **tx).await?;
-    }
-    Ok(())
-}
-
-async fn interrupt_turns(tx: &mut Tx<'_>, name: &str) -> sqlx::Result<()> {
+/// Ends what an earlier holder left: its running turn and the approvals that were open.
+async fn end_turns(tx: &mut Tx<'_>, name: &str) -> sqlx::Result<()> {
     for end in [
         "UPDATE turns SET status = 'interrupted' WHERE session = ? AND status = 'running'",
         "UPDATE sessions SET status = 'interrupted' WHERE name = ? AND status = 'running'",
+        "UPDATE approvals SET state = 'expired' WHERE session = ? AND state IN ('open', 'answered')",
     ] {
         sqlx::query(end).bind(name).execute(&mut **tx).await?;
     }

@@ -1,17 +1,21 @@
 //! Sessions in a SQLite file, shared by any number of servers on one machine.
 //!
-//! WAL, one connection per server, every multi-step verb one `IMMEDIATE` transaction. A lease belongs
-//! to an owner, which is one opened store; an owner holds a lock on a file of its own for as long as
-//! its process lives, so the others can tell the dead from the slow without waiting.
+//! WAL, one connection per server, every multi-step method one `IMMEDIATE` transaction. Each opened store is an
+//! owner, which holds a lock on a file of its own for as long as its process lives: so the others can tell the
+//! dead from the slow without waiting.
 
+mod approvals;
+mod control;
+mod coordination;
 #[cfg(test)]
 mod damage;
+mod eviction;
 mod lease;
 mod open;
 mod owner;
 mod queue;
-mod room;
 mod rows;
-mod statements;
+mod sessions;
+mod write;
 
 pub use open::SqliteStore;

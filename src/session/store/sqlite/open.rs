@@ -14,47 +14,60 @@ use sqlx::{
 };
 
 use super::owner::Owner;
-use crate::session::store::StoreError;
+use crate::session::store::{StoreClock, StoreError};
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "sessions", include_str!("../migrations/sqlite/0001_sessions.sql")),
     (2, "queue", include_str!("../migrations/sqlite/0002_queue.sql")),
+    (3, "leases", include_str!("../migrations/sqlite/0003_leases.sql")),
 ];
 
 /// How long to wait for another server's write to finish.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What SQLite answers about a file that is no database, or a damaged one.
+const NO_DATABASE: [&str; 2] = ["11", "26"];
 
 /// A store in a file.
 #[derive(Debug)]
 pub struct SqliteStore {
     pub(super) pool: SqlitePool,
     pub(super) owner: Owner,
+    pub(super) clock: StoreClock,
     path: PathBuf,
+    /// Which file it was when it was opened.
+    file: Option<FileId>,
 }
 
+/// Tells a file from another one at the same path.
+type FileId = (u64, u64);
+
 impl SqliteStore {
-    /// Opens the file, making it and its folder if need be, readable for its user alone.
+    /// Opens the file, creating it and its folder if need be, readable for its user alone.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it cannot be opened or is no database, [`StoreError::Newer`] if a
-    /// newer server made it.
+    /// [`StoreError::Unavailable`] if it cannot be opened, [`StoreError::Corrupt`] if it is no database or a
+    /// damaged one, [`StoreError::Newer`] if a newer server made it.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, StoreClock::default()).await
+    }
+
+    /// The same with another clock. All owners of a file must agree on it.
+    ///
+    /// # Errors
+    /// As for [`SqliteStore::open`].
+    pub async fn open_with(path: &Path, clock: StoreClock) -> Result<Self, StoreError> {
         let failed = |source: Box<dyn Error + Send + Sync>| StoreError::Unavailable {
             action: "open",
             path: path.to_owned(),
             source,
         };
-        make_private(path).map_err(|error| failed(error.into()))?;
-        let owner = Owner::register(&path.with_extension("owners"));
-        let owner = owner.map_err(|error| failed(error.into()))?;
-        owner.clear_dead();
-        // Servers that start at once would turn the new file to WAL at the same time, which one of them
-        // cannot, and take the same step twice. The lock ends with the file.
-        let lock = path.with_extension("lock");
-        let locked = tokio::task::spawn_blocking(move || lock_file(&lock)).await;
-        let locked = locked.map_err(|error| failed(error.into()))?;
-        let _locked = locked.map_err(|error| failed(error.into()))?;
+        let prepared = path.to_owned();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&prepared)).await;
+        let prepared = prepared.map_err(|error| failed(error.into()))?;
+        // The lock ends with the file.
+        let (owner, _locked) = prepared.map_err(|error| failed(error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -63,7 +76,7 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", "-1024")
-            .statement_cache_capacity(32);
+            .statement_cache_capacity(64);
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .after_release(|connection, _| {
@@ -76,11 +89,17 @@ impl SqliteStore {
             })
             .connect_with(options)
             .await;
-        let pool = pool.map_err(|error| failed(error.into()))?;
+        let pool = pool.map_err(|source| sorted("open", path, source))?;
         match migrator().run(&pool).await {
-            Ok(()) => Ok(Self { pool, owner, path: path.to_owned() }),
+            Ok(()) => {
+                let file = file_id(path);
+                Ok(Self { pool, owner, clock, path: path.to_owned(), file })
+            }
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
                 Err(StoreError::Newer { path: path.to_owned() })
+            }
+            Err(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => {
+                Err(sorted("open", path, source))
             }
             Err(error) => Err(failed(error.into())),
         }
@@ -89,19 +108,76 @@ impl SqliteStore {
     /// Names the operation that failed.
     pub(super) fn failed(&self, action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
         let path = self.path.clone();
-        move |source| StoreError::Unavailable { action, path, source: Box::new(source) }
+        move |source| sorted(action, &path, source)
+    }
+
+    /// Whether the file at its path is still the one that was opened. Where files cannot be told apart it is.
+    pub(super) fn is_same_file(&self) -> bool {
+        self.file.is_none() || file_id(&self.path) == self.file
     }
 }
 
-/// Waits until nobody else has it.
+/// Tells a file that is no readable database from one that cannot be used at the moment.
+fn sorted(action: &'static str, path: &Path, source: sqlx::Error) -> StoreError {
+    let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let path = path.to_owned();
+    match code {
+        Some(code) if NO_DATABASE.contains(&code.as_ref()) => {
+            StoreError::Corrupt { path, source: Box::new(source) }
+        }
+        _ => StoreError::Unavailable { action, path, source: Box::new(source) },
+    }
+}
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> Option<FileId> {
+    None
+}
+
+/// Makes the file and its folder, and registers an owner, one server at a time: servers that start at once would
+/// turn a new file to WAL at the same time, which one of them cannot, and migrate it twice.
+fn prepare(path: &Path) -> io::Result<(Owner, fs::File)> {
+    make_private_folder(path)?;
+    let locked = lock_file(&path.with_extension("lock"))?;
+    if !path.try_exists()? {
+        // A file that was removed while it was in use leaves them behind, and the new one would be read with them.
+        // Who still has them open keeps what is in them.
+        remove_beside(path, "-wal")?;
+        remove_beside(path, "-shm")?;
+    }
+    private_file().open(path)?;
+    Ok((Owner::register(&path.with_extension("owners"))?, locked))
+}
+
+/// Waits until no other server has it.
 fn lock_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = private_file();
+    // Never through a link that somebody laid there.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default(),
+    );
+    let file = options.open(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// How a file is made that nobody else may read. SQLite gives the files beside the store the mode of the store.
+fn private_file() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    file.lock()?;
-    Ok(file)
+    options
 }
 
 fn migrator() -> Migrator {
@@ -111,20 +187,24 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
 }
 
-fn make_private(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-    }
-    let mut options = fs::OpenOptions::new();
-    options.create(true).append(true);
-    // SQLite gives its side files the mode of the main one.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn remove_beside(path: &Path, suffix: &str) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    match fs::remove_file(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +263,7 @@ mod tests {
         let path = root.path().join("sessions.sqlite3");
         fs::write(&path, "this is not a database, and it is long enough to be sure of it").unwrap();
         let error = SqliteStore::open(&path).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable { action: "open", .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
         assert!(error.to_string().contains("sessions.sqlite3"));
     }
 }

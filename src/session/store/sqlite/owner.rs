@@ -1,4 +1,8 @@
-//! Who holds leases, and whether they are still alive.
+//! Owners of leases, and whether they are still alive.
+//!
+//! An owner is alive while its file in the owners' folder is locked, which the operating system undoes when the
+//! process ends, however it ends. A file appears in the folder only once it is locked, so an owner never looks dead
+//! while it lives. A missing file says nothing: leases of such an owner run out by the clock.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -6,8 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One opened store. Others see it as alive until the process ends, however it ends: the operating
-/// system gives up the lock.
+/// What the names of files end with that are not registered yet.
+const PENDING: &str = ".pending";
+
+/// One opened store. Its file stays behind, unlocked, until a sweep has freed what it held.
 #[derive(Debug)]
 pub(super) struct Owner {
     id: String,
@@ -24,8 +30,10 @@ impl Owner {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder)?;
         let id = uuid::Uuid::new_v4().to_string();
-        let file = File::create(folder.join(&id))?;
+        let pending = folder.join(format!("{id}{PENDING}"));
+        let file = File::create_new(&pending)?;
         file.lock()?;
+        fs::rename(&pending, folder.join(&id))?;
         Ok(Self { id, folder: folder.to_owned(), _locked: file })
     }
 
@@ -33,43 +41,36 @@ impl Owner {
         &self.id
     }
 
-    /// Whether an owner's process is known to be gone. Clears its file away if so.
+    /// Whether an owner's process is known to have ended.
     pub(super) fn is_dead(&self, owner: &str) -> bool {
-        if owner == self.id {
-            return false;
-        }
-        let path = self.folder.join(owner);
-        match File::open(&path) {
-            Ok(file) => match file.try_lock() {
-                Ok(()) => {
-                    // Another server may clear it away at the same time.
-                    let _ = fs::remove_file(&path);
-                    true
-                }
-                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-            },
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        }
+        owner != self.id && File::open(self.folder.join(owner)).is_ok_and(|file| is_unlocked(&file))
     }
 
-    /// Clears away the files of owners that are gone and hold nothing.
-    pub(super) fn clear_dead(&self) {
+    /// The owners that are dead and still have a file.
+    pub(super) fn dead(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        for entry in entries {
-            self.is_dead(&entry.file_name().to_string_lossy());
-        }
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| !name.ends_with(PENDING) && self.is_dead(name)).collect()
+    }
+
+    /// Removes the file of an owner that is dead and holds nothing any more.
+    pub(super) fn forget(&self, owner: &str) {
+        // Another server may do so at the same time.
+        let _ = fs::remove_file(self.folder.join(owner));
     }
 }
 
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // Nobody needs to try the lock of an owner that left in order.
-        let _ = fs::remove_file(self.folder.join(&self.id));
+fn is_unlocked(file: &File) -> bool {
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, thread};
+
     use super::*;
 
     #[test]
@@ -78,18 +79,34 @@ mod tests {
         let watcher = Owner::register(folder.path()).unwrap();
         let other = Owner::register(folder.path()).unwrap();
         let id = other.id().to_owned();
-        assert!(!watcher.is_dead(&id));
+        assert!(!watcher.is_dead(&id) && !watcher.is_dead("never there"));
         drop(other);
         assert!(watcher.is_dead(&id));
+        assert_eq!(watcher.dead(), std::slice::from_ref(&id));
+        watcher.forget(&id);
+        assert!(watcher.dead().is_empty() && !watcher.is_dead(watcher.id()));
     }
 
     #[test]
-    fn a_file_nobody_locks_is_a_dead_owner() {
+    fn an_owner_that_is_just_registering_never_looks_dead() {
         let folder = tempfile::tempdir().unwrap();
-        let watcher = Owner::register(folder.path()).unwrap();
-        fs::write(folder.path().join("crashed"), "").unwrap();
-        watcher.clear_dead();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(!watcher.is_dead(watcher.id()));
+        let watcher = Arc::new(Owner::register(folder.path()).unwrap());
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let sweeper = {
+            let (watcher, stop) = (Arc::clone(&watcher), Arc::clone(&stop));
+            thread::spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    for id in watcher.dead() {
+                        watcher.forget(&id);
+                    }
+                }
+            })
+        };
+        let owners: Vec<_> = (0..300).map(|_| Owner::register(folder.path()).unwrap()).collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        sweeper.join().unwrap();
+        for owner in owners {
+            assert!(folder.path().join(owner.id()).exists(), "a living owner was removed");
+        }
     }
 }

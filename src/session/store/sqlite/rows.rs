@@ -24,6 +24,7 @@ pub(super) struct SessionRow {
     settings: String,
     usage: String,
     codex_version: Option<String>,
+    effective: Option<String>,
     revision: i64,
 }
 
@@ -54,6 +55,7 @@ impl FromRow<'_, SqliteRow> for SessionRow {
             settings: row.try_get("settings")?,
             usage: row.try_get("usage")?,
             codex_version: row.try_get("codex_version")?,
+            effective: row.try_get("effective")?,
             revision: row.try_get("revision")?,
         })
     }
@@ -74,7 +76,7 @@ impl FromRow<'_, SqliteRow> for TurnRow {
 }
 
 impl SessionRow {
-    /// Its place in the list; none if not even its name can be read.
+    /// Its place in the list. None if not even its name can be read.
     pub(super) fn cursor(&self) -> Option<Cursor> {
         Some(Cursor { accessed_ms: self.last_accessed_at, name: self.name.parse().ok()? })
     }
@@ -97,6 +99,7 @@ impl SessionRow {
             settings: parse(&self.settings)?,
             usage: parse(&self.usage)?,
             codex_version: self.codex_version,
+            effective: self.effective.as_deref().map(parse_some).transpose()?.flatten(),
             revision: self.revision,
         })
     }
@@ -133,6 +136,10 @@ pub(super) fn millis(at: Timestamp) -> i64 {
 /// A `null` where a value belongs is an empty value; anything else that does not fit is damage.
 fn parse<T: DeserializeOwned + Default>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str::<Option<T>>(text).map(Option::unwrap_or_default)
+}
+
+fn parse_some<T: DeserializeOwned>(text: &str) -> Result<Option<T>, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 fn parse_word<T: DeserializeOwned>(word: &str) -> Result<T, serde_json::Error> {

@@ -1,0 +1,244 @@
+//! Threads on one connection.
+
+mod open;
+mod settings;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use serde_json::Value;
+
+use super::connection::Connection;
+use crate::codex::{
+    error::CodexError,
+    ids::{ThreadId, TurnId},
+    protocol::{
+        Empty, InjectItemsParams, ReviewStartParams, ThreadParams, TurnStartParams, TurnStarted,
+        UserInput, response_item,
+    },
+    record::Told,
+    settings::{ContextItem, EffectiveSettings, Sandbox, ThreadSettings, TurnRequest, TurnWork},
+    turn::{Begun, Driver, Trust, Turn},
+    version::CodexVersion,
+};
+
+/// A thread that is loaded in the running app-server.
+///
+/// While it is, no other process can write to it (from 0.147). [`AppThread::release`] gives it up.
+#[derive(Debug)]
+pub(crate) struct AppThread {
+    id: ThreadId,
+    /// What it was opened with.
+    settings: Box<ThreadSettings>,
+    /// What Codex said was in force then.
+    opened: Box<EffectiveSettings>,
+    /// What is in force by now: a turn's settings stay until another turn's. We hold the thread, so
+    /// nobody else changes them.
+    in_force: Mutex<EffectiveSettings>,
+    /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
+    recorded: AtomicBool,
+    trust: Trust,
+    /// What the model was told before the thread was resumed, where this version does not tell it anew.
+    told: Mutex<Told>,
+    connection: Arc<Connection>,
+}
+
+impl AppThread {
+    /// Codex's name for it.
+    pub(crate) fn id(&self) -> &ThreadId {
+        &self.id
+    }
+
+    /// The model it was opened with, if Codex said.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.opened.model.as_deref()
+    }
+
+    /// The reasoning effort it was opened with, if Codex said.
+    pub(crate) fn effort(&self) -> Option<&str> {
+        self.opened.reasoning_effort.as_deref()
+    }
+
+    /// The sandbox in force, if Codex said.
+    pub(crate) fn sandbox(&self) -> Option<Sandbox> {
+        self.opened.sandbox
+    }
+
+    /// The Codex that has it.
+    pub(crate) fn codex_version(&self) -> CodexVersion {
+        self.connection.found().version
+    }
+
+    /// Whether the app-server that has it still runs.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.connection.is_ending()
+    }
+
+    /// Gives it earlier conversation, as if it had been said here.
+    ///
+    /// # Errors
+    /// If Codex refuses, as versions before 0.121 do.
+    pub(crate) async fn give_context(&self, items: &[ContextItem]) -> Result<(), CodexError> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let items = items.iter().map(response_item).collect();
+        let params = InjectItemsParams { thread_id: &self.id.0, items };
+        let _: Empty = self.connection.call("thread/inject_items", params).await?;
+        Ok(())
+    }
+
+    /// Starts a turn. Returns once Codex has acknowledged it, which is when the thread has a record.
+    ///
+    /// Only one turn may run on a thread; Codex would merge a second one into the first.
+    ///
+    /// # Errors
+    /// If Codex refuses or dies. After [`CodexError::NotReached`] nothing was begun; after any other
+    /// error it may have been, and asking again could do it twice.
+    pub(crate) async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
+        let mut effective = match &request.work {
+            TurnWork::Review(_) => self.in_force().clone(),
+            TurnWork::Prompt { .. } => self.in_force_with(request),
+        };
+        // Before the turn begins: from then on nothing may keep it from its owner.
+        let caveats = self.caveats(&request.work, &mut effective).await;
+        let events = self.connection.listen(&self.id);
+        // Until Codex has answered, also if the caller gives up before, a turn may run unseen.
+        let begun = Unacknowledged { trust: &self.trust, is_known: false };
+        let started = match &request.work {
+            TurnWork::Review(target) => {
+                let params =
+                    ReviewStartParams { thread_id: &self.id.0, target, delivery: "inline" };
+                self.connection.call("review/start", params).await
+            }
+            TurnWork::Prompt { text, images, output_schema } => {
+                let mut input = vec![UserInput::Text { text }];
+                input.extend(images.iter().map(|path| UserInput::LocalImage { path }));
+                self.say(input, output_schema.as_ref(), request).await
+            }
+        };
+        let started: TurnStarted = begun.settle(started)?;
+        self.recorded.store(true, Ordering::Relaxed);
+        let id = TurnId(started.turn.id);
+        Ok(Turn::new(Begun {
+            id,
+            thread: self.id.clone(),
+            events,
+            driver: Arc::clone(&self.connection) as Arc<dyn Driver>,
+            effective,
+            caveats,
+            trust: self.trust.clone(),
+        }))
+    }
+
+    async fn say(
+        &self,
+        input: Vec<UserInput<'_>>,
+        output_schema: Option<&Value>,
+        wanted: &TurnRequest,
+    ) -> Result<TurnStarted, CodexError> {
+        let now = self.in_force().clone();
+        // Saying again what holds already makes Codex write it down again: 15 ms a turn (0.169).
+        let params = TurnStartParams {
+            thread_id: &self.id.0,
+            input,
+            cwd: Some(wanted.cwd.as_path()).filter(|cwd| *cwd != now.working_directory),
+            approval_policy: Some(wanted.approval_policy)
+                .filter(|policy| *policy != now.approval_policy),
+            model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
+            effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.reasoning_effort),
+            output_schema,
+        };
+        let started: TurnStarted = self.connection.call("turn/start", params).await?;
+        let then = self.in_force_with(wanted);
+        *self.in_force() = then;
+        Ok(started)
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn in_force(&self) -> MutexGuard<'_, EffectiveSettings> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up the thread, so that any other process can resume it at once.
+    ///
+    /// Archiving unloads it and frees its lock in some milliseconds; unsubscribing alone takes a
+    /// minute (observed, 0.169). A failure is logged: the lock is free at the latest when the child
+    /// ends. A thread on which a turn may still run is discarded.
+    pub(crate) async fn release(self) {
+        if self.trust.is_lost() {
+            return self.discard().await;
+        }
+        if self.codex_version() < CodexVersion::UNARCHIVE {
+            // Archiving would lose it, and nothing locks it.
+            tracing::debug!(thread_id = %self.id, "left a thread loaded");
+        } else if self.settings.ephemeral || !self.recorded.load(Ordering::Relaxed) {
+            // There is nothing that another process could resume.
+            self.unsubscribe().await;
+        } else if let Err(error) = self.unload().await {
+            tracing::warn!(thread_id = %self.id, %error, "cannot release a thread");
+        }
+    }
+
+    /// Gives up a thread on which a turn may still run, so that Codex never merges the next one into it.
+    ///
+    /// Archiving ends such a turn. If Codex does not confirm that, the connection refuses to resume the
+    /// thread.
+    pub(crate) async fn discard(self) {
+        if self.settings.ephemeral {
+            // It cannot be resumed.
+            return self.unsubscribe().await;
+        }
+        if let Err(error) = self.unload().await {
+            tracing::warn!(thread_id = %self.id, %error, "a turn may still run on a discarded thread");
+            self.connection.haunt(&self.id);
+        }
+    }
+
+    async fn unsubscribe(&self) {
+        let params = ThreadParams { thread_id: &self.id.0 };
+        let left = self.connection.call::<Empty>("thread/unsubscribe", params).await;
+        tracing::debug!(thread_id = %self.id, ok = left.is_ok(), "left an unrecorded thread");
+    }
+
+    async fn unload(&self) -> Result<(), CodexError> {
+        let version = self.connection.found().version;
+        if version < CodexVersion::UNARCHIVE {
+            return Err(CodexError::Unsupported { what: "unloading a thread", version });
+        }
+        let params = || ThreadParams { thread_id: &self.id.0 };
+        let _: Empty = self.connection.call("thread/archive", params()).await?;
+        let _: Empty = self.connection.call("thread/unarchive", params()).await?;
+        Ok(())
+    }
+}
+
+/// A turn that was requested. Until Codex has answered it may run without being known.
+struct Unacknowledged<'a> {
+    trust: &'a Trust,
+    is_known: bool,
+}
+
+impl Unacknowledged<'_> {
+    fn settle<T>(mut self, answer: Result<T, CodexError>) -> Result<T, CodexError> {
+        self.is_known =
+            !matches!(answer, Err(CodexError::Timeout { .. } | CodexError::Answer { .. }));
+        answer
+    }
+}
+
+impl Drop for Unacknowledged<'_> {
+    fn drop(&mut self) {
+        if !self.is_known {
+            self.trust.lose();
+        }
+    }
+}
+
+impl Drop for AppThread {
+    fn drop(&mut self) {
+        self.connection.thread_closed(&self.id);
+    }
+}

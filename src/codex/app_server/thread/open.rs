@@ -1,0 +1,132 @@
+//! Opening a thread: new, resumed, or as a fork.
+
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::AppThread;
+use crate::codex::{
+    app_server::{connection::Connection, refusal},
+    error::CodexError,
+    ids::{ThreadId, TurnId},
+    protocol::{
+        Empty, ThreadForkParams, ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams,
+    },
+    record::Told,
+    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings},
+    turn::Trust,
+    version::CodexVersion,
+};
+
+impl AppThread {
+    pub(in crate::codex) async fn start(
+        connection: Arc<Connection>,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        let params = ThreadStartParams::new(settings, connection.found().version);
+        let opened = connection.call("thread/start", params).await;
+        let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
+        Self::opened(connection, opened, settings, false).await.if_logged_in().await
+    }
+
+    pub(in crate::codex) async fn resume(
+        connection: Arc<Connection>,
+        thread: &ThreadId,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        if connection.is_haunted(thread) {
+            let reason = "a turn that could not be stopped may still run on it".to_owned();
+            return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
+        }
+        let resume = || {
+            let settings = ThreadStartParams::new(settings, connection.found().version);
+            let params = ThreadResumeParams { thread_id: &thread.0, exclude_turns: true, settings };
+            connection.call::<ThreadOpened>("thread/resume", params)
+        };
+        let mut opened = resume().await;
+        if matches!(&opened, Err(CodexError::Refused { message, .. }) if message.contains("is archived"))
+        {
+            // A server died between the two halves of a release.
+            let params = ThreadParams { thread_id: &thread.0 };
+            let _: Empty = connection.call("thread/unarchive", params).await?;
+            opened = resume().await;
+        }
+        let opened = opened
+            .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
+        Self::opened(connection, opened, settings, true).await.if_logged_in().await
+    }
+
+    /// Makes a new thread with the history of another one, through that turn if one is named.
+    pub(in crate::codex) async fn fork(
+        connection: Arc<Connection>,
+        thread: &ThreadId,
+        through: Option<&TurnId>,
+        settings: &ThreadSettings,
+    ) -> Result<Self, CodexError> {
+        let version = connection.found().version;
+        if version < CodexVersion::FORK {
+            return Err(CodexError::Unsupported { what: "forking threads", version });
+        }
+        let params = ThreadForkParams {
+            thread_id: &thread.0,
+            last_turn_id: through.map(|turn| turn.0.as_str()),
+            exclude_turns: true,
+            settings: ThreadStartParams::new(settings, version),
+        };
+        let opened = connection.call("thread/fork", params).await;
+        let opened = opened
+            .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
+        Self::opened(connection, opened, settings, true).await.if_logged_in().await
+    }
+
+    /// Releases the thread again and fails if Codex needs a login and has none.
+    ///
+    /// Asked after opening, not before: a broken configuration looks like no login.
+    async fn if_logged_in(self) -> Result<Self, CodexError> {
+        match self.connection.require_login().await {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn opened(
+        connection: Arc<Connection>,
+        opened: ThreadOpened,
+        settings: &ThreadSettings,
+        recorded: bool,
+    ) -> Self {
+        let is_told = !recorded || connection.found().version >= CodexVersion::TELLS_ON_RESUME;
+        let told = match opened.thread.path {
+            Some(record) if !is_told => Told::read(record).await,
+            _ => Told::default(),
+        };
+        connection.thread_opened();
+        let opened_with = EffectiveSettings {
+            model: opened.model,
+            // Old versions do not say; they take what they are told.
+            reasoning_effort: opened.reasoning_effort.or_else(|| settings.effort.clone()),
+            sandbox: opened.sandbox.map_or(Some(settings.sandbox), |policy| policy.mode()),
+            approval_policy: policy(&opened.approval_policy).unwrap_or(settings.approval_policy),
+            working_directory: opened.cwd.unwrap_or_else(|| settings.cwd.clone()),
+        };
+        Self {
+            id: ThreadId(opened.thread.id),
+            settings: Box::new(settings.clone()),
+            in_force: Mutex::new(opened_with.clone()),
+            opened: Box::new(opened_with),
+            recorded: AtomicBool::new(recorded),
+            trust: Trust::default(),
+            told: Mutex::new(told),
+            connection,
+        }
+    }
+}
+
+/// A policy this server knows; newer ones are objects.
+fn policy(value: &Value) -> Option<ApprovalPolicy> {
+    ApprovalPolicy::deserialize(value).ok()
+}

@@ -1,0 +1,117 @@
+//! The Codex that is installed: where it is, which version it is, how it is driven and kept.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    error::CodexError,
+    find::{Binary, SearchPath, find},
+    process,
+    version::CodexVersion,
+};
+
+/// How Codex is found and kept.
+#[derive(Debug, Clone)]
+pub struct CodexConfig {
+    /// Where to look for the binary.
+    pub search: SearchPath,
+    /// Codex's own folder.
+    pub codex_home: PathBuf,
+    /// How long the child stays with nothing to do.
+    pub idle: Duration,
+    /// How long a request other than a turn may take.
+    ///
+    /// Codex itself waits up to 30 s for its state database after an unlucky kill (observed, 0.140 on).
+    pub timeout: Duration,
+    /// Cancelled when the child must not be given time to end.
+    pub force_kill: CancellationToken,
+}
+
+/// The Codex that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The native binary.
+    pub binary: PathBuf,
+    /// Its version.
+    pub version: CodexVersion,
+    /// Why this one, in words.
+    pub reason: &'static str,
+    /// Others that were found and not taken.
+    pub others: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Looks for Codex and asks its version.
+    ///
+    /// # Errors
+    /// [`CodexError::NotFound`], [`CodexError::Start`].
+    pub async fn inspect(search: &SearchPath) -> Result<Self, CodexError> {
+        let Binary { path: binary, reason, others } = find(search)?;
+        let version = version_of(&binary).await?;
+        Ok(Self { binary, version, reason, others })
+    }
+
+    /// How this version is driven: `app-server`, or `exec` for older ones.
+    pub fn engine(&self) -> &'static str {
+        if self.version < CodexVersion::APP_SERVER { "exec" } else { "app-server" }
+    }
+
+    /// Refuses a version that cannot be driven.
+    pub(in crate::codex) fn drivable(self) -> Result<Self, CodexError> {
+        if self.version < CodexVersion::MINIMUM {
+            return Err(CodexError::TooOld { found: self.version, binary: self.binary });
+        }
+        Ok(self)
+    }
+}
+
+/// Asks a binary for its version.
+///
+/// # Errors
+/// [`CodexError::Start`] if it does not run, takes longer than ten seconds or says no version.
+async fn version_of(binary: &Path) -> Result<CodexVersion, CodexError> {
+    let failed = |cause: String| CodexError::Start { binary: binary.to_owned(), cause };
+    let mut command = process::command(binary);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
+    let output = output.map_err(|_| failed("`--version` took over ten seconds".to_owned()))?;
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `codex-cli 0.169.0`; a warning may come before it.
+    let version = text.split_whitespace().rev().find_map(|word| word.parse().ok());
+    version.ok_or_else(|| failed(format!("`--version` said no version ({})", output.status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_decides_how_codex_is_driven() {
+        let found = |version: &str| Found {
+            binary: "/codex".into(),
+            version: version.parse().unwrap(),
+            reason: "",
+            others: Vec::new(),
+        };
+        assert!(matches!(found("0.49.9").drivable(), Err(CodexError::TooOld { .. })));
+        assert_eq!(found("0.50.0").drivable().unwrap().engine(), "exec");
+        assert_eq!(found("0.71.9").engine(), "exec");
+        assert_eq!(found("0.72.0").engine(), "app-server");
+        assert!(found("0.72.0").version.lacks().len() < found("0.50.0").version.lacks().len());
+        assert!(found("0.169.0").version.lacks().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_binary_that_is_not_codex_is_named() {
+        let error = version_of(Path::new("/bin/true")).await.unwrap_err();
+        assert!(error.to_string().contains("/bin/true"), "{error}");
+        let error = version_of(Path::new("/no/such/codex")).await.unwrap_err();
+        assert!(error.to_string().contains("/no/such/codex"), "{error}");
+    }
+}

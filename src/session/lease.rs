@@ -1,0 +1,196 @@
+//! Keeping a lease: it is renewed from its claim to its release, whatever its session is doing meanwhile.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use super::store::{Lease, Store};
+
+/// A lease is renewed this many times before it would run out.
+const RENEWALS: u32 = 3;
+
+/// It is tried again this many times as often when the store could not be written.
+const RETRIES: u32 = 10;
+
+/// A lease that is being kept. Dropping it gives the lease back in the background.
+#[derive(Debug)]
+pub(super) struct LeaseGuard {
+    lease: Lease,
+    store: Arc<dyn Store>,
+    lost: CancellationToken,
+    tasks: TaskTracker,
+    /// Ends the renewal.
+    renewal: Option<DropGuard>,
+}
+
+impl LeaseGuard {
+    /// Begins to keep a lease that was just claimed for `time`.
+    pub(super) fn keep(
+        lease: Lease,
+        store: Arc<dyn Store>,
+        time: Duration,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
+        let renewing = renew(lease.clone(), Arc::clone(&store), time, lost.clone());
+        let until_stopped = stop.clone();
+        tasks.spawn(async move { until_stopped.run_until_cancelled_owned(renewing).await });
+        Self { lease, store, lost, tasks: tasks.clone(), renewal: Some(stop.drop_guard()) }
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The store that gave it.
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Cancelled when another server may have taken the session over.
+    pub(super) fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// Gives the lease back, so that any other server can have the session.
+    pub(super) async fn release(mut self) {
+        self.renewal = None;
+        release(&self.lease, &*self.store).await;
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        if self.renewal.take().is_some() && !self.lost.is_cancelled() {
+            let (lease, store) = (self.lease.clone(), Arc::clone(&self.store));
+            self.tasks.spawn(async move { release(&lease, &*store).await });
+        }
+    }
+}
+
+async fn release(lease: &Lease, store: &dyn Store) {
+    if let Err(error) = store.release(lease).await {
+        // It runs out by itself.
+        tracing::warn!(session = %lease.session, %error, "cannot give a lease back");
+    }
+}
+
+async fn renew(lease: Lease, store: Arc<dyn Store>, time: Duration, lost: CancellationToken) {
+    let mut renewed = Instant::now();
+    let mut pause = time / RENEWALS;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = time / RENEWALS;
+        let places = store.renew_places(&lease.session, time).await;
+        match store.renew(&lease, time).await {
+            Ok(true) => renewed = Instant::now(),
+            Ok(false) => {
+                tracing::warn!(session = %lease.session, epoch = lease.epoch, "a lease is lost");
+                return lost.cancel();
+            }
+            Err(error) => {
+                tracing::warn!(session = %lease.session, %error, "cannot renew a lease");
+                if renewed.elapsed() >= time {
+                    return lost.cancel();
+                }
+                pause = time / RENEWALS / RETRIES;
+            }
+        }
+        if let Err(error) = places {
+            tracing::warn!(session = %lease.session, %error, "cannot renew places in a queue");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::session::{
+        SessionName, SessionRecord,
+        store::{Claim, Coordination, MemoryStore, SessionStore, StoreClock},
+    };
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    async fn claimed(store: &dyn Store, name: &SessionName) -> Lease {
+        match store.claim(name, None, LEASE, Timestamp::UNIX_EPOCH).await.unwrap() {
+            Claim::Ours { lease, .. } => lease,
+            other => panic!("not ours: {other:?}"),
+        }
+    }
+
+    async fn stores() -> (StoreClock, Arc<MemoryStore>, MemoryStore, SessionName) {
+        let clock = StoreClock::manual();
+        let one = MemoryStore::new(clock.clone());
+        let two = one.another();
+        let name: SessionName = "s".parse().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let record = SessionRecord::new(name.clone(), false, now, Duration::from_hours(24));
+        one.create(&record, None, 9, now).await.unwrap();
+        (clock, Arc::new(one), two, name)
+    }
+
+    /// Lets both clocks pass, in steps as small as the renewal notices.
+    async fn pass(clock: &StoreClock, seconds: u64) {
+        for _ in 0..seconds {
+            clock.advance(Duration::from_secs(1));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_kept_for_as_long_as_it_is_held_and_no_longer() {
+        let (clock, one, two, name) = stores().await;
+        let tasks = TaskTracker::new();
+        let lease = claimed(&*one, &name).await;
+        let guard = LeaseGuard::keep(lease, Arc::clone(&one) as Arc<dyn Store>, LEASE, &tasks);
+        pass(&clock, 300).await;
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(matches!(two.claim(&name, None, LEASE, now).await.unwrap(), Claim::Held(_)));
+        assert!(!guard.lost().is_cancelled());
+        guard.release().await;
+        claimed(&two, &name).await;
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_suspension_it_is_known_to_be_lost() {
+        let (clock, one, two, name) = stores().await;
+        let lease = claimed(&*one, &name).await;
+        let guard =
+            LeaseGuard::keep(lease, Arc::clone(&one) as Arc<dyn Store>, LEASE, &TaskTracker::new());
+        // The machine sleeps: the store's clock goes on, our timers do not.
+        clock.advance(LEASE * 2);
+        let theirs = claimed(&two, &name).await;
+        assert!(!guard.lost().is_cancelled());
+        pass(&clock, LEASE.as_secs() / 3 + 1).await;
+        assert!(guard.lost().is_cancelled());
+        // Nothing of theirs is given back with it.
+        drop(guard);
+        pass(&clock, 1).await;
+        assert!(two.renew(&theirs, LEASE).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guard_that_is_dropped_gives_its_lease_back() {
+        let (clock, one, two, name) = stores().await;
+        let lease = claimed(&*one, &name).await;
+        drop(LeaseGuard::keep(
+            lease,
+            Arc::clone(&one) as Arc<dyn Store>,
+            LEASE,
+            &TaskTracker::new(),
+        ));
+        pass(&clock, 1).await;
+        claimed(&two, &name).await;
+    }
+}

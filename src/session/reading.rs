@@ -1,0 +1,154 @@
+//! What can be read without running a turn: sessions, their turns, Codex's own threads, and what Codex says about itself.
+
+use jiff::Timestamp;
+
+use super::{
+    Reply, SessionConfig, SessionError, SessionName, SessionRecord, Sessions, TurnRecord,
+    model::{ModelChoice, ModelSource},
+    store::{Excerpt, Listing, Page},
+};
+use crate::codex::{Found, Login, Model, Profile, ThreadFilter, ThreadInfo};
+
+/// A session and a part of what was said in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// The session.
+    pub session: SessionRecord,
+    /// Turns in order.
+    pub turns: Vec<TurnRecord>,
+}
+
+impl Sessions {
+    /// One page of the sessions that have not expired, last used first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn list(&self, page: &Page) -> Result<Listing, SessionError> {
+        let now = Timestamp::now();
+        Ok(self.shared().store(now).await?.list(page, now).await?)
+    }
+
+    /// The session of a thread: the one that has it, else one of its own name, which adopts it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn of_thread(&self, thread: &SessionName) -> Result<SessionName, SessionError> {
+        let Some(id) = thread.as_thread() else { return Ok(thread.clone()) };
+        let now = Timestamp::now();
+        let store = self.shared().store(now).await?;
+        if store.load(thread, now).await?.is_some() {
+            return Ok(thread.clone());
+        }
+        Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
+    }
+
+    /// A session with its turns, from the one after `skip` on, each as much of it as is asked for.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn transcript(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+        excerpt: Excerpt,
+    ) -> Result<Transcript, SessionError> {
+        let session = self.record(name).await?;
+        let store = self.shared().store(Timestamp::now()).await?;
+        let turns = store.turns(name, skip, limit, excerpt).await?;
+        Ok(Transcript { session, turns })
+    }
+
+    /// A turn of a session as it is recorded: the one of this number, else the last. None if there is none.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn recorded(
+        &self,
+        name: &SessionName,
+        turn: Option<u32>,
+    ) -> Result<Option<Reply>, SessionError> {
+        let record = self.record(name).await?;
+        self.shared().recorded(name, turn.unwrap_or(record.turn_count)).await
+    }
+
+    /// Codex's own threads that are no sessions here, and where the next page begins.
+    ///
+    /// # Errors
+    /// If Codex or the store cannot say.
+    pub async fn threads(
+        &self,
+        filter: ThreadFilter<'_>,
+    ) -> Result<(Vec<ThreadInfo>, Option<String>), SessionError> {
+        let (found, next) = self.shared().codex.threads(filter).await?;
+        let now = Timestamp::now();
+        let store = self.shared().store(now).await?;
+        let mut threads = Vec::new();
+        for thread in found {
+            if store.of_thread(&thread.id, now).await?.is_none() {
+                threads.push(thread);
+            }
+        }
+        Ok((threads, next))
+    }
+
+    /// The model of a turn for which neither its call nor its session names one, and who chose it. The model is
+    /// None if Codex chooses.
+    ///
+    /// # Errors
+    /// If Codex cannot say.
+    pub async fn default_model(&self) -> Result<(Option<String>, ModelSource), SessionError> {
+        let SessionConfig { defaults, directory, .. } = self.config();
+        let named = ModelChoice::named(None, None, defaults.model.as_deref());
+        let choice = if let Some(choice) = named {
+            choice
+        } else {
+            let codex = &self.shared().codex;
+            let own = codex.defaults(directory).await?;
+            ModelChoice::unnamed(codex, &own, false).await?
+        };
+        Ok((choice.model, choice.source))
+    }
+
+    /// Where sessions are kept, in words.
+    pub fn store_place(&self) -> String {
+        self.shared().store.config().to_string()
+    }
+
+    /// Which Codex is there, without starting it.
+    ///
+    /// # Errors
+    /// If there is none, or it does not run.
+    pub async fn inspect_codex(&self) -> Result<Found, SessionError> {
+        Ok(self.shared().codex.inspect().await?)
+    }
+
+    /// Who is logged in to Codex.
+    ///
+    /// # Errors
+    /// If Codex cannot be started or dies.
+    pub async fn login(&self) -> Result<Login, SessionError> {
+        Ok(self.shared().codex.login().await?)
+    }
+
+    /// The models Codex offers.
+    ///
+    /// # Errors
+    /// If Codex cannot be started, dies, or is too old to say.
+    pub async fn models(&self) -> Result<Vec<Model>, SessionError> {
+        Ok(self.shared().codex.models().await?)
+    }
+
+    /// A profile of the user's own Codex configuration. None if there is none of this name.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn profile(&self, name: &str) -> Result<Option<Profile>, SessionError> {
+        Ok(self.shared().codex.profile(name)?)
+    }
+
+    /// Whether this server was started, by way of Codex, by one like it.
+    pub fn is_nested(&self) -> bool {
+        self.shared().codex.is_nested()
+    }
+}

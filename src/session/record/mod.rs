@@ -1,0 +1,13 @@
+//! What is kept of sessions, their turns and their approvals. Plain data; nothing here reads a clock or a store.
+
+mod approval;
+mod session;
+mod turn;
+
+pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
+pub(crate) use session::after;
+pub use session::{SessionRecord, SessionStatus};
+pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
+
+use super::Settings;
+pub(super) use crate::codex::{ApprovalId, ThreadId};

@@ -1,0 +1,192 @@
+//! What is kept of a session. Plain data and expiry arithmetic.
+
+use std::{path::Path, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Settings;
+use crate::{
+    codex::{EffectiveSettings, ThreadId, Usage},
+    session::SessionName,
+};
+
+/// A session, without its turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its name.
+    pub name: SessionName,
+    /// Whether the name was made up by us. Such a session is evicted before a named one.
+    pub automatic: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last used; listings are ordered by it.
+    pub last_accessed_at: Timestamp,
+    /// When it ends unless it is used before.
+    pub expires_at: Timestamp,
+    /// The Codex thread that has its history. None until a first turn was acknowledged.
+    pub thread_id: Option<ThreadId>,
+    /// What its last turn came to.
+    pub status: SessionStatus,
+    /// How many turns it has.
+    pub turn_count: u32,
+    /// What callers chose for it.
+    pub settings: Settings,
+    /// Tokens of all turns together.
+    pub usage: Usage,
+    /// The Codex version that ran its last turn.
+    pub codex_version: Option<String>,
+    /// What its last turn ran with. None before the first one was acknowledged.
+    pub effective: Option<EffectiveSettings>,
+    /// Counts writes; a write with an old one is refused.
+    pub revision: i64,
+}
+
+/// What the last turn of a session came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionStatus {
+    /// There was none yet.
+    New,
+    /// It runs.
+    Running,
+    /// It completed.
+    Completed,
+    /// It was interrupted, by somebody or by a crash.
+    Interrupted,
+    /// It failed.
+    Failed,
+}
+
+impl SessionRecord {
+    /// A session that begins now.
+    pub fn new(name: SessionName, automatic: bool, now: Timestamp, ttl: Duration) -> Self {
+        Self {
+            name,
+            automatic,
+            created_at: now,
+            last_accessed_at: now,
+            expires_at: after(now, ttl),
+            thread_id: None,
+            status: SessionStatus::New,
+            turn_count: 0,
+            settings: Settings::default(),
+            usage: Usage::default(),
+            codex_version: None,
+            effective: None,
+            revision: 0,
+        }
+    }
+
+    /// Notes a use, which moves the expiry.
+    pub fn touch(&mut self, now: Timestamp, ttl: Duration) {
+        self.last_accessed_at = now;
+        self.expires_at = after(now, ttl);
+    }
+
+    /// Whether its time is over.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
+
+    /// The session without what was said in it: the name and what was chosen stay.
+    #[must_use]
+    pub fn reset(&self) -> Self {
+        Self {
+            thread_id: None,
+            turn_count: 0,
+            status: SessionStatus::New,
+            usage: Usage::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Where it works, once that is known.
+    pub fn directory(&self) -> Option<&Path> {
+        self.settings.working_directory.as_deref()
+    }
+}
+
+impl SessionStatus {
+    /// The word for it, on the wire and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::New, Self::Running, Self::Completed, Self::Interrupted, Self::Failed];
+        all.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A moment later; the end of time if that is too far.
+pub(crate) fn after(now: Timestamp, time: Duration) -> Timestamp {
+    now.checked_add(time).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codex::Sandbox;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn every_use_moves_the_expiry() {
+        let name: SessionName = "a".parse().unwrap();
+        let mut record = SessionRecord::new(name, false, at(0), DAY);
+        assert!(!record.is_expired(at(86_399)));
+        assert!(record.is_expired(at(86_400)));
+        record.touch(at(50_000), DAY);
+        assert!(!record.is_expired(at(86_400)));
+        assert!(record.is_expired(at(136_400)));
+    }
+
+    #[test]
+    fn an_endless_ttl_does_not_overflow() {
+        assert_eq!(after(at(0), Duration::MAX), Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_reset_keeps_the_name_and_what_was_chosen() {
+        let mut record = SessionRecord::new("a".parse().unwrap(), false, at(0), DAY);
+        record.turn_count = 3;
+        record.thread_id = Some(ThreadId("t".into()));
+        record.settings.model = Some("m".into());
+        let reset = record.reset();
+        assert_eq!((reset.turn_count, &reset.thread_id), (0, &None));
+        assert_eq!((&reset.name, &reset.settings), (&record.name, &record.settings));
+    }
+
+    #[test]
+    fn what_a_call_sets_wins_over_what_is_pinned() {
+        let pinned = Settings {
+            model: Some("a".into()),
+            sandbox: Some(Sandbox::ReadOnly),
+            ..Settings::default()
+        };
+        let call = Settings { model: Some("b".into()), ..Settings::default() };
+        let merged = call.or(&pinned);
+        assert_eq!(merged.model.as_deref(), Some("b"));
+        assert_eq!(merged.sandbox, Some(Sandbox::ReadOnly));
+    }
+
+    #[test]
+    fn every_status_has_its_word() {
+        for status in [SessionStatus::New, SessionStatus::Running, SessionStatus::Failed] {
+            assert_eq!(SessionStatus::from_word(status.as_str()), Some(status));
+        }
+        assert_eq!(SessionStatus::from_word("odd"), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! Turns that another server runs: following them, and asking that server to do something.
+//!
+//! All of it goes through the store, so it works for any servers that share one.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    Reply, SessionError, SessionName, SessionStatus,
+    record::ApprovalId,
+    shared::{QUEUE, Shared},
+    store::{ControlMessage, ControlOutcome, Excerpt},
+    turn::{LiveTurn, LogOwner, Update},
+};
+
+/// How often the store is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How often is looked whether the other server is dead.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// How long another server may take to act on a message. It looks five times a second.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take on top if it has begun to act.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Shared {
+    /// Writes a log of a turn that another server runs, as far as the store tells.
+    pub(super) fn observe(
+        self: &Arc<Self>,
+        name: SessionName,
+        turn: Option<u32>,
+        live: Arc<LiveTurn>,
+    ) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let owner = LogOwner(live);
+            let closing = shared.closing.clone();
+            let observed = shared.observed(&name, turn, &owner);
+            let ended = closing.run_until_cancelled(observed).await;
+            let ended = ended.unwrap_or(Err(SessionError::ShuttingDown));
+            owner.log.append(Update::Ended(ended.map(Arc::new).map_err(Arc::new)));
+        });
+    }
+
+    /// Waits until a turn is over, or nobody follows any more. What happens meanwhile is logged.
+    async fn observed(
+        &self,
+        name: &SessionName,
+        turn: Option<u32>,
+        live: &Arc<LiveTurn>,
+    ) -> Result<Reply, SessionError> {
+        let mut swept = Instant::now();
+        let mut wanted = turn;
+        let mut asked = HashSet::new();
+        // We hold it once; everybody who follows holds it too.
+        while Arc::strong_count(live) > 1 {
+            let record = self.record(name).await?;
+            let count = record.turn_count;
+            let is_running = record.status == SessionStatus::Running;
+            let number = *wanted.get_or_insert(count);
+            let no_turn = || SessionError::NoTurn { name: name.clone(), number, count };
+            if number == 0 {
+                return Err(SessionError::Idle { name: name.clone() });
+            }
+            let farthest = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(QUEUE);
+            if number > count && (!is_running || number as usize > farthest) {
+                return Err(no_turn());
+            }
+            // Only the last turn can be running.
+            if number < count || !is_running {
+                return self.recorded(name, number).await?.ok_or_else(no_turn);
+            }
+            if number == count && live.number().is_none() {
+                live.set_number(number);
+                live.log.append(Update::Begun(number));
+            }
+            self.log_approvals(name, live, &mut asked).await?;
+            if live.cancelled.is_cancelled() {
+                self.interrupt_remote(name).await?;
+                return self.recorded(name, number).await?.ok_or_else(no_turn);
+            }
+            let cancelled = live.cancelled.clone();
+            cancelled.run_until_cancelled(tokio::time::sleep(POLL)).await;
+            if swept.elapsed() > SWEEP {
+                swept = Instant::now();
+                // Ends the turn of a server that is gone.
+                let now = Timestamp::now();
+                self.store(now).await?.sweep(now).await?;
+            }
+        }
+        Err(SessionError::Cancelled)
+    }
+
+    /// Shows the approvals that have come and takes back those that have gone.
+    async fn log_approvals(
+        &self,
+        name: &SessionName,
+        live: &LiveTurn,
+        asked: &mut HashSet<ApprovalId>,
+    ) -> Result<(), SessionError> {
+        let open = self.store(Timestamp::now()).await?.open_approvals(Some(name)).await?;
+        asked.retain(|id| {
+            let is_open = open.iter().any(|open| open.approval.id == *id);
+            if !is_open {
+                live.log.append(Update::ApprovalSettled(id.clone()));
+            }
+            is_open
+        });
+        for approval in open {
+            if asked.insert(approval.approval.id.clone()) {
+                live.log.append(Update::ApprovalAsked(Arc::new(approval)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A turn as it is recorded.
+    pub(super) async fn recorded(
+        &self,
+        name: &SessionName,
+        number: u32,
+    ) -> Result<Option<Reply>, SessionError> {
+        let Some(skip) = number.checked_sub(1) else { return Ok(None) };
+        let store = self.store(Timestamp::now()).await?;
+        let turn = store.turns(name, skip, 1, Excerpt::ALL).await?.pop();
+        Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
+    }
+
+    /// Has the turn that runs interrupted. Returns what it came to, or None if no turn runs.
+    pub(super) async fn interrupt_remote(
+        &self,
+        name: &SessionName,
+    ) -> Result<Option<Reply>, SessionError> {
+        let started = Instant::now();
+        let before = self.record(name).await?;
+        if before.status != SessionStatus::Running {
+            return Ok(None);
+        }
+        let now = Timestamp::now();
+        let store = self.store(now).await?;
+        store.sweep(now).await?;
+        let number = before.turn_count;
+        let id = store.post(name, &ControlMessage::Interrupt(number)).await?;
+        loop {
+            let record = self.record(name).await?;
+            if record.status != SessionStatus::Running || record.turn_count != number {
+                store.withdraw(id).await?;
+                return self.recorded(name, number).await;
+            }
+            if started.elapsed() > CONTROL_TIMEOUT {
+                // It must not hit a later turn, or this one once nobody expects it.
+                store.withdraw(id).await?;
+                return Err(SessionError::Busy { name: name.clone() });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Has something said to the turn that runs.
+    pub(super) async fn steer_remote(
+        &self,
+        name: &SessionName,
+        prompt: String,
+    ) -> Result<ControlOutcome, SessionError> {
+        let started = Instant::now();
+        let store = self.store(Timestamp::now()).await?;
+        let record = self.record(name).await?;
+        let over = || ControlOutcome::Refused("the turn is over".to_owned());
+        if record.status != SessionStatus::Running {
+            return Ok(over());
+        }
+        let turn = record.turn_count;
+        let id = store.post(name, &ControlMessage::Steer { turn, prompt }).await?;
+        let mut is_taken = false;
+        loop {
+            // In this order, because the outcome is written before the end of the turn.
+            let now = self.record(name).await?;
+            let is_running = now.status == SessionStatus::Running && now.turn_count == turn;
+            if let Some(outcome) = store.outcome(id).await? {
+                return Ok(outcome);
+            }
+            let limit = if is_taken { CONTROL_TIMEOUT + CONFIRM_TIMEOUT } else { CONTROL_TIMEOUT };
+            if !is_running || started.elapsed() > limit {
+                if !is_taken && store.withdraw(id).await? {
+                    let silent = "the server that runs the turn does not answer";
+                    return Ok(if is_running {
+                        ControlOutcome::Refused(silent.to_owned())
+                    } else {
+                        over()
+                    });
+                }
+                if is_taken {
+                    let reason = "the server that runs the turn did not say what became of it";
+                    return Ok(ControlOutcome::Unconfirmed(reason.to_owned()));
+                }
+                // It was taken in this moment: what comes of it is known soon.
+                is_taken = true;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Under paused time, with another server that is played by an owner of the same memory.
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::*;
+use crate::{
+    codex::{Codex, CodexConfig, SearchPath},
+    session::{
+        Limits, McpServers, SessionConfig, SessionRecord, Settings, TurnRecord,
+        record::TurnDetails,
+        store::{
+            Claim, Coordination, Inbox, LazyStore, Lease, MemoryStore, MessageId, SessionStore,
+            StoreClock, Turns,
+        },
+        turn::{Call, Follower, Step},
+    },
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A server, and another one that runs turn 1 of session `s`.
+struct Servers {
+    ours: Arc<Shared>,
+    theirs: MemoryStore,
+    lease: Lease,
+    record: SessionRecord,
+}
+
+fn name() -> SessionName {
+    "s".parse().unwrap()
+}
+
+fn turn(status: SessionStatus, response: &str) -> TurnRecord {
+    TurnRecord {
+        number: 1,
+        prompt: "question".to_owned(),
+        response: response.to_owned(),
+        timestamp: Timestamp::UNIX_EPOCH,
+        status,
+        details: TurnDetails::default(),
+    }
+}
+
+fn shared(store: MemoryStore) -> Arc<Shared> {
+    let codex = CodexConfig {
+        search: SearchPath { binary: None, path: None, home: None },
+        codex_home: "/no/such/home".into(),
+        idle: LEASE,
+        timeout: LEASE,
+        force_kill: CancellationToken::new(),
+    };
+    let config = SessionConfig {
+        ttl: Duration::from_hours(24),
+        cap: 9,
+        lease: LEASE,
+        release_after: LEASE,
+        rebuild_turns: 2,
+        rebuild_bytes: 9999,
+        turn_timeout: None,
+        turn_silence: LEASE,
+        approval_timeout: LEASE,
+        defaults: Settings::default(),
+        directory: "/".into(),
+        limits: Limits::default(),
+        mcp_servers: McpServers::All,
+    };
+    let tasks = TaskTracker::new();
+    let codex = Codex::new(codex, tasks.clone());
+    Arc::new(Shared::new(codex, LazyStore::of(Arc::new(store)), config, tasks))
+}
+
+impl Servers {
+    async fn new() -> Self {
+        let ours = MemoryStore::new(StoreClock::manual());
+        let theirs = ours.another();
+        let now = Timestamp::now();
+        let record = SessionRecord::new(name(), false, now, Duration::from_hours(24));
+        theirs.create(&record, None, 9, now).await.unwrap();
+        let claim = theirs.claim(&name(), None, LEASE, now).await.unwrap();
+        let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
+        let mut servers = Self { ours: shared(ours), theirs, lease, record: *record.unwrap() };
+        servers.record.turn_count = 1;
+        servers.commit(SessionStatus::Running, "").await;
+        servers
+    }
+
+    async fn commit(&mut self, status: SessionStatus, response: &str) {
+        self.record.status = status;
+        let turn = turn(status, response);
+        self.theirs.commit(&self.lease, &self.record, Turns::Put(&turn)).await.unwrap();
+        self.record.revision += 1;
+    }
+
+    async fn inbox(&self) -> Inbox {
+        self.theirs.inbox(&self.lease, MessageId(0)).await.unwrap()
+    }
+
+    /// Waits for a message and takes it.
+    async fn take(&self) -> MessageId {
+        loop {
+            if let Some((id, _)) = self.inbox().await.messages.pop() {
+                assert!(self.theirs.take(id).await.unwrap());
+                return id;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn follow(&self) -> Call {
+        let live = LiveTurn::new();
+        let follower = Follower { attached: false, can_ask: false };
+        let call = Call::new(name(), Arc::clone(&live), follower, None, false);
+        self.ours.observe(name(), Some(1), live);
+        call
+    }
+}
+
+async fn end_of(mut call: Call) -> Reply {
+    loop {
+        if let Step::Done(ended) = call.next().await {
+            return (*ended.unwrap()).clone();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_followed_to_its_recorded_end() {
+    let mut servers = Servers::new().await;
+    let followed = servers.ours.tasks.spawn(end_of(servers.follow()));
+    tokio::time::sleep(Duration::from_mins(5)).await;
+    assert!(!followed.is_finished());
+    servers.commit(SessionStatus::Completed, "answer").await;
+    assert_eq!(followed.await.unwrap().turn, turn(SessionStatus::Completed, "answer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_of_a_dead_server_is_over() {
+    let servers = Servers::new().await;
+    let followed = servers.ours.tasks.spawn(end_of(servers.follow()));
+    tokio::time::sleep(POLL).await;
+    drop(servers.theirs);
+    assert_eq!(followed.await.unwrap().turn.status, SessionStatus::Interrupted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_takes_is_taken_back_and_never_said() {
+    let servers = Servers::new().await;
+    let outcome = servers.ours.steer_remote(&name(), "more".to_owned()).await.unwrap();
+    assert!(matches!(outcome, ControlOutcome::Refused(_)), "{outcome:?}");
+    assert_eq!(servers.inbox().await.messages, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_is_reported() {
+    let servers = Servers::new().await;
+    let ours = Arc::clone(&servers.ours);
+    let steered = servers
+        .ours
+        .tasks
+        .spawn(async move { ours.steer_remote(&name(), "more".to_owned()).await });
+    let id = servers.take().await;
+    // A slow Codex.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    servers.theirs.report(id, &ControlOutcome::Done).await.unwrap();
+    assert_eq!(steered.await.unwrap().unwrap(), ControlOutcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_without_a_word_may_have_been_said() {
+    let servers = Servers::new().await;
+    let ours = Arc::clone(&servers.ours);
+    let steered = servers
+        .ours
+        .tasks
+        .spawn(async move { ours.steer_remote(&name(), "more".to_owned()).await });
+    servers.take().await;
+    let outcome = steered.await.unwrap().unwrap();
+    assert!(matches!(outcome, ControlOutcome::Unconfirmed(_)), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_that_nobody_hears_hits_no_later_turn() {
+    let servers = Servers::new().await;
+    let error = servers.ours.interrupt_remote(&name()).await.unwrap_err();
+    assert!(matches!(error, SessionError::Busy { .. }), "{error:?}");
+    assert_eq!(servers.inbox().await.messages, []);
+}

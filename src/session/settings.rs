@@ -1,0 +1,57 @@
+//! What callers choose for a session.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::codex::{ApprovalPolicy, Sandbox, ThreadInfo};
+
+/// What a call can set and a session keeps. None means that nobody chose.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// The model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How hard the model thinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// What commands may touch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
+    /// When Codex asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval_policy: Option<ApprovalPolicy>,
+    /// Where commands run; absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What a session goes on with that is made of a thread begun elsewhere: what its last turn ran with, as far as
+    /// Codex's record tells, in a sandbox no wider than the ceiling.
+    pub(super) fn adopted(info: &ThreadInfo, ceiling: Sandbox) -> Self {
+        let working_directory = info.cwd.clone().filter(|cwd| cwd.is_dir());
+        let last = info.last_turn.as_ref();
+        Self {
+            model: last.and_then(|last| last.model.clone()).or_else(|| info.model.clone()),
+            reasoning_effort: last.and_then(|last| last.reasoning_effort.clone()),
+            sandbox: last.and_then(|last| last.sandbox).map(|sandbox| sandbox.min(ceiling)),
+            // Depends on who can be asked, which is different here.
+            approval_policy: None,
+            working_directory,
+        }
+    }
+
+    /// These settings where they say something, else the other's.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            model: self.model.or_else(|| other.model.clone()),
+            reasoning_effort: self.reasoning_effort.or_else(|| other.reasoning_effort.clone()),
+            sandbox: self.sandbox.or(other.sandbox),
+            approval_policy: self.approval_policy.or(other.approval_policy),
+            working_directory: self.working_directory.or_else(|| other.working_directory.clone()),
+        }
+    }
+}

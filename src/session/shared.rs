@@ -1,0 +1,133 @@
+//! What the handle and the actors of all sessions share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    SessionConfig, SessionError, SessionName, SessionRecord,
+    store::{LazyStore, Store, StoreError},
+    turn::{LiveTurn, Message},
+};
+use crate::codex::Codex;
+
+/// How many calls may wait in front of one session.
+pub(super) const QUEUE: usize = 32;
+
+/// How many changes may wait for a listener.
+const CHANGES: usize = 64;
+
+/// What every session's actor works with.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) codex: Codex,
+    pub(super) store: LazyStore,
+    pub(super) config: SessionConfig,
+    pub(super) closing: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    pub(super) actors: TaskTracker,
+    live: Mutex<HashMap<SessionName, Live>>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// A session in use by this server.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) mailbox: mpsc::Sender<Message>,
+    /// Its turns that run or wait, in the order of their calls.
+    turns: Vec<Arc<LiveTurn>>,
+}
+
+/// What has changed among the sessions this server has to do with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// One has come or gone.
+    List,
+    /// A turn of this one has begun or ended.
+    Session(SessionName),
+}
+
+impl Shared {
+    pub(super) fn new(
+        codex: Codex,
+        store: LazyStore,
+        config: SessionConfig,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            codex,
+            store,
+            config,
+            closing: CancellationToken::new(),
+            tasks,
+            actors: TaskTracker::new(),
+            live: Mutex::default(),
+            changes: broadcast::channel(CHANGES).0,
+        }
+    }
+
+    /// The store, opened if need be.
+    pub(super) async fn store(&self, now: Timestamp) -> Result<Arc<dyn Store>, StoreError> {
+        self.store.get(now).await
+    }
+
+    pub(super) async fn record(&self, name: &SessionName) -> Result<SessionRecord, SessionError> {
+        let now = Timestamp::now();
+        let record = self.store(now).await?.load(name, now).await?;
+        record.ok_or_else(|| SessionError::Unknown { name: name.clone() })
+    }
+
+    /// Tells everybody who listens.
+    pub(super) fn changed(&self, change: Change) {
+        // Nobody may listen.
+        let _ = self.changes.send(change);
+    }
+
+    pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<SessionName, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turns of a session that run or wait here, the running one first, and its actor.
+    pub(super) fn turns(
+        &self,
+        name: &SessionName,
+    ) -> Option<(Vec<Arc<LiveTurn>>, mpsc::Sender<Message>)> {
+        let mut live = self.live();
+        let session = live.get_mut(name)?;
+        session.forget_ended();
+        Some((session.turns.clone(), session.mailbox.clone()))
+    }
+
+    /// Gives a message to the session's actor if there is one. Says whether there is.
+    pub(super) fn tell(&self, name: &SessionName, message: Message) -> bool {
+        let mailbox = self.live().get(name).map(|live| live.mailbox.clone());
+        mailbox.is_some_and(|mailbox| mailbox.try_send(message).is_ok())
+    }
+}
+
+impl Live {
+    pub(super) fn new(mailbox: mpsc::Sender<Message>) -> Self {
+        Self { mailbox, turns: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, turn: Arc<LiveTurn>) {
+        self.forget_ended();
+        self.turns.push(turn);
+    }
+
+    fn forget_ended(&mut self) {
+        self.turns.retain(|turn| !turn.log.is_ended());
+        // A call that could not join the running turn waits behind those that came after it.
+        self.turns.sort_by_key(|turn| turn.number().is_none());
+    }
+}

@@ -1,0 +1,222 @@
+//! What holds for one server alone.
+
+use super::{
+    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, names, on_every_store, seconds,
+    session, turn,
+};
+use crate::session::{
+    record::ThreadId,
+    store::{CopiedTurns, Created, Excerpt, Page, StoreError, Turns},
+};
+
+on_every_store! {
+    sessions_are_made_once_and_written_by_revision,
+    turns_come_in_order_and_in_parts,
+    a_restart_leaves_one_turn,
+    turns_are_copied_with_a_new_session,
+    only_so_many_can_wait,
+    what_expired_is_gone_also_before_it_is_swept,
+    a_protected_session_neither_expires_nor_makes_room,
+    at_the_cap_what_is_worth_least_goes_first,
+    pages_follow_each_other,
+    sessions_are_found_by_thread_text_and_directory,
+}
+
+async fn sessions_are_made_once_and_written_by_revision(Pair { one: store, .. }: Pair) {
+    let done = Created::Done { evicted: vec![] };
+    let new = session("a", false, 0);
+    assert_eq!(store.create(&new, None, 9, at(0)).await.unwrap(), done);
+    assert_eq!(store.create(&new, None, 9, at(0)).await.unwrap(), Created::Conflict);
+    let missing = store.claim(&name("b"), None, LEASE, at(0)).await.unwrap();
+    assert!(matches!(missing, Claim::Missing));
+    let (lease, mut record) = claimed(&*store, "a", 1).await;
+    let stale = record.clone();
+    record.turn_count = 1;
+    record.status = SessionStatus::Running;
+    record.settings.model = Some("gpt".into());
+    let first = turn(1, SessionStatus::Running);
+    store.commit(&lease, &record, Turns::Put(&first)).await.unwrap();
+    let read = store.load(&name("a"), at(1)).await.unwrap().unwrap();
+    assert_eq!((read.revision, &read.settings), (record.revision + 1, &record.settings));
+    let refused = store.commit(&lease, &stale, Turns::Keep).await;
+    assert!(matches!(refused, Err(StoreError::Stale { .. })), "{refused:?}");
+    store.delete(&lease).await.unwrap();
+    assert!(store.load(&name("a"), at(1)).await.unwrap().is_none());
+    let gone = store.delete(&lease).await;
+    assert!(matches!(gone, Err(StoreError::LeaseLost { .. })), "{gone:?}");
+    // One that is made anew does not take an old lease for its own.
+    begun(&*store, "a", 1).await;
+    let old = store.commit(&lease, &stale, Turns::Keep).await;
+    assert!(matches!(old, Err(StoreError::LeaseLost { .. })), "{old:?}");
+}
+
+async fn turns_come_in_order_and_in_parts(Pair { one: store, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    for number in 1..=3 {
+        for status in [SessionStatus::Running, SessionStatus::Completed] {
+            record.turn_count = number;
+            record.status = status;
+            store.commit(&lease, &record, Turns::Put(&turn(number, status))).await.unwrap();
+            record.revision += 1;
+        }
+    }
+    let turns = store.turns(&name("a"), 0, 99, Excerpt::ALL).await.unwrap();
+    assert_eq!(turns, [1, 2, 3].map(|number| turn(number, SessionStatus::Completed)));
+    assert_eq!(store.turns(&name("a"), 1, 1, Excerpt::ALL).await.unwrap(), turns[1..2]);
+    assert!(store.turns(&name("none"), 0, 9, Excerpt::ALL).await.unwrap().is_empty());
+    let excerpt = Excerpt { offset: 2, length: 3 };
+    let part = &store.turns(&name("a"), 0, 1, excerpt).await.unwrap()[0];
+    assert_eq!((part.prompt.as_str(), part.response.as_str()), ("que", "swe"));
+}
+
+async fn a_restart_leaves_one_turn(Pair { one: store, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    for number in 1..=2 {
+        store
+            .commit(&lease, &record, Turns::Put(&turn(number, SessionStatus::Completed)))
+            .await
+            .unwrap();
+        record.revision += 1;
+    }
+    let first = turn(1, SessionStatus::Running);
+    store.commit(&lease, &record, Turns::Restart(&first)).await.unwrap();
+    assert_eq!(store.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap(), [first]);
+}
+
+async fn turns_are_copied_with_a_new_session(Pair { one: store, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    for number in 1..=3 {
+        store
+            .commit(&lease, &record, Turns::Put(&turn(number, SessionStatus::Completed)))
+            .await
+            .unwrap();
+        record.revision += 1;
+    }
+    let from = name("a");
+    let copy = Some(CopiedTurns { from: &from, through: 2 });
+    store.create(&session("b", false, 0), copy, 9, at(0)).await.unwrap();
+    let copied = store.turns(&name("b"), 0, 9, Excerpt::ALL).await.unwrap();
+    assert_eq!(copied, [1, 2].map(|number| turn(number, SessionStatus::Completed)));
+    assert_eq!(store.turns(&from, 0, 9, Excerpt::ALL).await.unwrap().len(), 3);
+}
+
+async fn only_so_many_can_wait(Pair { one: store, two, clock, .. }: Pair) {
+    begun(&*store, "a", 0).await;
+    let a = name("a");
+    let place = || two.enqueue(&a, 2, seconds(99));
+    let (first, second) = (place().await.unwrap(), place().await.unwrap());
+    assert!(first < second && first.is_some());
+    assert_eq!(place().await.unwrap(), None);
+    two.dequeue(first.unwrap()).await.unwrap();
+    assert!(place().await.unwrap() > second);
+    // Places are kept by renewal, and run out without.
+    clock.advance(seconds(60));
+    two.renew_places(&a, seconds(99)).await.unwrap();
+    clock.advance(seconds(60));
+    assert_eq!(place().await.unwrap(), None);
+    clock.advance(seconds(60));
+    assert!(place().await.unwrap().is_some());
+}
+
+async fn what_expired_is_gone_also_before_it_is_swept(Pair { one: store, .. }: Pair) {
+    let (lease, record) = begun(&*store, "a", 0).await;
+    let ended = turn(1, SessionStatus::Completed);
+    store.commit(&lease, &record, Turns::Put(&ended)).await.unwrap();
+    assert!(store.load(&name("a"), at(59)).await.unwrap().is_some());
+    assert!(store.load(&name("a"), at(60)).await.unwrap().is_none());
+    assert!(names(&*store, 60).await.is_empty());
+    let missing = store.claim(&name("a"), None, LEASE, at(60)).await.unwrap();
+    assert!(matches!(missing, Claim::Missing));
+    assert_eq!(store.sweep(at(60)).await.unwrap(), [name("a")]);
+    assert!(store.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap().is_empty());
+}
+
+async fn a_protected_session_neither_expires_nor_makes_room(
+    Pair { one: store, two, clock, .. }: Pair,
+) {
+    // Protected from its claim on: its thread may still be opening.
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    let full = two.create(&session("b", false, 1), None, 1, at(1)).await.unwrap();
+    assert_eq!(full, Created::Full);
+    assert!(two.sweep(at(100)).await.unwrap().is_empty());
+    assert!(two.load(&name("a"), at(100)).await.unwrap().is_some());
+    record.status = SessionStatus::Running;
+    let running = turn(1, SessionStatus::Running);
+    store.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
+    record.revision += 1;
+    assert!(two.sweep(at(100)).await.unwrap().is_empty());
+    // At rest it is not, although its lease is in force.
+    record.status = SessionStatus::Completed;
+    let ended = turn(1, SessionStatus::Completed);
+    store.commit(&lease, &record, Turns::Put(&ended)).await.unwrap();
+    let made = two.create(&session("b", false, 1), None, 1, at(1)).await.unwrap();
+    assert_eq!(made, Created::Done { evicted: vec![name("a")] });
+    // Nor by a lease that has run out.
+    claimed(&*store, "b", 1).await;
+    clock.advance(LEASE);
+    assert_eq!(two.sweep(at(100)).await.unwrap(), [name("b")]);
+}
+
+async fn at_the_cap_what_is_worth_least_goes_first(Pair { one: store, .. }: Pair) {
+    for (text, automatic, second) in
+        [("old", false, 100), ("named", false, 170), ("auto", true, 172), ("young", false, 175)]
+    {
+        store.create(&session(text, automatic, second), None, 9, at(second)).await.unwrap();
+    }
+    let evicted =
+        |names: &[&str]| Created::Done { evicted: names.iter().map(|n| name(n)).collect() };
+    let create = |text: &'static str| {
+        let store = &store;
+        async move { store.create(&session(text, false, 180), None, 4, at(180)).await.unwrap() }
+    };
+    assert_eq!(create("c1").await, evicted(&[]));
+    assert_eq!(create("c2").await, evicted(&["auto"]));
+    assert_eq!(create("c3").await, evicted(&["named"]));
+}
+
+async fn pages_follow_each_other(Pair { one: store, .. }: Pair) {
+    for (text, second) in [("c1", 5), ("c2", 5), ("c3", 5), ("young", 2)] {
+        store.create(&session(text, false, second), None, 9, at(second)).await.unwrap();
+    }
+    assert_eq!(names(&*store, 9).await, ["c1", "c2", "c3", "young"]);
+    let first = store.list(&Page::first(3), at(9)).await.unwrap();
+    assert_eq!(first.sessions.len(), 3);
+    let rest = Page { after: first.next, ..Page::first(3) };
+    let rest = store.list(&rest, at(9)).await.unwrap();
+    assert_eq!((rest.sessions[0].name.as_str(), rest.next), ("young", None));
+}
+
+async fn sessions_are_found_by_thread_text_and_directory(Pair { one: store, .. }: Pair) {
+    for (text, thread, directory, prompt) in
+        [("a", "t1", "/w/a", "Grüße AUS Köln"), ("b", "t2", "/w/b", "100% of it_")]
+    {
+        let (lease, mut record) = begun(&*store, text, 0).await;
+        record.thread_id = Some(ThreadId(thread.into()));
+        record.settings.working_directory = Some(directory.into());
+        let mut asked = turn(1, SessionStatus::Completed);
+        asked.prompt = prompt.to_owned();
+        store.commit(&lease, &record, Turns::Put(&asked)).await.unwrap();
+    }
+    let of = |thread: &str| ThreadId(thread.into());
+    assert_eq!(store.of_thread(&of("t2"), at(1)).await.unwrap(), Some(name("b")));
+    assert_eq!(store.of_thread(&of("t2"), at(99)).await.unwrap(), None);
+    assert_eq!(store.of_thread(&of("t3"), at(1)).await.unwrap(), None);
+    for (search, found) in [
+        ("grüße", "a"),
+        ("GRÜSSE", ""),
+        ("KÖLN", "a"),
+        ("aus k", "a"),
+        ("100%", "b"),
+        ("T_", "b"),
+        ("100_", ""),
+        ("b", "b"),
+    ] {
+        let page = Page { search: Some(search.to_owned()), ..Page::first(9) };
+        let listed = store.list(&page, at(1)).await.unwrap().sessions;
+        let listed: Vec<_> = listed.iter().map(|session| session.name.as_str()).collect();
+        assert_eq!(listed.join(","), found, "{search}");
+    }
+    let page = Page { directory: Some("/w/a".into()), ..Page::first(9) };
+    let listed = store.list(&page, at(1)).await.unwrap().sessions;
+    assert_eq!((listed.len(), listed[0].name.as_str()), (1, "a"));
+}

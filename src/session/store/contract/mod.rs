@@ -1,0 +1,108 @@
+//! What every back end promises, told once and run for each.
+
+mod alone;
+mod approvals;
+mod shared;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Claim, Lease, MemoryStore, Page, SqliteStore, Store, StoreClock};
+use crate::session::{
+    SessionName,
+    record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
+};
+
+const TTL: Duration = Duration::from_mins(1);
+const LEASE: Duration = Duration::from_secs(30);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn name(text: &str) -> SessionName {
+    text.parse().unwrap()
+}
+
+fn session(text: &str, automatic: bool, second: i64) -> SessionRecord {
+    SessionRecord::new(name(text), automatic, at(second), TTL)
+}
+
+fn turn(number: u32, status: SessionStatus) -> TurnRecord {
+    TurnRecord {
+        number,
+        prompt: format!("question {number}"),
+        response: format!("answer {number}"),
+        timestamp: at(i64::from(number)),
+        status,
+        details: TurnDetails::default(),
+    }
+}
+
+async fn claimed(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord) {
+    match store.claim(&name(text), None, LEASE, at(now)).await.unwrap() {
+        Claim::Ours { lease, record } => (lease, *record.unwrap()),
+        other => panic!("not ours: {other:?}"),
+    }
+}
+
+/// Makes a session and claims it.
+async fn begun(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord) {
+    store.create(&session(text, false, now), None, 99, at(now)).await.unwrap();
+    claimed(store, text, now).await
+}
+
+async fn names(store: &dyn Store, now: i64) -> Vec<String> {
+    let listing = store.list(&Page::first(100), at(now)).await.unwrap();
+    listing.sessions.into_iter().map(|session| session.name.to_string()).collect()
+}
+
+/// Two owners of one store, and the clock that both are judged by.
+struct Pair {
+    one: Arc<dyn Store>,
+    two: Arc<dyn Store>,
+    clock: StoreClock,
+    _folder: Option<tempfile::TempDir>,
+}
+
+fn in_memory() -> Pair {
+    let clock = StoreClock::manual();
+    let one = MemoryStore::new(clock.clone());
+    let two = Arc::new(one.another());
+    Pair { one: Arc::new(one), two, clock, _folder: None }
+}
+
+async fn in_sqlite() -> Pair {
+    let clock = StoreClock::manual();
+    // Its time is never zero, as the machine's is not.
+    clock.advance(seconds(1));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.sqlite3");
+    let one = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
+    let two = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
+    Pair { one, two, clock, _folder: Some(folder) }
+}
+
+/// Runs a story on every back end.
+macro_rules! on_every_store {
+    ($($story:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(super::super::in_memory()).await;
+            })+
+        }
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(super::super::in_sqlite().await).await;
+            })+
+        }
+    };
+}
+use on_every_store;

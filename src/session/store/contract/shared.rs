@@ -1,0 +1,199 @@
+//! What holds for servers that share a store: leases, queues, control messages.
+
+use super::{
+    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, on_every_store, seconds, session,
+    turn,
+};
+use crate::session::store::{
+    Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, StoreError, Turns,
+};
+
+on_every_store! {
+    a_lease_keeps_others_out_until_it_is_given_back,
+    a_lease_that_ran_out_is_taken_over_and_fences_its_holder,
+    a_lease_of_a_dead_owner_is_free_at_once,
+    a_lease_is_lost_when_it_runs_out_also_if_nobody_takes_it,
+    a_new_claim_of_the_same_owner_ends_its_earlier_lease,
+    the_first_to_come_is_the_first_to_be_served,
+    a_control_message_is_acted_on_once_or_never,
+    only_one_of_two_gets_the_last_place,
+    a_sweep_ends_what_the_dead_left,
+}
+
+fn held(running: bool, waiting: usize) -> Ahead {
+    Ahead { running, waiting }
+}
+
+async fn a_lease_keeps_others_out_until_it_is_given_back(Pair { one, two, clock, .. }: Pair) {
+    let (lease, mut record) = begun(&*one, "a", 0).await;
+    let a = name("a");
+    record.status = SessionStatus::Running;
+    let running = turn(1, SessionStatus::Running);
+    one.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
+    let Claim::Held(ahead) = two.claim(&a, None, LEASE, at(1)).await.unwrap() else { panic!() };
+    assert_eq!(ahead, held(true, 0));
+    for _ in 0..9 {
+        clock.advance(LEASE.checked_sub(seconds(1)).unwrap());
+        assert!(one.renew(&lease, LEASE).await.unwrap());
+    }
+    assert!(matches!(two.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Held(_)));
+    assert!(one.inbox(&lease, MessageId(0)).await.unwrap().held);
+    one.release(&lease).await.unwrap();
+    assert!(!one.inbox(&lease, MessageId(0)).await.unwrap().held);
+    let (second, _) = claimed(&*two, "a", 1).await;
+    assert_eq!(second.epoch, lease.epoch + 1);
+    // Giving it back a second time does not touch the new one.
+    one.release(&lease).await.unwrap();
+    assert!(two.renew(&second, LEASE).await.unwrap());
+}
+
+async fn a_lease_that_ran_out_is_taken_over_and_fences_its_holder(
+    Pair { one, two, clock, .. }: Pair,
+) {
+    let (lease, mut record) = begun(&*one, "a", 0).await;
+    record.status = SessionStatus::Running;
+    record.turn_count = 1;
+    let running = turn(1, SessionStatus::Running);
+    one.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
+    record.revision += 1;
+    clock.advance(LEASE);
+    let (theirs, taken) = claimed(&*two, "a", 1).await;
+    assert_eq!((taken.status, theirs.epoch), (SessionStatus::Interrupted, lease.epoch + 1));
+    let turns = two.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap();
+    assert_eq!(turns[0].status, SessionStatus::Interrupted);
+    // Nothing the first one tries has any effect.
+    assert!(!one.renew(&lease, LEASE).await.unwrap());
+    let ended = turn(1, SessionStatus::Completed);
+    let written = one.commit(&lease, &record, Turns::Put(&ended)).await;
+    assert!(matches!(written, Err(StoreError::LeaseLost { .. })), "{written:?}");
+    assert!(matches!(one.delete(&lease).await, Err(StoreError::LeaseLost { .. })));
+    one.release(&lease).await.unwrap();
+    assert_eq!(two.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap(), turns);
+    assert!(two.renew(&theirs, LEASE).await.unwrap());
+}
+
+async fn a_lease_of_a_dead_owner_is_free_at_once(Pair { one, two, .. }: Pair) {
+    let (lease, _) = begun(&*one, "a", 0).await;
+    one.enqueue(&name("a"), 9, seconds(99)).await.unwrap();
+    drop(one);
+    let (theirs, _) = claimed(&*two, "a", 1).await;
+    assert_eq!(theirs.epoch, lease.epoch + 1);
+}
+
+async fn a_lease_is_lost_when_it_runs_out_also_if_nobody_takes_it(Pair { one, clock, .. }: Pair) {
+    let (lease, record) = begun(&*one, "a", 0).await;
+    clock.advance(LEASE);
+    assert!(!one.renew(&lease, LEASE).await.unwrap());
+    let written = one.commit(&lease, &record, Turns::Keep).await;
+    assert!(matches!(written, Err(StoreError::LeaseLost { .. })), "{written:?}");
+    claimed(&*one, "a", 1).await;
+}
+
+async fn a_new_claim_of_the_same_owner_ends_its_earlier_lease(Pair { one, .. }: Pair) {
+    let (earlier, record) = begun(&*one, "a", 0).await;
+    let (later, _) = claimed(&*one, "a", 1).await;
+    assert_eq!(later.epoch, earlier.epoch + 1);
+    assert!(!one.renew(&earlier, LEASE).await.unwrap());
+    one.release(&earlier).await.unwrap();
+    one.commit(&later, &record, Turns::Keep).await.unwrap();
+}
+
+async fn the_first_to_come_is_the_first_to_be_served(Pair { one, two, clock, .. }: Pair) {
+    let (lease, _) = begun(&*one, "a", 0).await;
+    let a = name("a");
+    let first = two.enqueue(&a, 9, seconds(99)).await.unwrap();
+    assert!(one.inbox(&lease, MessageId(0)).await.unwrap().wanted);
+    let second = one.enqueue(&a, 9, seconds(99)).await.unwrap();
+    // Also before the holder of the lease, and before a call without a ticket.
+    for ticket in [second, None] {
+        let claim = one.claim(&a, ticket, LEASE, at(1)).await.unwrap();
+        let Claim::Held(ahead) = claim else { panic!("{claim:?}") };
+        assert_eq!(ahead, held(false, 1));
+    }
+    one.release(&lease).await.unwrap();
+    let claim = two.claim(&a, first, LEASE, at(1)).await.unwrap();
+    let Claim::Ours { lease, .. } = claim else { panic!("{claim:?}") };
+    // Its ticket is used up.
+    two.release(&lease).await.unwrap();
+    let claim = one.claim(&a, second, LEASE, at(1)).await.unwrap();
+    let Claim::Ours { lease, .. } = claim else { panic!("{claim:?}") };
+    one.release(&lease).await.unwrap();
+    // A place that ran out does not count.
+    two.enqueue(&a, 9, seconds(5)).await.unwrap();
+    assert!(matches!(one.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Held(_)));
+    clock.advance(seconds(5));
+    assert!(matches!(one.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Ours { .. }));
+}
+
+async fn a_control_message_is_acted_on_once_or_never(Pair { one, two, .. }: Pair) {
+    let (lease, _) = begun(&*one, "a", 0).await;
+    let a = name("a");
+    let steer = ControlMessage::Steer { turn: 1, prompt: "left".into() };
+    let taken = two.post(&a, &steer).await.unwrap();
+    let unread = one.inbox(&lease, MessageId(0)).await.unwrap().messages;
+    assert_eq!(unread, [(taken, steer)]);
+    assert!(one.take(taken).await.unwrap() && !one.take(taken).await.unwrap());
+    assert!(one.inbox(&lease, MessageId(0)).await.unwrap().messages.is_empty());
+    // Too late to take back; its outcome is told once.
+    assert!(!two.withdraw(taken).await.unwrap());
+    assert_eq!(two.outcome(taken).await.unwrap(), None);
+    one.report(taken, &ControlOutcome::Done).await.unwrap();
+    assert_eq!(two.outcome(taken).await.unwrap(), Some(ControlOutcome::Done));
+    assert_eq!(two.outcome(taken).await.unwrap(), None);
+    // One that is taken back is never acted on.
+    let withdrawn = two.post(&a, &ControlMessage::Interrupt(1)).await.unwrap();
+    assert!(two.withdraw(withdrawn).await.unwrap());
+    assert!(!one.take(withdrawn).await.unwrap());
+    // What was meant for an earlier turn is gone with the next claim.
+    two.post(&a, &ControlMessage::Interrupt(1)).await.unwrap();
+    one.release(&lease).await.unwrap();
+    let (lease, _) = claimed(&*two, "a", 1).await;
+    assert!(two.inbox(&lease, MessageId(0)).await.unwrap().messages.is_empty());
+}
+
+async fn only_one_of_two_gets_the_last_place(Pair { one, two, .. }: Pair) {
+    let (x, y) = (session("x", false, 0), session("y", false, 0));
+    let (first, second) =
+        tokio::join!(one.create(&x, None, 2, at(0)), two.create(&x, None, 2, at(0)));
+    let made = [first.unwrap(), second.unwrap()];
+    assert_eq!(made.iter().filter(|made| **made == Created::Conflict).count(), 1);
+    claimed(&*one, "x", 0).await;
+    let z = session("z", false, 0);
+    let (first, second) =
+        tokio::join!(one.create(&y, None, 2, at(0)), two.create(&z, None, 2, at(0)));
+    // Each may evict the other, as neither is protected; the protected one stays.
+    assert!(
+        [first.unwrap(), second.unwrap()].iter().all(|made| matches!(made, Created::Done { .. }))
+    );
+    let (x, now) = (name("x"), at(0));
+    assert!(two.load(&x, now).await.unwrap().is_some());
+    // A race for one lease has one winner.
+    let w = session("w", false, 0);
+    one.create(&w, None, 9, now).await.unwrap();
+    let (first, second) =
+        tokio::join!(one.claim(&w.name, None, LEASE, now), two.claim(&w.name, None, LEASE, now));
+    let won = [first.unwrap(), second.unwrap()];
+    assert_eq!(won.iter().filter(|claim| matches!(claim, Claim::Ours { .. })).count(), 1);
+}
+
+async fn a_sweep_ends_what_the_dead_left(Pair { one, two, clock, .. }: Pair) {
+    for (text, dies) in [("dead", true), ("slow", false)] {
+        let owner = if dies { &one } else { &two };
+        let (lease, mut record) = begun(&**owner, text, 0).await;
+        record.status = SessionStatus::Running;
+        record.turn_count = 1;
+        let running = turn(1, SessionStatus::Running);
+        owner.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
+    }
+    drop(one);
+    two.sweep(at(1)).await.unwrap();
+    let status = |text: &'static str| {
+        let two = &two;
+        async move { two.load(&name(text), at(1)).await.unwrap().unwrap().status }
+    };
+    assert_eq!(status("dead").await, SessionStatus::Interrupted);
+    assert_eq!(status("slow").await, SessionStatus::Running);
+    clock.advance(LEASE);
+    two.sweep(at(1)).await.unwrap();
+    assert_eq!(status("slow").await, SessionStatus::Interrupted);
+}

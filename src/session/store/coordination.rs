@@ -1,0 +1,196 @@
+//! How servers that share a store keep out of each other's way, and what they ask of each other.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::session::{
+    SessionName,
+    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionRecord},
+};
+
+/// Leases, the queue of each session, control messages and approvals.
+///
+/// Each opened store is an *owner*. An owner whose process has ended is dead, and every other one finds out at once;
+/// an owner that hangs loses its leases when they run out by the store's clock.
+#[async_trait]
+pub trait Coordination: Send + Sync + fmt::Debug {
+    /// Acquires the lease of a session for `time`: if it is free, has run out, is already ours, or its owner is
+    /// dead, and no call of another owner waits before `ticket` (before anything, if there is no ticket).
+    ///
+    /// Success raises the epoch, which ends every earlier lease; removes the ticket; and discards the control
+    /// messages and approvals of earlier turns. Turns that were left running are marked interrupted. A
+    /// session that has expired by `now`, the caller's wall clock, is missing.
+    async fn claim(
+        &self,
+        name: &SessionName,
+        ticket: Option<Ticket>,
+        time: Duration,
+        now: Timestamp,
+    ) -> Result<Claim, StoreError>;
+
+    /// Prolongs a lease that is in force to `time` from now. Says whether it was.
+    async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError>;
+
+    /// Gives a lease back. No effect if it is not in force.
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Takes a place behind everybody who waits for the session, for `time`. None if `limit` do already.
+    async fn enqueue(
+        &self,
+        name: &SessionName,
+        limit: usize,
+        time: Duration,
+    ) -> Result<Option<Ticket>, StoreError>;
+
+    /// Prolongs all our places in the queue of a session.
+    async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError>;
+
+    /// Gives a place up.
+    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError>;
+
+    /// What others want of the holder of a lease. Control messages are those after `after`.
+    async fn inbox(&self, lease: &Lease, after: MessageId) -> Result<Inbox, StoreError>;
+
+    /// Leaves a control message for the owner that runs a turn of the session.
+    async fn post(
+        &self,
+        name: &SessionName,
+        message: &ControlMessage,
+    ) -> Result<MessageId, StoreError>;
+
+    /// Takes a control message out of the inbox to act on it. Says whether it was still there: only one taker
+    /// acts on it, and none after it was withdrawn.
+    async fn take(&self, id: MessageId) -> Result<bool, StoreError>;
+
+    /// Takes an unread message back. Says whether it was unread: then nobody will ever act on it.
+    async fn withdraw(&self, id: MessageId) -> Result<bool, StoreError>;
+
+    /// Says what came of a control message.
+    async fn report(&self, id: MessageId, outcome: &ControlOutcome) -> Result<(), StoreError>;
+
+    /// What came of a control message, once that is known; it is forgotten then.
+    async fn outcome(&self, id: MessageId) -> Result<Option<ControlOutcome>, StoreError>;
+
+    /// Records an approval that Codex waits for, open for `time`.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the lease is not in force any more.
+    async fn open_approval(
+        &self,
+        lease: &Lease,
+        approval: &ApprovalRecord,
+        time: Duration,
+    ) -> Result<(), StoreError>;
+
+    /// Answers an approval if it is open, whichever server asks. Returns its session, or None if it is not open
+    /// any more: answered, past its deadline, or its turn is over. Only one of several answers wins.
+    async fn answer_approval(
+        &self,
+        id: &ApprovalId,
+        answer: &AnswerRecord,
+    ) -> Result<Option<SessionName>, StoreError>;
+
+    /// Ends an approval under the lease it was opened under. Says whether that changed anything: an approval expires
+    /// only while nobody has answered it, is settled only once somebody has, and is withdrawn in either case.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the lease is not in force any more.
+    async fn settle_approval(
+        &self,
+        lease: &Lease,
+        id: &ApprovalId,
+        state: ApprovalState,
+    ) -> Result<bool, StoreError>;
+
+    /// All approvals that can be answered, of one session or of all, oldest first.
+    async fn open_approvals(
+        &self,
+        session: Option<&SessionName>,
+    ) -> Result<Vec<ApprovalRecord>, StoreError>;
+}
+
+/// The right to run turns of a session and to write its record. The owner is the store that gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The session.
+    pub session: SessionName,
+    /// The fencing token: greater than that of every earlier lease on a session of this name.
+    pub epoch: i64,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// The lease is ours.
+    Ours {
+        /// The lease.
+        lease: Lease,
+        /// The session; [`StoreError::Damaged`] if it cannot be read. Then it can still be deleted.
+        record: Result<Box<SessionRecord>, StoreError>,
+    },
+    /// Somebody else has it, or comes first.
+    Held(Ahead),
+    /// There is no such session.
+    Missing,
+}
+
+/// A place in the queue of a session. Older ones are smaller, whichever owner they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub i64);
+
+/// Who comes before a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ahead {
+    /// Whether a turn runs now.
+    pub running: bool,
+    /// How many calls of other owners wait before it.
+    pub waiting: usize,
+}
+
+/// Identifies a control message. Later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MessageId(pub i64);
+
+/// What one server asks of the one that runs a session's turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlMessage {
+    /// To interrupt the turn of this number.
+    Interrupt(u32),
+    /// To say something more to the turn of this number.
+    Steer {
+        /// The turn.
+        turn: u32,
+        /// What to say.
+        prompt: String,
+    },
+}
+
+/// What came of a control message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ControlOutcome {
+    /// It was done.
+    Done,
+    /// It was not, for this reason.
+    Refused(String),
+    /// Codex was asked and did not confirm it, for this reason: it may have been done.
+    Unconfirmed(String),
+}
+
+/// What others want of the holder of a lease.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Inbox {
+    /// Whether the lease is still in force. If not, the rest is empty.
+    pub held: bool,
+    /// Whether a call of another owner waits for the session.
+    pub wanted: bool,
+    /// Control messages that nobody has taken, oldest first.
+    pub messages: Vec<(MessageId, ControlMessage)>,
+    /// Answers to the approvals of this lease that have not been settled.
+    pub answers: Vec<(ApprovalId, AnswerRecord)>,
+}

@@ -1,0 +1,185 @@
+//! What is kept, in memory.
+
+use std::cmp::Reverse;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{
+    MemoryStore,
+    state::{Entry, Holder, State},
+};
+use crate::session::{
+    SessionName,
+    record::{SessionRecord, SessionStatus, ThreadId, TurnRecord},
+    store::{
+        CopiedTurns, Created, Cursor, Excerpt, Lease, Listing, Page, SessionStore, StoreError,
+        Turns,
+    },
+};
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn create(
+        &self,
+        record: &SessionRecord,
+        copy: Option<CopiedTurns<'_>>,
+        cap: usize,
+        now: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        let there = state.entries.get(&record.name);
+        if there.is_some_and(|entry| State::is_live(entry, now, clock)) {
+            return Ok(Created::Conflict);
+        }
+        let busy = |entry: &&Entry| state.holder(entry, clock).is_some_and(|holder| holder.busy);
+        if state.entries.values().filter(busy).count() >= cap {
+            return Ok(Created::Full);
+        }
+        state.remove_expired(now, clock);
+        let turns = copy.map(|copy| copied(&state, copy)).unwrap_or_default();
+        let mut evicted = state.evict(cap, clock);
+        if evicted.is_none() {
+            // Those who protect the rest may be dead.
+            state.free_lapsed(clock);
+            evicted = state.evict(cap, clock);
+        }
+        let Some(evicted) = evicted else { return Ok(Created::Full) };
+        let epoch = state.first_epoch();
+        let entry = Entry { record: record.clone(), turns, holder: None, epoch };
+        state.entries.insert(record.name.clone(), entry);
+        Ok(Created::Done { evicted })
+    }
+
+    async fn commit(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        turns: Turns<'_>,
+    ) -> Result<(), StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        let entry = state.held(lease, self.owner, clock)?;
+        if entry.record.revision != record.revision {
+            return Err(StoreError::Stale { name: record.name.clone() });
+        }
+        entry.record = SessionRecord { revision: record.revision + 1, ..record.clone() };
+        let busy = record.status == SessionStatus::Running;
+        entry.holder = entry.holder.map(|holder| Holder { busy, ..holder });
+        match turns {
+            Turns::Keep => {}
+            Turns::Put(turn) => {
+                match entry.turns.iter_mut().find(|known| known.number == turn.number) {
+                    Some(known) => known.clone_from(turn),
+                    None => entry.turns.push(turn.clone()),
+                }
+            }
+            Turns::Restart(turn) => {
+                entry.turns = vec![turn.clone()];
+                state.approvals.retain(|opened| opened.record.session != lease.session);
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, lease: &Lease) -> Result<(), StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        state.held(lease, self.owner, clock)?;
+        state.remove(&lease.session);
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        name: &SessionName,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let clock = self.clock.now();
+        let state = self.lock();
+        let entry = state.entries.get(name).filter(|entry| State::is_live(entry, now, clock));
+        Ok(entry.map(|entry| entry.record.clone()))
+    }
+
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let clock = self.clock.now();
+        let state = self.lock();
+        let live = state.entries.values().filter(|entry| State::is_live(entry, now, clock));
+        let having = live.filter(|entry| entry.record.thread_id.as_ref() == Some(thread));
+        let newest = having.max_by_key(|entry| entry.record.last_accessed_at);
+        Ok(newest.map(|entry| entry.record.name.clone()))
+    }
+
+    async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
+        let clock = self.clock.now();
+        let state = self.lock();
+        let place = |record: &SessionRecord| {
+            (Reverse(record.last_accessed_at.as_millisecond()), record.name.clone())
+        };
+        let start =
+            page.after.as_ref().map(|cursor| (Reverse(cursor.accessed_ms), cursor.name.clone()));
+        let mut sessions: Vec<_> = state
+            .entries
+            .values()
+            .filter(|entry| page.search.as_ref().is_none_or(|text| entry.mentions(text)))
+            .filter(|entry| State::is_live(entry, now, clock))
+            .map(|entry| &entry.record)
+            .filter(|record| {
+                page.directory.is_none() || record.directory() == page.directory.as_deref()
+            })
+            .filter(|record| start.as_ref().is_none_or(|start| place(record) > *start))
+            .cloned()
+            .collect();
+        sessions.sort_by_key(place);
+        let limit = page.limit as usize;
+        let more = sessions.len() > limit;
+        sessions.truncate(limit);
+        let next = sessions.last().filter(|_| more).map(Cursor::at);
+        Ok(Listing { sessions, next, damaged: Vec::new() })
+    }
+
+    async fn turns(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+        excerpt: Excerpt,
+    ) -> Result<Vec<TurnRecord>, StoreError> {
+        let Excerpt { offset, length } = excerpt;
+        let state = self.lock();
+        let turns = state.entries.get(name).map(|entry| entry.turns.as_slice()).unwrap_or_default();
+        let turns = turns.iter().skip(skip as usize).take(limit as usize).cloned();
+        Ok(turns
+            .map(|turn| TurnRecord {
+                prompt: turn.prompt.chars().take(length).collect(),
+                response: turn.response.chars().skip(offset).take(length).collect(),
+                ..turn
+            })
+            .collect())
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let alive = &state.alive;
+        state.queue.retain(|place| place.until > clock && alive.contains(&place.owner));
+        state.free_lapsed(clock);
+        Ok(state.remove_expired(now, clock))
+    }
+
+    fn is_current(&self) -> bool {
+        true
+    }
+}
+
+fn copied(state: &State, copy: CopiedTurns<'_>) -> Vec<TurnRecord> {
+    let turns = state.entries.get(copy.from).map(|entry| entry.turns.as_slice());
+    let turns = turns.unwrap_or_default().iter();
+    turns.filter(|turn| turn.number <= copy.through).cloned().collect()
+}

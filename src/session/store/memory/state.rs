@@ -1,0 +1,225 @@
+//! What the memory holds, and the rules about leases that several operations share.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use crate::session::{
+    SessionName,
+    record::{ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnRecord},
+    store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
+};
+
+/// Everything.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) entries: HashMap<SessionName, Entry>,
+    pub(super) queue: Vec<Place>,
+    pub(super) messages: Vec<Posted>,
+    pub(super) approvals: Vec<Opened>,
+    /// The owners that are not dead.
+    pub(super) alive: HashSet<u64>,
+    last_owner: u64,
+    last_ticket: i64,
+    last_message: i64,
+    /// The greatest epoch of any session that was removed: a new one of that name begins above it.
+    epochs: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) record: SessionRecord,
+    pub(super) turns: Vec<TurnRecord>,
+    pub(super) holder: Option<Holder>,
+    pub(super) epoch: i64,
+}
+
+/// Who has the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) owner: u64,
+    pub(super) until: i64,
+    /// Whether a turn is being opened, runs or ends.
+    pub(super) busy: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) ticket: Ticket,
+    pub(super) session: SessionName,
+    pub(super) owner: u64,
+    pub(super) until: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Posted {
+    pub(super) id: MessageId,
+    pub(super) session: SessionName,
+    pub(super) message: ControlMessage,
+    pub(super) taken: bool,
+    pub(super) outcome: Option<ControlOutcome>,
+}
+
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) record: ApprovalRecord,
+    pub(super) owner: u64,
+    pub(super) epoch: i64,
+    pub(super) until: i64,
+}
+
+impl State {
+    pub(super) fn register(&mut self) -> u64 {
+        self.last_owner += 1;
+        self.alive.insert(self.last_owner);
+        self.last_owner
+    }
+
+    pub(super) fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
+    pub(super) fn next_message(&mut self) -> MessageId {
+        self.last_message += 1;
+        MessageId(self.last_message)
+    }
+
+    /// The epoch a new session begins with.
+    pub(super) fn first_epoch(&self) -> i64 {
+        self.epochs
+    }
+
+    /// The holder of a lease that is in force.
+    pub(super) fn holder(&self, entry: &Entry, clock: i64) -> Option<Holder> {
+        entry.holder.filter(|holder| holder.until > clock && self.alive.contains(&holder.owner))
+    }
+
+    /// The entry of a lease, if that is in force.
+    pub(super) fn held(
+        &mut self,
+        lease: &Lease,
+        owner: u64,
+        clock: i64,
+    ) -> Result<&mut Entry, StoreError> {
+        let entry = self.entries.get_mut(&lease.session);
+        entry
+            .filter(|entry| entry.is_held(lease, owner, clock))
+            .ok_or_else(|| StoreError::LeaseLost { name: lease.session.clone() })
+    }
+
+    /// Whether a session may neither expire nor be evicted: a dead owner's may not until that is found out.
+    pub(super) fn is_protected(entry: &Entry, clock: i64) -> bool {
+        entry.holder.is_some_and(|holder| holder.busy && holder.until > clock)
+    }
+
+    /// Whether a session can still be seen.
+    pub(super) fn is_live(entry: &Entry, now: Timestamp, clock: i64) -> bool {
+        !entry.record.is_expired(now) || Self::is_protected(entry, clock)
+    }
+
+    pub(super) fn remove_expired(&mut self, now: Timestamp, clock: i64) -> Vec<SessionName> {
+        let over = self.entries.values().filter(|entry| !Self::is_live(entry, now, clock));
+        let mut names: Vec<_> = over.map(|entry| entry.record.name.clone()).collect();
+        names.sort();
+        for name in &names {
+            self.remove(name);
+        }
+        names
+    }
+
+    /// Ends the leases of owners that are dead or have let them run out.
+    pub(super) fn free_lapsed(&mut self, clock: i64) {
+        let lapsed = self
+            .entries
+            .values()
+            .filter(|entry| entry.holder.is_some() && self.holder(entry, clock).is_none());
+        let lapsed: Vec<_> = lapsed.map(|entry| entry.record.name.clone()).collect();
+        for name in lapsed {
+            self.end_turns(&name);
+            if let Some(entry) = self.entries.get_mut(&name) {
+                entry.holder = None;
+            }
+        }
+    }
+
+    /// Removes sessions until there is room for one more. None if that cannot be done; then none is removed.
+    pub(super) fn evict(&mut self, cap: usize, clock: i64) -> Option<Vec<SessionName>> {
+        let protected = self.entries.values().filter(|entry| Self::is_protected(entry, clock));
+        if protected.count() >= cap {
+            return None;
+        }
+        let mut evicted = Vec::new();
+        while self.entries.len() >= cap {
+            let name = self.least_worth(clock)?;
+            self.remove(&name);
+            evicted.push(name);
+        }
+        Some(evicted)
+    }
+
+    pub(super) fn remove(&mut self, name: &SessionName) {
+        let Some(entry) = self.entries.remove(name) else { return };
+        self.epochs = self.epochs.max(entry.epoch);
+        self.messages.retain(|posted| posted.session != *name);
+        self.approvals.retain(|opened| opened.record.session != *name);
+    }
+
+    /// The session that is worth least among those that may go.
+    pub(super) fn least_worth(&self, clock: i64) -> Option<SessionName> {
+        let may_go = self.entries.values().filter(|entry| !Self::is_protected(entry, clock));
+        let worth = |entry: &&Entry| {
+            let record = &entry.record;
+            (!record.automatic, record.last_accessed_at, record.name.clone())
+        };
+        may_go.min_by_key(worth).map(|entry| entry.record.name.clone())
+    }
+
+    /// How many calls of other owners wait for a session before this ticket.
+    pub(super) fn others_before(
+        &self,
+        name: &SessionName,
+        ticket: Option<Ticket>,
+        owner: u64,
+        clock: i64,
+    ) -> usize {
+        let others = self.queue.iter().filter(|place| {
+            place.session == *name
+                && place.owner != owner
+                && place.until > clock
+                && self.alive.contains(&place.owner)
+        });
+        others.filter(|place| ticket.is_none_or(|ours| place.ticket < ours)).count()
+    }
+
+    /// Ends what an earlier holder left: its running turn and the approvals that were open.
+    pub(super) fn end_turns(&mut self, name: &SessionName) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            let running =
+                entry.turns.iter_mut().filter(|turn| turn.status == SessionStatus::Running);
+            running.for_each(|turn| turn.status = SessionStatus::Interrupted);
+            if entry.record.status == SessionStatus::Running {
+                entry.record.status = SessionStatus::Interrupted;
+            }
+        }
+        let unsettled = |opened: &&mut Opened| {
+            opened.record.session == *name && !opened.record.state.is_settled()
+        };
+        for opened in self.approvals.iter_mut().filter(unsettled) {
+            opened.record.state = ApprovalState::Expired;
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn is_held(&self, lease: &Lease, owner: u64, clock: i64) -> bool {
+        self.epoch == lease.epoch
+            && self.holder.is_some_and(|holder| holder.owner == owner && holder.until > clock)
+    }
+
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let has = |hay: &str| hay.to_lowercase().contains(&text);
+        has(self.record.name.as_str()) || self.turns.iter().any(|turn| has(&turn.prompt))
+    }
+}

@@ -1,0 +1,119 @@
+//! What is kept: sessions and their turns.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Excerpt, Lease, Listing, Page, StoreError};
+use crate::session::{
+    SessionName,
+    record::{SessionRecord, ThreadId, TurnRecord},
+};
+
+/// Keeps sessions and their turns.
+///
+/// A session is *protected* while there is a lease on it and a turn is being opened, runs or ends. It is then neither
+/// expired nor evicted. A dead owner's lease protects until it runs out, a sweep ends it, or its room is needed. `now` is the caller's wall clock, which only time to live is judged by.
+#[async_trait]
+pub trait SessionStore: Send + Sync + fmt::Debug {
+    /// Adds a session if there is none of its name and room can be made, with the turns of another one if asked.
+    ///
+    /// Room is made in this order: expired sessions, automatic names, other names, each least recently
+    /// used first; never a protected session. If the session is not added, nothing changes.
+    async fn create(
+        &self,
+        record: &SessionRecord,
+        copy: Option<CopiedTurns<'_>>,
+        cap: usize,
+        now: Timestamp,
+    ) -> Result<Created, StoreError>;
+
+    /// Writes a session and, in the same instant, what happened to its turns.
+    ///
+    /// On success the revision in the store is one higher; so must be the caller's. The session is protected
+    /// afterwards exactly if its status is `running`.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the lease is not in force any more, [`StoreError::Stale`] if the revision is
+    /// not the stored one. Neither changes anything.
+    async fn commit(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        turns: Turns<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Removes a session and all that belongs to it.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the lease is not in force any more; then nothing is removed.
+    async fn delete(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Finds a session that has not expired.
+    async fn load(
+        &self,
+        name: &SessionName,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError>;
+
+    /// The session that has this thread, the last used one if there are several.
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError>;
+
+    /// One page of the sessions that have not expired, last used first.
+    async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError>;
+
+    /// Turns of a session in order, from the one after `skip` on, each as much of it as is asked for.
+    async fn turns(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+        excerpt: Excerpt,
+    ) -> Result<Vec<TurnRecord>, StoreError>;
+
+    /// Removes what has expired. Ends the leases of owners that are dead or have let them run out, and marks the
+    /// turns they left running as interrupted. Returns the sessions that were removed.
+    async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError>;
+
+    /// Whether this is still the store that a new server would open: its file may have been removed or replaced.
+    fn is_current(&self) -> bool;
+}
+
+/// The answer to a creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// It is there; these had to go for it.
+    Done {
+        /// What was evicted, expired ones not counted.
+        evicted: Vec<SessionName>,
+    },
+    /// There is one of that name.
+    Conflict,
+    /// Every session is protected.
+    Full,
+}
+
+/// Turns to begin a new session with.
+#[derive(Debug, Clone, Copy)]
+pub struct CopiedTurns<'a> {
+    /// The session they are copied from.
+    pub from: &'a SessionName,
+    /// The last turn to copy.
+    pub through: u32,
+}
+
+/// What a commit does to the turns.
+#[derive(Debug, Clone, Copy)]
+pub enum Turns<'a> {
+    /// Nothing.
+    Keep,
+    /// Adds this one or replaces the one of its number.
+    Put(&'a TurnRecord),
+    /// Removes all turns and approvals, and adds this one.
+    Restart(&'a TurnRecord),
+}

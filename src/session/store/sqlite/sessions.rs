@@ -1,0 +1,280 @@
+//! What is kept, as SQL.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{
+    eviction,
+    open::SqliteStore,
+    rows::{SessionRow, TurnRow, millis},
+    write::session_columns,
+};
+use crate::session::{
+    SessionName,
+    record::{SessionRecord, ThreadId, TurnRecord},
+    store::{
+        CopiedTurns, Created, Cursor, Excerpt, Lease, Listing, Page, SessionStore, StoreError,
+        Turns,
+    },
+};
+
+/// What is live: not expired by the time `?1`, or protected at the store's clock `?2`.
+macro_rules! select_live {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions WHERE (expires_at > ?1 OR (lease_busy AND ifnull(lease_until, 0) > ?2)) AND ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn create(
+        &self,
+        record: &SessionRecord,
+        copy: Option<CopiedTurns<'_>>,
+        cap: usize,
+        now: Timestamp,
+    ) -> Result<Created, StoreError> {
+        let action = "add a session to";
+        // Rolled back unless committed, so nothing is evicted for a session that is not added.
+        let mut tx = self.begin(action).await?;
+        let add = async {
+            let clock = self.clock.now();
+            eviction::remove_expired(&mut tx, now, clock).await?;
+            if !Self::insert(&mut tx, record).await? {
+                return Ok(Created::Conflict);
+            }
+            let mut evicted = eviction::evict(&mut tx, cap, &record.name, clock).await?;
+            if evicted.is_none() {
+                // Those who protect the rest may be dead.
+                self.free_lapsed(&mut tx).await?;
+                evicted = eviction::evict(&mut tx, cap, &record.name, clock).await?;
+            }
+            let Some(evicted) = evicted else { return Ok(Created::Full) };
+            if let Some(copy) = copy {
+                Self::copy_turns(&mut tx, &record.name, copy).await?;
+            }
+            Ok(Created::Done { evicted })
+        };
+        let created = add.await.map_err(self.failed(action))?;
+        if matches!(created, Created::Done { .. }) {
+            tx.commit().await.map_err(self.failed(action))?;
+        }
+        Ok(created)
+    }
+
+    async fn commit(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        turns: Turns<'_>,
+    ) -> Result<(), StoreError> {
+        let action = "write a session to";
+        let mut tx = self.begin(action).await?;
+        if !self.update(&mut tx, lease, record).await.map_err(self.failed(action))? {
+            drop(tx);
+            let held = self.is_in_force(lease).await.map_err(self.failed(action))?;
+            let stale = StoreError::Stale { name: record.name.clone() };
+            return Err(if held { stale } else { Self::lost(lease) });
+        }
+        let written = async {
+            match turns {
+                Turns::Keep => Ok(()),
+                Turns::Put(turn) => Self::put_turn(&mut tx, &record.name, turn).await,
+                Turns::Restart(turn) => {
+                    Self::clear_turns(&mut tx, &record.name).await?;
+                    Self::put_turn(&mut tx, &record.name, turn).await
+                }
+            }
+        };
+        written.await.map_err(self.failed(action))?;
+        tx.commit().await.map_err(self.failed(action))
+    }
+
+    async fn delete(&self, lease: &Lease) -> Result<(), StoreError> {
+        let deleted = sqlx::query(
+            "DELETE FROM sessions WHERE name = ? AND lease_owner = ? AND lease_epoch = ? AND lease_until > ?",
+        )
+        .bind(lease.session.as_str())
+        .bind(self.owner.id())
+        .bind(lease.epoch)
+        .bind(self.clock.now())
+        .execute(&self.pool)
+        .await
+        .map_err(self.failed("delete from"))?;
+        if deleted.rows_affected() == 1 { Ok(()) } else { Err(Self::lost(lease)) }
+    }
+
+    async fn load(
+        &self,
+        name: &SessionName,
+        now: Timestamp,
+    ) -> Result<Option<SessionRecord>, StoreError> {
+        let row: Option<SessionRow> = sqlx::query_as(select_live!("name = ?3"))
+            .bind(millis(now))
+            .bind(self.clock.now())
+            .bind(name.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(self.failed("read"))?;
+        row.map(SessionRow::into_record).transpose()
+    }
+
+    async fn of_thread(
+        &self,
+        thread: &ThreadId,
+        now: Timestamp,
+    ) -> Result<Option<SessionName>, StoreError> {
+        let row: Option<SessionRow> =
+            sqlx::query_as(select_live!("thread_id = ?3 ORDER BY last_accessed_at DESC LIMIT 1"))
+                .bind(millis(now))
+                .bind(self.clock.now())
+                .bind(thread.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(self.failed("search"))?;
+        Ok(row.and_then(|row| row.name.parse().ok()))
+    }
+
+    async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
+        // SQLite ignores case for ASCII alone; other letters are compared here.
+        match &page.search {
+            Some(text) if !text.is_ascii() => self.list_matching(page, text, now).await,
+            _ => Ok(listing(self.page(page, now).await?, page.limit as usize)),
+        }
+    }
+
+    async fn turns(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+        excerpt: Excerpt,
+    ) -> Result<Vec<TurnRecord>, StoreError> {
+        let characters = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let rows: Vec<TurnRow> = sqlx::query_as(
+            "SELECT session, number, status, timestamp, substr(prompt, 1, ?1) AS prompt, \
+             substr(response, ?2, ?1) AS response, details FROM turns \
+             WHERE session = ?3 ORDER BY number LIMIT ?4 OFFSET ?5",
+        )
+        .bind(characters(excerpt.length))
+        .bind(characters(excerpt.offset).saturating_add(1))
+        .bind(name.as_str())
+        .bind(limit)
+        .bind(skip)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(self.failed("read turns from"))?;
+        rows.into_iter().map(TurnRow::into_record).collect()
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
+        let action = "sweep";
+        let mut tx = self.begin(action).await?;
+        let swept = async {
+            let dead = self.free_lapsed(&mut tx).await?;
+            self.clear_queue(&mut tx, &dead).await?;
+            self.clear_messages(&mut tx).await?;
+            Ok((eviction::remove_expired(&mut tx, now, self.clock.now()).await?, dead))
+        };
+        let (removed, dead) = swept.await.map_err(self.failed(action))?;
+        tx.commit().await.map_err(self.failed(action))?;
+        for owner in &dead {
+            self.owner.forget(owner);
+        }
+        Ok(removed)
+    }
+
+    fn is_current(&self) -> bool {
+        self.is_same_file()
+    }
+}
+
+impl SqliteStore {
+    /// The rows of a page, and one more if there is one.
+    async fn page(&self, page: &Page, now: Timestamp) -> Result<Vec<SessionRow>, StoreError> {
+        let (ms, name) = match &page.after {
+            Some(Cursor { accessed_ms, name }) => (*accessed_ms, name.as_str()),
+            None => (i64::MAX, ""),
+        };
+        sqlx::query_as(select_live!(
+            "last_accessed_at <= ?3 AND (last_accessed_at < ?3 OR name > ?4) \
+             AND (?6 IS NULL OR instr(lower(name), lower(?6)) OR EXISTS (SELECT 1 FROM turns \
+             WHERE session = name AND instr(lower(prompt), lower(?6)))) \
+             AND (?7 IS NULL OR ?7 = CASE WHEN json_valid(settings) \
+             THEN json_extract(settings, '$.workingDirectory') END) \
+             ORDER BY last_accessed_at DESC, name LIMIT ?5"
+        ))
+        .bind(millis(now))
+        .bind(self.clock.now())
+        .bind(ms)
+        .bind(name)
+        .bind(i64::from(page.limit) + 1)
+        .bind(&page.search)
+        .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(self.failed("list"))
+    }
+
+    /// One page of the sessions whose name or prompts have `text` in them, in any case of any alphabet.
+    async fn list_matching(
+        &self,
+        page: &Page,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Listing, StoreError> {
+        const SEARCHED_AT_ONCE: u32 = 200;
+        let text = text.to_lowercase();
+        let mut at = Page { search: None, limit: SEARCHED_AT_ONCE, ..page.clone() };
+        let mut found = Vec::new();
+        loop {
+            let mut rows = self.page(&at, now).await?;
+            let is_last = rows.len() <= SEARCHED_AT_ONCE as usize;
+            rows.truncate(SEARCHED_AT_ONCE as usize);
+            let last = rows.last().and_then(SessionRow::cursor);
+            for row in rows {
+                if self.mentions(&row.name, &text).await? {
+                    found.push(row);
+                }
+            }
+            if is_last || last.is_none() || found.len() > page.limit as usize {
+                return Ok(listing(found, page.limit as usize));
+            }
+            at.after = last;
+        }
+    }
+
+    async fn mentions(&self, session: &str, lowercase: &str) -> Result<bool, StoreError> {
+        let prompts: Vec<(String,)> = sqlx::query_as("SELECT prompt FROM turns WHERE session = ?")
+            .bind(session)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.failed("search"))?;
+        Ok(prompts.iter().any(|(prompt,)| prompt.to_lowercase().contains(lowercase)))
+    }
+}
+
+/// Turns one row too many into a cursor. A damaged row is named and does not hide the others.
+fn listing(mut rows: Vec<SessionRow>, limit: usize) -> Listing {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    // By the row, not the record: a page of damaged rows must not end the list.
+    let next = rows.last().filter(|_| more).and_then(SessionRow::cursor);
+    let mut listing = Listing { next, ..Listing::default() };
+    for row in rows {
+        let name = row.name.clone();
+        match row.into_record() {
+            Ok(record) => listing.sessions.push(record),
+            Err(error) => {
+                tracing::error!(%error, "a session is left out of the list");
+                listing.damaged.push(name);
+            }
+        }
+    }
+    listing
+}

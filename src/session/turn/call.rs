@@ -1,0 +1,158 @@
+//! A call under way, from its caller's side: what happens, then what came of it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    live::{CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogReader, QueuePosition, Update},
+    message::Message,
+};
+use crate::session::{Reply, SessionError, SessionName};
+
+/// How long a session may take to say how far its turn is.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a caller hears next.
+#[derive(Debug)]
+pub enum Step {
+    /// Something happened.
+    Update(Update),
+    /// The call is over.
+    Done(Result<Arc<Reply>, Arc<SessionError>>),
+}
+
+/// How far a call was when it was detached from its turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detached {
+    /// Its turn runs, or has just ended.
+    Begun(Arc<Reply>),
+    /// It waits for its turn.
+    Queued(QueuePosition),
+    /// It is about to begin, or another server runs the turn.
+    Unseen,
+}
+
+/// Who follows a turn, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Follower {
+    /// Whether dropping the call cancels the turn.
+    pub attached: bool,
+    /// Whether what Codex asks can be shown to the user.
+    pub can_ask: bool,
+}
+
+/// A call under way: a place in the log of its turn.
+///
+/// Dropping an attached call cancels its turn: the turn is interrupted, or never begins.
+#[derive(Debug)]
+pub struct Call {
+    session: SessionName,
+    reader: LogReader,
+    turn: Arc<LiveTurn>,
+    attachment: Option<CancelOnDrop>,
+    can_ask: Option<CanAsk>,
+    position: Option<QueuePosition>,
+    /// None where another server runs the turn.
+    actor: Option<mpsc::Sender<Message>>,
+}
+
+impl Call {
+    /// A call from the beginning of its turn's log, or with what lasts of it so far.
+    pub(in crate::session) fn new(
+        session: SessionName,
+        turn: Arc<LiveTurn>,
+        follower: Follower,
+        actor: Option<mpsc::Sender<Message>>,
+        from_now: bool,
+    ) -> Self {
+        let reader = if from_now { turn.log.read_from_now() } else { turn.log.read() };
+        Self {
+            session,
+            reader,
+            attachment: follower.attached.then(|| turn.attach()),
+            can_ask: follower.can_ask.then(|| turn.add_askable()),
+            position: None,
+            turn,
+            actor,
+        }
+    }
+
+    /// The session it belongs to.
+    pub fn session(&self) -> &SessionName {
+        &self.session
+    }
+
+    /// The number of its turn. None before that has begun.
+    pub fn turn(&self) -> Option<u32> {
+        self.turn.number()
+    }
+
+    /// Whether dropping it cancels its turn.
+    pub fn is_attached(&self) -> bool {
+        self.attachment.is_some()
+    }
+
+    /// Waits for what happens next. Not to be called again after [`Step::Done`].
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            match self.reader.next().await {
+                Update::Joined(JoinedTurn(turn)) => self.join(turn),
+                Update::Ended(outcome) => return Step::Done(outcome),
+                update => {
+                    self.note(&update);
+                    return Step::Update(update);
+                }
+            }
+        }
+    }
+
+    /// Stops following and lets the turn go on by itself. Returns how far it is.
+    ///
+    /// # Errors
+    /// If the call has just come to nothing.
+    pub async fn detach(mut self) -> Result<Detached, Arc<SessionError>> {
+        if let Some(attachment) = self.attachment.take() {
+            attachment.detach();
+        }
+        let inspected = self.inspect().await;
+        while let Some(update) = self.reader.try_next() {
+            match update {
+                Update::Ended(outcome) => return outcome.map(Detached::Begun),
+                Update::Joined(JoinedTurn(turn)) => self.join(turn),
+                update => self.note(&update),
+            }
+        }
+        Ok(match (inspected, self.position) {
+            (Some(reply), _) => Detached::Begun(Arc::new(reply)),
+            (None, Some(position)) => Detached::Queued(position),
+            (None, None) => Detached::Unseen,
+        })
+    }
+
+    async fn inspect(&self) -> Option<Reply> {
+        let (reply, inspected) = oneshot::channel();
+        self.actor.as_ref()?.try_send(Message::Inspect(self.turn.id(), reply)).ok()?;
+        tokio::time::timeout(INSPECT_TIMEOUT, inspected).await.ok()?.ok()?
+    }
+
+    /// Goes on in the log of the turn this one has become part of. That one belongs to the call that began it.
+    fn join(&mut self, turn: Arc<LiveTurn>) {
+        if let Some(attachment) = self.attachment.take() {
+            attachment.detach();
+        }
+        self.can_ask = self.can_ask.take().map(|_| turn.add_askable());
+        self.reader = turn.log.read_from_now();
+        self.turn = turn;
+    }
+
+    fn note(&mut self, update: &Update) {
+        match update {
+            Update::Queued(position) => self.position = Some(*position),
+            Update::Begun(_) => self.position = None,
+            _ => {}
+        }
+    }
+}

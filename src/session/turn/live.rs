@@ -1,0 +1,134 @@
+//! A turn as everybody shares it while it waits or runs: its log, who is attached to it, who could answer for it.
+
+mod log;
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::session::SessionError;
+use log::TurnLog;
+pub(super) use log::{JoinedTurn, LogReader};
+pub use log::{QueuePosition, Update};
+
+/// A turn that waits or runs.
+#[derive(Debug)]
+pub(in crate::session) struct LiveTurn {
+    id: TurnKey,
+    pub(in crate::session) log: Arc<TurnLog>,
+    /// Cancelled when an attached call is dropped: then nobody wants the turn any more.
+    pub(in crate::session) cancelled: CancellationToken,
+    number: AtomicU32,
+    attached: AtomicUsize,
+    askable: AtomicUsize,
+}
+
+/// Tells a turn from all others of this process, also before it has a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) struct TurnKey(u64);
+
+/// Keeps a turn attached to its call. Dropping it cancels the turn.
+#[derive(Debug)]
+pub(super) struct CancelOnDrop(Option<Arc<LiveTurn>>);
+
+/// Counts somebody who can be shown what Codex asks. Dropping it ends that.
+#[derive(Debug)]
+pub(super) struct CanAsk(Arc<LiveTurn>);
+
+/// The right to write the log of a turn. Dropping it before the end ends the log, so that no reader waits for ever.
+#[derive(Debug)]
+pub(in crate::session) struct LogOwner(pub(in crate::session) Arc<LiveTurn>);
+
+impl Deref for LogOwner {
+    type Target = Arc<LiveTurn>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for LogOwner {
+    fn drop(&mut self) {
+        // No effect after the end.
+        self.log.append(Update::Ended(Err(Arc::new(SessionError::ShuttingDown))));
+    }
+}
+
+impl LiveTurn {
+    pub(in crate::session) fn new() -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            id: TurnKey(LAST.fetch_add(1, Ordering::Relaxed)),
+            log: Arc::new(TurnLog::new()),
+            cancelled: CancellationToken::new(),
+            number: AtomicU32::new(0),
+            attached: AtomicUsize::new(0),
+            askable: AtomicUsize::new(0),
+        })
+    }
+
+    pub(in crate::session) fn id(&self) -> TurnKey {
+        self.id
+    }
+
+    /// Its number in the session. None before it has begun.
+    pub(in crate::session) fn number(&self) -> Option<u32> {
+        Some(self.number.load(Ordering::Relaxed)).filter(|number| *number > 0)
+    }
+
+    pub(in crate::session) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Whether it goes on by itself: no call is attached to it.
+    pub(super) fn is_detached(&self) -> bool {
+        self.attached.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether any call that follows it can show what Codex asks.
+    pub(super) fn can_ask(&self) -> bool {
+        self.askable.load(Ordering::Relaxed) > 0
+    }
+
+    /// Attaches a call.
+    pub(super) fn attach(self: &Arc<Self>) -> CancelOnDrop {
+        self.attached.fetch_add(1, Ordering::Relaxed);
+        CancelOnDrop(Some(Arc::clone(self)))
+    }
+
+    /// Counts a call that can show what Codex asks.
+    pub(super) fn add_askable(self: &Arc<Self>) -> CanAsk {
+        self.askable.fetch_add(1, Ordering::Relaxed);
+        CanAsk(Arc::clone(self))
+    }
+}
+
+impl CancelOnDrop {
+    /// Lets the turn go on by itself.
+    pub(super) fn detach(mut self) {
+        if let Some(turn) = self.0.take() {
+            turn.attached.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        if let Some(turn) = self.0.take() {
+            turn.attached.fetch_sub(1, Ordering::Relaxed);
+            turn.cancelled.cancel();
+        }
+    }
+}
+
+impl Drop for CanAsk {
+    fn drop(&mut self) {
+        self.0.askable.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,24 @@
+//! A thread that an actor has open.
+
+use crate::{
+    codex::{Thread, ThreadSettings},
+    session::model::ModelChoice,
+};
+
+/// A thread that is ready for the next turn.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) thread: Thread,
+    /// What it was opened with.
+    pub(super) settings: ThreadSettings,
+    /// The model of the next turn, and who chose it.
+    pub(super) choice: ModelChoice,
+    /// The model of a turn for which nobody names one.
+    pub(super) unnamed: ModelChoice,
+}
+
+impl Loaded {
+    pub(super) fn new(thread: Thread, settings: ThreadSettings, choice: ModelChoice) -> Self {
+        Self { thread, settings, unnamed: choice.clone(), choice }
+    }
+}

@@ -1,0 +1,170 @@
+//! Finding the session in the store and its thread in Codex.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{actor::Actor, loaded::Loaded, plan::Plan};
+use crate::{
+    codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings, TurnWork},
+    session::{
+        Change, Continuity, SessionError, SessionRecord, context,
+        store::{Created, Excerpt},
+    },
+};
+
+/// How often a held thread is asked for again.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a thread may seem to be held by another process: the Codex of a server that died, or that
+/// gave the session away, needs a moment to release it.
+const WRITER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How the thread relates to what was said before.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) continuity: Continuity,
+    /// Context for a Codex that takes none as items; goes before the prompt.
+    pub(super) preamble: Vec<ContextItem>,
+    /// Why the context was rebuilt.
+    pub(super) warning: Option<String>,
+}
+
+impl Actor {
+    pub(super) async fn create(
+        &mut self,
+        automatic: bool,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let config = &self.shared.config;
+        let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl);
+        match self.shared.store(now).await?.create(&record, None, config.cap, now).await? {
+            // Somebody else made it at the same time: as good.
+            Created::Conflict => Ok(()),
+            Created::Full => Err(SessionError::Full { cap: config.cap }),
+            Created::Done { evicted } => {
+                for name in evicted {
+                    tracing::info!(session = %name, "session evicted to make room");
+                }
+                self.shared.changed(Change::List);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes a thread ready that has the session's history: the loaded one, the one Codex has, or a new
+    /// one that is given our record.
+    pub(super) async fn open(
+        &mut self,
+        record: &SessionRecord,
+        plan: &Plan,
+        work: &TurnWork,
+    ) -> Result<Opened, SessionError> {
+        if let Some(loaded) = &mut self.loaded {
+            let thread = &loaded.thread;
+            let is_current = record.thread_id.is_some() && record.thread_id.as_ref() == thread.id();
+            // A choice that nobody made was Codex's when the thread was opened.
+            if let Some((settings, choice)) = plan.on(loaded)
+                && thread.is_open()
+                && is_current
+                && thread.can_run(&settings, work)
+            {
+                plan.check_effort(&self.shared.codex, &choice).await?;
+                loaded.choice = choice;
+                return Ok(Opened::simply(Continuity::Resumed));
+            }
+            self.unload().await;
+        }
+        let shared = &self.shared;
+        let (settings, choice) = plan.complete(&shared.codex, &shared.config).await?;
+        plan.check_effort(&shared.codex, &choice).await?;
+        let reason = match &record.thread_id {
+            Some(id) => match self.resume(id, &settings).await {
+                Ok(thread) => {
+                    self.loaded = Some(Loaded::new(thread, settings, choice));
+                    return Ok(Opened::simply(Continuity::Resumed));
+                }
+                Err(CodexError::ThreadUnavailable { reason, .. }) => reason,
+                Err(error) => return Err(error.into()),
+            },
+            None => "Codex has no thread of it yet".to_owned(),
+        };
+        let thread = self.shared.codex.start_thread(&settings).await?;
+        let opened = self.rebuild(record, &thread, &reason).await;
+        // Also when that failed: an open thread must be released.
+        self.loaded = Some(Loaded::new(thread, settings, choice));
+        opened
+    }
+
+    /// Releases the thread, so that any other process can have it.
+    pub(super) async fn unload(&mut self) {
+        let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
+        // When Codex ends anyway, all its locks go with it.
+        if thread.is_open() && !self.shared.closing.is_cancelled() {
+            thread.release().await;
+        }
+    }
+
+    /// Throws away a thread that may still be doing something we did not ask for, or gave up on.
+    pub(super) async fn discard(&mut self) {
+        let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
+        if thread.is_open() && !self.shared.closing.is_cancelled() {
+            tracing::warn!(session = %self.name, thread_id = ?thread.id(), "discarding a thread that may not be idle");
+            thread.discard().await;
+        }
+    }
+
+    async fn resume(&self, id: &ThreadId, settings: &ThreadSettings) -> Result<Thread, CodexError> {
+        let started = Instant::now();
+        loop {
+            match self.shared.codex.resume_thread(id, settings).await {
+                Err(CodexError::ActiveWriter { .. }) if started.elapsed() < WRITER_TIMEOUT => {
+                    tokio::time::sleep(HELD_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Gives a new thread what we remember.
+    async fn rebuild(
+        &self,
+        record: &SessionRecord,
+        thread: &Thread,
+        reason: &str,
+    ) -> Result<Opened, SessionError> {
+        if record.turn_count == 0 {
+            return Ok(Opened::simply(Continuity::New));
+        }
+        let config = &self.shared.config;
+        let skip = record.turn_count.saturating_sub(config.rebuild_turns);
+        let store = self.shared.store(Timestamp::now()).await?;
+        let turns = store.turns(&self.name, skip, config.rebuild_turns, Excerpt::ALL).await?;
+        let items = context::items(&turns, config.rebuild_bytes);
+        if items.is_empty() && record.thread_id.is_none() {
+            // Every turn failed before Codex knew of it.
+            return Ok(Opened::simply(Continuity::New));
+        }
+        tracing::warn!(session = %self.name, reason, "the context is rebuilt");
+        let warning = Some(format!(
+            "Codex's own thread could not be continued ({reason}); a new one was given the last {} of \
+             {} turns from this server's record. Anything older is not known to the model.",
+            turns.len(),
+            record.turn_count,
+        ));
+        let preamble = if thread.takes_context() {
+            thread.give_context(&items).await?;
+            Vec::new()
+        } else {
+            items
+        };
+        Ok(Opened { continuity: Continuity::Rebuilt, preamble, warning })
+    }
+}
+
+impl Opened {
+    fn simply(continuity: Continuity) -> Self {
+        Self { continuity, preamble: Vec::new(), warning: None }
+    }
+}

@@ -1,0 +1,395 @@
+//! One turn, phase by phase: the session is claimed, its thread opened, the turn recorded and started, followed while
+//! it runs, and recorded again when it ends.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::Span;
+
+use super::{
+    actor::Actor,
+    live::Update,
+    open::Opened,
+    plan::Plan,
+    queued::QueuedTurn,
+    recorder::{Acknowledged, Recorder},
+    waiting::Claimed,
+    watch::Watched,
+};
+use crate::{
+    codex::{
+        ApprovalPolicy, CodexError, FailureKind, Repository, Thread, Turn, TurnOutcome,
+        TurnRequest, TurnStatus,
+    },
+    session::{
+        Change, Reply, SessionError, SessionRecord, SessionStatus, Settings, Source, Stop,
+        TurnRecord, Work, context, output, review, sources, store::StoreError,
+    },
+};
+
+/// How far a turn is.
+enum Phase {
+    /// The session is ours; its thread is to be opened.
+    Opening(SessionRecord),
+    /// The thread is open; the turn is to be recorded and started.
+    Starting(Box<Recorder>, Plan, Opened),
+    /// Codex has acknowledged the turn.
+    Running(Box<Recorder>, Opened, Turn),
+    /// There is an answer, or nothing to do any more.
+    Over(Option<Reply>),
+}
+
+/// Why a turn came to nothing, and whether its record says so already.
+struct Failed {
+    error: SessionError,
+    recorded: bool,
+}
+
+impl Actor {
+    /// Runs one turn from start to end. None if its call needs none any more.
+    pub(super) async fn turn(
+        &mut self,
+        queued: &mut QueuedTurn,
+    ) -> Result<Option<Reply>, SessionError> {
+        let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
+        let untouched = record.clone();
+        match self.go_through(queued, Phase::Opening(record)).await {
+            Ok(Some(reply)) => Ok(Some(reply)),
+            Ok(None) => {
+                self.forget_if_new(is_new).await;
+                Ok(None)
+            }
+            Err(Failed { error, recorded: true }) => Err(error),
+            Err(Failed { error, recorded: false }) => {
+                // A detached caller has no other way to learn of it.
+                if queued.live.is_detached() && !queued.is_cancelled() {
+                    self.record_failure(queued, untouched, &error).await;
+                } else {
+                    self.forget_if_new(is_new).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn go_through(
+        &mut self,
+        queued: &mut QueuedTurn,
+        mut phase: Phase,
+    ) -> Result<Option<Reply>, Failed> {
+        let mut retried = false;
+        loop {
+            phase = match phase {
+                Phase::Opening(record) => match self.open_phase(queued, record.clone()).await {
+                    // Codex has died since the last turn. As nothing was begun, it is asked again, once.
+                    Err(Failed {
+                        error: SessionError::Codex(CodexError::NotReached(cause)),
+                        ..
+                    }) if !retried => {
+                        tracing::debug!(%cause, "asking a new Codex");
+                        retried = true;
+                        Phase::Opening(record)
+                    }
+                    other => other?,
+                },
+                Phase::Starting(recorder, plan, opened) => {
+                    match self.start_phase(queued, recorder, &plan, opened, retried).await? {
+                        Phase::Opening(record) => {
+                            retried = true;
+                            Phase::Opening(record)
+                        }
+                        other => other,
+                    }
+                }
+                Phase::Running(recorder, opened, turn) => {
+                    Phase::Over(Some(self.run_phase(queued, recorder, opened, turn).await))
+                }
+                Phase::Over(reply) => return Ok(reply),
+            };
+        }
+    }
+
+    async fn open_phase(
+        &mut self,
+        queued: &QueuedTurn,
+        mut record: SessionRecord,
+    ) -> Result<Phase, Failed> {
+        let request = &queued.request;
+        let is_unused = record.turn_count == 0 && record.thread_id.is_none();
+        if is_unused && !queued.automatic && !request.reset {
+            self.adopt(&mut record).await?;
+        }
+        let plan = Plan::new(request, &record.settings, &self.shared.config).await?;
+        if let Work::Review { code, .. } = &request.work {
+            Repository::at(&plan.directory).check(code).await.map_err(SessionError::from)?;
+        }
+        let work = request.turn_work(request.prompt.clone());
+        let opened = if request.reset {
+            // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
+            self.open(&record.reset(), &plan, &work).await?
+        } else {
+            self.open(&record, &plan, &work).await?
+        };
+        if queued.is_cancelled() {
+            return Ok(Phase::Over(None));
+        }
+        let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
+        let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
+        let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
+        Ok(Phase::Starting(Box::new(recorder), plan, opened))
+    }
+
+    async fn start_phase(
+        &mut self,
+        queued: &QueuedTurn,
+        mut recorder: Box<Recorder>,
+        plan: &Plan,
+        opened: Opened,
+        retried: bool,
+    ) -> Result<Phase, Failed> {
+        let Some(loaded) = &self.loaded else { return Err(SessionError::ShuttingDown.into()) };
+        let (thread, choice) = (&loaded.thread, &loaded.choice);
+        let details = &mut recorder.entry.details;
+        details.continuity = Some(opened.continuity);
+        details.model_source = Some(choice.source);
+        details.thread_id = thread.id().cloned();
+        let request = turn_request(queued, plan, thread, choice.model.as_deref(), &opened);
+        recorder.begin().await.map_err(SessionError::from)?;
+        self.shared.changed(Change::Session(self.name.clone()));
+        let error = match thread.start_turn(&request).await {
+            Ok(turn) => return Ok(Phase::Running(recorder, opened, turn)),
+            Err(error) => error,
+        };
+        let written = recorder.fail(error.to_string()).await;
+        if let Err(error) = &written {
+            tracing::error!(session = %self.name, %error, "a failed start is not recorded");
+        }
+        match error {
+            CodexError::NotReached(_) if !retried => {
+                // The second attempt takes its place in the record.
+                let mut record = recorder.record;
+                record.turn_count -= 1;
+                return Ok(Phase::Opening(record));
+            }
+            // Codex said no, so it runs nothing.
+            CodexError::Refused { .. } | CodexError::NotReached(_) => {}
+            // It may have begun the turn all the same.
+            _ => self.discard().await,
+        }
+        Err(Failed { error: error.into(), recorded: true })
+    }
+
+    async fn run_phase(
+        &mut self,
+        queued: &mut QueuedTurn,
+        mut recorder: Box<Recorder>,
+        opened: Opened,
+        turn: Turn,
+    ) -> Reply {
+        let acknowledged = self.acknowledge(queued, &mut recorder, &turn).await;
+        let caveats = turn.caveats().to_vec();
+        let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
+        let Recorder { record, entry, started, .. } = &mut *recorder;
+        entry.details.stopped = stop;
+        entry.details.warnings.extend(opened.warning);
+        entry.details.warnings.extend(caveats);
+        let status = note(record, entry, outcome, *started);
+        if status == SessionStatus::Completed {
+            interpret(entry, &queued.request.work);
+        }
+        tracing::info!(
+            status = status.as_str(),
+            duration_ms = entry.details.duration_ms,
+            continuity = opened.continuity.as_str(),
+            "turn ended"
+        );
+        let written = match (stop, acknowledged) {
+            // The record is now written by the server that has the lease.
+            (Some(Stop::LeaseLost), _) => Err(StoreError::LeaseLost { name: self.name.clone() }),
+            (_, acknowledged) => {
+                let ended = recorder.end(status).await;
+                acknowledged.and(ended)
+            }
+        };
+        self.shared.changed(Change::Session(self.name.clone()));
+        let mut turn = recorder.entry;
+        if let Err(error) = written {
+            self.not_recorded(&mut turn, &error);
+        }
+        if !confirmed {
+            self.discard().await;
+        } else if has_refused_model(&turn) || turn.details.stopped == Some(Stop::LeaseLost) {
+            // The thread would keep asking for that model; or somebody else is to have it.
+            self.unload().await;
+        }
+        Reply { session: self.name.clone(), turn }
+    }
+
+    async fn acknowledge(
+        &self,
+        queued: &QueuedTurn,
+        recorder: &mut Recorder,
+        turn: &Turn,
+    ) -> Result<(), StoreError> {
+        let Some(loaded) = &self.loaded else { return Ok(()) };
+        let thread = &loaded.thread;
+        let chosen = queued.request.settings.approval_policy;
+        if !thread.asks() && chosen.is_some_and(|policy| policy != ApprovalPolicy::Never) {
+            let version = thread.codex_version();
+            recorder.entry.details.warnings.push(format!(
+                "Codex {version} cannot ask for approvals; what would need one is refused."
+            ));
+        }
+        if self.shared.store.take_replaced() {
+            recorder.entry.details.warnings.push(
+                "The file of the session store was removed or replaced while this server ran. It was opened \
+                 anew; what was only in the old file is gone."
+                    .to_owned(),
+            );
+        }
+        let news = Acknowledged { thread, turn: turn.id(), effective: turn.effective() };
+        // The turn runs; what cannot be written now is tried again at its end.
+        let written = recorder.acknowledge(&news).await;
+        queued.live.set_number(recorder.entry.number);
+        queued.log(Update::Begun(recorder.entry.number));
+        let span = Span::current();
+        span.record("thread_id", thread.id().map(tracing::field::display));
+        span.record("turn_id", &turn.id().0);
+        written
+    }
+
+    /// Says in a turn's answer that the record does not have it.
+    fn not_recorded(&self, turn: &mut TurnRecord, error: &StoreError) {
+        tracing::error!(session = %self.name, error = error as &dyn std::error::Error, "a turn is not recorded");
+        if let StoreError::LeaseLost { .. } = error {
+            turn.status = SessionStatus::Interrupted;
+            turn.details.stopped = Some(Stop::LeaseLost);
+        } else {
+            turn.details.warnings.push(format!("This turn could not be fully recorded: {error}."));
+        }
+    }
+
+    /// Records a call that came to nothing before its turn began. The rest of the session stays as it was.
+    async fn record_failure(
+        &self,
+        queued: &QueuedTurn,
+        record: SessionRecord,
+        error: &SessionError,
+    ) {
+        let Some(guard) = &self.lease else { return };
+        let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
+        let request = &queued.request;
+        let mut recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
+        if let Err(error) = recorder.fail(error.to_string()).await {
+            tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
+        }
+        self.shared.changed(Change::Session(self.name.clone()));
+    }
+
+    /// Removes a session that was made for a call of which nothing came.
+    async fn forget_if_new(&self, is_new: bool) {
+        let Some(guard) = self.lease.as_ref().filter(|_| is_new) else { return };
+        if let Err(error) = guard.store().delete(guard.lease()).await {
+            tracing::warn!(session = %self.name, %error, "an empty session stays");
+        }
+    }
+
+    /// If the session is named after a thread of Codex's own, it becomes that thread's session.
+    async fn adopt(&self, record: &mut SessionRecord) -> Result<(), SessionError> {
+        let Some(thread) = record.name.as_thread() else { return Ok(()) };
+        if let Some(info) = self.shared.codex.thread_info(&thread).await? {
+            self.shared.config.limits.check_history(info.cwd.as_deref()).await?;
+            record.settings =
+                Settings::adopted(&info, self.shared.config.limits.ceiling()).or(&record.settings);
+        }
+        // Opening it says whether there is one; if not, this is a session like any other.
+        record.thread_id = Some(thread);
+        Ok(())
+    }
+}
+
+impl<E: Into<SessionError>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), recorded: false }
+    }
+}
+
+/// The turn to start. Model and effort are always said, so that what one turn chose for itself does not stick to the
+/// next.
+fn turn_request(
+    queued: &QueuedTurn,
+    plan: &Plan,
+    thread: &Thread,
+    model: Option<&str>,
+    opened: &Opened,
+) -> TurnRequest {
+    let prompt = &queued.request.prompt;
+    let prompt = match opened.preamble.as_slice() {
+        [] => prompt.clone(),
+        items => context::preamble(items, prompt),
+    };
+    TurnRequest {
+        work: queued.request.turn_work(prompt),
+        cwd: plan.directory.clone(),
+        model: model.or(thread.model()).map(str::to_owned),
+        effort: plan.effort.as_deref().or(thread.effort()).map(str::to_owned),
+        approval_policy: plan.approval_policy,
+    }
+}
+
+/// Reads the answer as what it was to be.
+fn interpret(entry: &mut TurnRecord, work: &Work) {
+    let details = &mut entry.details;
+    match work {
+        Work::Ask { output_schema: Some(schema), .. } => {
+            let (value, wrong) = output::parse(schema, &entry.response);
+            details.output = value;
+            details.warnings.extend(wrong);
+        }
+        Work::Ask { .. } => {}
+        Work::Search => {
+            let linked = sources::in_text(&entry.response);
+            sources::merge(&mut details.sources, linked);
+        }
+        Work::Review { .. } => {
+            let (text, findings) = review::read(&entry.response);
+            entry.response = text;
+            details.findings = Some(findings);
+        }
+    }
+}
+
+/// Takes the outcome into the record.
+fn note(
+    record: &mut SessionRecord,
+    entry: &mut TurnRecord,
+    outcome: TurnOutcome,
+    started: Instant,
+) -> SessionStatus {
+    record.usage += outcome.usage.unwrap_or_default();
+    entry.response = outcome.response;
+    let details = &mut entry.details;
+    details.usage = outcome.usage;
+    details.commands = outcome.commands;
+    details.files_changed = outcome.files;
+    details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
+    details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+    details.warnings.extend(outcome.warnings);
+    match outcome.status {
+        TurnStatus::Completed => SessionStatus::Completed,
+        TurnStatus::Interrupted => SessionStatus::Interrupted,
+        TurnStatus::Failed(failure) => {
+            if failure.kind == FailureKind::ModelRefused {
+                // Else every later call of the session would fail the same way.
+                record.settings.model = None;
+            }
+            details.failure = Some(failure);
+            SessionStatus::Failed
+        }
+    }
+}
+
+fn has_refused_model(turn: &TurnRecord) -> bool {
+    let failure = turn.details.failure.as_ref();
+    failure.is_some_and(|failure| failure.kind == FailureKind::ModelRefused)
+}

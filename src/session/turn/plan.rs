@@ -1,0 +1,140 @@
+//! What a turn runs with: each setting from the nearest place that says something.
+
+use std::path::PathBuf;
+
+use super::loaded::Loaded;
+use crate::{
+    codex::{ApprovalPolicy, Codex, Sandbox, ThreadOptions, ThreadSettings},
+    session::{Request, SessionConfig, SessionError, Settings, Work, model::ModelChoice},
+};
+
+/// The settings of one turn, as far as they do not depend on Codex.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Plan {
+    pub(super) directory: PathBuf,
+    pub(super) sandbox: Option<Sandbox>,
+    pub(super) approval_policy: ApprovalPolicy,
+    pub(super) effort: Option<String>,
+    pub(super) model: Option<ModelChoice>,
+    /// As the call has them; which MCP servers there are to disable only Codex knows.
+    pub(super) options: ThreadOptions,
+    pub(super) ephemeral: bool,
+    /// Whether Codex's own choice of a model for reviews counts.
+    is_review: bool,
+}
+
+impl Plan {
+    /// Takes the call's settings, else the session's, else the operator's, and checks them: a pinned
+    /// directory may be gone, a ceiling may have come down.
+    pub(in crate::session) async fn new(
+        request: &Request,
+        session: &Settings,
+        config: &SessionConfig,
+    ) -> Result<Self, SessionError> {
+        let call = &request.settings;
+        let operator = &config.defaults;
+        let model = ModelChoice::named(
+            call.model.as_deref(),
+            session.model.as_deref(),
+            operator.model.as_deref(),
+        );
+        let settings = call.clone().or(session).or(operator);
+        let directory = settings.working_directory.unwrap_or_else(|| config.directory.clone());
+        config.limits.check_directory(&directory).await?;
+        // One pinned before the operator changed the list is not allowed either.
+        let named = call.model.as_ref().or(session.model.as_ref());
+        named.map_or(Ok(()), |model| config.limits.check_model(model))?;
+        if let Some(sandbox) = settings.sandbox {
+            config.limits.check_sandbox(sandbox)?;
+        }
+        let only_looks = request.only_looks();
+        Ok(Self {
+            directory,
+            sandbox: if only_looks { Some(Sandbox::ReadOnly) } else { settings.sandbox },
+            // A client that cannot show approvals gets a policy that asks for none.
+            approval_policy: settings.approval_policy.unwrap_or(
+                if request.can_ask && !only_looks {
+                    ApprovalPolicy::OnRequest
+                } else {
+                    ApprovalPolicy::Never
+                },
+            ),
+            effort: settings.reasoning_effort,
+            model,
+            options: request.options.clone(),
+            ephemeral: request.ephemeral,
+            is_review: matches!(request.work, Work::Review { .. }),
+        })
+    }
+
+    /// Fills in what only Codex can say, for a thread that is about to be opened.
+    pub(in crate::session) async fn complete(
+        &self,
+        codex: &Codex,
+        config: &SessionConfig,
+    ) -> Result<(ThreadSettings, ModelChoice), SessionError> {
+        let defaults = codex.defaults(&self.directory).await?;
+        // The user's own wish for more than the operator allows is cut, not refused: no call made it.
+        // Always said: a resumed thread would else keep what it ran with last, here or in a terminal (0.155).
+        let own = defaults.sandbox.map(|own| own.min(config.limits.ceiling()));
+        let sandbox = self.sandbox.or(own).unwrap_or(Sandbox::ReadOnly);
+        let profile = self.options.profile.get("mcp_servers").and_then(|all| all.as_object());
+        let profile = profile.into_iter().flat_map(|servers| servers.keys());
+        let servers = defaults.mcp_servers.iter().chain(profile);
+        let disabled = servers.filter(|name| !config.mcp_servers.allows(name)).cloned().collect();
+        let choice = match &self.model {
+            Some(choice) => choice.clone(),
+            None => ModelChoice::unnamed(codex, &defaults, self.is_review).await?,
+        };
+        let settings = ThreadSettings {
+            cwd: self.directory.clone(),
+            model: choice.model.clone(),
+            effort: self.effort.clone(),
+            sandbox,
+            approval_policy: self.approval_policy,
+            ephemeral: self.ephemeral,
+            options: ThreadOptions { disabled_mcp_servers: disabled, ..self.options.clone() },
+        };
+        Ok((settings, choice))
+    }
+}
+
+impl Plan {
+    /// The settings of a turn on a thread that is open already, where nothing has to be asked of Codex for them. What
+    /// nobody chooses stays as it was when it was opened. None if that was in another directory, whose own
+    /// configuration may say otherwise, or if it is a review, which may have a model of its own.
+    pub(super) fn on(&self, loaded: &Loaded) -> Option<(ThreadSettings, ModelChoice)> {
+        let Loaded { thread, settings: opened, unnamed, .. } = loaded;
+        if opened.cwd != self.directory || (self.is_review && self.model.is_none()) {
+            return None;
+        }
+        let choice = self.model.clone().unwrap_or_else(|| unnamed.clone());
+        let disabled_mcp_servers = opened.options.disabled_mcp_servers.clone();
+        let settings = ThreadSettings {
+            cwd: self.directory.clone(),
+            model: choice.model.as_deref().or(thread.model()).map(str::to_owned),
+            effort: self.effort.as_deref().or(thread.effort()).map(str::to_owned),
+            sandbox: self.sandbox.unwrap_or(opened.sandbox),
+            approval_policy: self.approval_policy,
+            ephemeral: self.ephemeral,
+            options: ThreadOptions { disabled_mcp_servers, ..self.options.clone() },
+        };
+        Some((settings, choice))
+    }
+
+    /// Refuses an effort that the model's own list does not have. What cannot be checked is for Codex to refuse.
+    pub(super) async fn check_effort(
+        &self,
+        codex: &Codex,
+        choice: &ModelChoice,
+    ) -> Result<(), SessionError> {
+        let (Some(model), Some(effort)) = (&choice.model, &self.effort) else { return Ok(()) };
+        match codex.efforts_of(model).await {
+            Some(efforts) if !efforts.iter().any(|known| known == effort) => {
+                let (model, effort) = (model.clone(), effort.clone());
+                Err(SessionError::EffortRefused { model, effort, efforts })
+            }
+            _ => Ok(()),
+        }
+    }
+}

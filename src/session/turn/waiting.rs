@@ -1,0 +1,194 @@
+//! Waiting for the session: our own calls in the order they came, other servers' by their tickets.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    actor::Actor,
+    live::{JoinedTurn, LiveTurn, QueuePosition, Update},
+    message::Message,
+    queued::{QueuedTurn, answer},
+};
+use crate::session::{
+    OnBusy, SessionError, SessionRecord,
+    lease::LeaseGuard,
+    shared::QUEUE,
+    store::{Ahead, Claim, ControlOutcome, Ticket},
+};
+
+/// How often a held session is asked for again.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
+
+/// What becomes of a call that finds the session busy.
+#[derive(Debug, PartialEq)]
+enum Busy {
+    Wait,
+    Joined,
+}
+
+/// A claimed session.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) record: SessionRecord,
+    /// Whether it was made for this call.
+    pub(super) is_new: bool,
+}
+
+impl Actor {
+    /// Acquires the session's lease, waiting for its holder and for earlier calls; makes the session if there is
+    /// none.
+    ///
+    /// None if there is nothing to do any more: the call was cancelled, or has joined a turn that another
+    /// server runs.
+    pub(super) async fn claim(
+        &mut self,
+        turn: &mut QueuedTurn,
+    ) -> Result<Option<Claimed>, SessionError> {
+        let mut is_new = false;
+        let mut told = None;
+        let mut renewed = Instant::now();
+        loop {
+            let now = Timestamp::now();
+            let store = self.shared.store(now).await?;
+            match store.claim(&self.name, turn.ticket, self.lease_time(), now).await? {
+                Claim::Ours { lease, record } => {
+                    turn.ticket = None;
+                    // One we may have had before ended with this claim.
+                    self.lease =
+                        Some(LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks));
+                    return Ok(Some(Claimed { record: *record?, is_new }));
+                }
+                Claim::Missing => {
+                    self.create(turn.automatic, now).await?;
+                    is_new = true;
+                }
+                Claim::Held(ahead) => {
+                    // Those who come first can begin only once we have released it.
+                    self.release().await;
+                    if ahead.running && self.meet_busy(turn).await? == Busy::Joined {
+                        return Ok(None);
+                    }
+                    if turn.ticket.is_none() {
+                        turn.ticket = self.place().await?;
+                    }
+                    if told != Some(ahead) {
+                        told = Some(ahead);
+                        let Ahead { running, waiting } = ahead;
+                        let ahead = waiting + usize::from(running);
+                        turn.log(Update::Queued(QueuePosition { ahead, turn: None }));
+                    }
+                    if renewed.elapsed() > self.lease_time() / 3 {
+                        renewed = Instant::now();
+                        store.renew_places(&self.name, self.lease_time()).await?;
+                    }
+                    self.pause(turn, ahead).await?;
+                    if turn.is_cancelled() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits a moment, and takes messages meanwhile.
+    async fn pause(&mut self, turn: &mut QueuedTurn, ahead: Ahead) -> Result<(), SessionError> {
+        let over = Instant::now() + HELD_PAUSE;
+        let cancelled = turn.live.cancelled.clone();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(over) => return Ok(()),
+                () = cancelled.cancelled() => return Ok(()),
+                () = self.shared.closing.cancelled() => return Err(SessionError::ShuttingDown),
+                Some(message) = self.mailbox.recv() => match message {
+                    Message::Send(mut other) if ahead.running => {
+                        match self.meet_busy(&mut other).await {
+                            Ok(Busy::Wait) => self.queue_up(*other, None).await,
+                            Ok(Busy::Joined) => {}
+                            Err(error) => other.end(Err(error)),
+                        }
+                    }
+                    Message::Send(other) => self.queue_up(*other, None).await,
+                    Message::Delete(reply) => {
+                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+                    }
+                    message => self.at_rest(message).await,
+                },
+            }
+        }
+    }
+
+    /// Does what the call wants done when another server runs a turn.
+    async fn meet_busy(&mut self, turn: &mut QueuedTurn) -> Result<Busy, SessionError> {
+        match turn.request.on_busy {
+            OnBusy::Queue => Ok(Busy::Wait),
+            OnBusy::Reject => Err(SessionError::Busy { name: self.name.clone() }),
+            OnBusy::Steer => {
+                // Tried once: when it comes too late the call waits like any other.
+                turn.request.on_busy = OnBusy::Queue;
+                let prompt = turn.request.prompt.clone();
+                match self.shared.steer_remote(&self.name, prompt).await? {
+                    ControlOutcome::Done => {
+                        let live = LiveTurn::new();
+                        self.shared.observe(self.name.clone(), None, Arc::clone(&live));
+                        turn.log(Update::Joined(JoinedTurn(live)));
+                        Ok(Busy::Joined)
+                    }
+                    ControlOutcome::Refused(reason) => {
+                        tracing::debug!(reason, "not steered; queued");
+                        Ok(Busy::Wait)
+                    }
+                    // Saying it again could say it twice.
+                    ControlOutcome::Unconfirmed(reason) => {
+                        Err(SessionError::SteerUnconfirmed { reason })
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets a call wait for its turn, at the end of the queue. `turn` is the number of the running one.
+    pub(super) async fn queue_up(&mut self, mut queued: QueuedTurn, turn: Option<u32>) {
+        let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
+        if queued.request.on_busy == OnBusy::Reject {
+            return queued.end(Err(SessionError::Busy { name: self.name.clone() }));
+        }
+        if self.waiting.len() >= QUEUE {
+            return queued.end(Err(full()));
+        }
+        match self.place().await {
+            Ok(ticket) => queued.ticket = ticket,
+            Err(error) => return queued.end(Err(error)),
+        }
+        self.waiting.push_back(Box::new(queued));
+        self.log_positions(turn);
+    }
+
+    /// Tells everybody in the queue where they are.
+    pub(super) fn log_positions(&self, turn: Option<u32>) {
+        for (before, queued) in (0_u32..).zip(&self.waiting) {
+            let turn = turn.map(|running| running + before + 1);
+            queued.log(Update::Queued(QueuePosition { ahead: before as usize + 1, turn }));
+        }
+    }
+
+    /// A place behind everybody who waits, on whichever server.
+    async fn place(&self) -> Result<Option<Ticket>, SessionError> {
+        let store = self.shared.store(Timestamp::now()).await?;
+        let place = store.enqueue(&self.name, QUEUE, self.lease_time()).await?;
+        let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
+        place.ok_or_else(full).map(Some)
+    }
+
+    /// Gives up the place of a call that does not wait any more.
+    pub(super) async fn leave_queue(&self, turn: &mut QueuedTurn) {
+        let (Some(ticket), Some(store)) = (turn.ticket.take(), self.shared.store.opened()) else {
+            return;
+        };
+        if let Err(error) = store.dequeue(ticket).await {
+            // It runs out by itself.
+            tracing::warn!(session = %self.name, %error, "cannot give up a place");
+        }
+    }
+}

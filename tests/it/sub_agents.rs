@@ -1,0 +1,43 @@
+//! Threads that Codex itself starts for a turn: what they ask is asked of the turn's own user.
+
+use serde_json::{Value, json};
+use testkit::{Client, Launch, ToolResult, codex_cli, wait_for};
+
+use crate::support::World;
+
+/// Two in which a model can start sub-agents without any setting; the newest puts the tools elsewhere.
+const VERSIONS: [&str; 2] = ["0.125.0", "0.169.0"];
+
+fn launch(world: &World, version: &str) -> Launch {
+    let codex = codex_cli::fetch(version).unwrap_or_else(|reason| panic!("{version}: {reason}"));
+    world.launch().env("CODEX_BIN", codex.to_string_lossy())
+}
+
+async fn asked(server: &Client) -> Value {
+    wait_for("a question", || server.asked("elicitation/create").pop()).await
+}
+
+#[tokio::test]
+async fn what_a_sub_agent_asks_is_asked_of_the_user() {
+    for version in VERSIONS {
+        for (decision, done) in [("accept", true), ("decline", false)] {
+            let world = World::new().await;
+            let server = launch(&world, version).connect_with_user().await;
+            let call = json!({"prompt": "spawn run touch asked-for", "sessionId": "s",
+                "approvalPolicy": "untrusted", "sandbox": "workspace-write"});
+            let call = json!({"name": "codex", "arguments": call});
+            let (_, answer) = server.begin("tools/call", call).await;
+            let asked = asked(&server).await;
+            let message = asked["params"]["message"].as_str().unwrap();
+            assert!(message.contains("touch asked-for"), "{version}: {message}");
+            let decided = json!({"action": "accept", "content": {"decision": decision}});
+            server.respond(&asked, decided).await;
+            let result = ToolResult::from_response("codex", &answer.wait("codex").await).ok();
+            assert_eq!(result["status"], "completed", "{version}: {}", result.raw);
+            let is_there = world.home.work().join("asked-for").exists();
+            assert_eq!(is_there, done, "{version}, {decision}: {}", result.raw);
+            assert_eq!(server.asked("elicitation/create").len(), 1, "{version}");
+            assert!(server.close().await.success());
+        }
+    }
+}

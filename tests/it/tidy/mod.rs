@@ -1,0 +1,154 @@
+//! The house rules that a compiler does not know: who may import whom, that no two modules need each other, and how
+//! long a file may be.
+
+mod imports;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use imports::{Module, modules};
+
+const LONGEST_FILE: usize = 500;
+const LONGEST_MEDIAN: usize = 150;
+
+/// What a folder may import of ours, by beginnings of module paths, and which crates it must not name.
+struct Rule {
+    folder: &'static str,
+    allowed: &'static [&'static str],
+    forbidden: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule { folder: "codex", allowed: &["codex"], forbidden: &["rmcp", "axum", "sqlx"] },
+    Rule { folder: "session", allowed: &["session", "codex"], forbidden: &["rmcp", "axum"] },
+    Rule {
+        folder: "session::store",
+        allowed: &["session"],
+        forbidden: &["rmcp", "axum", "tokio::spawn", "jiff::Timestamp::now"],
+    },
+    Rule {
+        folder: "mcp",
+        allowed: &["mcp", "session"],
+        forbidden: &["sqlx", "axum", "std::process", "tokio::process"],
+    },
+    Rule { folder: "serve", allowed: &["serve", "mcp", "config"], forbidden: &["sqlx"] },
+    Rule { folder: "config", allowed: &["config", "codex"], forbidden: &["rmcp", "sqlx", "tokio"] },
+    Rule { folder: "telemetry", allowed: &["telemetry", "config"], forbidden: &["rmcp", "sqlx"] },
+];
+
+/// Folders of which others see only what they re-export.
+const FACADES: &[&str] = &["codex", "session::store"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn is_within(module: &str, folder: &str) -> bool {
+    module.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+#[test]
+fn nobody_imports_what_they_must_not_see() {
+    let modules = modules(&root().join("src"));
+    let mut wrong = Vec::new();
+    for Rule { folder, allowed, forbidden } in RULES {
+        let within: Vec<_> = modules.iter().filter(|(name, _)| is_within(name, folder)).collect();
+        assert!(!within.is_empty() || *folder == "telemetry", "no such folder: {folder}");
+        for (name, Module { ours, foreign }) in within {
+            let strangers = ours
+                .iter()
+                .filter(|module| !allowed.iter().any(|folder| is_within(module, folder)));
+            wrong.extend(strangers.map(|module| format!("{name} imports {module}")));
+            let named =
+                foreign.iter().filter(|path| forbidden.iter().any(|word| is_within(path, word)));
+            wrong.extend(named.map(|path| format!("{name} names {path}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn sql_is_in_the_stores_folder_alone() {
+    let modules = modules(&root().join("src"));
+    let named = modules.iter().filter(|(name, _)| !is_within(name, "session::store"));
+    let named =
+        named.filter(|(_, module)| module.foreign.iter().any(|path| is_within(path, "sqlx")));
+    let named: Vec<_> = named.map(|(name, _)| name).collect();
+    assert!(named.is_empty(), "{named:?}");
+}
+
+#[test]
+fn a_folder_is_known_by_its_face_alone() {
+    let mut wrong = Vec::new();
+    for (name, Module { ours, .. }) in modules(&root().join("src")) {
+        for facade in FACADES.iter().filter(|facade| !is_within(&name, facade)) {
+            let inner = ours.iter().filter(|module| is_within(module, facade) && module != facade);
+            wrong.extend(inner.map(|module| format!("{name} imports {module}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_modules_need_each_other() {
+    let modules = modules(&root().join("src"));
+    // A parent is put together of its children, and these may name what it defines.
+    let are_kin = |a: &str, b: &str| is_within(a, b) || is_within(b, a);
+    let needs: BTreeMap<&str, BTreeSet<&str>> = modules
+        .iter()
+        .map(|(name, module)| {
+            let needed = module.ours.iter().map(String::as_str);
+            (name.as_str(), needed.filter(|other| !are_kin(name, other)).collect())
+        })
+        .collect();
+    let reached = |from: &str| {
+        let mut reached = BTreeSet::new();
+        let mut next: Vec<&str> = needs[from].iter().copied().collect();
+        while let Some(module) = next.pop() {
+            if reached.insert(module) {
+                next.extend(needs.get(module).into_iter().flatten());
+            }
+        }
+        reached
+    };
+    let circles: Vec<_> = needs.keys().filter(|name| reached(name).contains(**name)).collect();
+    assert!(circles.is_empty(), "these need each other: {circles:?}");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut lengths = Vec::new();
+    for folder in ["src", "testkit/src", "tests", "examples", "benches"] {
+        for file in sources(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let length = text.lines().count();
+            assert!(length <= LONGEST_FILE, "{} has {length} lines", file.display());
+            let is_test_module = file.ends_with("tests.rs");
+            assert!(
+                text.starts_with("//!") || is_test_module,
+                "{} has no opening words",
+                file.display()
+            );
+            lengths.push(length);
+        }
+    }
+    lengths.sort_unstable();
+    let median = lengths[lengths.len() / 2];
+    assert!(median <= LONGEST_MEDIAN, "the median file has {median} lines");
+}
