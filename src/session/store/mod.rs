@@ -1,7 +1,7 @@
 //! Where sessions are kept, and how the servers that share them keep out of each other's way.
 //!
 //! [`SessionStore`] is what is kept, [`Coordination`] is leases, queues, control messages and approvals. Every back
-//! end implements both and passes one contract test. The methods carry the atomicity.
+//! end implements both and passes one contract test and one model-based test. The methods carry the atomicity.
 //! A back end knows nothing of Codex, of tasks, or of the time of day, which is an argument; leases are judged by
 //! [`StoreClock`].
 
@@ -12,6 +12,8 @@ mod coordination;
 mod error;
 mod lazy;
 mod memory;
+#[cfg(test)]
+mod model;
 mod page;
 mod sessions;
 mod sqlite;

@@ -1,0 +1,98 @@
+//! What owners write, and what they see of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::operation::Write;
+use crate::{
+    codex::{self, ApprovalId, Decision, Subject},
+    session::{
+        SessionName,
+        record::{
+            ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
+        },
+    },
+};
+
+/// How long sessions last. Some wall clocks differ by nearly as much.
+pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(90);
+
+/// All that can be read: sessions with their turns, and open approvals.
+pub(super) type Seen = (BTreeMap<SessionName, (SessionRecord, Vec<TurnRecord>)>, Vec<ApprovalId>);
+
+/// The part of it that a person can compare.
+pub(super) fn short((sessions, open): &Seen) -> String {
+    let session = |(name, (record, turns)): (&SessionName, &(SessionRecord, Vec<TurnRecord>))| {
+        let turns: Vec<_> = turns.iter().map(|turn| turn.status.as_str()).collect();
+        let SessionRecord { status, revision, expires_at, .. } = record;
+        format!("{name} r{revision} {} until {} {turns:?}", status.as_str(), expires_at.as_second())
+    };
+    format!("{:?}, open {open:?}", sessions.iter().map(session).collect::<Vec<_>>())
+}
+
+pub(super) fn named(number: usize) -> SessionName {
+    format!("s{number}").parse().unwrap()
+}
+
+pub(super) fn approval_id(number: u64) -> ApprovalId {
+    ApprovalId(format!("{number}"))
+}
+
+pub(super) fn approval(number: u64, session: &SessionName) -> ApprovalRecord {
+    let subject = Subject::Command { command: None, cwd: None, reason: None };
+    ApprovalRecord {
+        session: session.clone(),
+        turn: 1,
+        approval: codex::Approval {
+            id: approval_id(number),
+            connection: "c".into(),
+            agent: None,
+            subject,
+            choices: vec![Decision::Accept],
+        },
+        asked_at: Timestamp::UNIX_EPOCH,
+        deadline: Timestamp::UNIX_EPOCH,
+        state: ApprovalState::Open,
+        answer: None,
+    }
+}
+
+/// The session and the turn that a write leaves behind, and whether it begins anew.
+pub(super) fn written(
+    record: &SessionRecord,
+    write: Write,
+    now: Timestamp,
+) -> (SessionRecord, Option<TurnRecord>, bool) {
+    let mut record = record.clone();
+    record.touch(now, TTL);
+    let turn = |number, status| TurnRecord {
+        number,
+        prompt: "question".into(),
+        response: "answer".into(),
+        timestamp: Timestamp::UNIX_EPOCH,
+        status,
+        details: TurnDetails::default(),
+    };
+    match write {
+        Write::Touch => (record, None, false),
+        Write::Begin => {
+            record.turn_count += 1;
+            record.status = SessionStatus::Running;
+            let turn = turn(record.turn_count, SessionStatus::Running);
+            (record, Some(turn), false)
+        }
+        Write::End => {
+            record.status = SessionStatus::Completed;
+            let ended =
+                (record.turn_count > 0).then(|| turn(record.turn_count, SessionStatus::Completed));
+            (record, ended, false)
+        }
+        Write::Restart => {
+            let mut record = record.reset();
+            record.turn_count = 1;
+            record.status = SessionStatus::Running;
+            (record, Some(turn(1, SessionStatus::Running)), true)
+        }
+    }
+}
