@@ -25,7 +25,10 @@ pub(super) struct Recorder {
     ttl: Duration,
     /// What the call chose. It is pinned once the turn was acknowledged, so a call that fails costs nothing.
     chosen: Settings,
-    reset: bool,
+    /// Whether the call forgets what was said before, which happens once Codex has acknowledged its turn.
+    resets: bool,
+    /// Whether the next write that succeeds removes the turns before.
+    restarts: bool,
     /// The session as it is stored, with what of it the next write changes.
     pub(super) record: SessionRecord,
     /// The turn as it is stored, with what of it the next write changes.
@@ -67,7 +70,8 @@ impl Recorder {
             // What is not to be kept stays just long enough for a caller that was detached.
             ttl: if request.ephemeral { ttl.min(EPHEMERAL) } else { ttl },
             chosen: request.settings.clone(),
-            reset: request.reset,
+            resets: request.reset,
+            restarts: false,
             record,
             entry,
             started: Instant::now(),
@@ -95,11 +99,8 @@ impl Recorder {
         details.codex_version = Some(thread.codex_version().to_string());
         details.effective = Some(effective.clone());
         let before = (self.record.thread_id.clone(), self.record.settings.clone());
-        if self.reset {
-            self.record = self.record.reset();
-            self.record.turn_count = 1;
-            self.record.status = SessionStatus::Running;
-            self.entry.number = 1;
+        if self.resets {
+            self.restart();
         }
         let record = &mut self.record;
         record.thread_id = thread.id().cloned();
@@ -109,13 +110,8 @@ impl Recorder {
         // A session keeps working where it began, wherever the next server is started.
         let directory = &mut record.settings.working_directory;
         directory.get_or_insert_with(|| effective.working_directory.clone());
-        if self.reset {
-            self.restart().await
-        } else if before == (self.record.thread_id.clone(), self.record.settings.clone()) {
-            Ok(())
-        } else {
-            self.put().await
-        }
+        let is_news = before != (self.record.thread_id.clone(), self.record.settings.clone());
+        if self.restarts || is_news { self.put().await } else { Ok(()) }
     }
 
     /// Writes down what there is so far, if it is notably more than before.
@@ -126,9 +122,7 @@ impl Recorder {
         }
         self.written_bytes = bytes;
         let turn = self.so_far(partial);
-        self.store.commit(&self.lease, &self.record, Turns::Put(&turn)).await?;
-        self.record.revision += 1;
-        Ok(())
+        self.write(Some(&turn)).await
     }
 
     /// The turn with what there is of it so far.
@@ -161,15 +155,72 @@ impl Recorder {
         self.record.touch(Timestamp::now(), self.ttl);
     }
 
-    async fn put(&mut self) -> Result<(), StoreError> {
-        self.store.commit(&self.lease, &self.record, Turns::Put(&self.entry)).await?;
-        self.record.revision += 1;
-        Ok(())
+    /// Begins the session anew, with this turn as its first.
+    fn restart(&mut self) {
+        self.record = self.record.reset();
+        self.record.turn_count = 1;
+        self.record.status = SessionStatus::Running;
+        self.entry.number = 1;
+        self.restarts = true;
     }
 
-    async fn restart(&mut self) -> Result<(), StoreError> {
-        self.store.commit(&self.lease, &self.record, Turns::Restart(&self.entry)).await?;
+    async fn put(&mut self) -> Result<(), StoreError> {
+        self.write(None).await
+    }
+
+    /// Writes the session and this state of the turn, or the recorder's own.
+    async fn write(&mut self, turn: Option<&TurnRecord>) -> Result<(), StoreError> {
+        let turn = turn.unwrap_or(&self.entry);
+        let turns = if self.restarts { Turns::Restart(turn) } else { Turns::Put(turn) };
+        self.store.commit(&self.lease, &self.record, turns).await?;
         self.record.revision += 1;
+        self.restarts = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::store::{Claim, Coordination, Excerpt, MemoryStore, SessionStore};
+
+    const SPAN: Duration = Duration::from_mins(1);
+
+    async fn turns(store: &MemoryStore, name: &str) -> Vec<(u32, SessionStatus)> {
+        let turns = store.turns(&name.parse().unwrap(), 0, 9, Excerpt::ALL).await.unwrap();
+        turns.into_iter().map(|turn| (turn.number, turn.status)).collect()
+    }
+
+    async fn recorder(store: &Arc<MemoryStore>, request: &Request) -> Recorder {
+        let (name, now) = ("s".parse().unwrap(), Timestamp::now());
+        let claim = store.claim(&name, None, SPAN, now).await.unwrap();
+        let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
+        let store = Arc::clone(store) as Arc<dyn Store>;
+        Recorder::new(store, lease, *record.unwrap(), request, SPAN)
+    }
+
+    #[tokio::test]
+    async fn a_reset_that_could_not_be_written_at_once_is_written_at_the_end() {
+        let (store, now) = (Arc::new(MemoryStore::default()), Timestamp::now());
+        let record = SessionRecord::new("s".parse().unwrap(), false, now, SPAN);
+        store.create(&record, None, 9, now).await.unwrap();
+        for _ in 0..2 {
+            let mut first = recorder(&store, &Request::ask("one")).await;
+            first.begin().await.unwrap();
+            first.end(SessionStatus::Completed).await.unwrap();
+        }
+        let mut reset = recorder(&store, &Request { reset: true, ..Request::ask("anew") }).await;
+        reset.begin().await.unwrap();
+        let (completed, running) = (SessionStatus::Completed, SessionStatus::Running);
+        assert_eq!(turns(&store, "s").await, [(1, completed), (2, completed), (3, running)]);
+        reset.restart();
+        // A write that fails.
+        reset.record.revision += 1;
+        reset.put().await.unwrap_err();
+        reset.record.revision -= 1;
+        assert_eq!(turns(&store, "s").await, [(1, completed), (2, completed), (3, running)]);
+        reset.end(SessionStatus::Completed).await.unwrap();
+        assert_eq!(turns(&store, "s").await, [(1, completed)]);
+        assert_eq!(reset.record.turn_count, 1);
     }
 }
