@@ -60,7 +60,8 @@ struct Check {
 enum Status {
     Ok,
     Warning,
-    Trouble,
+    #[serde(rename = "trouble")]
+    Failed,
 }
 
 impl DoctorArgs {
@@ -83,15 +84,15 @@ impl DoctorArgs {
             if can_work {
                 checks.live(stream).await?;
             } else {
-                let fix = "mend the trouble above first".to_owned();
-                checks.trouble("turn", "not tried".to_owned(), fix);
+                let fix = "mend what is wrong above first".to_owned();
+                checks.failed("turn", "not tried".to_owned(), fix);
             }
         }
         let out = super::screen::stdout();
         let printed =
             if self.json { super::print::json(&checks.as_json(), out) } else { checks.print(out) };
         written(printed, "what was found")?;
-        Ok(if checks.worst() == Status::Trouble { Exit::Failed } else { Exit::Done })
+        Ok(if checks.worst() == Status::Failed { Exit::Failed } else { Exit::Done })
     }
 }
 
@@ -169,7 +170,7 @@ impl Checks {
                 return false;
             }
             Ok(Login::Missing) => {
-                self.trouble("login", "nobody is logged in".to_owned(), "codex login".to_owned());
+                self.failed("login", "nobody is logged in".to_owned(), "codex login".to_owned());
                 return false;
             }
             Ok(Login::As(how)) => self.ok("login", format!("by {how}")),
@@ -241,7 +242,7 @@ impl Checks {
     fn turn(&mut self, output: &ToolOutput) {
         let text = |key: &str| output.field(key).unwrap_or_default().to_owned();
         if output.is_error {
-            return self.trouble("turn", text("message"), text("next"));
+            return self.failed("turn", text("message"), text("next"));
         }
         let number =
             |path: &str| output.structured.get(path).and_then(Value::as_f64).unwrap_or_default();
@@ -260,13 +261,13 @@ impl Checks {
         self.checks.push(Check { name, status: Status::Warning, detail, fix: Some(fix) });
     }
 
-    fn trouble(&mut self, name: &'static str, detail: String, fix: String) {
-        self.checks.push(Check { name, status: Status::Trouble, detail, fix: Some(fix) });
+    fn failed(&mut self, name: &'static str, detail: String, fix: String) {
+        self.checks.push(Check { name, status: Status::Failed, detail, fix: Some(fix) });
     }
 
     fn explained(&mut self, name: &'static str, error: SessionError) {
         let explained = explain(error);
-        self.trouble(name, explained.message, explained.next);
+        self.failed(name, explained.message, explained.next);
     }
 
     fn worst(&self) -> Status {
@@ -274,7 +275,7 @@ impl Checks {
     }
 
     fn as_json(&self) -> Value {
-        let ok = self.worst() != Status::Trouble;
+        let ok = self.worst() != Status::Failed;
         json!({"ok": ok, "version": env!("CARGO_PKG_VERSION"), "checks": self.checks})
     }
 
@@ -288,7 +289,7 @@ impl Checks {
         let words = match self.worst() {
             Status::Ok => "All is well.",
             Status::Warning => "It works; see the warnings.",
-            Status::Trouble => "It will not work as it is; see the fixes.",
+            Status::Failed => "It will not work as it is; see the fixes.",
         };
         writeln!(out, "{words}")
     }
@@ -299,7 +300,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Ok => "✓",
             Self::Warning => "!",
-            Self::Trouble => "✗",
+            Self::Failed => "✗",
         })
     }
 }

@@ -22,11 +22,7 @@ pub(super) fn answer(
     mut err: impl Write,
 ) -> io::Result<()> {
     let Some(response) = output.field("response") else {
-        return if output.is_error {
-            trouble(output, err)
-        } else {
-            writeln!(out, "{}", output.text)
-        };
+        return if output.is_error { error(output, err) } else { writeln!(out, "{}", output.text) };
     };
     if !response.is_empty() {
         writeln!(out, "{response}")?;
@@ -36,7 +32,7 @@ pub(super) fn answer(
         writeln!(err, "warning: {warning}")?;
     }
     if output.is_error {
-        trouble(output, &mut err)?;
+        error(output, &mut err)?;
     } else if output.field("status") == Some("running") {
         writeln!(err, "the turn is still running; `wait` gets its answer")?;
     }
@@ -45,7 +41,7 @@ pub(super) fn answer(
 }
 
 /// Prints what went wrong and the next step.
-pub(super) fn trouble(output: &ToolOutput, mut err: impl Write) -> io::Result<()> {
+pub(super) fn error(output: &ToolOutput, mut err: impl Write) -> io::Result<()> {
     match (output.field("message"), output.field("next")) {
         (Some(message), Some(next)) => writeln!(err, "codex-mcp-server: {message} {next}"),
         _ => writeln!(err, "codex-mcp-server: {}", output.text),

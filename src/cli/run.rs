@@ -143,6 +143,6 @@ pub fn written(result: io::Result<()>, what: &str) -> Result<(), CliError> {
 
 /// Prints the error of a tool that a subcommand called, and returns its exit code.
 pub(super) fn complain(output: &ToolOutput) -> Result<Exit, CliError> {
-    written(print::trouble(output, screen::stderr()), "to stderr")?;
+    written(print::error(output, screen::stderr()), "to stderr")?;
     Ok(Exit::of(output))
 }

@@ -1,6 +1,6 @@
 //! What a version of Codex does not do although it accepts it, in words for the user. Pure.
 
-use super::{record::Told, settings::EffectiveSettings, version::CodexVersion};
+use super::{record::EnvironmentContext, settings::EffectiveSettings, version::CodexVersion};
 
 /// What a review runs with before 0.87.
 pub(super) const REVIEW_EFFORT: &str = "low";
@@ -36,7 +36,7 @@ pub(super) fn review_effort(version: CodexVersion) -> String {
 /// right.
 pub(super) fn outdated(
     version: CodexVersion,
-    told: &Told,
+    told: &EnvironmentContext,
     effective: &EffectiveSettings,
 ) -> Option<String> {
     let mut parts = Vec::new();

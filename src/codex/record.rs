@@ -25,12 +25,12 @@ const TAIL: u64 = 1024 * 1024;
 
 /// What the model of a thread was told last of where it works. Each is `None` if the record does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Told {
+pub(super) struct EnvironmentContext {
     pub(super) directory: Option<PathBuf>,
     pub(super) sandbox: Option<Sandbox>,
 }
 
-impl Told {
+impl EnvironmentContext {
     /// Reads a record from beginning to end, on a thread for such work.
     pub(super) async fn read(record: PathBuf) -> Self {
         let read = tokio::task::spawn_blocking(move || Self::of(&record)).await;
@@ -173,9 +173,11 @@ mod tests {
         fs::write(day.join("rollout-x-empty.jsonl"), "").unwrap();
         let record = |id: &str| of_thread(home.path(), &ThreadId(id.into()));
         assert!(record("empty").is_none() && record("other").is_none());
-        let told = Told::read(record("abc").unwrap()).await;
-        let expected =
-            Told { directory: Some("/b \"c\"".into()), sandbox: Some(Sandbox::ReadOnly) };
+        let told = EnvironmentContext::read(record("abc").unwrap()).await;
+        let expected = EnvironmentContext {
+            directory: Some("/b \"c\"".into()),
+            sandbox: Some(Sandbox::ReadOnly),
+        };
         assert_eq!(told, expected);
     }
 

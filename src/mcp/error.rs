@@ -36,7 +36,7 @@ pub struct UserError {
 /// Says what an error means and what to do about it.
 pub fn explain(error: SessionError) -> UserError {
     match ToolError::from(error) {
-        ToolError::Caller(trouble) => trouble,
+        ToolError::Caller(error) => error,
         ToolError::Internal(message) => {
             let next = "This is a fault of this server; please report it.".to_owned();
             UserError { code: "internal", message, next }
@@ -61,7 +61,7 @@ impl ToolError {
     #[cfg(test)]
     pub(super) fn message(&self) -> &str {
         match self {
-            Self::Caller(trouble) => &trouble.message,
+            Self::Caller(error) => &error.message,
             Self::Internal(detail) => detail,
         }
     }
@@ -361,7 +361,10 @@ pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> UserEr
         }
         _ => next.to_owned(),
     };
-    UserError { code, message: message.to_owned(), next }
+    // The next step follows it on the same line.
+    let is_open = message.ends_with(|last: char| last.is_alphanumeric() || last == ')');
+    let message = format!("{message}{}", if is_open { "." } else { "" });
+    UserError { code, message, next }
 }
 
 /// The error for a turn that was stopped before it was complete.
@@ -447,12 +450,12 @@ mod tests {
 
     #[test]
     fn an_error_says_what_and_what_next() {
-        let ToolError::Caller(trouble) = ToolError::from(SessionError::Full { cap: 3 }) else {
+        let ToolError::Caller(error) = ToolError::from(SessionError::Full { cap: 3 }) else {
             panic!("not for the caller");
         };
-        assert_eq!(trouble.code, "too_many_sessions");
-        assert_eq!(trouble.message, "All 3 sessions are running a turn.");
-        assert!(trouble.next.contains("session.cap"));
+        assert_eq!(error.code, "too_many_sessions");
+        assert_eq!(error.message, "All 3 sessions are running a turn.");
+        assert!(error.next.contains("session.cap"));
     }
 
     #[test]

@@ -63,21 +63,14 @@ fn tail(text: &str, bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::session::{SessionStatus, TurnDetails};
+    use crate::session::{SessionStatus, record::examples};
 
     fn turn(number: u32, prompt: &str, response: &str) -> TurnRecord {
-        TurnRecord {
-            number,
-            prompt: prompt.into(),
-            response: response.into(),
-            timestamp: Timestamp::UNIX_EPOCH,
-            status: SessionStatus::Completed,
-            details: TurnDetails::default(),
-        }
+        let (prompt, response) = (prompt.into(), response.into());
+        TurnRecord { prompt, response, ..examples::turn(number, SessionStatus::Completed) }
     }
 
     fn texts(items: &[ContextItem]) -> Vec<&str> {

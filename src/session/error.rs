@@ -35,7 +35,7 @@ pub enum SessionError {
         name: SessionName,
     },
     /// It has no such turn.
-    #[error("session `{name}` has {count} turns, so there is no turn {number}")]
+    #[error("session `{name}` has no turn {number}; its last is {count}")]
     NoTurn {
         /// The session.
         name: SessionName,

@@ -93,7 +93,7 @@ async fn of_an_ephemeral_call_nothing_is_kept() {
     );
     let both = json!({"prompt": "say x", "ephemeral": true, "sessionId": "s"});
     server.call("codex", both).await.failed_with("invalid_argument");
-    // Handed back, it can still be waited for.
+    // Detached, it can still be waited for.
     let call = json!({"prompt": "slow 1 later", "ephemeral": true, "waitSeconds": 0});
     let running = server.call("codex", call).await.ok();
     let wait = json!({"sessionId": running["sessionId"]});

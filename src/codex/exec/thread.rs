@@ -20,7 +20,7 @@ use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
-    record::{self, Told},
+    record::{self, EnvironmentContext},
     settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings, TurnRequest, TurnWork},
     turn::{Begun, Driver, Trust, Turn},
 };
@@ -175,7 +175,11 @@ impl ExecThread {
         }
         let record = resumed.and_then(|thread| record::of_thread(&self.config.codex_home, thread));
         if let Some(record) = record {
-            caveats.extend(caveats::outdated(version, &Told::read(record).await, effective));
+            caveats.extend(caveats::outdated(
+                version,
+                &EnvironmentContext::read(record).await,
+                effective,
+            ));
         }
         caveats
     }

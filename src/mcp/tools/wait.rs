@@ -1,4 +1,4 @@
-//! `wait`: the answer of a turn that some call has handed back.
+//! `wait`: the answer of a turn whose call has been detached from it.
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! What is kept of sessions, their turns and their approvals. Plain data; nothing here reads a clock or a store.
 
 mod approval;
+#[cfg(test)]
+pub(super) mod examples;
 mod session;
 mod turn;
 

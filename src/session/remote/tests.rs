@@ -1,13 +1,14 @@
 //! Under paused time, with another server that is played by an owner of the same memory.
 
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     session::{
-        Limits, McpServers, SessionConfig, SessionRecord, Settings, TurnRecord,
-        record::TurnDetails,
+        Limits, McpServers, SessionConfig, SessionRecord, Settings,
+        record::examples::turn,
         store::{
             Claim, Coordination, Inbox, LazyStore, Lease, MemoryStore, MessageId, SessionStore,
             StoreClock, Turns,
@@ -28,17 +29,6 @@ struct Servers {
 
 fn name() -> SessionName {
     "s".parse().unwrap()
-}
-
-fn turn(status: SessionStatus, response: &str) -> TurnRecord {
-    TurnRecord {
-        number: 1,
-        prompt: "question".to_owned(),
-        response: response.to_owned(),
-        timestamp: Timestamp::UNIX_EPOCH,
-        status,
-        details: TurnDetails::default(),
-    }
 }
 
 fn shared(store: MemoryStore) -> Arc<Shared> {
@@ -80,13 +70,13 @@ impl Servers {
         let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
         let mut servers = Self { ours: shared(ours), theirs, lease, record: *record.unwrap() };
         servers.record.turn_count = 1;
-        servers.commit(SessionStatus::Running, "").await;
+        servers.commit(SessionStatus::Running).await;
         servers
     }
 
-    async fn commit(&mut self, status: SessionStatus, response: &str) {
+    async fn commit(&mut self, status: SessionStatus) {
         self.record.status = status;
-        let turn = turn(status, response);
+        let turn = turn(1, status);
         self.theirs.commit(&self.lease, &self.record, Turns::Put(&turn)).await.unwrap();
         self.record.revision += 1;
     }
@@ -104,6 +94,13 @@ impl Servers {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Begins to say something to the turn.
+    fn steer(&self) -> JoinHandle<Result<ControlOutcome, SessionError>> {
+        let ours = Arc::clone(&self.ours);
+        let steer = async move { ours.steer_remote(&name(), "more".to_owned()).await };
+        self.ours.tasks.spawn(steer)
     }
 
     fn follow(&self) -> Call {
@@ -129,8 +126,8 @@ async fn a_turn_is_followed_to_its_recorded_end() {
     let followed = servers.ours.tasks.spawn(end_of(servers.follow()));
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert!(!followed.is_finished());
-    servers.commit(SessionStatus::Completed, "answer").await;
-    assert_eq!(followed.await.unwrap().turn, turn(SessionStatus::Completed, "answer"));
+    servers.commit(SessionStatus::Completed).await;
+    assert_eq!(followed.await.unwrap().turn, turn(1, SessionStatus::Completed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,11 +150,7 @@ async fn what_nobody_takes_is_taken_back_and_never_said() {
 #[tokio::test(start_paused = true)]
 async fn what_is_said_is_reported() {
     let servers = Servers::new().await;
-    let ours = Arc::clone(&servers.ours);
-    let steered = servers
-        .ours
-        .tasks
-        .spawn(async move { ours.steer_remote(&name(), "more".to_owned()).await });
+    let steered = servers.steer();
     let id = servers.take().await;
     // A slow Codex.
     tokio::time::sleep(Duration::from_secs(15)).await;
@@ -168,11 +161,7 @@ async fn what_is_said_is_reported() {
 #[tokio::test(start_paused = true)]
 async fn what_was_taken_without_a_word_may_have_been_said() {
     let servers = Servers::new().await;
-    let ours = Arc::clone(&servers.ours);
-    let steered = servers
-        .ours
-        .tasks
-        .spawn(async move { ours.steer_remote(&name(), "more".to_owned()).await });
+    let steered = servers.steer();
     servers.take().await;
     let outcome = steered.await.unwrap().unwrap();
     assert!(matches!(outcome, ControlOutcome::Unconfirmed(_)), "{outcome:?}");

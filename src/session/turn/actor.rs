@@ -18,7 +18,7 @@ use crate::session::{
     Change, Reply, SessionError, SessionName,
     lease::LeaseGuard,
     shared::Shared,
-    store::{Claim, MessageId, StoreError},
+    store::{Claim, Lease, MessageId, Store, StoreError},
 };
 
 /// How often a resting actor looks whether another server wants the session.
@@ -128,6 +128,11 @@ impl Actor {
         self.shared.config.lease
     }
 
+    /// Keeps a lease that was just claimed.
+    pub(super) fn keep(&self, lease: Lease, store: Arc<dyn Store>) -> LeaseGuard {
+        LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks)
+    }
+
     /// Makes the session free for everybody else.
     pub(super) async fn release(&mut self) {
         self.unload().await;
@@ -207,14 +212,7 @@ impl Actor {
                 Claim::Held(_) => break Err(SessionError::Busy { name: self.name.clone() }),
                 Claim::Missing => break Err(SessionError::Unknown { name: self.name.clone() }),
                 // A record that cannot be read can still be deleted.
-                Claim::Ours { lease, .. } => {
-                    break Ok(LeaseGuard::keep(
-                        lease,
-                        store,
-                        self.lease_time(),
-                        &self.shared.tasks,
-                    ));
-                }
+                Claim::Ours { lease, .. } => break Ok(self.keep(lease, store)),
             }
         };
         if let (Err(_), Some(ticket)) = (&claimed, ticket) {

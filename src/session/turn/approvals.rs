@@ -71,7 +71,9 @@ impl Actor {
         turn: &mut Turn,
     ) {
         let Some(guard) = &self.lease else { return };
-        let now = Timestamp::now();
+        // As exact as all times that are stored.
+        let now =
+            Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
         let record = ApprovalRecord {
             session: self.name.clone(),
             turn: approvals.turn,
@@ -107,9 +109,9 @@ impl Actor {
         let nobody = !queued.live.is_detached() && !queued.live.can_ask();
         let limit = approvals.timeout.as_secs();
         let is_over = |open: &OpenApproval| nobody || now >= open.deadline;
-        let overdue: Vec<_> = approvals.open.iter().filter(|open| is_over(open)).collect();
+        let overdue = approvals.open.iter().filter(|open| is_over(open));
         let overdue: Vec<_> =
-            overdue.iter().map(|open| (open.approval.id.clone(), open.deadline)).collect();
+            overdue.map(|open| (open.approval.id.clone(), open.deadline)).collect();
         for (id, deadline) in overdue {
             let expired =
                 guard.store().settle_approval(guard.lease(), &id, ApprovalState::Expired).await;

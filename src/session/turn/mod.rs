@@ -2,7 +2,7 @@
 //!
 //! An [`actor`](Actor) serves one session. Each turn goes through [`phases`]: the session is claimed ([`waiting`]), its
 //! thread [`open`]ed by a [`plan`], written down by a [`recorder`], and followed by [`watch`] with its [`approvals`] and
-//! [`steering`]. Everybody who wants to know reads the log of the [`live`] turn; a [`Call`] is a place in it.
+//! [`steering`]; [`outcome`] reads what it came to. Everybody who wants to know reads the log of the [`live`] turn; a [`Call`] is a place in it.
 
 mod actor;
 mod approvals;
@@ -11,6 +11,7 @@ mod live;
 mod loaded;
 mod message;
 mod open;
+mod outcome;
 mod phases;
 mod plan;
 mod queued;

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tracing::Span;
 
 use super::{
     actor::Actor,
     live::Update,
     open::Opened,
+    outcome::{has_refused_model, interpret, note},
     plan::Plan,
     queued::QueuedTurn,
     recorder::{Acknowledged, Recorder},
@@ -17,13 +17,10 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    codex::{
-        ApprovalPolicy, CodexError, FailureKind, Repository, Thread, Turn, TurnOutcome,
-        TurnRequest, TurnStatus,
-    },
+    codex::{ApprovalPolicy, CodexError, Repository, Thread, Turn, TurnRequest},
     session::{
-        Change, Reply, SessionError, SessionRecord, SessionStatus, Settings, Source, Stop,
-        TurnRecord, Work, context, output, review, sources, store::StoreError,
+        Change, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop, TurnRecord,
+        Work, context, store::StoreError,
     },
 };
 
@@ -335,61 +332,4 @@ fn turn_request(
         effort: plan.effort.as_deref().or(thread.effort()).map(str::to_owned),
         approval_policy: plan.approval_policy,
     }
-}
-
-/// Reads the answer as what it was to be.
-fn interpret(entry: &mut TurnRecord, work: &Work) {
-    let details = &mut entry.details;
-    match work {
-        Work::Ask { output_schema: Some(schema), .. } => {
-            let (value, wrong) = output::parse(schema, &entry.response);
-            details.output = value;
-            details.warnings.extend(wrong);
-        }
-        Work::Ask { .. } => {}
-        Work::Search => {
-            let linked = sources::in_text(&entry.response);
-            sources::merge(&mut details.sources, linked);
-        }
-        Work::Review { .. } => {
-            let (text, findings) = review::read(&entry.response);
-            entry.response = text;
-            details.findings = Some(findings);
-        }
-    }
-}
-
-/// Takes the outcome into the record.
-fn note(
-    record: &mut SessionRecord,
-    entry: &mut TurnRecord,
-    outcome: TurnOutcome,
-    started: Instant,
-) -> SessionStatus {
-    record.usage += outcome.usage.unwrap_or_default();
-    entry.response = outcome.response;
-    let details = &mut entry.details;
-    details.usage = outcome.usage;
-    details.commands = outcome.commands;
-    details.files_changed = outcome.files;
-    details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
-    details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
-    details.warnings.extend(outcome.warnings);
-    match outcome.status {
-        TurnStatus::Completed => SessionStatus::Completed,
-        TurnStatus::Interrupted => SessionStatus::Interrupted,
-        TurnStatus::Failed(failure) => {
-            if failure.kind == FailureKind::ModelRefused {
-                // Else every later call of the session would fail the same way.
-                record.settings.model = None;
-            }
-            details.failure = Some(failure);
-            SessionStatus::Failed
-        }
-    }
-}
-
-fn has_refused_model(turn: &TurnRecord) -> bool {
-    let failure = turn.details.failure.as_ref();
-    failure.is_some_and(|failure| failure.kind == FailureKind::ModelRefused)
 }

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::session::{
     OnBusy, SessionError, SessionRecord,
-    lease::LeaseGuard,
     shared::QUEUE,
     store::{Ahead, Claim, ControlOutcome, Ticket},
 };
@@ -56,8 +55,7 @@ impl Actor {
                 Claim::Ours { lease, record } => {
                     turn.ticket = None;
                     // One we may have had before ended with this claim.
-                    self.lease =
-                        Some(LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks));
+                    self.lease = Some(self.keep(lease, store));
                     return Ok(Some(Claimed { record: *record?, is_new }));
                 }
                 Claim::Missing => {

@@ -18,7 +18,7 @@ use crate::codex::{
         Empty, InjectItemsParams, ReviewStartParams, ThreadParams, TurnStartParams, TurnStarted,
         UserInput, response_item,
     },
-    record::Told,
+    record::EnvironmentContext,
     settings::{ContextItem, EffectiveSettings, Sandbox, ThreadSettings, TurnRequest, TurnWork},
     turn::{Begun, Driver, Trust, Turn},
     version::CodexVersion,
@@ -41,7 +41,7 @@ pub(crate) struct AppThread {
     recorded: AtomicBool,
     trust: Trust,
     /// What the model was told before the thread was resumed, where this version does not tell it anew.
-    told: Mutex<Told>,
+    told: Mutex<EnvironmentContext>,
     connection: Arc<Connection>,
 }
 

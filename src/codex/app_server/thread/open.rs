@@ -13,7 +13,7 @@ use crate::codex::{
     protocol::{
         Empty, ThreadForkParams, ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams,
     },
-    record::Told,
+    record::EnvironmentContext,
     settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
@@ -101,8 +101,8 @@ impl AppThread {
     ) -> Self {
         let is_told = !recorded || connection.found().version >= CodexVersion::TELLS_ON_RESUME;
         let told = match opened.thread.path {
-            Some(record) if !is_told => Told::read(record).await,
-            _ => Told::default(),
+            Some(record) if !is_told => EnvironmentContext::read(record).await,
+            _ => EnvironmentContext::default(),
         };
         connection.thread_opened();
         let opened_with = EffectiveSettings {

@@ -1,12 +1,10 @@
 //! What holds for approvals: each is answered once, and none stays open when its turn or its server is gone.
 
-use jiff::Timestamp;
-
-use super::{LEASE, Lease, Pair, Store, at, begun, claimed, name, on_every_store, seconds};
+use super::{LEASE, Lease, Pair, Store, begun, claimed, name, on_every_store, seconds};
 use crate::{
-    codex::{Answer, Approval, ApprovalId, Decision, Subject},
+    codex::{Answer, ApprovalId, Decision},
     session::{
-        record::{AnswerRecord, ApprovalRecord, ApprovalState},
+        record::{AnswerRecord, ApprovalState, examples::approval},
         store::{MessageId, StoreError},
     },
 };
@@ -17,25 +15,6 @@ on_every_store! {
     an_approval_ends_with_its_lease,
     an_approval_ends_with_its_owner,
     an_approval_is_settled_once,
-}
-
-fn approval(id: &str, session: &str) -> ApprovalRecord {
-    let subject = Subject::Command { command: Some("ls".into()), cwd: None, reason: None };
-    ApprovalRecord {
-        session: name(session),
-        turn: 1,
-        approval: Approval {
-            id: ApprovalId(id.into()),
-            connection: "c".into(),
-            agent: None,
-            subject,
-            choices: vec![Decision::Accept, Decision::Decline],
-        },
-        asked_at: Timestamp::UNIX_EPOCH,
-        deadline: at(60),
-        state: ApprovalState::Open,
-        answer: None,
-    }
 }
 
 fn answer(decision: Decision) -> AnswerRecord {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Claim, Lease, MemoryStore, Page, SqliteStore, Store, StoreClock};
 use crate::session::{
     SessionName,
-    record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
+    record::{SessionRecord, SessionStatus, examples::turn},
 };
 
 const TTL: Duration = Duration::from_mins(1);
@@ -31,17 +31,6 @@ fn name(text: &str) -> SessionName {
 
 fn session(text: &str, automatic: bool, second: i64) -> SessionRecord {
     SessionRecord::new(name(text), automatic, at(second), TTL)
-}
-
-fn turn(number: u32, status: SessionStatus) -> TurnRecord {
-    TurnRecord {
-        number,
-        prompt: format!("question {number}"),
-        response: format!("answer {number}"),
-        timestamp: at(i64::from(number)),
-        status,
-        details: TurnDetails::default(),
-    }
 }
 
 async fn claimed(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord) {

@@ -11,14 +11,14 @@ use tokio::runtime::Runtime;
 
 use super::{
     operation::{OWNERS, Operation, Step},
-    records::{TTL, approval, approval_id, named, short, written},
+    records::{TTL, approval_id, named, short, written},
     reference::{Answer, CAP, Claimed, LEASE, PLACES, Reference},
 };
 use crate::{
     codex::{self, Decision},
     session::{
         SessionName,
-        record::{AnswerRecord, ApprovalState, SessionRecord},
+        record::{AnswerRecord, ApprovalState, SessionRecord, examples::approval},
         store::{
             Claim, Created, Excerpt, Lease, MemoryStore, SqliteStore, Store, StoreClock,
             StoreError, Ticket, Turns,
@@ -307,7 +307,7 @@ impl Owners {
                 self.judge(&done, |reference| reference.delete(by, claimed));
             }
             Operation::OpenApproval(_) => {
-                let approval = approval(number, &lease.session);
+                let approval = approval(&number.to_string(), lease.session.as_str());
                 let done = self.run(store, cut, async {
                     store.open_approval(lease, &approval, SPAN).await.map(|()| Answer::Nothing)
                 });

@@ -5,14 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::operation::Write;
-use crate::{
-    codex::{self, ApprovalId, Decision, Subject},
-    session::{
-        SessionName,
-        record::{
-            ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
-        },
-    },
+use crate::session::{
+    SessionName,
+    record::{ApprovalId, SessionRecord, SessionStatus, TurnRecord, examples::turn},
 };
 
 /// How long sessions last. Some wall clocks differ by nearly as much.
@@ -39,25 +34,6 @@ pub(super) fn approval_id(number: u64) -> ApprovalId {
     ApprovalId(format!("{number}"))
 }
 
-pub(super) fn approval(number: u64, session: &SessionName) -> ApprovalRecord {
-    let subject = Subject::Command { command: None, cwd: None, reason: None };
-    ApprovalRecord {
-        session: session.clone(),
-        turn: 1,
-        approval: codex::Approval {
-            id: approval_id(number),
-            connection: "c".into(),
-            agent: None,
-            subject,
-            choices: vec![Decision::Accept],
-        },
-        asked_at: Timestamp::UNIX_EPOCH,
-        deadline: Timestamp::UNIX_EPOCH,
-        state: ApprovalState::Open,
-        answer: None,
-    }
-}
-
 /// The session and the turn that a write leaves behind, and whether it begins anew.
 pub(super) fn written(
     record: &SessionRecord,
@@ -66,14 +42,6 @@ pub(super) fn written(
 ) -> (SessionRecord, Option<TurnRecord>, bool) {
     let mut record = record.clone();
     record.touch(now, TTL);
-    let turn = |number, status| TurnRecord {
-        number,
-        prompt: "question".into(),
-        response: "answer".into(),
-        timestamp: Timestamp::UNIX_EPOCH,
-        status,
-        details: TurnDetails::default(),
-    };
     match write {
         Write::Touch => (record, None, false),
         Write::Begin => {

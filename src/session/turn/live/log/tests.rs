@@ -1,10 +1,5 @@
-use jiff::Timestamp;
-
 use super::*;
-use crate::{
-    codex::{Approval, Subject},
-    session::record::ApprovalState,
-};
+use crate::session::record::examples::approval;
 
 fn message(text: &str) -> Update {
     Update::Event(TurnEvent::Message(text.to_owned()))
@@ -15,22 +10,7 @@ fn ended() -> Update {
 }
 
 fn asked(id: &str) -> Update {
-    let subject = Subject::Command { command: None, cwd: None, reason: None };
-    Update::ApprovalAsked(Arc::new(ApprovalRecord {
-        session: "s".parse().unwrap(),
-        turn: 1,
-        approval: Approval {
-            id: ApprovalId(id.into()),
-            connection: "c".into(),
-            agent: None,
-            subject,
-            choices: Vec::new(),
-        },
-        asked_at: Timestamp::UNIX_EPOCH,
-        deadline: Timestamp::UNIX_EPOCH,
-        state: ApprovalState::Open,
-        answer: None,
-    }))
+    Update::ApprovalAsked(Arc::new(approval(id, "s")))
 }
 
 fn settled(id: &str) -> Update {

@@ -15,7 +15,7 @@ async fn start(server: &Client, world: &World, prompt: &str) -> testkit::ToolRes
 }
 
 #[tokio::test]
-async fn a_turn_that_was_handed_back_is_waited_for_by_anybody() {
+async fn a_turn_that_was_detached_is_waited_for_by_anybody() {
     let world = World::new().await;
     let (server, other) = (world.server().await, world.server().await);
     let running = start(&server, &world, "slow 2 slowly done").await;
@@ -59,7 +59,7 @@ async fn waiting_gives_what_the_call_would_have_given() {
 }
 
 #[tokio::test]
-async fn a_call_is_handed_back_before_its_client_gives_up() {
+async fn a_call_is_detached_before_its_client_gives_up() {
     let world = World::new().await;
     let by_environment = world.launch().env("MCP_TOOL_TIMEOUT", "1200");
     let by_operator = world.launch().args(["--set", "turn.wait=1s"]);
@@ -87,7 +87,7 @@ async fn a_turn_nobody_waits_for_is_kept() {
 }
 
 #[tokio::test]
-async fn a_call_can_be_handed_back_in_the_queue() {
+async fn a_call_can_be_detached_in_the_queue() {
     let world = World::new().await;
     let server = world.server().await;
     start(&server, &world, "slow 1 first").await;

@@ -1,0 +1,66 @@
+//! Reading what a turn came to into its record. Pure but for the clock.
+
+use tokio::time::Instant;
+
+use crate::{
+    codex::{FailureKind, TurnOutcome, TurnStatus},
+    session::{SessionRecord, SessionStatus, Source, TurnRecord, Work, output, review, sources},
+};
+
+/// Reads the answer as what it was to be.
+pub(super) fn interpret(entry: &mut TurnRecord, work: &Work) {
+    let details = &mut entry.details;
+    match work {
+        Work::Ask { output_schema: Some(schema), .. } => {
+            let (value, wrong) = output::parse(schema, &entry.response);
+            details.output = value;
+            details.warnings.extend(wrong);
+        }
+        Work::Ask { .. } => {}
+        Work::Search => {
+            let linked = sources::in_text(&entry.response);
+            sources::merge(&mut details.sources, linked);
+        }
+        Work::Review { .. } => {
+            let (text, findings) = review::read(&entry.response);
+            entry.response = text;
+            details.findings = Some(findings);
+        }
+    }
+}
+
+/// Takes the outcome into the record.
+pub(super) fn note(
+    record: &mut SessionRecord,
+    entry: &mut TurnRecord,
+    outcome: TurnOutcome,
+    started: Instant,
+) -> SessionStatus {
+    record.usage += outcome.usage.unwrap_or_default();
+    entry.response = outcome.response;
+    let details = &mut entry.details;
+    details.usage = outcome.usage;
+    details.commands = outcome.commands;
+    details.files_changed = outcome.files;
+    details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
+    details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+    details.warnings.extend(outcome.warnings);
+    match outcome.status {
+        TurnStatus::Completed => SessionStatus::Completed,
+        TurnStatus::Interrupted => SessionStatus::Interrupted,
+        TurnStatus::Failed(failure) => {
+            if failure.kind == FailureKind::ModelRefused {
+                // Else every later call of the session would fail the same way.
+                record.settings.model = None;
+            }
+            details.failure = Some(failure);
+            SessionStatus::Failed
+        }
+    }
+}
+
+/// Whether the turn failed because its model is not to be had.
+pub(super) fn has_refused_model(turn: &TurnRecord) -> bool {
+    let failure = turn.details.failure.as_ref();
+    failure.is_some_and(|failure| failure.kind == FailureKind::ModelRefused)
+}
