@@ -46,7 +46,8 @@ enum ApprovalsCommand {
         /// Its id, as the list has it
         id: String,
         /// accept, acceptForSession, decline or cancel
-        decision: String,
+        #[arg(value_parser = decision)]
+        decision: Decision,
         /// What to fill in, for those that ask for text
         #[arg(long, value_name = "JSON", value_parser = object)]
         content: Option<Map<String, Value>>,
@@ -59,24 +60,24 @@ impl ApprovalsArgs {
     /// # Errors
     /// [`CliError::Usage`], [`CliError::Output`].
     pub async fn run(self, sessions: &Sessions) -> Result<Exit, CliError> {
+        let open = match sessions.approvals().await {
+            Ok(open) => open,
+            Err(error) => return complain(error),
+        };
         match self.command {
             Some(ApprovalsCommand::Answer { id, decision, content }) => {
-                answer(sessions, ApprovalId(id), &decision, content).await
+                answer(sessions, &open, &ApprovalId(id), decision, content).await
             }
-            Some(ApprovalsCommand::List { json }) => list(sessions, json).await,
+            Some(ApprovalsCommand::List { json }) => list(&open, json),
             None if !self.json && io::stdin().is_terminal() && io::stderr().is_terminal() => {
-                go_through(sessions).await
+                go_through(sessions, open).await
             }
-            None => list(sessions, self.json).await,
+            None => list(&open, self.json),
         }
     }
 }
 
-async fn list(sessions: &Sessions, json: bool) -> Result<Exit, CliError> {
-    let open = match sessions.approvals().await {
-        Ok(open) => open,
-        Err(error) => return complain(error),
-    };
+fn list(open: &[ApprovalRecord], json: bool) -> Result<Exit, CliError> {
     let mut out = stdout();
     let printed = if json {
         let open: Vec<Value> = open.iter().map(as_json).collect();
@@ -97,21 +98,12 @@ async fn list(sessions: &Sessions, json: bool) -> Result<Exit, CliError> {
 
 async fn answer(
     sessions: &Sessions,
-    id: ApprovalId,
-    decision: &str,
+    open: &[ApprovalRecord],
+    id: &ApprovalId,
+    decision: Decision,
     content: Option<Map<String, Value>>,
 ) -> Result<Exit, CliError> {
-    let Some(decision) = Decision::from_word(decision) else {
-        let reason = format!(
-            "`{decision}` is no decision; it is accept, acceptForSession, decline or cancel"
-        );
-        return Err(CliError::Usage(reason));
-    };
-    let open = match sessions.approvals().await {
-        Ok(open) => open,
-        Err(error) => return complain(error),
-    };
-    let asked = open.iter().find(|open| open.approval.id == id);
+    let asked = open.iter().find(|open| open.approval.id == *id);
     let is_form = asked.is_some_and(|asked| {
         matches!(asked.approval.subject, Subject::Input(_) | Subject::Form { .. })
     });
@@ -122,7 +114,7 @@ async fn answer(
     let answer = Answer { decision, content: content.unwrap_or_default() };
     let remark = matches!(decision, Decision::Decline | Decision::Cancel);
     let remark = remark.then(|| "it was declined.".to_owned());
-    give(sessions, &id, answer, remark).await
+    give(sessions, id, answer, remark).await
 }
 
 async fn give(
@@ -143,11 +135,7 @@ async fn give(
 }
 
 /// Asks about each open approval; one that is not answered stays open.
-async fn go_through(sessions: &Sessions) -> Result<Exit, CliError> {
-    let open = match sessions.approvals().await {
-        Ok(open) => open,
-        Err(error) => return complain(error),
-    };
+async fn go_through(sessions: &Sessions, open: Vec<ApprovalRecord>) -> Result<Exit, CliError> {
     if open.is_empty() {
         written(writeln!(stdout(), "Codex asks nothing"), "to stdout")?;
     }
@@ -193,7 +181,10 @@ fn row(open: &ApprovalRecord) -> Vec<String> {
         open.turn.to_string(),
         agent.unwrap_or_default() + &open.approval.subject.in_short(),
         print::age(&open.asked_at.to_string(), jiff::Timestamp::now()),
-        open.deadline.to_string(),
+        // To the second.
+        jiff::Timestamp::from_second(open.deadline.as_second())
+            .unwrap_or(open.deadline)
+            .to_string(),
     ]
 }
 
@@ -229,6 +220,11 @@ fn as_json(open: &ApprovalRecord) -> Value {
         shown.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
     }
     shown
+}
+
+fn decision(word: &str) -> Result<Decision, String> {
+    let unknown = || "it is accept, acceptForSession, decline or cancel".to_owned();
+    Decision::from_word(word).ok_or_else(unknown)
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {

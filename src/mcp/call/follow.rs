@@ -1,4 +1,4 @@
-//! Following a call: telling what happens, asking what Codex asks, handing back in time.
+//! Following a call: telling what happens, asking what Codex asks, leaving the turn in time.
 
 use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
 
