@@ -81,26 +81,42 @@ fn end_all(entry: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::{path::Path, process::Stdio, time::Duration};
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+        process::{Child, ChildStdout},
+    };
 
     use super::*;
     use crate::codex::process;
 
+    /// A shell and what it left in a session of its own: both have the pipe, which ends with the
+    /// last of them.
+    async fn family(tag: &ChildTag) -> (Child, BufReader<ChildStdout>) {
+        let mut command = process::command(Path::new("/bin/sh"));
+        command.args(["-c", "setsid sh -c 'echo up; exec sleep 60' & wait"]);
+        command.env(ChildTag::VARIABLE, tag.as_str()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut pipe = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        pipe.read_line(&mut line).await.unwrap();
+        assert_eq!(line, "up\n");
+        (child, pipe)
+    }
+
     #[tokio::test]
-    async fn what_carries_the_mark_is_ended_wherever_it_hides() {
-        let tag = ChildTag::new();
-        let sleeper = |tag: &str| {
-            let mut command = process::command(Path::new("/bin/sh"));
-            command.args(["-c", "setsid sleep 1000 & wait"]).env(ChildTag::VARIABLE, tag);
-            command.kill_on_drop(true).spawn().unwrap()
-        };
-        let others = ChildTag::new();
-        let (mut ours, mut other) = (sleeper(tag.as_str()), sleeper(others.as_str()));
+    async fn what_carries_the_tag_is_ended_wherever_it_hides() {
+        let (tag, others) = (ChildTag::new(), ChildTag::new());
+        let (_ours, mut pipe) = family(&tag).await;
+        let (mut other, mut others_pipe) = family(&others).await;
         tag.end_all().await;
-        let ended = tokio::time::timeout(Duration::from_secs(10), ours.wait()).await;
-        assert!(!ended.unwrap().unwrap().success());
+        let mut rest = String::new();
+        let over = tokio::time::timeout(Duration::from_secs(10), pipe.read_to_string(&mut rest));
+        over.await.expect("all of ours have ended").unwrap();
         assert!(other.try_wait().unwrap().is_none());
         others.end_all().await;
-        assert!(!other.wait().await.unwrap().success());
+        others_pipe.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "");
     }
 }
