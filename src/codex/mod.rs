@@ -35,6 +35,8 @@ mod turn;
 mod usage;
 mod version;
 
+#[cfg(test)]
+pub(crate) use app_server::Script;
 pub use approval::{Answer, Approval, ApprovalId, Decision, InputField, Subject};
 pub use catalog::{Defaults, Login, Model, ThreadFilter, ThreadInfo};
 pub use error::CodexError;

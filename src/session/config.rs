@@ -54,3 +54,26 @@ impl McpServers {
         }
     }
 }
+
+#[cfg(test)]
+impl SessionConfig {
+    /// One for tests, with room and time for everything.
+    pub(super) fn example() -> Self {
+        let limit = Duration::from_secs(30);
+        Self {
+            ttl: Duration::from_hours(24),
+            cap: 9,
+            lease: limit,
+            release_after: limit,
+            rebuild_turns: 2,
+            rebuild_bytes: 9999,
+            turn_timeout: None,
+            turn_silence: Duration::from_mins(10),
+            approval_timeout: limit,
+            defaults: Settings::default(),
+            directory: "/".into(),
+            limits: Limits { prompt_characters: 9999, ..Limits::default() },
+            mcp_servers: McpServers::All,
+        }
+    }
+}

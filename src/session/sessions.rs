@@ -39,6 +39,11 @@ impl Sessions {
         sessions
     }
 
+    #[cfg(test)]
+    pub(super) fn over(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
     /// Runs a turn in a session. Without a name a new session is made.
     ///
     /// Turns of one session run one after the other in the order of the calls; those of different

@@ -10,4 +10,6 @@ mod refusal;
 mod thread;
 
 pub(super) use connection::Connection;
+#[cfg(test)]
+pub(crate) use connection::script::Script;
 pub(super) use thread::AppThread;

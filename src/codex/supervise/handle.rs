@@ -19,6 +19,9 @@ use crate::codex::{
     thread::Thread,
 };
 
+#[cfg(test)]
+use crate::codex::{app_server::Script, find::SearchPath};
+
 /// A handle to Codex. Clones share one child.
 #[derive(Debug, Clone)]
 pub struct Codex(Arc<Slot>);
@@ -27,6 +30,21 @@ impl Codex {
     /// A handle that starts nothing yet. Its tasks run on `tasks`.
     pub fn new(config: CodexConfig, tasks: TaskTracker) -> Self {
         Self(Slot::new(config, tasks))
+    }
+
+    /// A handle to an app-server that a test plays. There is no other one when that has ended.
+    #[cfg(test)]
+    pub(crate) fn scripted(tasks: &TaskTracker) -> (Self, Script) {
+        let limit = std::time::Duration::from_mins(1);
+        let config = CodexConfig {
+            search: SearchPath::default(),
+            codex_home: std::path::PathBuf::new(),
+            idle: limit,
+            timeout: limit,
+            force_kill: tokio_util::sync::CancellationToken::new(),
+        };
+        let (connection, script) = Script::new(tasks);
+        (Self(Slot::running_on(connection, config, tasks.clone())), script)
     }
 
     /// Whether we were started by a Codex that a server like this one runs: then starting another one

@@ -62,6 +62,19 @@ impl Slot {
         })
     }
 
+    /// A slot with a child in it.
+    #[cfg(test)]
+    pub(super) fn running_on(
+        connection: Arc<Connection>,
+        config: CodexConfig,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        let running = Some(Running { connection, started: Instant::now() });
+        let state = Mutex::new(State { running, backoff: Backoff::default() });
+        let closing = CancellationToken::new();
+        Arc::new(Self { config, tasks, closing, nested: OnceLock::from(false), state })
+    }
+
     /// The living connection, a new one, or the Codex that is too old for one.
     ///
     /// A Codex that cannot be found is an error at once, each time. One that keeps dying is started again

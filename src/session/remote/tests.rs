@@ -1,13 +1,13 @@
 //! Under paused time, with another server that is played by an owner of the same memory.
 
 use tokio::task::JoinHandle;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
-    codex::{Codex, CodexConfig, SearchPath},
+    codex::Codex,
     session::{
-        Limits, McpServers, SessionConfig, SessionRecord, Settings,
+        SessionConfig, SessionRecord,
         record::examples::turn,
         store::{
             Claim, Coordination, Inbox, LazyStore, Lease, MemoryStore, MessageId, SessionStore,
@@ -32,30 +32,9 @@ fn name() -> SessionName {
 }
 
 fn shared(store: MemoryStore) -> Arc<Shared> {
-    let codex = CodexConfig {
-        search: SearchPath { binary: None, path: None, home: None },
-        codex_home: "/no/such/home".into(),
-        idle: LEASE,
-        timeout: LEASE,
-        force_kill: CancellationToken::new(),
-    };
-    let config = SessionConfig {
-        ttl: Duration::from_hours(24),
-        cap: 9,
-        lease: LEASE,
-        release_after: LEASE,
-        rebuild_turns: 2,
-        rebuild_bytes: 9999,
-        turn_timeout: None,
-        turn_silence: LEASE,
-        approval_timeout: LEASE,
-        defaults: Settings::default(),
-        directory: "/".into(),
-        limits: Limits::default(),
-        mcp_servers: McpServers::All,
-    };
     let tasks = TaskTracker::new();
-    let codex = Codex::new(codex, tasks.clone());
+    let (codex, _) = Codex::scripted(&tasks);
+    let config = SessionConfig::example();
     Arc::new(Shared::new(codex, LazyStore::of(Arc::new(store)), config, tasks))
 }
 

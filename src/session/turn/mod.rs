@@ -17,6 +17,8 @@ mod plan;
 mod queued;
 mod recorder;
 mod steering;
+#[cfg(test)]
+mod tests;
 mod waiting;
 mod watch;
 

@@ -8,6 +8,8 @@ mod agents;
 mod dispatch;
 mod routes;
 #[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
 mod tests;
 
 use std::{

@@ -1,12 +1,9 @@
 //! A connection against a scripted app-server, over a pipe in memory and under paused time.
 
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf},
-    time::timeout,
-};
+use tokio::time::timeout;
 
-use super::*;
+use super::{script::Script, *};
 use crate::codex::{
     app_server::AppThread,
     approval::{Answer, Decision},
@@ -14,76 +11,8 @@ use crate::codex::{
     turn::{Turn, TurnEvent, TurnStatus},
 };
 
-/// The app-server, by hand.
-struct Server {
-    heard: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    mouth: WriteHalf<DuplexStream>,
-}
-
-impl Server {
-    /// The next request of a method; what else comes before is skipped.
-    async fn hears(&mut self, method: &str) -> Value {
-        loop {
-            let line = self.heard.next_line().await.unwrap().expect("the client has gone");
-            let message: Value = serde_json::from_str(&line).unwrap();
-            if message["method"] == method {
-                return message;
-            }
-        }
-    }
-
-    /// The response to our own request with this id.
-    async fn answer_to(&mut self, id: i64) -> Value {
-        loop {
-            let line = self.heard.next_line().await.unwrap().expect("the client has gone");
-            let message: Value = serde_json::from_str(&line).unwrap();
-            if message["id"] == id && message.get("method").is_none() {
-                return message;
-            }
-        }
-    }
-
-    async fn says(&mut self, message: &Value) {
-        self.line(&message.to_string()).await;
-    }
-
-    async fn line(&mut self, line: &str) {
-        self.mouth.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-    }
-
-    async fn answers(&mut self, method: &str, result: &Value) {
-        let request = self.hears(method).await;
-        self.says(&json!({"id": request["id"], "result": result})).await;
-    }
-
-    async fn asks(&mut self, id: i64, thread: &str) {
-        let params = json!({"threadId": thread, "itemId": "i", "command": format!("rm {id}")});
-        let method = "item/commandExecution/requestApproval";
-        self.says(&json!({"id": id, "method": method, "params": params})).await;
-    }
-
-    async fn ends(&mut self, thread: &str, turn: &str) {
-        let params = json!({"threadId": thread, "turn": {"id": turn, "status": "completed"}});
-        self.says(&json!({"method": "turn/completed", "params": params})).await;
-    }
-}
-
-fn pair() -> (Arc<Connection>, Server) {
-    let (ours, theirs) = tokio::io::duplex(1 << 20);
-    let (reader, writer) = tokio::io::split(ours);
-    let tasks = TaskTracker::new();
-    let found = Found {
-        binary: "/codex".into(),
-        version: "0.169.0".parse().unwrap(),
-        reason: "",
-        others: Vec::new(),
-    };
-    let process = Process::without_child(&tasks);
-    let limit = Duration::from_mins(1);
-    let connection = Connection::over(reader, writer, process, found, limit, &tasks);
-    connection.logged_in.store(true, Ordering::Relaxed);
-    let (ear, mouth) = tokio::io::split(theirs);
-    (connection, Server { heard: BufReader::new(ear).lines(), mouth })
+fn pair() -> (Arc<Connection>, Script) {
+    Script::new(&TaskTracker::new())
 }
 
 fn settings() -> ThreadSettings {
@@ -108,7 +37,7 @@ fn request() -> TurnRequest {
     }
 }
 
-async fn thread(connection: &Arc<Connection>, server: &mut Server, id: &str) -> AppThread {
+async fn thread(connection: &Arc<Connection>, server: &mut Script, id: &str) -> AppThread {
     let settings = settings();
     let opened = json!({"thread": {"id": id}});
     let (thread, ()) = tokio::join!(
@@ -118,7 +47,7 @@ async fn thread(connection: &Arc<Connection>, server: &mut Server, id: &str) -> 
     thread.unwrap()
 }
 
-async fn turn(thread: &AppThread, server: &mut Server) -> Turn {
+async fn turn(thread: &AppThread, server: &mut Script) -> Turn {
     let started = json!({"turn": {"id": "1"}});
     let request = request();
     let (turn, ()) =
