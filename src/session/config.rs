@@ -1,52 +1,52 @@
-//! How sessions behave, as the operator wants it.
+//! The operator's settings for sessions.
 
 use std::{path::PathBuf, time::Duration};
 
 use super::{Limits, Settings};
 
-/// The operator's choices.
+/// The operator's settings for sessions.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// How long a session lives after its last use.
     pub ttl: Duration,
-    /// How many live at once.
+    /// How many sessions there can be at once.
     pub cap: usize,
-    /// How long another server waits for this one if it hangs, before it takes a session over.
+    /// How long a lease lasts without renewal: if this server hangs for longer, others can take its sessions over.
     pub lease: Duration,
-    /// How long a thread stays loaded after its turn, for a next turn to find it warm.
+    /// How long a thread stays loaded after its turn, so that the next turn starts faster.
     pub release_after: Duration,
-    /// How many of the last turns a rebuilt context holds.
+    /// How many of the last turns a rebuilt context contains.
     pub rebuild_turns: u32,
-    /// How many bytes it holds at most.
+    /// The most bytes of text in a rebuilt context.
     pub rebuild_bytes: usize,
-    /// How long a turn may take, unless its call says.
+    /// How long a turn may take unless its call sets a limit. `None` for no limit.
     pub turn_timeout: Option<Duration>,
-    /// How long Codex may say nothing in a turn.
+    /// How long Codex may be silent in a turn before it is interrupted.
     pub turn_silence: Duration,
     /// How long an approval waits for an answer.
     pub approval_timeout: Duration,
-    /// What holds where neither call nor session says.
+    /// Settings for what neither the call nor the session sets.
     pub defaults: Settings,
-    /// Where commands run if nobody says: where the server was started.
+    /// Where commands run if no setting says so: the directory the server was started in.
     pub directory: PathBuf,
     /// What no call can exceed.
     pub limits: Limits,
-    /// Which of Codex's own MCP servers it may use.
+    /// Which of its own MCP servers Codex may use.
     pub mcp_servers: McpServers,
 }
 
-/// Which of Codex's own MCP servers it may use.
+/// Which of its own MCP servers Codex may use.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum McpServers {
     /// All of them.
     #[default]
     All,
-    /// Those of these names.
+    /// Only the servers of these names.
     Only(Vec<String>),
 }
 
 impl McpServers {
-    /// Whether one may be used.
+    /// Whether Codex may use the server of this name.
     pub fn allows(&self, name: &str) -> bool {
         match self {
             Self::All => true,
@@ -57,7 +57,7 @@ impl McpServers {
 
 #[cfg(test)]
 impl SessionConfig {
-    /// One for tests, with room and time for everything.
+    /// For tests, with generous limits.
     pub(super) fn example() -> Self {
         let limit = Duration::from_secs(30);
         Self {

@@ -1,8 +1,7 @@
-//! Rebuilding a conversation for a thread that has none of it. Pure.
+//! Rebuilding the context of a conversation for a new thread. Pure.
 //!
-//! The last turns of our record stand in for the thread's own history: as structured items where
-//! Codex takes them, else as a preamble to the prompt. Only what was answered counts; a turn without
-//! an answer would be asked again by a model that sees it.
+//! The last turns of our record replace the thread's history: as structured items if Codex takes them, else as a
+//! preamble to the prompt. Turns without an answer are left out, because the model would try to answer them now.
 
 use crate::{
     codex::{ContextItem, Role},
@@ -12,9 +11,9 @@ use crate::{
 const OPENING: &str = "The earlier part of this conversation, for context:";
 const CLOSING: &str = "End of the earlier part. Now:";
 
-/// Picks from the last turns what fits into `bytes`, newest first, and returns it oldest first.
+/// Picks the newest turns that fit into `bytes`, and returns them oldest first.
 ///
-/// A turn that is too big for what is left is cut; older ones are dropped.
+/// Of each turn, the answer is cut to half of the bytes that are left, the question to the rest.
 pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
     let mut left = bytes;
     let mut picked = Vec::new();
@@ -22,7 +21,7 @@ pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
         if left == 0 {
             break;
         }
-        // The answer matters more than the question, but half belongs to each.
+        // Half, so that a long answer does not displace its question.
         let response = tail(&turn.response, left.max(1) / 2 + left % 2);
         left -= response.len().min(left);
         let prompt = tail(&turn.prompt, left);
@@ -35,7 +34,7 @@ pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
     picked
 }
 
-/// Puts context before a prompt, for a Codex that takes no items.
+/// Puts context before a prompt, for a Codex that takes no context items.
 pub(super) fn preamble(items: &[ContextItem], prompt: &str) -> String {
     let mut text = format!("{OPENING}\n\n");
     for item in items {
@@ -48,7 +47,7 @@ pub(super) fn preamble(items: &[ContextItem], prompt: &str) -> String {
     text + CLOSING + "\n\n" + prompt
 }
 
-/// The end of a text, cut at a character boundary, marked where it was cut.
+/// The last `bytes` of a text, cut at a character boundary and marked with `…` if cut.
 fn tail(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();

@@ -1,11 +1,11 @@
-//! Why a session could not do what was asked. A turn that failed is a reply, not an error.
+//! Errors of the core. A turn that failed is a reply, not an error.
 
 use std::path::PathBuf;
 
 use super::{SessionName, store::StoreError};
 use crate::codex::{ApprovalId, CodexError, RepositoryError, Sandbox};
 
-/// What can go wrong before a turn runs, or instead of it.
+/// Why the core could not do what a caller asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// There is no such session.
@@ -14,13 +14,13 @@ pub enum SessionError {
         /// The name that was asked for.
         name: SessionName,
     },
-    /// A turn runs on it.
+    /// The session runs a turn.
     #[error("session `{name}` is running a turn")]
     Busy {
         /// The session.
         name: SessionName,
     },
-    /// Too many calls wait for it.
+    /// Too many calls wait for the session.
     #[error("{waiting} calls already wait for session `{name}`")]
     QueueFull {
         /// The session.
@@ -28,49 +28,49 @@ pub enum SessionError {
         /// How many wait.
         waiting: usize,
     },
-    /// No turn runs on it.
+    /// The session runs no turn.
     #[error("session `{name}` is not running a turn")]
     Idle {
         /// The session.
         name: SessionName,
     },
-    /// It has no such turn.
+    /// The session has no such turn.
     #[error("session `{name}` has no turn {number}; its last is {count}")]
     NoTurn {
         /// The session.
         name: SessionName,
         /// The number that was asked for.
         number: u32,
-        /// How many there are.
+        /// How many turns it has.
         count: u32,
     },
     /// A turn could not be steered.
     #[error("the running turn cannot be steered: {reason}")]
     NotSteered {
-        /// Codex's words, or another server's.
+        /// The reason, from Codex or another server.
         reason: String,
     },
-    /// Codex was asked to take something into the running turn and did not confirm it. It may have been heard.
+    /// Codex did not confirm that the running turn was steered. The model may have received the prompt.
     #[error("the running turn was steered, but Codex did not confirm it: {reason}")]
     SteerUnconfirmed {
-        /// What is known.
+        /// Why there is no confirmation.
         reason: String,
     },
     /// The call was cancelled before its turn began.
     #[error("the call was cancelled before its turn began")]
     Cancelled,
-    /// An approval that was answered is not open any more, or never was.
+    /// The approval to answer is not open any more, or never was.
     #[error("approval {} is not open any more", id.0)]
     ApprovalExpired {
         /// The approval.
         id: ApprovalId,
     },
-    /// The decision is none of those that Codex takes for this approval.
+    /// Codex does not take this decision for this approval.
     #[error("`{decision}` is not among the decisions Codex takes here: {}", choices.join(", "))]
     DecisionNotOffered {
-        /// What was decided.
+        /// The decision.
         decision: &'static str,
-        /// What can be.
+        /// The decisions Codex takes.
         choices: Vec<&'static str>,
     },
     /// Every session runs a turn, so none can be evicted.
@@ -79,7 +79,7 @@ pub enum SessionError {
         /// The cap.
         cap: usize,
     },
-    /// The prompt has nothing in it.
+    /// The prompt is empty or blank.
     #[error("the prompt is empty")]
     PromptEmpty,
     /// The prompt is too long.
@@ -106,7 +106,7 @@ pub enum SessionError {
         /// The widest.
         ceiling: Sandbox,
     },
-    /// The directory or file is outside of what the operator allows.
+    /// The directory or file is outside the directories the operator allows.
     #[error("`{}` is not below any directory that is allowed here", path.display())]
     OutsideRoots {
         /// The path.
@@ -117,7 +117,7 @@ pub enum SessionError {
     ModelNotAllowed {
         /// The model.
         model: String,
-        /// Those that are.
+        /// The models that are.
         allowed: Vec<String>,
     },
     /// The model does not take the reasoning effort.
@@ -127,7 +127,7 @@ pub enum SessionError {
         model: String,
         /// What was asked for.
         effort: String,
-        /// What it takes.
+        /// The efforts it takes.
         efforts: Vec<String>,
     },
     /// The key of Codex's configuration is not among those a call may set.
@@ -152,28 +152,28 @@ pub enum SessionError {
         /// How many there may be.
         limit: usize,
     },
-    /// The schema for the answer is none.
+    /// The schema for the answer is not valid.
     #[error("the schema is not valid: {reason}")]
     Schema {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is nothing to review.
+    /// There is nothing to review, or the code to review cannot be found.
     #[error(transparent)]
     Review(#[from] RepositoryError),
-    /// This server was started, by way of Codex, by one like it.
+    /// This server runs inside a Codex that another `codex-mcp-server` started.
     #[error("this server was started by a Codex that a codex-mcp-server runs")]
     Nested,
-    /// There is a session of that name already.
+    /// A session of this name exists already.
     #[error("there is a session `{name}` already")]
     Taken {
         /// The name.
         name: SessionName,
     },
-    /// Codex could not do it.
+    /// Codex failed.
     #[error(transparent)]
     Codex(#[from] CodexError),
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The server is ending.

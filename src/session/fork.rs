@@ -1,4 +1,4 @@
-//! Making a session out of another one, or out of any thread of Codex's.
+//! Forking a session or any Codex thread into a new session.
 
 use jiff::Timestamp;
 
@@ -13,29 +13,29 @@ use crate::codex::{CodexError, ThreadId, TurnId};
 /// What to fork.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForkSource {
-    /// A session, as far as the turn of this number, or all of it.
+    /// A session through the turn of this number, or the whole session if `None`.
     Session(SessionName, Option<u32>),
     /// A thread that Codex has a record of.
     Thread(ThreadId),
 }
 
-/// A session that was made from another.
+/// The result of a fork.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forked {
     /// The new session.
     pub session: SessionRecord,
-    /// Why Codex could not fork the thread: the next turn rebuilds the conversation from our record.
+    /// Why Codex could not fork the thread, if it could not: the next turn then rebuilds the context from our record.
     pub rebuilt: Option<String>,
 }
 
 impl Sessions {
-    /// Makes a new session that goes on from where another one is, and leaves that one as it is.
+    /// Makes a new session that continues from the source, which stays as it is.
     ///
-    /// Works while a turn runs there, or another program has the thread.
+    /// Works even while the source runs a turn, or another program has the thread open.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`], [`SessionError::NoTurn`], [`SessionError::Taken`], or if Codex or the
-    /// store cannot do it.
+    /// [`SessionError::Unknown`], [`SessionError::NoTurn`], [`SessionError::Taken`], if the settings are not allowed
+    /// any more, or if Codex or the store fails.
     pub async fn fork(
         &self,
         source: ForkSource,
@@ -71,7 +71,7 @@ impl Sessions {
                 (source.thread_id, through, Some((other, number)))
             }
         };
-        // Before anything is made: a session that could never run a turn is of no use.
+        // Checked before anything is made: the new session must be able to run turns.
         let plan = Plan::new(&Request::ask("fork"), &record.settings, &shared.config).await?;
         let is_ours = from.is_some();
         let forked = match thread {
@@ -83,7 +83,7 @@ impl Sessions {
                 record.thread_id = Some(thread);
                 None
             }
-            // Without a record of ours there would be nothing.
+            // We have no record to rebuild the context from.
             Err(reason) if !is_ours => {
                 return Err(SessionError::Codex(CodexError::Refused {
                     method: "thread/fork",
@@ -104,7 +104,7 @@ impl Sessions {
     }
 }
 
-/// The turn to fork after, and Codex's name for it if that has to be said.
+/// The last turn of the fork, and its id in Codex unless the whole thread is forked.
 async fn last_turn(
     shared: &Shared,
     source: &SessionRecord,
@@ -117,7 +117,7 @@ async fn last_turn(
             return Err(SessionError::NoTurn { name: source.name.clone(), number, count });
         }
         Some(number) => number,
-        // What is not complete is not forked.
+        // A running turn is left out.
         None if is_running => count.saturating_sub(1),
         None => return Ok((count, None)),
     };
@@ -130,7 +130,7 @@ async fn last_turn(
     Ok((number, found.and_then(|turn| turn.details.turn_id)))
 }
 
-/// Has Codex fork the thread, or says why it cannot.
+/// Has Codex fork the thread. Fails with the reason, for display.
 async fn fork_thread(
     shared: &Shared,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! Keeping a lease: it is renewed from its claim to its release, whatever its session is doing meanwhile.
+//! Keeping a lease: a task renews it from claim to release, whatever the session's actor is doing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,25 +10,25 @@ use tokio_util::{
 
 use super::store::{Lease, Store};
 
-/// A lease is renewed this many times before it would run out.
+/// How many renewals are due before a lease would run out.
 const RENEWALS: u32 = 3;
 
-/// It is tried again this many times as often when the store could not be written.
+/// How much more often a renewal is tried after the store could not be written.
 const RETRIES: u32 = 10;
 
-/// A lease that is being kept. Dropping it gives the lease back in the background.
+/// A lease that is being renewed. Dropping the guard releases the lease in the background.
 #[derive(Debug)]
 pub(super) struct LeaseGuard {
     lease: Lease,
     store: Arc<dyn Store>,
     lost: CancellationToken,
     tasks: TaskTracker,
-    /// Ends the renewal.
+    /// Ends the renewal when dropped. `None` once the lease is released.
     renewal: Option<DropGuard>,
 }
 
 impl LeaseGuard {
-    /// Begins to keep a lease that was just claimed for `time`.
+    /// Starts to renew a lease that was just claimed for `time`.
     pub(super) fn keep(
         lease: Lease,
         store: Arc<dyn Store>,
@@ -46,7 +46,7 @@ impl LeaseGuard {
         &self.lease
     }
 
-    /// The store that gave it.
+    /// The store that granted the lease.
     pub(super) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -56,7 +56,7 @@ impl LeaseGuard {
         &self.lost
     }
 
-    /// Gives the lease back, so that any other server can have the session.
+    /// Releases the lease, so that any other server can claim the session.
     pub(super) async fn release(mut self) {
         self.renewal = None;
         release(&self.lease, &*self.store).await;
@@ -74,8 +74,8 @@ impl Drop for LeaseGuard {
 
 async fn release(lease: &Lease, store: &dyn Store) {
     if let Err(error) = store.release(lease).await {
-        // It runs out by itself.
-        tracing::warn!(session = %lease.session, %error, "cannot give a lease back");
+        // Not fatal: the lease will run out.
+        tracing::warn!(session = %lease.session, %error, "cannot release a lease");
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         (clock, Arc::new(one), two, name)
     }
 
-    /// Lets both clocks pass, in steps as small as the renewal notices.
+    /// Advances both clocks, in steps small enough for every renewal to run on time.
     async fn pass(clock: &StoreClock, seconds: u64) {
         for _ in 0..seconds {
             clock.advance(Duration::from_secs(1));
@@ -174,7 +174,7 @@ mod tests {
         assert!(!guard.lost().is_cancelled());
         pass(&clock, LEASE.as_secs() / 3 + 1).await;
         assert!(guard.lost().is_cancelled());
-        // Nothing of theirs is given back with it.
+        // Dropping our guard does not release their lease.
         drop(guard);
         pass(&clock, 1).await;
         assert!(two.renew(&theirs, LEASE).await.unwrap());

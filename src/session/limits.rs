@@ -12,23 +12,23 @@ use crate::codex::Sandbox;
 /// What calls may use.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
-    /// The widest sandbox. None means the narrowest there is.
+    /// The widest sandbox. If `None`, only the narrowest is allowed.
     pub sandbox_ceiling: Option<Sandbox>,
     /// The longest prompt, in characters.
     pub prompt_characters: usize,
-    /// Directories that work and images must be below, resolved; any if empty.
+    /// Working directories and images must be below one of these. If empty, any path is allowed.
     pub roots: Vec<PathBuf>,
-    /// The models a call may name; any if empty.
+    /// The models a call may name. If empty, any model is allowed.
     pub models: Vec<String>,
-    /// The keys of Codex's configuration a call may set; none if empty.
+    /// The keys of Codex's configuration that a call may set.
     pub config_keys: Vec<String>,
     /// How many images one call may have.
     pub images: usize,
-    /// How big each may be, in bytes.
+    /// How big one image may be, in bytes.
     pub image_bytes: u64,
 }
 
-/// The beginnings of files that models can see.
+/// The first bytes of each image format that models can see.
 const IMAGES: &[(&str, &[u8])] = &[
     ("PNG", b"\x89PNG\r\n\x1a\n"),
     ("JPEG", b"\xff\xd8\xff"),
@@ -37,7 +37,7 @@ const IMAGES: &[(&str, &[u8])] = &[
 ];
 
 impl Request {
-    /// Checks what can be checked before a session is touched.
+    /// Checks everything that does not depend on the session.
     pub(super) async fn check(&self, config: &SessionConfig) -> Result<(), SessionError> {
         let limits = &config.limits;
         if self.prompt.trim().is_empty() {
@@ -70,7 +70,7 @@ impl Request {
     }
 }
 
-/// Looks at files on a thread of its own: a file system that does not answer must not stop the server.
+/// Runs file checks on a blocking thread, because a file system that hangs must not stop the server.
 async fn blocking<T: Send + 'static>(
     look: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
 ) -> Result<T, SessionError> {
@@ -91,7 +91,7 @@ impl Limits {
         Err(SessionError::ModelNotAllowed { model, allowed })
     }
 
-    /// A sandbox pinned before the ceiling was lowered is above it too.
+    /// Checked on every turn: the operator may have lowered the ceiling since the session pinned its sandbox.
     pub(super) fn check_sandbox(&self, asked: Sandbox) -> Result<(), SessionError> {
         let ceiling = self.ceiling();
         if asked > ceiling {
@@ -100,12 +100,12 @@ impl Limits {
         Ok(())
     }
 
-    /// Codex itself would take a directory that is not there and run the turn (observed, all versions).
+    /// Needed because Codex runs a turn even if its directory does not exist (observed in all versions).
     pub(super) async fn check_directory(&self, path: &Path) -> Result<(), SessionError> {
         let (roots, path) = (self.roots.clone(), path.to_owned());
         blocking(move || {
             let failed = |reason: String| SessionError::Directory { path: path.clone(), reason };
-            // First, so that nobody learns what there is elsewhere.
+            // Checked first, so that errors do not reveal which paths exist elsewhere.
             check_root(&roots, &path)?;
             std::fs::read_dir(&path).map(drop).map_err(|error| {
                 failed(match error.kind() {
@@ -118,7 +118,8 @@ impl Limits {
         .await
     }
 
-    /// Whether history that belongs to a directory may be read here. One that is unknown may only if any may.
+    /// Checks whether the history of work in a directory may be read here. An unknown directory is allowed only if
+    /// any is.
     pub(super) async fn check_history(&self, cwd: Option<&Path>) -> Result<(), SessionError> {
         let (roots, cwd) = (self.roots.clone(), cwd.map(Path::to_owned).unwrap_or_default());
         blocking(move || check_root(&roots, &cwd)).await
@@ -149,7 +150,7 @@ fn check_image(path: &Path, limit: u64) -> Result<(), SessionError> {
         ErrorKind::NotFound => failed("it does not exist".to_owned()),
         _ => failed(error.to_string()),
     };
-    // Before it is opened: opening a pipe would wait for a writer.
+    // Checked before the file is opened, because opening a pipe waits for a writer.
     let metadata = std::fs::metadata(path).map_err(found)?;
     if !metadata.is_file() {
         return Err(failed("it is not a file".to_owned()));
@@ -168,7 +169,8 @@ fn check_image(path: &Path, limit: u64) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Links are resolved first, so none leads out. Of a path that does not exist the part that does decides.
+/// Resolves links first, so that none leads outside the roots. If the path does not exist, its nearest existing
+/// ancestor decides.
 fn check_root(roots: &[PathBuf], path: &Path) -> Result<(), SessionError> {
     if roots.is_empty() {
         return Ok(());

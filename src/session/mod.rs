@@ -1,8 +1,8 @@
 //! The core: named conversations. Knows nothing of MCP, nor of SQL outside `store/`.
 //!
-//! [`Sessions`] is the handle everybody holds. Each session in use is served by an actor of its own, which runs one
-//! turn at a time ([`turn`]), records it before and after under a lease, and goes away when nobody needs it; what
-//! stays is in the [`store`]. [`remote`] follows turns that other servers run.
+//! [`Sessions`] is the handle that callers hold. Each session in use has an actor ([`turn`]), which runs one turn at
+//! a time, records it before and after under a lease, and ends when the session is idle. What is kept is in the
+//! [`store`]. [`remote`] follows turns that other servers run.
 
 mod config;
 mod context;
@@ -44,7 +44,7 @@ pub use shared::Change;
 pub use sources::Source;
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
 
-// What of Codex belongs to the face of the core: who uses sessions needs nothing else of it.
+// The part of `codex` that callers of the core need; they import nothing else of it.
 pub use crate::codex::{
     Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Decision,
     EffectiveSettings, FailureKind, FileChange, Found, InputField, Login, Missing, Model, Profile,

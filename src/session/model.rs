@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codex::{Codex, CodexError, Defaults};
 
-/// What the npm package takes when nobody chooses. Only where Codex offers it or cannot say.
+/// The npm package's default. Used only if Codex offers it or cannot list its models.
 const PREFERRED: &str = "gpt-5-codex";
 
 /// Where the choice of a model comes from, strongest first.
@@ -19,9 +19,9 @@ pub enum ModelSource {
     Operator,
     /// The user's own Codex configuration names it.
     CodexConfig,
-    /// Nobody did; it is this server's preference and Codex offers it.
+    /// Nobody named one: this server's default. Codex offers it, or cannot list its models.
     Preferred,
-    /// Nobody did; Codex chose.
+    /// Nobody named one: Codex chose.
     CodexDefault,
 }
 
@@ -39,8 +39,8 @@ impl ModelSource {
     }
 }
 
-/// A model to ask for. None leaves it to Codex, which happens only where nobody can name one: a
-/// resumed thread would else keep whatever it ran with last.
+/// A model to ask for. It is `None`, which leaves the choice to Codex, only if no model can be named: without one a
+/// resumed thread keeps the model it ran with last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ModelChoice {
     pub(super) model: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct ModelChoice {
 }
 
 impl ModelChoice {
-    /// The choice if anybody made one: call, then session, then operator.
+    /// The first model named by the call, the session or the operator, in this order. `None` if none names one.
     pub(super) fn named(
         call: Option<&str>,
         session: Option<&str>,
@@ -64,7 +64,7 @@ impl ModelChoice {
             .find_map(|(model, source)| Some(Self { model: Some(model?.to_owned()), source }))
     }
 
-    /// The choice if nobody made one.
+    /// The choice if neither call, session nor operator names a model.
     pub(super) async fn unnamed(
         codex: &Codex,
         defaults: &Defaults,

@@ -1,4 +1,4 @@
-//! Session names: parsed once, valid ever after.
+//! Session names, valid by construction.
 
 use std::{fmt, str::FromStr};
 
@@ -22,12 +22,12 @@ pub struct SessionName(String);
 pub struct InvalidName(String);
 
 impl SessionName {
-    /// A new name that nobody chose: a random UUID.
+    /// A generated name: a random UUID.
     pub fn automatic() -> Self {
         Self(uuid::Uuid::new_v4().to_string())
     }
 
-    /// The thread of Codex's own that has this name, if it can be one: those are UUIDs.
+    /// The id of the Codex thread that this name may mean. `None` if the name is not a UUID.
     pub(super) fn as_thread(&self) -> Option<ThreadId> {
         uuid::Uuid::try_parse(&self.0).ok().map(|id| ThreadId(id.to_string()))
     }

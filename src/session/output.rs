@@ -1,10 +1,10 @@
-//! Answers that must have a shape: the schema is checked before, the answer after.
+//! Answers with a JSON schema: the schema is checked before the turn, the answer after it.
 
 use serde_json::Value;
 
 use super::SessionError;
 
-/// A schema that can be checked against.
+/// Compiles a schema. Fails with [`SessionError::Schema`] if it is not a valid one.
 pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, SessionError> {
     let invalid = |reason: String| SessionError::Schema { reason };
     if !schema.is_object() {
@@ -13,7 +13,7 @@ pub(super) fn compile(schema: &Value) -> Result<jsonschema::Validator, SessionEr
     jsonschema::validator_for(schema).map_err(|error| invalid(error.to_string()))
 }
 
-/// The answer as JSON; or what is wrong with it, in words.
+/// Parses the answer as JSON. Returns the value, if it is JSON, and a sentence on what is wrong with it, if anything.
 pub(super) fn parse(schema: &Value, answer: &str) -> (Option<Value>, Option<String>) {
     let value: Value = match serde_json::from_str(answer.trim()) {
         Ok(value) => value,

@@ -1,4 +1,4 @@
-//! What can be read without running a turn: sessions, their turns, Codex's own threads, and what Codex says about itself.
+//! What can be read without running a turn: sessions, their turns, Codex's own threads, and facts about Codex.
 
 use jiff::Timestamp;
 
@@ -9,12 +9,12 @@ use super::{
 };
 use crate::codex::{Found, Login, Model, Profile, ThreadFilter, ThreadInfo};
 
-/// A session and a part of what was said in it.
+/// A session and some of its turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transcript {
     /// The session.
     pub session: SessionRecord,
-    /// Turns in order.
+    /// The turns, oldest first.
     pub turns: Vec<TurnRecord>,
 }
 
@@ -28,7 +28,8 @@ impl Sessions {
         Ok(self.shared().store(now).await?.list(page, now).await?)
     }
 
-    /// The session of a thread: the one that has it, else one of its own name, which adopts it.
+    /// Finds the session to use for a name that may be a Codex thread's id: the session of that name, else the one
+    /// that has this thread, else the name itself, under which the first turn adopts the thread.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -42,7 +43,7 @@ impl Sessions {
         Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
     }
 
-    /// A session with its turns, from the one after `skip` on, each as much of it as is asked for.
+    /// A session with up to `limit` of its turns, leaving out the first `skip`.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -59,7 +60,7 @@ impl Sessions {
         Ok(Transcript { session, turns })
     }
 
-    /// A turn of a session as it is recorded: the one of this number, else the last. None if there is none.
+    /// A turn of a session as it is recorded, or the last one if `turn` is `None`. `None` if there is no such turn.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -72,10 +73,10 @@ impl Sessions {
         self.shared().recorded(name, turn.unwrap_or(record.turn_count)).await
     }
 
-    /// Codex's own threads that are no sessions here, and where the next page begins.
+    /// One page of Codex's own threads that no session here has, and the cursor of the next page.
     ///
     /// # Errors
-    /// If Codex or the store cannot say.
+    /// If Codex or the store cannot be read.
     pub async fn threads(
         &self,
         filter: ThreadFilter<'_>,
@@ -92,11 +93,11 @@ impl Sessions {
         Ok((threads, next))
     }
 
-    /// The model of a turn for which neither its call nor its session names one, and who chose it. The model is
-    /// None if Codex chooses.
+    /// The model of a turn for which neither the call nor the session names one, and who chose it. The model is
+    /// `None` if Codex chooses.
     ///
     /// # Errors
-    /// If Codex cannot say.
+    /// If Codex cannot be asked.
     pub async fn default_model(&self) -> Result<(Option<String>, ModelSource), SessionError> {
         let SessionConfig { defaults, directory, .. } = self.config();
         let named = ModelChoice::named(None, None, defaults.model.as_deref());
@@ -110,15 +111,15 @@ impl Sessions {
         Ok((choice.model, choice.source))
     }
 
-    /// Where sessions are kept, in words.
+    /// Where sessions are kept, for display.
     pub fn store_place(&self) -> String {
         self.shared().store.config().to_string()
     }
 
-    /// Which Codex is there, without starting it.
+    /// The Codex that runs or would be started. Starts none.
     ///
     /// # Errors
-    /// If there is none, or it does not run.
+    /// If none is installed, or it does not run.
     pub async fn inspect_codex(&self) -> Result<Found, SessionError> {
         Ok(self.shared().codex.inspect().await?)
     }
@@ -139,15 +140,15 @@ impl Sessions {
         Ok(self.shared().codex.models().await?)
     }
 
-    /// A profile of the user's own Codex configuration. None if there is none of this name.
+    /// A profile of the user's own Codex configuration. `None` if it has no profile of this name.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the configuration cannot be read.
     pub fn profile(&self, name: &str) -> Result<Option<Profile>, SessionError> {
         Ok(self.shared().codex.profile(name)?)
     }
 
-    /// Whether this server was started, by way of Codex, by one like it.
+    /// Whether this server runs inside a Codex that another `codex-mcp-server` started.
     pub fn is_nested(&self) -> bool {
         self.shared().codex.is_nested()
     }

@@ -1,6 +1,4 @@
-//! Turns that another server runs: following them, and asking that server to do something.
-//!
-//! All of it goes through the store, so it works for any servers that share one.
+//! Turns that another server runs: following, interrupting and steering them through the shared store.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -15,20 +13,20 @@ use super::{
     turn::{LiveTurn, LogOwner, Update},
 };
 
-/// How often the store is looked at.
+/// The pause between two reads of the store.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How often is looked whether the other server is dead.
+/// How often a follower checks whether the other server is dead.
 const SWEEP: Duration = Duration::from_secs(2);
 
-/// How long another server may take to act on a message. It looks five times a second.
+/// How long another server may take to act on a control message. It checks for them five times a second.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may take on top if it has begun to act.
+/// How much longer it may take once it has taken the message.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Shared {
-    /// Writes a log of a turn that another server runs, as far as the store tells.
+    /// Fills the log of a turn that another server runs with what the store shows of it.
     pub(super) fn observe(
         self: &Arc<Self>,
         name: SessionName,
@@ -46,7 +44,7 @@ impl Shared {
         });
     }
 
-    /// Waits until a turn is over, or nobody follows any more. What happens meanwhile is logged.
+    /// Waits until a turn is over or has no followers left, and logs its beginning and its approvals.
     async fn observed(
         &self,
         name: &SessionName,
@@ -56,7 +54,7 @@ impl Shared {
         let mut swept = Instant::now();
         let mut wanted = turn;
         let mut asked = HashSet::new();
-        // We hold it once; everybody who follows holds it too.
+        // We hold one reference, each follower another.
         while Arc::strong_count(live) > 1 {
             let record = self.record(name).await?;
             let count = record.turn_count;
@@ -87,7 +85,7 @@ impl Shared {
             cancelled.run_until_cancelled(tokio::time::sleep(POLL)).await;
             if swept.elapsed() > SWEEP {
                 swept = Instant::now();
-                // Ends the turn of a server that is gone.
+                // Marks the turn of a dead server as interrupted.
                 let now = Timestamp::now();
                 self.store(now).await?.sweep(now).await?;
             }
@@ -95,7 +93,7 @@ impl Shared {
         Err(SessionError::Cancelled)
     }
 
-    /// Shows the approvals that have come and takes back those that have gone.
+    /// Logs approvals that were opened or settled since the last call.
     async fn log_approvals(
         &self,
         name: &SessionName,
@@ -130,7 +128,7 @@ impl Shared {
         Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
     }
 
-    /// Has the turn that runs interrupted. Returns what it came to, or None if no turn runs.
+    /// Asks the other server to interrupt its turn. Returns the turn once it is over, or `None` if no turn runs.
     pub(super) async fn interrupt_remote(
         &self,
         name: &SessionName,
@@ -152,7 +150,7 @@ impl Shared {
                 return self.recorded(name, number).await;
             }
             if started.elapsed() > CONTROL_TIMEOUT {
-                // It must not hit a later turn, or this one once nobody expects it.
+                // Otherwise it could still interrupt the turn after the caller was told that it failed.
                 store.withdraw(id).await?;
                 return Err(SessionError::Busy { name: name.clone() });
             }
@@ -160,7 +158,7 @@ impl Shared {
         }
     }
 
-    /// Has something said to the turn that runs.
+    /// Asks the other server to steer its turn.
     pub(super) async fn steer_remote(
         &self,
         name: &SessionName,
@@ -177,7 +175,7 @@ impl Shared {
         let id = store.post(name, &ControlMessage::Steer { turn, prompt }).await?;
         let mut is_taken = false;
         loop {
-            // In this order, because the outcome is written before the end of the turn.
+            // The record is read first, because the outcome is written before the end of the turn.
             let now = self.record(name).await?;
             let is_running = now.status == SessionStatus::Running && now.turn_count == turn;
             if let Some(outcome) = store.outcome(id).await? {
@@ -197,7 +195,7 @@ impl Shared {
                     let reason = "the server that runs the turn did not say what became of it";
                     return Ok(ControlOutcome::Unconfirmed(reason.to_owned()));
                 }
-                // It was taken in this moment: what comes of it is known soon.
+                // The other server has just taken it, so its outcome will follow.
                 is_taken = true;
             }
             tokio::time::sleep(POLL).await;

@@ -1,4 +1,4 @@
-//! What is asked of a session, and what comes back.
+//! The request for a turn, and its reply.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,60 +10,60 @@ use crate::codex::{ReviewTarget, ThreadOptions, TurnWork};
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// What the user says; of a review, what it is about, in words.
+    /// The user's prompt. For a review, a description of what is reviewed.
     pub prompt: String,
-    /// What kind of work it is.
+    /// The kind of work.
     pub work: Work,
-    /// What this call chooses; it stays with the session.
+    /// The settings this call chooses. The session keeps them.
     pub settings: Settings,
-    /// Whether to forget the conversation first.
+    /// Whether to reset the session first.
     pub reset: bool,
     /// What to do when the session is busy.
     pub on_busy: OnBusy,
-    /// How long the turn may take; the operator's limit if none.
+    /// How long the turn may take. If `None`, the operator's limit applies.
     pub timeout: Option<Duration>,
-    /// Whether somebody can be asked what Codex asks.
+    /// Whether the calling client can answer approvals.
     pub can_ask: bool,
-    /// Whether nothing of it is kept: no session, no thread.
+    /// Whether to keep neither session nor thread.
     pub ephemeral: bool,
-    /// How the turn's thread shall differ from the user's own configuration; for this call only.
+    /// How the thread differs from the user's own Codex configuration, for this call only.
     pub options: ThreadOptions,
 }
 
 /// The kinds of work.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
-    /// Whatever the prompt says.
+    /// Any work the prompt asks for.
     Ask {
-        /// Images that go with it; absolute paths.
+        /// Absolute paths of images to send with the prompt.
         images: Vec<PathBuf>,
-        /// The JSON schema of the answer, if it must have one.
+        /// The JSON schema that the answer must fit, if any.
         output_schema: Option<Value>,
     },
-    /// A review, by Codex's own. It only looks, whatever the session may do otherwise.
+    /// A review by Codex's own reviewer. Read-only, whatever the session's settings are.
     Review {
-        /// The code it is about.
+        /// The code to review.
         code: ReviewTarget,
-        /// What to look for, if anything special.
+        /// What to look for in particular, if anything.
         instructions: Option<String>,
     },
-    /// A search. It only looks too.
+    /// A web search. Read-only too.
     Search,
 }
 
 /// What to do when the session is running a turn already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnBusy {
-    /// Wait for it, in the order of the calls.
+    /// Wait, in the order of the calls.
     #[default]
     Queue,
-    /// Say it to the running turn.
+    /// Steer the running turn with the prompt.
     Steer,
-    /// Do nothing.
+    /// Fail.
     Reject,
 }
 
-/// What came of a call: its turn, over or still running.
+/// The turn of a call, over or still running.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// The session it ran in.
@@ -80,7 +80,7 @@ impl Reply {
 }
 
 impl Request {
-    /// A prompt with nothing special about it.
+    /// A prompt with default settings.
     pub fn ask(prompt: impl Into<String>) -> Self {
         Self {
             prompt: prompt.into(),
@@ -95,7 +95,7 @@ impl Request {
         }
     }
 
-    /// What the turn is to do, with this as the prompt.
+    /// The work as Codex takes it, with `prompt` in place of the request's own.
     pub(super) fn turn_work(&self, prompt: String) -> TurnWork {
         match &self.work {
             Work::Ask { images, output_schema } => TurnWork::Prompt {
@@ -112,7 +112,7 @@ impl Request {
         }
     }
 
-    /// Whether it only looks: its sandbox is read-only, and nobody is asked for more.
+    /// Whether the work is read-only: Codex runs it in a read-only sandbox and asks for no approvals.
     pub(super) fn only_looks(&self) -> bool {
         !matches!(self.work, Work::Ask { .. })
     }

@@ -1,7 +1,7 @@
-//! What a review found: out of Codex's own form, into words. Pure.
+//! Reading what a review found. Pure.
 //!
-//! Codex asks the model for JSON of a given shape. Some versions hand it on as it is, older ones as text
-//! of the shape `- [P1] Title — /file:3-5` with the body indented below.
+//! Codex asks the model for JSON of a given shape. Some versions pass that JSON on; older ones turn each finding into
+//! text like `- [P1] Title — /file:3-5`, with the body indented below.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Finding {
     /// What is wrong, in a line.
     pub title: String,
-    /// From 0 (drop everything) to 3 (nice to have), if the model said.
+    /// From 0 (drop everything) to 3 (nice to have), if the model gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
     /// The file it is in.
@@ -59,7 +59,7 @@ struct Range {
     end: u32,
 }
 
-/// Reads a review: its text for people, and what it found. Text of a shape we do not know stays as it is.
+/// Reads a review. Returns its text for people, and its findings. Text in an unknown form is returned unchanged.
 pub(super) fn read(text: &str) -> (String, Vec<Finding>) {
     match serde_json::from_str::<Verdict>(text.trim()) {
         Ok(verdict) => {
@@ -107,14 +107,14 @@ fn in_text(text: &str) -> Vec<Finding> {
     findings
 }
 
-/// `/file:3-5`.
+/// Parses `/file:3-5`.
 fn location(place: &str) -> Option<(&str, u32, u32)> {
     let (file, lines) = place.trim().rsplit_once(':')?;
     let (start, end) = lines.split_once('-').unwrap_or((lines, lines));
     Some((file, start.parse().ok()?, end.parse().ok()?))
 }
 
-/// The priority a title begins with goes apart.
+/// Splits a title like `[P1] Title` into title and priority.
 fn titled(title: &str) -> (String, Option<u8>) {
     let priority = title.strip_prefix("[P").and_then(|rest| {
         let (number, rest) = rest.split_once(']')?;

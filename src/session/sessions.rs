@@ -1,4 +1,4 @@
-//! The handle to all sessions: running turns, following them, and what may be said meanwhile.
+//! The handle to all sessions: running, following, interrupting and steering turns, and answering approvals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::codex::Codex;
 
-/// How often expired sessions are swept at most.
+/// The longest pause between two sweeps of expired sessions.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// How long all actors together may take to record and leave when the server ends.
+/// How long all actors together may take to record their turns and end when the server shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A handle to all sessions. Clones share them.
@@ -26,7 +26,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 pub struct Sessions(Arc<Shared>);
 
 impl Sessions {
-    /// Makes the handle. The store is opened and kept swept in the background, on `tasks`.
+    /// Makes the handle. A background task on `tasks` opens the store and sweeps it.
     pub fn new(
         codex: Codex,
         store: StoreConfig,
@@ -46,12 +46,12 @@ impl Sessions {
 
     /// Runs a turn in a session. Without a name a new session is made.
     ///
-    /// Turns of one session run one after the other in the order of the calls; those of different
-    /// sessions run at the same time. The call is attached: dropping it interrupts the turn, or takes it out of the
-    /// queue; what the turn brought until then is recorded.
+    /// Turns of one session run one after the other in the order of the calls; those of different sessions run at
+    /// the same time. The call is attached: dropping it interrupts the turn, and its results so far are recorded; if
+    /// the turn is still queued, it never runs.
     ///
     /// # Errors
-    /// What can be said before a session is touched. A turn that starts and fails is a reply.
+    /// If the request can be refused before a session is touched. A turn that starts and fails is a reply.
     pub async fn send(
         &self,
         name: Option<SessionName>,
@@ -73,8 +73,7 @@ impl Sessions {
         })
     }
 
-    /// Follows a turn of a session that some other call began: the one of this number, else the one
-    /// that runs, else the last.
+    /// Follows a turn that another call began. If `turn` is `None`, that is the running turn, else the last one.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -90,19 +89,19 @@ impl Sessions {
         {
             return Ok(Call::new(name.clone(), live, follower, Some(actor), true));
         }
-        // Nothing of it runs here: it is over, or another server's.
+        // The turn is over, or another server runs it.
         let live = LiveTurn::new();
         let call = Call::new(name.clone(), Arc::clone(&live), follower, None, false);
         self.0.observe(name.clone(), turn, live);
         Ok(call)
     }
 
-    /// Interrupts the turn that runs in a session, whichever server runs it. Returns what it came to, or None if
-    /// no turn ran.
+    /// Interrupts the running turn of a session, whichever server runs it. Returns the interrupted turn, or `None` if
+    /// no turn was running.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`], [`SessionError::Busy`] if the server that runs it does not answer, or
-    /// if the store cannot be read.
+    /// [`SessionError::Unknown`], [`SessionError::Busy`] if another server does not end its turn in time, or if the
+    /// store cannot be read.
     pub async fn interrupt(&self, name: &SessionName) -> Result<Option<Reply>, SessionError> {
         self.record(name).await?;
         let (reply, answered) = oneshot::channel();
@@ -114,7 +113,7 @@ impl Sessions {
         self.0.interrupt_remote(name).await
     }
 
-    /// Says something more to the turn that runs in a session, whichever server runs it.
+    /// Steers the running turn of a session with another prompt, whichever server runs it.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], [`SessionError::Idle`], [`SessionError::NotSteered`],
@@ -125,7 +124,7 @@ impl Sessions {
         if self.0.tell(name, Message::Steer(prompt.clone(), reply)) {
             match answered.await {
                 Ok(Ok(_)) => return Ok(()),
-                // It may be another server's turn that runs.
+                // Another server may run the turn.
                 Ok(Err(SessionError::Idle { .. })) | Err(_) => {}
                 Ok(Err(error)) => return Err(error),
             }
@@ -140,7 +139,7 @@ impl Sessions {
         }
     }
 
-    /// The approvals that Codex waits for, of all servers that share the store, oldest first.
+    /// The open approvals of all servers that share the store, oldest first.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -148,7 +147,7 @@ impl Sessions {
         Ok(self.0.store(Timestamp::now()).await?.open_approvals(None).await?)
     }
 
-    /// Answers an approval, whichever server runs its turn. Of several answers one wins; the others change nothing.
+    /// Answers an approval, whichever server runs its turn. Only the first answer counts.
     ///
     /// # Errors
     /// [`SessionError::ApprovalExpired`] if it is not open any more, [`SessionError::DecisionNotOffered`], or if
@@ -164,7 +163,7 @@ impl Sessions {
             return Err(SessionError::DecisionNotOffered { decision: decision.as_str(), choices });
         }
         let session = store.answer_approval(id, &given).await?.ok_or_else(expired)?;
-        // If the turn runs here: nobody is asked again, and Codex need not wait for the next tick.
+        // If the turn runs here, clients stop asking at once, and Codex need not wait for the next tick.
         if let Some((turns, _)) = self.0.turns(&session) {
             for turn in turns {
                 turn.log.append(Update::ApprovalSettled(id.clone()));
@@ -194,7 +193,7 @@ impl Sessions {
         self.0.record(name).await
     }
 
-    /// What changes from now on.
+    /// Subscribes to the changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes()
     }
@@ -208,7 +207,7 @@ impl Sessions {
         &self.0
     }
 
-    /// Interrupts every turn, records what it brought, and ends Codex. All who wait are answered.
+    /// Interrupts and records every turn, answers every waiting call, and ends Codex.
     pub async fn shutdown(&self) {
         self.0.closing.cancel();
         self.0.actors.close();
@@ -223,7 +222,7 @@ impl Sessions {
         self.0.codex.shutdown().await;
     }
 
-    /// Gives a message to the session's actor, which is started if there is none.
+    /// Posts a message to the session's actor, starting the actor if it is not running.
     fn post<T>(
         &self,
         name: &SessionName,
@@ -232,7 +231,7 @@ impl Sessions {
         if self.0.closing.is_cancelled() {
             return Err(SessionError::ShuttingDown);
         }
-        // Under the lock, so that no actor leaves between being found and being told.
+        // Under the lock, so that the actor cannot end between the look-up and the message.
         let mut all = self.0.live();
         if all.get(name).is_none_or(|live| live.mailbox.is_closed()) {
             let (mailbox, messages) = mpsc::channel(QUEUE);
@@ -251,7 +250,7 @@ impl Sessions {
     }
 }
 
-/// The turn of this number among those that run or wait here, else the first of them. None if it is not among them.
+/// The turn of this number among those that run or wait here, or the first of them if `number` is `None`.
 fn pick(
     turns: &[Arc<LiveTurn>],
     number: Option<u32>,
@@ -265,8 +264,8 @@ fn pick(
     turns.get(place as usize).cloned()
 }
 
-/// Opens the store, then removes what has expired from time to time. Nothing depends on it: an expired
-/// session is not seen whether it is swept or not.
+/// Opens the store, then sweeps it from time to time. No rule depends on when: an expired session is not seen even
+/// before it is swept.
 async fn sweep(shared: Arc<Shared>) {
     if let Err(error) = shared.store(Timestamp::now()).await {
         tracing::error!(error = &error as &dyn std::error::Error, "sessions cannot be kept");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codex::{ApprovalPolicy, Sandbox, ThreadInfo};
 
-/// What a call can set and a session keeps. None means that nobody chose.
+/// What a call can set and a session keeps. A field is `None` if nobody has set it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
@@ -19,7 +19,7 @@ pub struct Settings {
     /// What commands may touch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
-    /// When Codex asks.
+    /// When Codex asks for approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_policy: Option<ApprovalPolicy>,
     /// Where commands run; absolute.
@@ -28,8 +28,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What a session goes on with that is made of a thread begun elsewhere: what its last turn ran with, as far as
-    /// Codex's record tells, in a sandbox no wider than the ceiling.
+    /// The settings of a session that adopts a thread: those of the thread's last turn, as far as Codex has recorded
+    /// them, with the sandbox limited to `ceiling`.
     pub(super) fn adopted(info: &ThreadInfo, ceiling: Sandbox) -> Self {
         let working_directory = info.cwd.clone().filter(|cwd| cwd.is_dir());
         let last = info.last_turn.as_ref();
@@ -37,13 +37,13 @@ impl Settings {
             model: last.and_then(|last| last.model.clone()).or_else(|| info.model.clone()),
             reasoning_effort: last.and_then(|last| last.reasoning_effort.clone()),
             sandbox: last.and_then(|last| last.sandbox).map(|sandbox| sandbox.min(ceiling)),
-            // Depends on who can be asked, which is different here.
+            // Depends on whether the client can show approvals, which may differ here.
             approval_policy: None,
             working_directory,
         }
     }
 
-    /// These settings where they say something, else the other's.
+    /// Fills in what is not set here from `other`.
     #[must_use]
     pub fn or(self, other: &Self) -> Self {
         Self {

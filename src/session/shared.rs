@@ -16,10 +16,10 @@ use super::{
 };
 use crate::codex::Codex;
 
-/// How many calls may wait in front of one session.
+/// How many calls may wait for one session.
 pub(super) const QUEUE: usize = 32;
 
-/// How many changes may wait for a listener.
+/// How many changes are kept for a listener that lags behind.
 const CHANGES: usize = 64;
 
 /// What every session's actor works with.
@@ -39,16 +39,16 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) mailbox: mpsc::Sender<Message>,
-    /// Its turns that run or wait, in the order of their calls.
+    /// The running turn, then the waiting ones in the order of their calls.
     turns: Vec<Arc<LiveTurn>>,
 }
 
-/// What has changed among the sessions this server has to do with.
+/// A change to the sessions that this server uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// One has come or gone.
+    /// A session was added or removed.
     List,
-    /// A turn of this one has begun or ended.
+    /// A turn of this session has begun or ended.
     Session(SessionName),
 }
 
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// The store, opened if need be.
+    /// The store, opened if it is not open yet.
     pub(super) async fn store(&self, now: Timestamp) -> Result<Arc<dyn Store>, StoreError> {
         self.store.get(now).await
     }
@@ -82,9 +82,9 @@ impl Shared {
         record.ok_or_else(|| SessionError::Unknown { name: name.clone() })
     }
 
-    /// Tells everybody who listens.
+    /// Tells all listeners about a change.
     pub(super) fn changed(&self, change: Change) {
-        // Nobody may listen.
+        // Fails if there are no listeners.
         let _ = self.changes.send(change);
     }
 
@@ -97,7 +97,7 @@ impl Shared {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turns of a session that run or wait here, the running one first, and its actor.
+    /// The turns of a session that run or wait here, the running one first, and the mailbox of its actor.
     pub(super) fn turns(
         &self,
         name: &SessionName,
@@ -108,7 +108,7 @@ impl Shared {
         Some((session.turns.clone(), session.mailbox.clone()))
     }
 
-    /// Gives a message to the session's actor if there is one. Says whether there is.
+    /// Posts a message to the session's actor. Returns `false` if there is no actor, or its mailbox is full.
     pub(super) fn tell(&self, name: &SessionName, message: Message) -> bool {
         let mailbox = self.live().get(name).map(|live| live.mailbox.clone());
         mailbox.is_some_and(|mailbox| mailbox.try_send(message).is_ok())
@@ -127,7 +127,7 @@ impl Live {
 
     fn forget_ended(&mut self) {
         self.turns.retain(|turn| !turn.log.is_ended());
-        // A call that could not join the running turn waits behind those that came after it.
+        // The running turn goes first: a steering call that came too late is queued behind later calls.
         self.turns.sort_by_key(|turn| turn.number().is_none());
     }
 }

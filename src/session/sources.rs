@@ -1,19 +1,19 @@
-//! The pages an answer rests on: those Codex says it has read, and those the answer links to. Pure.
+//! The web pages behind an answer: those Codex says it has read, and those the answer links to. Pure.
 
 use serde::{Deserialize, Serialize};
 
 /// A page on the web.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// What it is called, where the answer says.
+    /// Its title, if the answer names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
 impl Source {
-    /// A page nobody has named.
+    /// A page without a title.
     pub fn untitled(url: String) -> Self {
         Self { url, title: None }
     }
@@ -38,7 +38,7 @@ pub(super) fn in_text(text: &str) -> Vec<Source> {
     found
 }
 
-/// Adds pages that are not there yet, and names to those that have none.
+/// Adds pages that are not known yet, and titles to known pages that have none.
 pub(super) fn merge(known: &mut Vec<Source>, more: Vec<Source>) {
     for source in more {
         match known.iter_mut().find(|other| other.url == source.url) {

@@ -1,4 +1,4 @@
-//! What is kept of an approval: what Codex asks, until when, and who answered.
+//! The stored record of an approval: what Codex asks, its deadline, and who answered.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     session::SessionName,
 };
 
-/// Something Codex waits for in a turn.
+/// An approval that Codex asks for in a turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalRecord {
@@ -16,13 +16,13 @@ pub struct ApprovalRecord {
     pub session: SessionName,
     /// The number of the turn.
     pub turn: u32,
-    /// What is asked, with its id and the connection to Codex that asked.
+    /// The approval, with its id and the connection to Codex that it came from.
     pub approval: Approval,
     /// When Codex asked.
     pub asked_at: Timestamp,
-    /// When it is declined unless somebody answers.
+    /// When it is declined if nobody has answered.
     pub deadline: Timestamp,
-    /// How far it is.
+    /// Its state.
     #[serde(default)]
     pub state: ApprovalState,
     /// The answer, once there is one.
@@ -34,34 +34,34 @@ pub struct ApprovalRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AnswerRecord {
-    /// What was decided and filled in.
+    /// The decision, and what was filled in.
     pub answer: Answer,
     /// Who answered: a client's name, `terminal`, or this server itself.
     pub by: String,
-    /// What the turn's record shall say about it.
+    /// A remark for the turn's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }
 
-/// How far an approval is.
+/// The state of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApprovalState {
     /// Codex waits for an answer.
     #[default]
     Open,
-    /// There is an answer, which Codex has not been given yet.
+    /// There is an answer, but Codex does not have it yet.
     Answered,
     /// Codex has its answer.
     Settled,
     /// Codex needs no answer any more.
     Withdrawn,
-    /// Its turn or its server ended before anybody answered.
+    /// Nobody could answer or did in time, or its turn or server ended before Codex had an answer.
     Expired,
 }
 
 impl ApprovalState {
-    /// The word for it in the store.
+    /// The state as the store spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -72,7 +72,7 @@ impl ApprovalState {
         }
     }
 
-    /// Whether an approval in the state `from` can come to this one.
+    /// Whether an approval can change from the state `from` to this one.
     pub fn can_follow(self, from: Self) -> bool {
         match self {
             Self::Open => false,
@@ -82,7 +82,7 @@ impl ApprovalState {
         }
     }
 
-    /// Whether nothing can change it any more.
+    /// Whether the state is final.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Settled | Self::Withdrawn | Self::Expired)
     }

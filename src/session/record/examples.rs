@@ -1,4 +1,4 @@
-//! Records for tests that only need one.
+//! Records for tests that need any record.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ fn at(second: u32) -> Timestamp {
     Timestamp::from_second(second.into()).unwrap()
 }
 
-/// A turn in which something was asked and answered.
+/// A turn with a prompt and a response.
 pub(in crate::session) fn turn(number: u32, status: SessionStatus) -> TurnRecord {
     TurnRecord {
         number,
@@ -21,7 +21,7 @@ pub(in crate::session) fn turn(number: u32, status: SessionStatus) -> TurnRecord
     }
 }
 
-/// An approval of a command in the first turn of a session.
+/// An open approval of a command in the first turn of a session.
 pub(in crate::session) fn approval(id: &str, session: &str) -> ApprovalRecord {
     ApprovalRecord {
         session: session.parse().unwrap(),

@@ -1,4 +1,4 @@
-//! What is kept of sessions, their turns and their approvals. Plain data; nothing here reads a clock or a store.
+//! The stored records of sessions, turns and approvals. Plain data; nothing here reads a clock or a store.
 
 mod approval;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is kept of a session. Plain data and expiry arithmetic.
+//! The stored record of a session. Plain data and expiry arithmetic.
 
 use std::{path::Path, time::Duration};
 
@@ -16,50 +16,50 @@ use crate::{
 pub struct SessionRecord {
     /// Its name.
     pub name: SessionName,
-    /// Whether the name was made up by us. Such a session is evicted before a named one.
+    /// Whether we generated the name. Such a session is evicted before a named one.
     pub automatic: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it was last used; listings are ordered by it.
+    /// When it was last used. Listings are ordered by this time.
     pub last_accessed_at: Timestamp,
-    /// When it ends unless it is used before.
+    /// When it expires unless it is used before.
     pub expires_at: Timestamp,
-    /// The Codex thread that has its history. None until a first turn was acknowledged.
+    /// The Codex thread that has its history. `None` until Codex has acknowledged a turn.
     pub thread_id: Option<ThreadId>,
-    /// What its last turn came to.
+    /// The status of its last turn.
     pub status: SessionStatus,
     /// How many turns it has.
     pub turn_count: u32,
-    /// What callers chose for it.
+    /// The settings that calls have pinned.
     pub settings: Settings,
     /// Tokens of all turns together.
     pub usage: Usage,
     /// The Codex version that ran its last turn.
     pub codex_version: Option<String>,
-    /// What its last turn ran with. None before the first one was acknowledged.
+    /// What its last acknowledged turn ran with. `None` before the first one.
     pub effective: Option<EffectiveSettings>,
-    /// Counts writes; a write with an old one is refused.
+    /// Counts writes. The store refuses a write with an old revision.
     pub revision: i64,
 }
 
-/// What the last turn of a session came to.
+/// The status of a turn, or of a session's last turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionStatus {
-    /// There was none yet.
+    /// The session has no turn yet.
     New,
-    /// It runs.
+    /// The turn runs.
     Running,
     /// It completed.
     Completed,
-    /// It was interrupted, by somebody or by a crash.
+    /// It was interrupted on request or by a crash.
     Interrupted,
     /// It failed.
     Failed,
 }
 
 impl SessionRecord {
-    /// A session that begins now.
+    /// A new session.
     pub fn new(name: SessionName, automatic: bool, now: Timestamp, ttl: Duration) -> Self {
         Self {
             name,
@@ -78,18 +78,18 @@ impl SessionRecord {
         }
     }
 
-    /// Notes a use, which moves the expiry.
+    /// Notes a use, which postpones the expiry.
     pub fn touch(&mut self, now: Timestamp, ttl: Duration) {
         self.last_accessed_at = now;
         self.expires_at = after(now, ttl);
     }
 
-    /// Whether its time is over.
+    /// Whether it has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now
     }
 
-    /// The session without what was said in it: the name and what was chosen stay.
+    /// The session without thread, turns and usage. Name and settings stay.
     #[must_use]
     pub fn reset(&self) -> Self {
         Self {
@@ -101,14 +101,14 @@ impl SessionRecord {
         }
     }
 
-    /// Where it works, once that is known.
+    /// Its working directory, once that is known.
     pub fn directory(&self) -> Option<&Path> {
         self.settings.working_directory.as_deref()
     }
 }
 
 impl SessionStatus {
-    /// The word for it, on the wire and in the store.
+    /// The status as the wire and the store spell it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -119,14 +119,14 @@ impl SessionStatus {
         }
     }
 
-    /// The status with this word.
+    /// Parses [`SessionStatus::as_str`].
     pub fn from_word(word: &str) -> Option<Self> {
         let all = [Self::New, Self::Running, Self::Completed, Self::Interrupted, Self::Failed];
         all.into_iter().find(|status| status.as_str() == word)
     }
 }
 
-/// A moment later; the end of time if that is too far.
+/// The moment `time` after `now`, or the last possible one if that overflows.
 pub(crate) fn after(now: Timestamp, time: Duration) -> Timestamp {
     now.checked_add(time).unwrap_or(Timestamp::MAX)
 }

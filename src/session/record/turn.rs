@@ -1,4 +1,4 @@
-//! What is kept of a turn. Plain data.
+//! The stored record of a turn. Plain data.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,39 +12,39 @@ use crate::{
     session::{Finding, ModelSource, Source},
 };
 
-/// One turn: what was said and what came of it.
+/// One turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnRecord {
     /// Its place in the session, from 1.
     pub number: u32,
-    /// What the user said.
+    /// The user's prompt.
     pub prompt: String,
-    /// What the model answered; as much as there is if the turn did not complete.
+    /// The model's answer, or the part received so far if the turn did not complete.
     pub response: String,
     /// When it started.
     pub timestamp: Timestamp,
-    /// What it came to.
+    /// Its status.
     pub status: SessionStatus,
-    /// The rest, which nobody searches by.
+    /// All other fields. Nothing searches by them.
     #[serde(flatten)]
     pub details: TurnDetails,
 }
 
-/// The parts of a turn that are only ever read whole.
+/// The fields of a turn that are stored as one piece of JSON.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TurnDetails {
-    /// Codex's name for the turn, once it was acknowledged.
+    /// Codex's id of the turn, once Codex has acknowledged it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_id: Option<TurnId>,
     /// The thread it ran on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<ThreadId>,
-    /// How it relates to what was said before.
+    /// Whether it continued earlier turns, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuity: Option<Continuity>,
-    /// What it ran with. None if it never began.
+    /// What it ran with. `None` if it never began.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub effective: Option<EffectiveSettings>,
     /// Who chose its model.
@@ -53,7 +53,7 @@ pub struct TurnDetails {
     /// How long the turn took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Tokens.
+    /// The tokens it used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// Commands that ran.
@@ -65,44 +65,44 @@ pub struct TurnDetails {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<TurnFailure>,
-    /// Why it was interrupted; none if its server or Codex just went away.
+    /// Why we interrupted it. `None` if it was not, or if its server or Codex died.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
-    /// How Codex was driven.
+    /// The engine that ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
-    /// The Codex that ran it.
+    /// The version of the Codex that ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codex_version: Option<String>,
-    /// How much of the account's allowance was used when it ended.
+    /// How much of the account's rate limits was used when the turn ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limits: Option<RateLimits>,
-    /// The answer as JSON, where it had to be that.
+    /// The answer as JSON, if the call gave a schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
     /// What a review found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
-    /// Pages that were read on the web.
+    /// Web pages that were read, or that the answer links to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
-    /// Whether nothing of it is kept.
+    /// Whether the call asked to keep neither session nor thread.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
-    /// What the caller should know besides.
+    /// Warnings for the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// How a turn relates to what was said before.
+/// Whether a turn continued earlier turns, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Continuity {
-    /// There was nothing before.
+    /// There were no earlier turns.
     New,
-    /// Codex's own thread went on.
+    /// Codex's own thread was continued.
     Resumed,
-    /// The thread was not available; a new one was given our record of the last turns.
+    /// The thread was not available, so a new one was given the last turns of our record.
     Rebuilt,
 }
 
@@ -110,24 +110,24 @@ pub enum Continuity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stop {
-    /// Its caller took the call back or went away.
+    /// The call was cancelled, or its client disconnected.
     Cancelled,
-    /// Somebody asked for it.
+    /// Somebody asked to interrupt it.
     Interrupted,
-    /// It took longer than its call allowed.
+    /// It took longer than its call or the operator allows.
     Timeout,
-    /// Codex said nothing for too long.
+    /// Codex was silent for too long.
     Silence,
-    /// A question of Codex was answered with it.
+    /// The decision on an approval ended it.
     Decision,
-    /// The server ended.
+    /// This server shut down.
     Shutdown,
-    /// Another server may have taken over the session.
+    /// The lease was lost, so another server may have taken the session over.
     LeaseLost,
 }
 
 impl Continuity {
-    /// The word for it on the wire.
+    /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",

@@ -1,4 +1,4 @@
-//! Under paused time, with another server that is played by an owner of the same memory.
+//! Paused time; another owner of the same memory store plays the other server.
 
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A server, and another one that runs turn 1 of session `s`.
+/// Our server, and another one that runs turn 1 of session `s`.
 struct Servers {
     ours: Arc<Shared>,
     theirs: MemoryStore,
@@ -75,7 +75,7 @@ impl Servers {
         }
     }
 
-    /// Begins to say something to the turn.
+    /// Starts to steer the turn.
     fn steer(&self) -> JoinHandle<Result<ControlOutcome, SessionError>> {
         let ours = Arc::clone(&self.ours);
         let steer = async move { ours.steer_remote(&name(), "more".to_owned()).await };

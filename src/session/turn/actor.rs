@@ -1,4 +1,4 @@
-//! The actor of one session: serve, rest, release, leave.
+//! The actor of one session: it serves calls, rests, releases the session and ends.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::session::{
     store::{Claim, Lease, MessageId, Store, StoreError},
 };
 
-/// How often a resting actor looks whether another server wants the session.
+/// How often a resting actor checks whether another server wants the session.
 pub(super) const WANTED_TICK: Duration = Duration::from_millis(200);
 
-/// How long another server at rest may take to notice that its session is wanted.
+/// How long a deletion waits for a resting server to release the session.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One session in use: the task that runs its turns, one at a time.
@@ -35,7 +35,7 @@ pub(in crate::session) struct Actor {
     pub(super) mailbox: mpsc::Receiver<Message>,
     pub(super) loaded: Option<Loaded>,
     pub(super) waiting: VecDeque<Box<QueuedTurn>>,
-    /// Our right to run turns, from the claim for one to its release.
+    /// The lease, from a claim until the session is released.
     pub(super) lease: Option<LeaseGuard>,
 }
 
@@ -49,8 +49,8 @@ impl Actor {
         Self { name, shared, mailbox, loaded: None, waiting, lease: None }
     }
 
-    /// Lives from the first message for the session until nobody needs it: some moments after the last turn it
-    /// releases the thread and the lease, so that any other process can continue.
+    /// Runs until the session is idle: some time after the last turn the actor releases thread and lease, so that any
+    /// other process can continue.
     pub(in crate::session) async fn run(mut self) {
         loop {
             if let Some(turn) = self.waiting.pop_front() {
@@ -82,10 +82,10 @@ impl Actor {
         self.leave_queue(&mut turn).await;
         match outcome {
             Ok(Some(reply)) => {
-                // Deleted before the answer, so that nobody who has that still finds the session.
+                // Deleted before the reply, so that a caller with the reply does not find the session.
                 let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
                 if forget && let Err(error) = self.delete().await {
-                    tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot forget");
+                    tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
                 }
                 turn.end(Ok(reply));
             }
@@ -97,7 +97,7 @@ impl Actor {
         }
     }
 
-    /// Waits for the next message. None if it is time to release the session.
+    /// Waits for the next message. `None` when it is time to release the session.
     async fn rest(&mut self) -> Option<Message> {
         let Some(guard) = &self.lease else { return self.mailbox.try_recv().ok() };
         if self.loaded.is_none() {
@@ -122,18 +122,18 @@ impl Actor {
         }
     }
 
-    /// How long a lease lasts without being renewed. It matters only if its owner hangs or is suspended: a dead
-    /// owner is noticed at once.
+    /// How long a lease lasts without renewal. Matters only if its owner hangs or is suspended, because a dead owner is
+    /// noticed at once.
     pub(super) fn lease_time(&self) -> Duration {
         self.shared.config.lease
     }
 
-    /// Keeps a lease that was just claimed.
+    /// Starts to renew a lease that was just claimed.
     pub(super) fn keep(&self, lease: Lease, store: Arc<dyn Store>) -> LeaseGuard {
         LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks)
     }
 
-    /// Makes the session free for everybody else.
+    /// Releases thread and lease.
     pub(super) async fn release(&mut self) {
         self.unload().await;
         if let Some(guard) = self.lease.take() {
@@ -141,9 +141,9 @@ impl Actor {
         }
     }
 
-    /// Leaves unless a message came in this moment.
+    /// Ends the actor unless a message has just come.
     fn leave(&mut self) -> bool {
-        // Under the lock nobody can find the mailbox and write to it.
+        // While the lock is held, nobody can look the mailbox up and post to it.
         let mut live = self.shared.live();
         if !self.mailbox.is_empty() && !self.shared.closing.is_cancelled() {
             return false;
@@ -151,7 +151,7 @@ impl Actor {
         self.mailbox.close();
         live.remove(&self.name);
         drop(live);
-        // Written when the server was closing already.
+        // Messages posted just before the server began to shut down.
         while let Ok(message) = self.mailbox.try_recv() {
             if let Message::Delete(reply) = message {
                 answer(reply, Err(SessionError::ShuttingDown));
@@ -160,7 +160,7 @@ impl Actor {
         true
     }
 
-    /// Answers what makes sense only while a turn of ours runs, or only while none does.
+    /// Handles a message while no turn of ours runs.
     pub(super) async fn at_rest(&mut self, message: Message) {
         match message {
             Message::Send(turn) => self.waiting.push_back(turn),
@@ -185,7 +185,7 @@ impl Actor {
         };
         match guard.store().delete(guard.lease()).await {
             Ok(()) => {}
-            // It was taken over in this moment; nothing of it was removed.
+            // Another server has just taken it over; nothing was removed.
             Err(StoreError::LeaseLost { name }) => return Err(SessionError::Busy { name }),
             Err(error) => return Err(error.into()),
         }
@@ -202,7 +202,7 @@ impl Actor {
             let now = Timestamp::now();
             let store = self.shared.store(now).await?;
             match store.claim(&self.name, ticket, self.lease_time(), now).await? {
-                // Another server at rest releases it when it sees that the session is wanted.
+                // A resting server releases the session when it sees a queue entry.
                 Claim::Held(ahead) if !ahead.running && started.elapsed() < RELEASE_TIMEOUT => {
                     if ticket.is_none() {
                         ticket = store.enqueue(&self.name, usize::MAX, self.lease_time()).await?;

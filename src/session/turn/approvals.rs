@@ -1,8 +1,8 @@
-//! The approvals of a running turn: recorded when Codex asks, answered once from wherever the user is, declined when
-//! their time is over or nobody could answer.
+//! The approvals of a running turn: recorded when Codex asks, answered once from any client or server, and declined
+//! after their deadline or if no client can answer.
 //!
-//! The store decides which answer wins. Only then is Codex told, through the handle of the very question it
-//! asked, so an answer can reach no other.
+//! The store decides which answer wins. Codex is then answered on the handle of that one request, so no answer can
+//! reach another approval.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What is said where no client that follows the turn could show it.
+/// The remark if no attached client can answer approvals.
 const NOBODY: &str = "it was declined because nobody could be asked. Use a wider `sandbox` if Codex shall do this \
                       without asking, or approve it in a client that shows such questions.";
 
@@ -28,7 +28,7 @@ pub(super) struct Approvals {
     open: Vec<OpenApproval>,
     timeout: Duration,
     turn: u32,
-    /// What the record shall say about them.
+    /// Remarks for the record of the turn.
     pub(super) remarks: Vec<String>,
     /// Set once a decision ends the turn.
     pub(super) stop: Option<Stop>,
@@ -62,7 +62,7 @@ impl Approvals {
 }
 
 impl Actor {
-    /// Records an approval and shows it to everybody who follows the turn.
+    /// Records an approval and logs it for all followers of the turn.
     pub(super) async fn ask(
         &self,
         approval: Approval,
@@ -71,7 +71,7 @@ impl Actor {
         turn: &mut Turn,
     ) {
         let Some(guard) = &self.lease else { return };
-        // As exact as all times that are stored.
+        // The store keeps milliseconds.
         let now =
             Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap_or_default();
         let record = ApprovalRecord {
@@ -96,7 +96,7 @@ impl Actor {
         self.decline_overdue(approvals, queued, turn).await;
     }
 
-    /// Declines what nobody will answer: its time is over, or the only calls that follow cannot show it.
+    /// Declines approvals past their deadline, and all of them if the turn is attached and no client can answer.
     pub(super) async fn decline_overdue(
         &self,
         approvals: &mut Approvals,
@@ -105,7 +105,7 @@ impl Actor {
     ) {
         let Some(guard) = &self.lease else { return };
         let now = Instant::now();
-        // A detached turn waits: somebody who can answer may still come.
+        // A detached turn waits, because a client that can answer may still follow it.
         let nobody = !queued.live.is_detached() && !queued.live.can_ask();
         let limit = approvals.timeout.as_secs();
         let is_over = |open: &OpenApproval| nobody || now >= open.deadline;
@@ -116,7 +116,7 @@ impl Actor {
             let expired =
                 guard.store().settle_approval(guard.lease(), &id, ApprovalState::Expired).await;
             match expired {
-                // An answer came first; it is passed on in a moment.
+                // An answer came first; the next look at the inbox delivers it.
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(error) => {
@@ -135,7 +135,7 @@ impl Actor {
         }
     }
 
-    /// Gives Codex an answer that has won.
+    /// Gives Codex the answer that won.
     pub(super) async fn deliver(
         &self,
         id: &ApprovalId,
@@ -153,7 +153,7 @@ impl Actor {
                 let ends_turn =
                     !matches!(approval.subject, Subject::Form { .. } | Subject::Link { .. });
                 if given.answer.decision == Decision::Cancel && ends_turn {
-                    // Codex itself ends the turn on most of them, but not on all.
+                    // Codex ends the turn by itself for most kinds of approval, but not for all.
                     approvals.stop = Some(Stop::Decision);
                 }
                 turn.answer(id, &given.answer)
@@ -168,7 +168,7 @@ impl Actor {
         }
     }
 
-    /// Takes an approval back that Codex needs no answer to any more.
+    /// Withdraws an approval that Codex no longer waits for.
     pub(super) async fn withdraw(
         &self,
         id: &ApprovalId,
@@ -186,7 +186,7 @@ impl Actor {
         }
     }
 
-    /// Takes all of them back: the turn is over.
+    /// Withdraws all open approvals when the turn is over.
     pub(super) async fn withdraw_all(&self, approvals: &mut Approvals, queued: &QueuedTurn) {
         let open: Vec<_> = approvals.open.iter().map(|open| open.approval.id.clone()).collect();
         for id in open {

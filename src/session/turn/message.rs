@@ -1,23 +1,23 @@
-//! What the actor of a session is asked for.
+//! The messages in the mailbox of a session's actor.
 
 use tokio::sync::oneshot;
 
 use super::{live::TurnKey, queued::QueuedTurn};
 use crate::session::{Reply, SessionError};
 
-/// A message to the actor of a session.
+/// A message to the actor of a session. Requests carry the channel for their answer.
 #[derive(Debug)]
 pub(in crate::session) enum Message {
-    /// To run a turn.
+    /// Run a turn.
     Send(Box<QueuedTurn>),
-    /// How far a turn is, if it is the one that runs.
+    /// Report the turn so far. The answer is `None` if it is not the running turn.
     Inspect(TurnKey, oneshot::Sender<Option<Reply>>),
-    /// To say something more to the running turn. The answer is its number.
+    /// Steer the running turn. The answer is its number.
     Steer(String, oneshot::Sender<Result<u32, SessionError>>),
-    /// To interrupt the running turn. The answer is what it came to, or None if none runs.
+    /// Interrupt the running turn. The answer is the ended turn, or `None` if no turn ran or it failed.
     Interrupt(oneshot::Sender<Option<Reply>>),
-    /// To read the inbox now instead of at the next tick: something for the running turn is in it.
+    /// Read the store's inbox now instead of at the next tick.
     CheckInbox,
-    /// To delete the session.
+    /// Delete the session.
     Delete(oneshot::Sender<Result<(), SessionError>>),
 }

@@ -1,8 +1,9 @@
 //! One session in use and the turns that run in it.
 //!
-//! An [`actor`](Actor) serves one session. Each turn goes through [`phases`]: the session is claimed ([`waiting`]), its
-//! thread [`open`]ed by a [`plan`], written down by a [`recorder`], and followed by [`watch`] with its [`approvals`] and
-//! [`steering`]; [`outcome`] reads what it came to. Everybody who wants to know reads the log of the [`live`] turn; a [`Call`] is a place in it.
+//! An [`actor`](Actor) serves one session. Each turn goes through [`phases`]: [`waiting`] claims the session, [`plan`]
+//! chooses the settings, [`open`] opens the thread, and the turn starts. [`recorder`] writes it down, [`watch`] follows
+//! it with its [`approvals`] and [`steering`], and [`outcome`] reads the result. All observers read the log of the
+//! [`live`] turn; a [`Call`] is a reader of that log.
 
 mod actor;
 mod approvals;

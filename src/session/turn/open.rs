@@ -14,18 +14,18 @@ use crate::{
     },
 };
 
-/// How often a held thread is asked for again.
+/// The pause between attempts to resume a thread that another process holds.
 const HELD_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a thread may seem to be held by another process: the Codex of a server that died, or that
-/// gave the session away, needs a moment to release it.
+/// How long a thread may seem to be held by another process. The Codex of a server that died or released the session
+/// needs a moment to let go of the thread.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How the thread relates to what was said before.
+/// What opening the thread has to tell the turn.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) continuity: Continuity,
-    /// Context for a Codex that takes none as items; goes before the prompt.
+    /// Rebuilt context to put before the prompt, for a Codex that takes no context items.
     pub(super) preamble: Vec<ContextItem>,
     /// Why the context was rebuilt.
     pub(super) warning: Option<String>,
@@ -40,7 +40,7 @@ impl Actor {
         let config = &self.shared.config;
         let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl);
         match self.shared.store(now).await?.create(&record, None, config.cap, now).await? {
-            // Somebody else made it at the same time: as good.
+            // Another server made it at the same time, which is fine.
             Created::Conflict => Ok(()),
             Created::Full => Err(SessionError::Full { cap: config.cap }),
             Created::Done { evicted } => {
@@ -53,8 +53,8 @@ impl Actor {
         }
     }
 
-    /// Makes a thread ready that has the session's history: the loaded one, the one Codex has, or a new
-    /// one that is given our record.
+    /// Opens a thread with the session's history: the loaded thread, else the one Codex has, else a new one that is
+    /// given our record.
     pub(super) async fn open(
         &mut self,
         record: &SessionRecord,
@@ -64,7 +64,6 @@ impl Actor {
         if let Some(loaded) = &mut self.loaded {
             let thread = &loaded.thread;
             let is_current = record.thread_id.is_some() && record.thread_id.as_ref() == thread.id();
-            // A choice that nobody made was Codex's when the thread was opened.
             if let Some((settings, choice)) = plan.on(loaded)
                 && thread.is_open()
                 && is_current
@@ -92,21 +91,21 @@ impl Actor {
         };
         let thread = self.shared.codex.start_thread(&settings).await?;
         let opened = self.rebuild(record, &thread, &reason).await;
-        // Also when that failed: an open thread must be released.
+        // Kept even if the rebuild failed, so that the open thread is released.
         self.loaded = Some(Loaded::new(thread, settings, choice));
         opened
     }
 
-    /// Releases the thread, so that any other process can have it.
+    /// Releases the thread, so that any other process can open it.
     pub(super) async fn unload(&mut self) {
         let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
-        // When Codex ends anyway, all its locks go with it.
+        // On shutdown Codex ends, and its locks with it.
         if thread.is_open() && !self.shared.closing.is_cancelled() {
             thread.release().await;
         }
     }
 
-    /// Throws away a thread that may still be doing something we did not ask for, or gave up on.
+    /// Discards a thread that may still run a turn we did not start or no longer follow.
     pub(super) async fn discard(&mut self) {
         let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
         if thread.is_open() && !self.shared.closing.is_cancelled() {
@@ -127,7 +126,7 @@ impl Actor {
         }
     }
 
-    /// Gives a new thread what we remember.
+    /// Gives a new thread the last turns of our record.
     async fn rebuild(
         &self,
         record: &SessionRecord,

@@ -1,5 +1,5 @@
-//! Writing a turn down: before it starts, when Codex has acknowledged it, while it runs, and at its end. Every write is
-//! made under the lease the turn runs under.
+//! Recording a turn: before it starts, when Codex has acknowledged it, while it runs, and at its end. Every write is
+//! made under the turn's lease.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How long an ephemeral turn stays for a caller that was detached from it.
+/// How long an ephemeral session is kept for a call that was detached from its turn.
 const EPHEMERAL: Duration = Duration::from_mins(10);
 
 /// Writes one turn of one session.
@@ -23,23 +23,23 @@ pub(super) struct Recorder {
     store: Arc<dyn Store>,
     lease: Lease,
     ttl: Duration,
-    /// What the call chose. It is pinned once the turn was acknowledged, so a call that fails costs nothing.
+    /// The settings of the call. They are pinned only once Codex acknowledges the turn, so a failed call changes none.
     chosen: Settings,
-    /// Whether the call forgets what was said before, which happens once Codex has acknowledged its turn.
+    /// Whether the call resets the session, which happens once Codex acknowledges the turn.
     resets: bool,
-    /// Whether the next write that succeeds removes the turns before.
+    /// Whether the next successful write removes the earlier turns.
     restarts: bool,
-    /// The session as it is stored, with what of it the next write changes.
+    /// The session as the next write stores it.
     pub(super) record: SessionRecord,
-    /// The turn as it is stored, with what of it the next write changes.
+    /// The turn as the next write stores it.
     pub(super) entry: TurnRecord,
-    /// When the turn began for its caller.
+    /// When the recorder was made, from which the turn's duration counts.
     pub(super) started: Instant,
-    /// How much of the answer is written down.
+    /// How much of the answer the last checkpoint wrote.
     written_bytes: usize,
 }
 
-/// What Codex has acknowledged.
+/// What is known once Codex has acknowledged the turn.
 #[derive(Debug)]
 pub(super) struct Acknowledged<'a> {
     pub(super) thread: &'a Thread,
@@ -48,7 +48,7 @@ pub(super) struct Acknowledged<'a> {
 }
 
 impl Recorder {
-    /// A recorder for the next turn of a session; nothing is written yet.
+    /// A recorder for the next turn of a session. Writes nothing yet.
     pub(super) fn new(
         store: Arc<dyn Store>,
         lease: Lease,
@@ -67,7 +67,6 @@ impl Recorder {
         Self {
             store,
             lease,
-            // What is not to be kept stays just long enough for a caller that was detached.
             ttl: if request.ephemeral { ttl.min(EPHEMERAL) } else { ttl },
             chosen: request.settings.clone(),
             resets: request.reset,
@@ -79,7 +78,7 @@ impl Recorder {
         }
     }
 
-    /// Records that the turn is about to start. Nothing else of the session changes, whatever its call wants.
+    /// Records that the turn is about to start. Settings, thread and earlier turns stay as they are.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.record.turn_count = self.entry.number;
         self.record.status = SessionStatus::Running;
@@ -88,8 +87,8 @@ impl Recorder {
         self.put().await
     }
 
-    /// Takes in what Codex has acknowledged: from now on there is something to resume, what the call chose is the
-    /// session's, and a reset has happened. Written at once if any of that is new.
+    /// Notes the acknowledgement: the session gets the thread, the call's settings and, if asked for, its reset. Writes
+    /// at once only if that changes thread or settings or is a reset; else the next write has the rest.
     pub(super) async fn acknowledge(&mut self, news: &Acknowledged<'_>) -> Result<(), StoreError> {
         let Acknowledged { thread, turn, effective } = *news;
         let details = &mut self.entry.details;
@@ -114,7 +113,7 @@ impl Recorder {
         if self.restarts || is_news { self.put().await } else { Ok(()) }
     }
 
-    /// Writes down what there is so far, if it is notably more than before.
+    /// Writes the turn so far, if its answer has grown by more than a tenth since the last checkpoint.
     pub(super) async fn checkpoint(&mut self, partial: Partial) -> Result<(), StoreError> {
         let bytes = partial.response.len();
         if bytes <= self.written_bytes + self.written_bytes / 10 {
@@ -125,7 +124,7 @@ impl Recorder {
         self.write(Some(&turn)).await
     }
 
-    /// The turn with what there is of it so far.
+    /// The turn with its partial results.
     pub(super) fn so_far(&self, partial: Partial) -> TurnRecord {
         let mut turn = self.entry.clone();
         turn.response = partial.response;
@@ -155,7 +154,7 @@ impl Recorder {
         self.record.touch(Timestamp::now(), self.ttl);
     }
 
-    /// Begins the session anew, with this turn as its first.
+    /// Resets the session, with this turn as its first.
     fn restart(&mut self) {
         self.record = self.record.reset();
         self.record.turn_count = 1;
@@ -168,7 +167,7 @@ impl Recorder {
         self.write(None).await
     }
 
-    /// Writes the session and this state of the turn, or the recorder's own.
+    /// Writes the session with `turn`, or with the recorder's own entry if `None`.
     async fn write(&mut self, turn: Option<&TurnRecord>) -> Result<(), StoreError> {
         let turn = turn.unwrap_or(&self.entry);
         let turns = if self.restarts { Turns::Restart(turn) } else { Turns::Put(turn) };

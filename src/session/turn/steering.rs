@@ -1,5 +1,5 @@
-//! Saying something more to a running turn, for calls, tools and other servers. Each thing is said once: what Codex did
-//! not confirm may have been heard, and is not said again.
+//! Steering a running turn, for calls, the `steer` tool and other servers. A prompt that Codex does not confirm is not
+//! sent again, because the model may have received it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,21 +20,21 @@ use crate::{
     },
 };
 
-/// How long what was said last may take to be confirmed once the turn is over.
+/// How long the last prompts may take to be confirmed once the turn is over.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who says something.
+/// Who steers the turn.
 #[derive(Debug)]
 pub(super) enum SteerSource {
     /// A call, which becomes part of the running turn.
     Call(Box<QueuedTurn>, Arc<LiveTurn>),
-    /// The `steer` tool. It is told the number of the turn.
+    /// The `steer` tool, which is sent the number of the turn.
     Tool(oneshot::Sender<Result<u32, SessionError>>),
-    /// Another server, for either.
+    /// Another server, for a call or a tool there.
     Remote(MessageId),
 }
 
-/// What has been said and not been confirmed yet.
+/// The prompts that Codex has not confirmed yet.
 #[derive(Default)]
 pub(super) struct Steering {
     said: Vec<(u64, SteerSource, String)>,
@@ -42,7 +42,7 @@ pub(super) struct Steering {
     last: u64,
 }
 
-/// What Codex made of it.
+/// A prompt, and whether Codex confirmed it.
 pub(super) struct Steered {
     source: SteerSource,
     prompt: String,
@@ -50,7 +50,7 @@ pub(super) struct Steered {
 }
 
 impl Steering {
-    /// Says it, without waiting for the confirmation.
+    /// Sends a prompt without waiting for the confirmation.
     pub(super) fn say(&mut self, turn: &Turn, source: SteerSource, prompt: String) {
         self.last += 1;
         let number = self.last;
@@ -59,7 +59,7 @@ impl Steering {
         self.confirmations.push(steered.map(move |outcome| (number, outcome)).boxed());
     }
 
-    /// The next confirmation. Waits for ever if nothing was said. Dropping the future loses nothing.
+    /// Waits for the next confirmation, for ever if there is none to come. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Steered {
         loop {
             let Some((number, outcome)) = self.confirmations.next().await else {
@@ -73,7 +73,7 @@ impl Steering {
         }
     }
 
-    /// What was never confirmed.
+    /// Takes the prompts that were not confirmed, each as timed out.
     fn unconfirmed(&mut self) -> impl Iterator<Item = Steered> + use<> {
         let timeout = || CodexError::Timeout { method: "turn/steer" };
         std::mem::take(&mut self.said).into_iter().map(move |(_, source, prompt)| Steered {
@@ -85,16 +85,16 @@ impl Steering {
 }
 
 impl Actor {
-    /// Passes on what Codex made of what was said.
+    /// Tells the source of a prompt what Codex answered.
     pub(super) async fn steered(&mut self, steered: Steered, recorder: &mut Recorder) {
         let Steered { source, prompt, outcome } = steered;
         let number = recorder.entry.number;
         if outcome.is_ok() {
-            // It belongs to what was said in this turn, also when the context is rebuilt.
+            // Part of the turn's prompt, so that a rebuilt context has it.
             recorder.entry.prompt += &format!("\n\n{prompt}");
         }
         let outcome = outcome.map_err(|error| match error {
-            // Codex said no: it came too late, or this version cannot do it.
+            // The model has certainly not received it.
             CodexError::Refused { .. } | CodexError::NotReached(_) => {
                 SessionError::NotSteered { reason: error.to_string() }
             }
@@ -105,7 +105,7 @@ impl Actor {
             (SteerSource::Call(call, live), Ok(())) => {
                 call.log(Update::Joined(JoinedTurn(live)));
             }
-            // It came too late: it waits like any other.
+            // The turn cannot take it any more, so the call waits for a turn of its own.
             (SteerSource::Call(call, _), Err(SessionError::NotSteered { reason })) => {
                 tracing::debug!(session = %self.name, reason, "not steered; queued");
                 self.queue_up(*call, Some(number)).await;
@@ -125,7 +125,7 @@ impl Actor {
         }
     }
 
-    /// Waits for what was said last, so that everybody who said something is told what became of it.
+    /// Waits for the last confirmations once the turn is over, so that every source gets an answer.
     pub(super) async fn drain_steering(&mut self, mut steering: Steering, recorder: &mut Recorder) {
         let drained = async {
             while !steering.said.is_empty() {
@@ -134,18 +134,18 @@ impl Actor {
             }
         };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-            tracing::warn!(session = %self.name, "what was said to a turn was not confirmed in time");
+            tracing::warn!(session = %self.name, "steering a turn was not confirmed in time");
             for steered in steering.unconfirmed() {
                 self.steered(steered, recorder).await;
             }
         }
     }
 
-    /// Tells another server what came of its message.
+    /// Reports the outcome of another server's control message.
     pub(super) async fn report(&self, id: MessageId, outcome: ControlOutcome) {
         let Some(guard) = &self.lease else { return };
         if let Err(error) = guard.store().report(id, &outcome).await {
-            tracing::warn!(session = %self.name, %error, "cannot report what came of a message");
+            tracing::warn!(session = %self.name, %error, "cannot report the outcome of a control message");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for the session: our own calls in the order they came, other servers' by their tickets.
+//! Waiting for the session: behind our own calls in their order, and behind other servers' by ticket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::session::{
     store::{Ahead, Claim, ControlOutcome, Ticket},
 };
 
-/// How often a held session is asked for again.
+/// The pause between two claims of a session that is held.
 const HELD_PAUSE: Duration = Duration::from_millis(50);
 
-/// What becomes of a call that finds the session busy.
+/// What a call does that finds the session busy.
 #[derive(Debug, PartialEq)]
 enum Busy {
     Wait,
@@ -31,16 +31,14 @@ enum Busy {
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) record: SessionRecord,
-    /// Whether it was made for this call.
+    /// Whether the session was made for this call.
     pub(super) is_new: bool,
 }
 
 impl Actor {
-    /// Acquires the session's lease, waiting for its holder and for earlier calls; makes the session if there is
-    /// none.
+    /// Acquires the session's lease, after its holder and earlier calls are done. Makes the session if there is none.
     ///
-    /// None if there is nothing to do any more: the call was cancelled, or has joined a turn that another
-    /// server runs.
+    /// `None` if the call was cancelled meanwhile, or has joined a turn that another server runs.
     pub(super) async fn claim(
         &mut self,
         turn: &mut QueuedTurn,
@@ -54,7 +52,7 @@ impl Actor {
             match store.claim(&self.name, turn.ticket, self.lease_time(), now).await? {
                 Claim::Ours { lease, record } => {
                     turn.ticket = None;
-                    // One we may have had before ended with this claim.
+                    // Replaces the guard of an earlier lease of ours, which this claim has ended.
                     self.lease = Some(self.keep(lease, store));
                     return Ok(Some(Claimed { record: *record?, is_new }));
                 }
@@ -63,7 +61,7 @@ impl Actor {
                     is_new = true;
                 }
                 Claim::Held(ahead) => {
-                    // Those who come first can begin only once we have released it.
+                    // If the lease is ours, the calls before this one need it.
                     self.release().await;
                     if ahead.running && self.meet_busy(turn).await? == Busy::Joined {
                         return Ok(None);
@@ -90,7 +88,7 @@ impl Actor {
         }
     }
 
-    /// Waits a moment, and takes messages meanwhile.
+    /// Pauses before the next claim, and handles messages meanwhile.
     async fn pause(&mut self, turn: &mut QueuedTurn, ahead: Ahead) -> Result<(), SessionError> {
         let over = Instant::now() + HELD_PAUSE;
         let cancelled = turn.live.cancelled.clone();
@@ -117,13 +115,13 @@ impl Actor {
         }
     }
 
-    /// Does what the call wants done when another server runs a turn.
+    /// Applies the call's [`OnBusy`] when another server runs a turn.
     async fn meet_busy(&mut self, turn: &mut QueuedTurn) -> Result<Busy, SessionError> {
         match turn.request.on_busy {
             OnBusy::Queue => Ok(Busy::Wait),
             OnBusy::Reject => Err(SessionError::Busy { name: self.name.clone() }),
             OnBusy::Steer => {
-                // Tried once: when it comes too late the call waits like any other.
+                // Steering is tried once; if it comes too late, the call queues.
                 turn.request.on_busy = OnBusy::Queue;
                 let prompt = turn.request.prompt.clone();
                 match self.shared.steer_remote(&self.name, prompt).await? {
@@ -137,7 +135,7 @@ impl Actor {
                         tracing::debug!(reason, "not steered; queued");
                         Ok(Busy::Wait)
                     }
-                    // Saying it again could say it twice.
+                    // If the call queued, the model could get the prompt twice.
                     ControlOutcome::Unconfirmed(reason) => {
                         Err(SessionError::SteerUnconfirmed { reason })
                     }
@@ -146,7 +144,7 @@ impl Actor {
         }
     }
 
-    /// Lets a call wait for its turn, at the end of the queue. `turn` is the number of the running one.
+    /// Puts a call at the end of the queue. `turn` is the number of the running turn, if it is known.
     pub(super) async fn queue_up(&mut self, mut queued: QueuedTurn, turn: Option<u32>) {
         let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
         if queued.request.on_busy == OnBusy::Reject {
@@ -163,7 +161,7 @@ impl Actor {
         self.log_positions(turn);
     }
 
-    /// Tells everybody in the queue where they are.
+    /// Tells every queued call its position.
     pub(super) fn log_positions(&self, turn: Option<u32>) {
         for (before, queued) in (0_u32..).zip(&self.waiting) {
             let turn = turn.map(|running| running + before + 1);
@@ -171,7 +169,7 @@ impl Actor {
         }
     }
 
-    /// A place behind everybody who waits, on whichever server.
+    /// Takes a ticket behind all waiting calls of all servers.
     async fn place(&self) -> Result<Option<Ticket>, SessionError> {
         let store = self.shared.store(Timestamp::now()).await?;
         let place = store.enqueue(&self.name, QUEUE, self.lease_time()).await?;
@@ -179,14 +177,14 @@ impl Actor {
         place.ok_or_else(full).map(Some)
     }
 
-    /// Gives up the place of a call that does not wait any more.
+    /// Gives up the queue entry of a call that does not wait any more.
     pub(super) async fn leave_queue(&self, turn: &mut QueuedTurn) {
         let (Some(ticket), Some(store)) = (turn.ticket.take(), self.shared.store.opened()) else {
             return;
         };
         if let Err(error) = store.dequeue(ticket).await {
-            // It runs out by itself.
-            tracing::warn!(session = %self.name, %error, "cannot give up a place");
+            // Not fatal: the entry will run out.
+            tracing::warn!(session = %self.name, %error, "cannot leave the queue");
         }
     }
 }
