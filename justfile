@@ -16,6 +16,7 @@ deny:
 # Every test, on the real Codex CLI
 test:
     cargo test
+    HOST_MODE=off cargo test --test it
 
 # Real clients (Claude Code, Codex, Gemini CLI, opencode, Inspector, SDKs, a fuzzer); most of a gigabyte from npm
 clients:

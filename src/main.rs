@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io::{self, Write},
     process::ExitCode,
     time::Duration,
@@ -13,24 +14,40 @@ use codex_mcp_server::{
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
-    serve_here, serve_stdio, telemetry,
+    serve_here, serve_stdio, serve_terminal, telemetry,
 };
+#[cfg(unix)]
+use codex_mcp_server::{become_bridge, host_folders, serve::Role};
 use etcetera::BaseStrategy;
 
+#[cfg(unix)]
+mod roles;
+
 fn main() -> ExitCode {
-    let args = match Args::parse() {
-        Ok(args) => args,
-        Err(code) => return ExitCode::from(code),
-    };
-    let flags = args.flags();
-    let resolved = match config::resolve(&flags, &variables()) {
-        Ok(resolved) => resolved,
-        Err(error) => return fail(&error.into(), Exit::Usage),
-    };
-    if let Err(error) = check_tools(&resolved) {
-        return fail(&error.into(), Exit::Usage);
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match words.split_first() {
+        #[cfg(unix)]
+        Some((word, rest)) if let Some(role) = Role::of(word) => roles::play(role, rest),
+        _ => typed(&words, Served::ByHost),
     }
-    match run(args.command, &flags, resolved) {
+}
+
+/// Who serves a client that starts this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    /// A host, if one can be had.
+    ByHost,
+    /// This process.
+    Here,
+}
+
+/// Does what was typed, by a person or a client.
+fn typed(words: &[OsString], served: Served) -> ExitCode {
+    let read = match read(words) {
+        Ok(read) => read,
+        Err(code) => return code,
+    };
+    match run(read, words, served) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => match error.downcast_ref() {
             Some(cli::CliError::Usage(_)) => fail(&error, Exit::Usage),
@@ -39,11 +56,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(
+/// What was typed, and the settings it brings.
+struct Typed {
     command: Command,
-    flags: &config::Flags,
-    mut resolved: config::Resolved,
-) -> anyhow::Result<Exit> {
+    flags: config::Flags,
+    resolved: config::Resolved,
+}
+
+/// Reads what was typed. If it is wrong or asks for help only, the exit code is the error.
+fn read(words: &[OsString]) -> Result<Typed, ExitCode> {
+    let args = Args::parse(words).map_err(ExitCode::from)?;
+    let flags = args.flags();
+    let resolved = config::resolve(&flags, &variables());
+    let resolved = resolved.map_err(|error| fail(&error.into(), Exit::Usage))?;
+    check_tools(&resolved).map_err(|error| fail(&error.into(), Exit::Usage))?;
+    Ok(Typed { command: args.command, flags, resolved })
+}
+
+fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit> {
+    let Typed { command, flags, mut resolved } = typed;
+    // A terminal finds the host of clients that are configured alike, whatever it logs itself.
+    let config = resolved.config.clone();
     // What is served is watched over by its log; on the command line only what matters is told.
     let is_served = matches!(command, Command::Fixed(Fixed::Serve));
     let is_chosen = resolved.origins.get("log.level").is_some_and(|(_, place)| place != "default");
@@ -53,6 +86,19 @@ fn run(
     telemetry::start(&resolved.config.log).context("log.level")?;
     let environment = environment()?;
     let command = match command {
+        #[cfg(unix)]
+        Command::Fixed(Fixed::Serve) if served == Served::ByHost => {
+            let reason = become_bridge(config.clone(), &environment, words);
+            if !reason.is_wanted() {
+                let reason: &dyn std::error::Error = &reason;
+                tracing::warn!(reason, "this client has a server of its own");
+            }
+            command
+        }
+        #[cfg(unix)]
+        Command::Fixed(Fixed::Host(command)) => {
+            return Ok(command.run(&host_folders(&environment))?);
+        }
         Command::Fixed(Fixed::Config(ConfigCommand::Show)) => {
             let shown = cli::show_config(&resolved, cli::stdout());
             return printed(shown, "the configuration");
@@ -70,22 +116,32 @@ fn run(
         Command::Tool(call) => Command::Tool(call.complete()?),
         fixed @ Command::Fixed(_) => fixed,
     };
+    let exit = wait_for(|shutdown| async {
+        let asked = shutdown.asked.clone();
+        let work = dispatch(command, &flags, resolved, config, environment, shutdown);
+        let exit = Box::pin(work).await;
+        if !is_served && asked.is_cancelled() { Ok(Exit::Interrupted) } else { exit }
+    });
+    exit?
+}
+
+/// Runs until `work` is done, with the signals that ask for an end.
+fn wait_for<T, W>(work: impl FnOnce(Shutdown) -> W) -> anyhow::Result<T>
+where
+    W: Future<Output = T>,
+{
     // One thread: we wait for others nearly all the time, and a call crosses no core.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exit = runtime.block_on(async {
-        let shutdown = Shutdown::default();
+    let shutdown = Shutdown::default();
+    let at_once = shutdown.at_once.clone();
+    let done = runtime.block_on(async {
         let _signals = tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone()));
-        let exit =
-            Box::pin(dispatch(command, flags, resolved, environment, shutdown.clone())).await;
-        if !is_served && shutdown.asked.is_cancelled() {
-            return Ok(Exit::Interrupted);
-        }
-        anyhow::ensure!(!shutdown.at_once.is_cancelled(), "ended at once");
-        exit
+        work(shutdown).await
     });
     // A read of standard input may still block a thread; nothing waits for it.
     runtime.shutdown_background();
-    exit
+    anyhow::ensure!(!at_once.is_cancelled(), "ended at once");
+    Ok(done)
 }
 
 fn printed(result: io::Result<()>, what: &str) -> anyhow::Result<Exit> {
@@ -97,25 +153,32 @@ async fn dispatch(
     command: Command,
     flags: &config::Flags,
     resolved: config::Resolved,
+    config: config::Config,
     environment: Environment,
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
-    let config = resolved.config.clone();
     Ok(match command {
         Command::Tool(call) => {
-            let work = |_, stream| cli::run_tool(call, stream);
-            Box::pin(serve_here(config, environment, shutdown, work)).await??
+            let work = |streams| cli::run_tool(call, streams);
+            let done = Box::pin(serve_terminal(config, environment, shutdown, work)).await?;
+            done.unwrap_or(Ok(Exit::Interrupted))?
         }
         Command::Fixed(Fixed::Sessions(command)) => {
-            let work = |_, stream| command.run(stream);
-            Box::pin(serve_here(config, environment, shutdown, work)).await??
+            let work = |streams| command.run(streams);
+            let done = Box::pin(serve_terminal(config, environment, shutdown, work)).await?;
+            done.unwrap_or(Ok(Exit::Interrupted))?
         }
         Command::Fixed(Fixed::Approvals(approvals)) => {
             let work = async |sessions, _| approvals.run(&sessions).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
         Command::Fixed(Fixed::Doctor(doctor)) => {
-            let work = async |sessions, stream| doctor.run(&resolved, &sessions, stream).await;
+            #[cfg(unix)]
+            let folders = host_folders(&environment);
+            #[cfg(not(unix))]
+            let folders = Vec::new();
+            let work =
+                async |sessions, streams| doctor.run(&resolved, &sessions, streams, &folders).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
         Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &environment).await?,
@@ -174,7 +237,9 @@ fn environment() -> anyhow::Result<Environment> {
         executable: std::env::current_exe().context("this program does not know where it is")?,
         // Windows has no folder for state.
         state_folder: base.map(|base| base.state_dir().unwrap_or_else(|| base.data_dir())),
+        runtime_folder: folder("XDG_RUNTIME_DIR").filter(|folder| folder.is_absolute()),
         path: std::env::var_os("PATH"),
+        variables: std::env::vars_os().collect(),
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()
             .and_then(|text| text.trim().parse().ok())

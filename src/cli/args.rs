@@ -1,6 +1,6 @@
 //! Flags and subcommands. Tools are subcommands too, made from their own schemas in [`super::tools`].
 
-use std::{io::Write, path::PathBuf};
+use std::{ffi::OsString, io::Write, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
@@ -96,6 +96,10 @@ pub enum Fixed {
     Sessions(SessionsCommand),
     /// List and answer what Codex asks, in all sessions
     Approvals(ApprovalsArgs),
+    /// Look at the processes that serve your clients, and end them
+    #[cfg(unix)]
+    #[command(subcommand)]
+    Host(super::host::HostCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -138,14 +142,15 @@ Exit codes: 0 done; 1 it failed; 2 a mistake in arguments or configuration; 3 th
 130 interrupted.";
 
 impl Args {
-    /// Reads the command line of this process.
+    /// Reads a command line, without the program's name.
     ///
     /// # Errors
     /// If it is wrong, or asks for help only. That is printed already; the error is the exit code.
-    pub fn parse() -> Result<Self, u8> {
+    pub fn parse(words: &[OsString]) -> Result<Self, u8> {
+        let words = || std::iter::once("codex-mcp-server".into()).chain(words.iter().cloned());
         // A server should not wait for flags to be made of all the tools' schemas.
-        let served = Typed::command().disable_help_subcommand(true).try_get_matches();
-        let matches = served.or_else(|_| command_line().try_get_matches());
+        let served = Typed::command().disable_help_subcommand(true).try_get_matches_from(words());
+        let matches = served.or_else(|_| command_line().try_get_matches_from(words()));
         let matches = matches.map_err(|error| said(&error))?;
         if let Some(topic) = topic(&matches) {
             return Err(explained(&topic).unwrap_or_else(|error| said(&error)));

@@ -1,14 +1,14 @@
-//! The terminal as a client of the server in this process: the same protocol, the same tools, the same
+//! The terminal as a client of the server, in this process or another: the same protocol, the same tools, the same
 //! answers. Knows nothing of what they mean.
 
 use serde_json::{Map, Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines},
     task::JoinHandle,
 };
 
 use super::terminal::Terminal;
-use crate::mcp::TERMINAL;
+use crate::{mcp::TERMINAL, serve::Streams};
 
 /// The newest revision in which a server asks while a call runs.
 const REVISION: &str = "2025-11-25";
@@ -37,8 +37,8 @@ pub(super) struct ToolOutput {
 
 /// A connection that makes one call at a time.
 pub(super) struct Client {
-    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    writer: WriteHalf<DuplexStream>,
+    lines: Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
+    writer: Box<dyn AsyncWrite + Send + Unpin>,
     next: u64,
 }
 
@@ -59,8 +59,8 @@ impl ToolOutput {
 
 impl Client {
     /// Connects and completes the handshake.
-    pub(super) async fn begin(stream: DuplexStream, can_ask: bool) -> Result<Self, ClientError> {
-        let (reader, writer) = tokio::io::split(stream);
+    pub(super) async fn begin(streams: Streams, can_ask: bool) -> Result<Self, ClientError> {
+        let Streams { reader, writer } = streams;
         let mut client = Self { lines: BufReader::new(reader).lines(), writer, next: 0 };
         let capabilities = if can_ask { json!({"elicitation": {}}) } else { json!({}) };
         let about = json!({"name": TERMINAL, "version": env!("CARGO_PKG_VERSION")});

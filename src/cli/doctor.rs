@@ -3,12 +3,8 @@
 use std::{
     fmt,
     io::{self, Write},
+    path::PathBuf,
 };
-
-use serde::Serialize;
-use serde_json::{Value, json};
-use serde_with::skip_serializing_none;
-use tokio::io::DuplexStream;
 
 use super::{
     client::{Client, ToolOutput},
@@ -18,10 +14,14 @@ use super::{
 };
 use crate::{
     codex::{Found, Login, Sandbox},
-    config::{Resolved, StoreKind},
+    config::{HostMode, Resolved, StoreKind},
     mcp::{explain, missing_in_words},
+    serve::Streams,
     session::{SessionError, Sessions, store::Page},
 };
+use serde::Serialize;
+use serde_json::{Value, json};
+use serde_with::skip_serializing_none;
 
 /// The prompt of the live check.
 const PROMPT: &str = "Reply with the single word: ready";
@@ -73,16 +73,18 @@ impl DoctorArgs {
         self,
         resolved: &Resolved,
         sessions: &Sessions,
-        stream: DuplexStream,
+        streams: Streams,
+        host_folders: &[PathBuf],
     ) -> Result<Exit, CliError> {
         let mut checks = Checks::default();
         checks.configuration(resolved);
         checks.store(resolved, sessions).await;
         checks.limits(sessions);
+        checks.hosts(resolved, host_folders);
         let can_work = checks.codex(sessions).await;
         if self.live {
             if can_work {
-                checks.live(stream).await?;
+                checks.live(streams).await?;
             } else {
                 let fix = "mend what is wrong above first".to_owned();
                 checks.failed("turn", "not tried".to_owned(), fix);
@@ -128,6 +130,30 @@ impl Checks {
                 self.ok("store", format!("{place}: {} sessions{more}", listing.sessions.len()));
             }
         }
+    }
+
+    #[cfg(not(unix))]
+    fn hosts(&mut self, _resolved: &Resolved, _folders: &[PathBuf]) {
+        self.ok("host", "this system has none: each client has a server of its own".to_owned());
+    }
+
+    #[cfg(unix)]
+    fn hosts(&mut self, resolved: &Resolved, folders: &[PathBuf]) {
+        let hosts = crate::serve::host::statuses(folders);
+        let running: Vec<_> = hosts
+            .iter()
+            .map(|host| format!("process {}, which logs to {}", host.pid, host.log.display()))
+            .collect();
+        let own = "each client has a server of its own, which logs to its stderr";
+        self.ok(
+            "host",
+            match (resolved.config.host.mode, resolved.config.store.kind) {
+                (HostMode::Off, _) => format!("off: {own}"),
+                (_, StoreKind::Memory) => format!("none with sessions in memory: {own}"),
+                _ if running.is_empty() => "none runs; the first client starts one".to_owned(),
+                _ => running.join("; "),
+            },
+        );
     }
 
     fn limits(&mut self, sessions: &Sessions) {
@@ -217,8 +243,8 @@ impl Checks {
         self.warning("codex", detail, "npm install -g @openai/codex".to_owned());
     }
 
-    async fn live(&mut self, stream: DuplexStream) -> Result<(), CliError> {
-        let mut client = Client::begin(stream, false).await?;
+    async fn live(&mut self, streams: Streams) -> Result<(), CliError> {
+        let mut client = Client::begin(streams, false).await?;
         let mut terminal = Terminal::new();
         let turn =
             json!({"prompt": PROMPT, "sandbox": "read-only", "timeoutSeconds": LIVE_SECONDS});

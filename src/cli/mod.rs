@@ -12,6 +12,8 @@ mod ask;
 mod client;
 mod doctor;
 mod error;
+#[cfg(unix)]
+mod host;
 mod print;
 mod run;
 mod screen;
@@ -28,6 +30,8 @@ pub use args::{Args, Command, ConfigCommand, Fixed};
 pub use client::ClientError;
 pub use doctor::DoctorArgs;
 pub use error::CliError;
+#[cfg(unix)]
+pub use host::HostCommand;
 pub use run::{Exit, run_tool, written};
 pub use screen::{stderr, stdout};
 pub use sessions::{Format, SessionsCommand};

@@ -3,9 +3,6 @@
 
 use std::io::{self, IsTerminal, Read};
 
-use serde_json::Value;
-use tokio::io::DuplexStream;
-
 use super::{
     client::{Client, Paged, ToolOutput},
     error::CliError,
@@ -13,6 +10,8 @@ use super::{
     terminal::Terminal,
     tools::{Piped, ToolCall},
 };
+use crate::serve::Streams;
+use serde_json::Value;
 
 /// How much of standard input is read, in bytes. Codex itself takes about a million characters.
 const LONGEST: u64 = 8 * 1024 * 1024;
@@ -94,13 +93,13 @@ impl ToolCall {
     }
 }
 
-/// Runs a tool on the server connected to `stream`.
+/// Runs a tool on the server connected to `streams`.
 ///
 /// # Errors
 /// [`CliError::Client`], [`CliError::Output`].
-pub async fn run_tool(call: ToolCall, stream: DuplexStream) -> Result<Exit, CliError> {
+pub async fn run_tool(call: ToolCall, streams: Streams) -> Result<Exit, CliError> {
     let mut terminal = Terminal::new();
-    let mut client = Client::begin(stream, terminal.can_ask()).await?;
+    let mut client = Client::begin(streams, terminal.can_ask()).await?;
     let is_list = call.name == "listSessions";
     let is_models = call.name == "listModels";
     let ToolCall { name, mut arguments, json, is_waited_for, .. } = call;

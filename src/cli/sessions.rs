@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
-use tokio::io::DuplexStream;
 
 use super::{
     client::{Client, Paged},
@@ -15,6 +14,7 @@ use super::{
     tools::{ToolCall, not_an_option},
     transcript,
 };
+use crate::serve::Streams;
 
 /// How many turns are read at once.
 const PAGE: u32 = 100;
@@ -89,11 +89,11 @@ pub enum Format {
 }
 
 impl SessionsCommand {
-    /// Runs the command on the server connected to `stream`.
+    /// Runs the command on the server connected to `streams`.
     ///
     /// # Errors
     /// [`CliError::Client`], [`CliError::Output`].
-    pub async fn run(self, stream: DuplexStream) -> Result<Exit, CliError> {
+    pub async fn run(self, streams: Streams) -> Result<Exit, CliError> {
         let call = |name: &str, arguments: Value| ToolCall {
             name: name.to_owned(),
             arguments: arguments.as_object().cloned().unwrap_or_default(),
@@ -103,29 +103,29 @@ impl SessionsCommand {
         };
         match self {
             Self::List { json } => {
-                super::run::run_tool(ToolCall { json, ..call("listSessions", json!({})) }, stream)
+                super::run::run_tool(ToolCall { json, ..call("listSessions", json!({})) }, streams)
                     .await
             }
             Self::Fork { session, new, turn } => {
                 let arguments = json!({"sessionId": session, "newSessionId": new, "turn": turn});
-                super::run::run_tool(call("forkSession", arguments), stream).await
+                super::run::run_tool(call("forkSession", arguments), streams).await
             }
             Self::Show { session, turn, json } => {
                 let format = if json { Format::Json } else { Format::Markdown };
-                export(stream, &session, turn, format, Target::Screen).await
+                export(streams, &session, turn, format, Target::Screen).await
             }
             Self::Export { session, format, output, force } => {
                 let target = output.map_or(Target::Screen, |path| Target::File { path, force });
-                export(stream, &session, None, format, target).await
+                export(streams, &session, None, format, target).await
             }
-            Self::Delete { sessions } => delete(stream, sessions).await,
+            Self::Delete { sessions } => delete(streams, sessions).await,
         }
     }
 }
 
-async fn delete(stream: DuplexStream, sessions: Vec<String>) -> Result<Exit, CliError> {
+async fn delete(streams: Streams, sessions: Vec<String>) -> Result<Exit, CliError> {
     let mut terminal = Terminal::silent();
-    let mut client = Client::begin(stream, false).await?;
+    let mut client = Client::begin(streams, false).await?;
     let mut exit = Exit::Done;
     for session in sessions {
         let arguments = Map::from_iter([("sessionId".to_owned(), session.clone().into())]);
@@ -140,13 +140,13 @@ async fn delete(stream: DuplexStream, sessions: Vec<String>) -> Result<Exit, Cli
 }
 
 async fn export(
-    stream: DuplexStream,
+    streams: Streams,
     session: &str,
     turn: Option<u32>,
     format: Format,
     target: Target,
 ) -> Result<Exit, CliError> {
-    let mut client = Client::begin(stream, false).await?;
+    let mut client = Client::begin(streams, false).await?;
     let mut terminal = Terminal::silent();
     let mut arguments = Map::from_iter([("sessionId".to_owned(), session.into())]);
     let read = if let Some(number) = turn {

@@ -4,7 +4,7 @@
 //! once Codex is gone nothing says whose they were. What we start therefore carries a tag in its
 //! environment, which everything it starts inherits.
 
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// How often is looked at most: a process that was being started escapes the first look.
 const LOOKS: usize = 5;
@@ -39,10 +39,10 @@ impl ChildTag {
     }
 }
 
-/// Whether this process was started, directly or not, by a child of one like it.
-pub(super) fn is_nested() -> bool {
+/// Whether a process, this one if none is named, was started, directly or not, by a child of a server like this one.
+pub(super) fn is_nested(process: Option<u32>) -> bool {
     let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
-    let mut next = sysinfo::get_current_pid().ok();
+    let mut next = process.map(Pid::from_u32).or_else(|| sysinfo::get_current_pid().ok());
     // A chain of parents that long would be a loop.
     for _ in 0..64 {
         let Some(pid) = next else { return false };

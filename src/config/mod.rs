@@ -13,7 +13,7 @@ pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
 pub(crate) use settings::OPTIONAL;
 pub use settings::{
-    CodexSettings, Compat, Config, Defaults, Limits, Log, LogFormat, Results, SessionSettings,
-    Store, StoreKind,
+    CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
+    Results, SessionSettings, Store, StoreKind,
 };
 pub use span::Span;

@@ -1,6 +1,9 @@
 //! Every setting, its type and its default.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,8 @@ pub struct Config {
     pub session: SessionSettings,
     /// How long turns may take, and the calls that wait for them.
     pub turn: TurnSettings,
+    /// The process that serves all clients of this user.
+    pub host: HostSettings,
     /// Where sessions are kept.
     pub store: Store,
     /// What no call can exceed.
@@ -114,6 +119,28 @@ pub struct TurnSettings {
     pub question: Span,
 }
 
+/// The process that serves all clients of this user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostSettings {
+    /// `auto`: clients share one host, in which turns outlive the window they were begun in; `off`: each client has a
+    /// server of its own.
+    pub mode: HostMode,
+    /// How long the host stays when no client is left and no turn runs.
+    pub linger: Span,
+}
+
+/// Whether clients share a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HostMode {
+    /// Where the system can do it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
 /// Where sessions are kept.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -187,6 +214,20 @@ pub enum LogFormat {
     Json,
 }
 
+impl Config {
+    /// The same settings with absolute paths, for a process that works elsewhere. Relative paths are below `base`.
+    #[must_use]
+    pub fn absolute(mut self, base: &Path) -> Self {
+        let here = |path: &mut PathBuf| *path = base.join(&*path);
+        // A name alone is looked for on PATH.
+        self.codex.bin.iter_mut().filter(|path| path.components().count() > 1).for_each(here);
+        self.store.path.iter_mut().for_each(here);
+        self.defaults.working_directory.iter_mut().for_each(here);
+        self.limits.roots.iter_mut().for_each(here);
+        self
+    }
+}
+
 /// Settings without a default: nobody has chosen until somebody does.
 pub(crate) const OPTIONAL: &[&str] = &[
     "codex.bin",
@@ -243,6 +284,12 @@ impl Default for TurnSettings {
     fn default() -> Self {
         // A build or a test run may print nothing for long.
         Self { wait: None, timeout: None, silence: minutes(30), question: minutes(5) }
+    }
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self { mode: HostMode::Auto, linger: Span(Duration::from_secs(5)) }
     }
 }
 

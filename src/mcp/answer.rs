@@ -76,6 +76,12 @@ impl Answer {
         self.text += &format!("\n[warning: {warning}]");
     }
 
+    /// Adds a field, and a sentence that says the same.
+    pub(super) fn note(&mut self, name: &str, value: Value, sentence: &str) {
+        self.structured.insert(name.to_owned(), value);
+        self.text += &format!("\n[{sentence}]");
+    }
+
     /// The result, with a hint for clients that would cut it at less than `characters`. Next steps name, and
     /// links lead to, only what is offered.
     pub(super) fn into_result(

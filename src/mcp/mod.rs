@@ -16,6 +16,7 @@ mod malformed;
 mod offer;
 mod prompts;
 mod resources;
+mod restarted;
 mod schema;
 mod server;
 mod tools;
@@ -23,7 +24,8 @@ mod visible;
 
 pub use call::{TERMINAL, approval_answer, approval_form};
 pub use error::{UserError, explain};
-pub use server::{McpConfig, Server};
+pub use restarted::host_restarted;
+pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
-pub use tools::{ToolSummary, tool_names, tool_summaries};
+pub use tools::{ToolSummary, only_reads, tool_names, tool_summaries};
 pub use visible::{visible, visible_line};

@@ -1,6 +1,6 @@
 //! The MCP server: what it says of itself, and one path for every call.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -14,7 +14,7 @@ use rmcp::{
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use super::{
@@ -27,7 +27,7 @@ use super::{
     malformed, prompts, resources,
     tools::{self, Cx, Outcome, Tools},
 };
-use crate::session::Sessions;
+use crate::session::{Origin, Sessions};
 
 /// Shown to a client's model next to the tools. Clients cut it at 2 KB.
 const INSTRUCTIONS: &str = "\
@@ -61,7 +61,20 @@ pub struct McpConfig {
     pub callback_uri: Option<String>,
 }
 
-/// The server that rmcp drives. One serves any number of connections.
+/// One of several clients of a server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Where it works.
+    pub directory: PathBuf,
+    /// Its process, if it is on this machine.
+    pub process: Option<u32>,
+    /// How long it waits for a call, according to its environment.
+    pub limit: Option<Duration>,
+    /// Whether it is our own command line: its calls wait until their turn is over, and answers are not cut.
+    pub is_terminal: bool,
+}
+
+/// The server that rmcp drives. One serves one connection; [`Server::for_client`] makes those for more.
 #[derive(Debug, Clone)]
 pub struct Server {
     cx: Cx,
@@ -70,6 +83,10 @@ pub struct Server {
     wait: Option<Duration>,
     client_limit: Option<Duration>,
     calls: TaskTracker,
+    /// Cancelled when the client leaves: its calls shall come to an end.
+    leaving: CancellationToken,
+    /// Cancelled when nobody waits for its calls any more.
+    gone: CancellationToken,
     subscriptions: Subscriptions,
     /// The tasks that notify of changes. They end with their connections.
     relays: TaskTracker,
@@ -90,6 +107,7 @@ impl Server {
                 max_text,
                 offer,
                 is_vendor: config.is_vendor,
+                origin: Origin::default(),
                 callback_uri: config.callback_uri.clone(),
             },
             tools: Arc::new(tools),
@@ -97,9 +115,43 @@ impl Server {
             wait: config.wait,
             client_limit: config.client_limit,
             calls: TaskTracker::new(),
+            leaving: CancellationToken::new(),
+            gone: CancellationToken::new(),
             subscriptions: Subscriptions::default(),
             relays: TaskTracker::new(),
         }
+    }
+
+    /// A server for another client, over the same sessions.
+    pub fn for_client(&self, client: Client) -> Self {
+        let Client { directory, process, limit, is_terminal } = client;
+        let mut server = Self {
+            client_limit: limit,
+            calls: TaskTracker::new(),
+            leaving: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            subscriptions: Subscriptions::default(),
+            ..self.clone()
+        };
+        server.cx.origin = Origin { directory: Some(directory), process };
+        if is_terminal {
+            let tools = Tools::new(&[], self.cx.is_vendor);
+            server.cx.offer = tools.offer();
+            server.tools = Arc::new(tools);
+            server.cx.max_text = UNCUT;
+            server.is_structured = true;
+            server.wait = None;
+        }
+        server
+    }
+
+    /// Brings the calls that are under way to an end, because their client leaves: turns that are held are
+    /// interrupted. Those that take longer than `limit` are dropped.
+    pub async fn end_calls(&self, limit: Duration) {
+        self.leaving.cancel();
+        let ended = tokio::time::timeout(limit, self.idle()).await;
+        tracing::debug!(in_time = ended.is_ok(), "calls ended");
+        self.gone.cancel();
     }
 
     /// The sessions it serves.
@@ -127,7 +179,8 @@ impl Server {
         if let Some(arguments) = &mut request.arguments {
             arguments::whole_numbers(arguments);
         }
-        let caller = Caller::new(&request, context, self.wait, self.client_limit);
+        let leaving = self.leaving.clone();
+        let caller = Caller::new(&request, context, leaving, self.wait, self.client_limit);
         let Cx { sessions, codec, .. } = &self.cx;
         let outcome = if request.request_state.is_some() {
             let resumed = resume(sessions, codec, &caller, &request).await;
@@ -199,7 +252,8 @@ impl ServerHandler for Server {
         let version = context.protocol_version();
         let links = version.is_some_and(|version| version >= ProtocolVersion::V_2025_06_18);
         let call = self.call(request, context);
-        match cancelled.run_until_cancelled(call).instrument(span).await {
+        let call = self.gone.run_until_cancelled(cancelled.run_until_cancelled(call));
+        match Box::pin(call.instrument(span)).await.flatten() {
             Some(Ok(Outcome::Answer(answer))) => {
                 let mut result = answer.into_result(self.cx.max_text, links, &self.cx.offer);
                 result.structured_content.take_if(|_| !self.is_structured);

@@ -1,11 +1,22 @@
 //! How clients reach the MCP server. Knows nothing of Codex or SQL.
+//!
+//! A [`connection`] serves one client over a pair of streams. On Unix, clients start a [`bridge`] to the user's
+//! [`host`], which serves all of them; elsewhere, or where no host can be had, each has a server of its own.
 
+#[cfg(unix)]
+pub mod bridge;
+mod connection;
+#[cfg(unix)]
+pub mod host;
 mod lines;
 mod message;
+mod role;
 mod shutdown;
-mod stdio;
+mod streams;
 mod transport;
 
+pub use connection::{ServeError, serve, serve_over};
+pub use role::Role;
 pub use shutdown::{Shutdown, Signals};
-pub use stdio::{ServeError, serve, serve_over};
-pub use transport::{Reader, Writer};
+pub use streams::Streams;
+use streams::{Reader, Writer};

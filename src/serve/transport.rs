@@ -17,25 +17,17 @@ use rmcp::{
     transport::Transport,
 };
 use serde::Serialize;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::Mutex,
-    task::JoinHandle,
-};
+use tokio::{io::AsyncWriteExt, sync::Mutex, task::JoinHandle};
 use tokio_util::{codec::FramedRead, sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    Reader, Streams, Writer,
     lines::{Line, LineDecoder},
     message::{self, Incoming},
 };
 
 /// The longest message that is read, in bytes.
-const LONGEST: usize = 16 * 1024 * 1024;
-
-/// Where messages come from.
-pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
-/// Where they go to.
-pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+pub(super) const LONGEST: usize = 16 * 1024 * 1024;
 
 /// A connection to one client.
 ///
@@ -55,7 +47,8 @@ pub(super) struct ClientTransport {
 }
 
 impl ClientTransport {
-    pub(super) fn new(reader: Reader, writer: Writer, ended: CancellationToken) -> Self {
+    pub(super) fn new(streams: Streams, ended: CancellationToken) -> Self {
+        let Streams { reader, writer } = streams;
         Self {
             lines: FramedRead::new(reader, LineDecoder::new(LONGEST)),
             writer: Arc::new(Mutex::new(writer)),
@@ -148,34 +141,4 @@ async fn write(writer: &Mutex<Writer>, message: &(impl Serialize + Sync)) -> io:
     let mut writer = writer.lock().await;
     writer.write_all(&line).await?;
     writer.flush().await
-}
-
-/// Standard input and output. Pipes (from shells) and sockets (from Node.js) are read without a thread in
-/// between.
-pub(super) fn standard_streams() -> (Reader, Writer) {
-    #[cfg(unix)]
-    if let Some((reader, writer)) = sockets() {
-        return (Box::new(reader), Box::new(writer));
-    }
-    let (reader, writer) = rmcp::transport::stdio_pipes();
-    (Box::new(reader), Box::new(writer))
-}
-
-#[cfg(unix)]
-fn sockets() -> Option<(tokio::net::UnixStream, tokio::net::UnixStream)> {
-    use std::os::fd::{AsFd, BorrowedFd};
-
-    fn socket(stream: BorrowedFd<'_>) -> Option<tokio::net::UnixStream> {
-        use std::os::unix::fs::FileTypeExt;
-
-        let own = stream.try_clone_to_owned().ok()?;
-        let file = std::fs::File::from(own);
-        if !file.metadata().ok()?.file_type().is_socket() {
-            return None;
-        }
-        let socket = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(file));
-        socket.set_nonblocking(true).ok()?;
-        tokio::net::UnixStream::from_std(socket).ok()
-    }
-    Some((socket(io::stdin().as_fd())?, socket(io::stdout().as_fd())?))
 }

@@ -27,7 +27,7 @@ pub struct SessionConfig {
     pub approval_timeout: Duration,
     /// Settings for what neither the call nor the session sets.
     pub defaults: Settings,
-    /// Where commands run if no setting says so: the directory the server was started in.
+    /// Where commands run if no setting and no client says so: the directory the server was started in.
     pub directory: PathBuf,
     /// What no call can exceed.
     pub limits: Limits,

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions, Settings,
+    Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
+    Settings,
     shared::Shared,
     store::{CopiedTurns, Created, Excerpt},
     turn::Plan,
@@ -40,6 +41,7 @@ impl Sessions {
         &self,
         source: ForkSource,
         name: Option<SessionName>,
+        origin: Origin,
     ) -> Result<Forked, SessionError> {
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
@@ -72,7 +74,12 @@ impl Sessions {
             }
         };
         // Checked before anything is made: the new session must be able to run turns.
-        let plan = Plan::new(&Request::ask("fork"), &record.settings, &shared.config).await?;
+        let plan = Plan::new(
+            &Request { origin, ..Request::ask("fork") },
+            &record.settings,
+            &shared.config,
+        )
+        .await?;
         let is_ours = from.is_some();
         let forked = match thread {
             Some(thread) => fork_thread(shared, &plan, &thread, through.as_ref()).await,

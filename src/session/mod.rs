@@ -36,7 +36,7 @@ pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionRecord, SessionStatus, Stop,
     TurnDetails, TurnRecord,
 };
-pub use request::{OnBusy, Reply, Request, Work};
+pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::Finding;
 pub use sessions::Sessions;
 pub use settings::Settings;

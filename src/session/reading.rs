@@ -43,7 +43,7 @@ impl Sessions {
         Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
     }
 
-    /// A session with up to `limit` of its turns, leaving out the first `skip`.
+    /// A session with up to `limit` of its turns, leaving out the first `skip`. Their answers then count as collected.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -57,6 +57,9 @@ impl Sessions {
         let session = self.record(name).await?;
         let store = self.shared().store(Timestamp::now()).await?;
         let turns = store.turns(name, skip, limit, excerpt).await?;
+        for turn in turns.iter().filter(|turn| turn.details.uncollected) {
+            store.collect(name, turn.number).await?;
+        }
         Ok(Transcript { session, turns })
     }
 
@@ -150,6 +153,6 @@ impl Sessions {
 
     /// Whether this server runs inside a Codex that another `codex-mcp-server` started.
     pub fn is_nested(&self) -> bool {
-        self.shared().codex.is_nested()
+        self.shared().codex.is_nested(None)
     }
 }

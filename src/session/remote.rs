@@ -116,7 +116,7 @@ impl Shared {
         Ok(())
     }
 
-    /// A turn as it is recorded.
+    /// A turn as it is recorded. Who reads it has its answer.
     pub(super) async fn recorded(
         &self,
         name: &SessionName,
@@ -125,6 +125,9 @@ impl Shared {
         let Some(skip) = number.checked_sub(1) else { return Ok(None) };
         let store = self.store(Timestamp::now()).await?;
         let turn = store.turns(name, skip, 1, Excerpt::ALL).await?.pop();
+        if turn.as_ref().is_some_and(|turn| turn.details.uncollected) {
+            store.collect(name, number).await?;
+        }
         Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
     }
 

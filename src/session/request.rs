@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{SessionName, SessionStatus, Settings, TurnRecord};
 use crate::codex::{ReviewTarget, ThreadOptions, TurnWork};
 
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
 pub struct Request {
     /// The user's prompt. For a review, a description of what is reviewed.
     pub prompt: String,
@@ -28,6 +31,27 @@ pub struct Request {
     pub ephemeral: bool,
     /// How the thread differs from the user's own Codex configuration, for this call only.
     pub options: ThreadOptions,
+    /// Whether the turn goes on when its call is cancelled or its client goes away.
+    pub detached: bool,
+    /// Whether a call that repeats an earlier one, of which nobody has the answer, gets that one's turn.
+    pub joins: bool,
+    /// Where the call comes from.
+    pub origin: Origin,
+}
+
+/// Tells a call from every other one: all that its turn depends on, as one word. A call that is made again has the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallDigest(String);
+
+/// Where a call comes from. Empty if its client is the program that started this server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Where the client works; relative paths are below it, and Codex works there if nobody says otherwise.
+    pub directory: Option<PathBuf>,
+    /// The client's process, if it is on this machine.
+    pub process: Option<u32>,
 }
 
 /// The kinds of work.
@@ -92,7 +116,22 @@ impl Request {
             can_ask: false,
             ephemeral: false,
             options: ThreadOptions::default(),
+            detached: false,
+            joins: false,
+            origin: Origin::default(),
         }
+    }
+
+    /// The digest of the call, as one to this session. None if repeating it could not mean the same turn.
+    pub(super) fn digest(&self, session: &SessionName) -> Option<CallDigest> {
+        let Self { prompt, work, settings, reset, ephemeral, options, .. } = self;
+        if *reset || *ephemeral {
+            return None;
+        }
+        let call = format!("{:?}", (session, prompt, work, settings, options));
+        let digest = Sha256::digest(call);
+        let words = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+        Some(CallDigest(words.collect::<Vec<_>>().concat()))
     }
 
     /// The work as Codex takes it, with `prompt` in place of the request's own.

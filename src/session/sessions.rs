@@ -7,7 +7,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Change, Reply, Request, SessionConfig, SessionError, SessionName, SessionRecord, SessionStatus,
+    CallDigest, Change, Reply, Request, SessionConfig, SessionError, SessionName, SessionRecord,
+    SessionStatus,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, LazyStore, StoreConfig},
@@ -47,8 +48,10 @@ impl Sessions {
     /// Runs a turn in a session. Without a name a new session is made.
     ///
     /// Turns of one session run one after the other in the order of the calls; those of different sessions run at
-    /// the same time. The call is attached: dropping it interrupts the turn, and its results so far are recorded; if
-    /// the turn is still queued, it never runs.
+    /// the same time. Unless the request says otherwise the call is attached: dropping it interrupts the turn, and its
+    /// results so far are recorded; if the turn is still queued, it never runs.
+    ///
+    /// A call that repeats one whose answer nobody has can get that one's turn: then [`Call::is_joined`].
     ///
     /// # Errors
     /// If the request can be refused before a session is touched. A turn that starts and fails is a reply.
@@ -58,18 +61,35 @@ impl Sessions {
         request: Request,
     ) -> Result<Call, SessionError> {
         request.check(&self.0.config).await?;
-        if self.0.codex.is_nested() {
+        if self.0.codex.is_nested(request.origin.process) {
             return Err(SessionError::Nested);
         }
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
-        let follower = Follower { attached: true, can_ask: request.can_ask };
-        let turn = LiveTurn::new();
+        let digest = request.digest(&name);
+        if let Some(digest) = digest.as_ref().filter(|_| request.joins)
+            && let Some(call) = self.join(&name, digest, request.can_ask)
+        {
+            return Ok(call);
+        }
+        let follower = Follower { attached: !request.detached, can_ask: request.can_ask };
+        let turn = LiveTurn::of_call(digest);
         self.post(&name, |live| {
             let actor = Some(live.mailbox.clone());
             let call = Call::new(name.clone(), Arc::clone(&turn), follower, actor, false);
+            let call = call.calling(false);
             live.add(Arc::clone(&turn));
             (Message::Send(Box::new(QueuedTurn::new(request, automatic, turn))), call)
+        })
+    }
+
+    /// The turn that an equal call has left, waiting or running.
+    fn join(&self, name: &SessionName, digest: &CallDigest, can_ask: bool) -> Option<Call> {
+        let follower = Follower { attached: false, can_ask };
+        self.0.with_turns(name, |turns, actor| {
+            let left = turns.iter().find(|turn| turn.is_left_by(digest))?;
+            let call = Call::new(name.clone(), Arc::clone(left), follower, Some(actor), true);
+            Some(call.calling(true))
         })
     }
 
@@ -191,6 +211,11 @@ impl Sessions {
     /// [`SessionError::Unknown`], or if the store cannot be read.
     pub async fn record(&self, name: &SessionName) -> Result<SessionRecord, SessionError> {
         self.0.record(name).await
+    }
+
+    /// How many turns run or wait here.
+    pub fn running(&self) -> usize {
+        self.0.running()
     }
 
     /// Subscribes to the changes from now on.

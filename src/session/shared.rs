@@ -108,6 +108,25 @@ impl Shared {
         Some((session.turns.clone(), session.mailbox.clone()))
     }
 
+    /// Looks at the turns of a session that run or wait here, while nobody else can.
+    pub(super) fn with_turns<T>(
+        &self,
+        name: &SessionName,
+        look: impl FnOnce(&[Arc<LiveTurn>], mpsc::Sender<Message>) -> Option<T>,
+    ) -> Option<T> {
+        let mut live = self.live();
+        let session = live.get_mut(name)?;
+        session.forget_ended();
+        look(&session.turns, session.mailbox.clone())
+    }
+
+    /// How many turns run or wait here.
+    pub(super) fn running(&self) -> usize {
+        let live = self.live();
+        let turns = live.values().flat_map(|session| &session.turns);
+        turns.filter(|turn| !turn.log.is_ended()).count()
+    }
+
     /// Posts a message to the session's actor. Returns `false` if there is no actor, or its mailbox is full.
     pub(super) fn tell(&self, name: &SessionName, message: Message) -> bool {
         let mailbox = self.live().get(name).map(|live| live.mailbox.clone());

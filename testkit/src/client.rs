@@ -17,6 +17,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::process;
+
 /// How long any single answer may take before a test fails.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -197,9 +199,17 @@ impl Client {
         self.heard.stderr.lock().expect("unpoisoned").clone()
     }
 
-    /// The server's process id.
+    /// The process that the client started.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// The process that serves the client: the host, if the client started a bridge to one.
+    ///
+    /// # Panics
+    /// If the host does not answer.
+    pub fn server_pid(&self) -> u32 {
+        process::host_of(self.pid).unwrap_or(self.pid)
     }
 
     /// Closes the server's stdin, as a client that goes away does.

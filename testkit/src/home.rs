@@ -97,8 +97,12 @@ impl Home {
     }
 
     /// The whole environment for the server and for Codex: nothing is inherited but PATH.
+    ///
+    /// Servers share a host that leaves with its last client, so that a server that is started again has nothing but
+    /// the store; with `HOST_MODE=off` in the environment of the tests each has a process of its own.
     pub fn env(&self) -> Vec<(String, String)> {
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
+        let mode = std::env::var("HOST_MODE").unwrap_or_else(|_| "auto".to_owned());
         [
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("HOME", path(self.path().to_owned())),
@@ -109,6 +113,8 @@ impl Home {
             ("TMPDIR", path(self.path().to_owned())),
             ("MOCK_KEY", "loopback".to_owned()),
             ("NO_COLOR", "1".to_owned()),
+            ("CODEX_MCP_SERVER_HOST_MODE", mode),
+            ("CODEX_MCP_SERVER_HOST_LINGER", "0s".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()

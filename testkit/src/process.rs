@@ -2,9 +2,13 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
     path::Path,
     time::{Duration, Instant},
 };
+
+use serde_json::Value;
 
 use crate::wait::DEADLINE;
 
@@ -58,6 +62,26 @@ pub fn mentioning(needle: &str) -> Vec<u32> {
     };
     let own = std::process::id();
     pids().filter(|pid| *pid != own && is_alive(*pid)).filter(mentions).collect()
+}
+
+/// The host that a bridge is connected to. None if the process is not a bridge.
+///
+/// # Panics
+/// If the host does not say what process it is.
+pub fn host_of(bridge: u32) -> Option<u32> {
+    let words = fs::read(format!("/proc/{bridge}/cmdline")).unwrap_or_default();
+    let mut words = words.split(|byte| *byte == 0);
+    words.find(|word| *word == b"as-bridge")?;
+    let config: Value = serde_json::from_slice(words.next()?).expect("the bridge's configuration");
+    let (folder, key) = (config["place"]["folder"].as_str()?, config["place"]["key"].as_str()?);
+    let socket = Path::new(folder).join(format!("{}.sock", key.get(..16)?));
+    let stream = UnixStream::connect(socket).expect("connect to the host");
+    stream.set_read_timeout(Some(DEADLINE)).expect("limit the wait");
+    (&stream).write_all(b"{\"ask\":\"status\"}\n").expect("ask the host how it is");
+    let mut answer = String::new();
+    BufReader::new(&stream).read_line(&mut answer).expect("an answer of the host");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON from the host");
+    answer["status"]["pid"].as_u64()?.try_into().ok()
 }
 
 /// Waits until nothing that mentions `needle` lives.

@@ -55,6 +55,26 @@ impl Launch {
         self
     }
 
+    /// Starts another program than the one that is tested.
+    #[must_use]
+    pub fn binary(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.binary = binary.into();
+        self
+    }
+
+    /// Starts it in another directory.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// A server in a process of its own instead of a host, whatever the tests are run with.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        self.env("CODEX_MCP_SERVER_HOST_MODE", "off")
+    }
+
     /// Starts the process with piped stdio and says nothing to it yet.
     pub fn spawn(&self) -> Client {
         Client::spawn(self.command())

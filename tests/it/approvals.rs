@@ -183,7 +183,7 @@ async fn a_question_is_withdrawn_when_its_turn_is_stopped_and_nothing_hangs() {
                 result.failed_with("interrupted");
             }
             _ => {
-                testkit::client::signal(process::children(server.pid())[0], "KILL").await;
+                testkit::client::signal(process::children(server.server_pid())[0], "KILL").await;
                 let result = ToolResult::from_response("codex", &answer.wait("codex").await);
                 result.failed_with("codex_exited");
             }
@@ -344,7 +344,7 @@ async fn a_wait_that_was_asked_and_is_cancelled_leaves_the_turn_alone() {
     think().await;
     let (id, _answer) = server.begin("tools/call", waiting(Some((&asked, decide("accept"))))).await;
     wait_for("the command to run", || {
-        let mut running = process::descendants(server.pid()).into_iter();
+        let mut running = process::descendants(server.server_pid()).into_iter();
         running.any(|pid| process::command_line(pid).contains("sleep 1")).then_some(())
     })
     .await;

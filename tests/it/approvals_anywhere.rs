@@ -52,7 +52,7 @@ async fn asked(server: &Client, number: usize) -> Value {
 }
 
 async fn kill_codex(server: &Client) {
-    let codex = process::children(server.pid())[0];
+    let codex = process::children(server.server_pid())[0];
     testkit::client::signal(codex, "KILL").await;
     wait_for("Codex to be gone", || process::is_gone(codex).then_some(())).await;
 }
@@ -197,8 +197,9 @@ async fn none_stays_open_when_its_process_is_gone() {
             kill_codex(&server).await;
             server.call("wait", json!({"sessionId": "s"})).await.failed_with("codex_exited");
         } else {
-            server.signal("KILL").await;
-            server.exited().await;
+            let serving = server.server_pid();
+            testkit::client::signal(serving, "KILL").await;
+            wait_for("its end", || process::is_gone(serving).then_some(())).await;
         }
         assert!(approvals(&world).await.is_empty(), "{victim}");
         let id = open["id"].as_str().unwrap();

@@ -56,7 +56,7 @@ async fn memory_does_not_grow_with_big_answers() {
         let call =
             json!({"prompt": format!("big {BYTES}"), "sessionId": "s", "resetSession": true});
         server.call("codex", call).await.ok();
-        sizes.push(resident_bytes(server.pid()) / 1_000_000);
+        sizes.push(resident_bytes(server.server_pid()) / 1_000_000);
     }
     // Many copies of one answer would be allowed for, copies of every answer are not.
     assert!(sizes[5] < sizes[1] + 20, "MB after each: {sizes:?}");

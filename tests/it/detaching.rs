@@ -131,7 +131,8 @@ async fn a_cancelled_wait_leaves_the_turn_alone() {
 #[tokio::test]
 async fn a_turn_of_a_server_that_dies_is_over_for_those_who_wait() {
     let world = World::new().await;
-    let (server, other) = (world.server().await, world.server().await);
+    let launch = world.launch().alone();
+    let (server, other) = (launch.connect().await, launch.connect().await);
     // Long enough for what there is of the answer to be written down.
     start(&server, &world, "slow 60 partial and more").await;
     for _ in 0..200 {
@@ -160,5 +161,113 @@ async fn a_turn_that_there_is_not_is_not_waited_for() {
     for server in [&server, &other] {
         let missing = json!({"sessionId": "s", "turn": 99});
         server.call("wait", missing).await.failed_with("unknown_turn");
+    }
+}
+
+async fn turn_count(server: &Client) -> u64 {
+    let listed = server.call("listSessions", json!({})).await.ok();
+    listed["sessions"][0]["turnCount"].as_u64().unwrap()
+}
+
+/// Waits until a turn is over without reading its answer.
+async fn over(server: &Client) {
+    for _ in 0..200 {
+        let listed = server.call("listSessions", json!({})).await.ok();
+        if listed["sessions"][0]["status"] != "running" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the turn does not end");
+}
+
+#[tokio::test]
+async fn a_detached_call_waits_and_its_turn_goes_on_when_it_is_cancelled() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call = json!({"prompt": "say at once", "sessionId": "s", "detach": true});
+    assert_eq!(server.call("codex", call).await.ok()["response"], "at once");
+    let call = json!({"prompt": "slow 2 all the same", "sessionId": "s", "detach": true});
+    let (id, _cancelled) =
+        server.begin("tools/call", json!({"name": "codex", "arguments": call})).await;
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    server.notify("notifications/cancelled", json!({"requestId": id})).await;
+    let waited = server.call("wait", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(waited["response"], "all the same");
+    assert_eq!(turn_count(&server).await, 2);
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_gets_the_turn_that_runs() {
+    let world = World::new().await;
+    let server = world.server().await;
+    start(&server, &world, "slow 1 once").await;
+    let again = json!({"prompt": "slow 1 once", "sessionId": "s"});
+    let joined = server.call("codex", again.clone()).await.ok();
+    assert_eq!((&joined["response"], &joined["turn"]), (&json!("once"), &json!(1)));
+    assert_eq!(joined["joined"], true);
+    assert!(joined.text.contains("nothing was run twice"), "{}", joined.text);
+    // That answer has been collected: the same once more is another turn.
+    let next = server.call("codex", again).await.ok();
+    assert_eq!((&next["turn"], &next["joined"]), (&json!(2), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_call_that_is_made_again_gets_the_answer_that_nobody_had() {
+    let world = World::new().await;
+    let server = world.server().await;
+    start(&server, &world, "slow 0.5 once").await;
+    over(&server).await;
+    server.close().await;
+    let server = world.server().await;
+    let again = json!({"prompt": "slow 0.5 once", "sessionId": "s"});
+    let joined = server.call("codex", again.clone()).await.ok();
+    assert_eq!((&joined["response"], &joined["turn"]), (&json!("once"), &json!(1)));
+    assert_eq!(joined["joined"], true, "{}", joined.raw);
+    let next = server.call("codex", again).await.ok();
+    assert_eq!((&next["turn"], &next["joined"]), (&json!(2), &Value::Null));
+    assert_eq!(turn_count(&server).await, 2);
+}
+
+#[tokio::test]
+async fn what_is_no_repetition_is_a_turn_of_its_own() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let call = |more: Value| {
+        let mut call = json!({"prompt": "slow 0.2 on", "sessionId": "s"});
+        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        call
+    };
+    let plain = call(json!({}));
+    // One after the other, and both at once: each has a caller.
+    server.call("codex", plain.clone()).await.ok();
+    let both =
+        tokio::join!(server.call("codex", plain.clone()), server.call("codex", plain.clone()));
+    for answer in [both.0.ok(), both.1.ok()] {
+        assert_eq!(answer["joined"], Value::Null, "{}", answer.raw);
+    }
+    let mut expected = 3;
+    // Its answer was had by `wait`, or by reading the session.
+    for reader in ["wait", "getSession"] {
+        server.call("codex", call(json!({"waitSeconds": 0}))).await.ok();
+        over(&server).await;
+        server.call(reader, json!({"sessionId": "s"})).await.ok();
+        server.call("codex", plain.clone()).await.ok();
+        expected += 2;
+        assert_eq!(turn_count(&server).await, expected, "{reader}");
+    }
+    // Something else is asked for.
+    for other in [
+        json!({"prompt": "say off"}),
+        json!({"model": "gpt-other"}),
+        json!({"sandbox": "workspace-write"}),
+        json!({"onBusy": "queue"}),
+    ] {
+        server.call("codex", call(json!({"waitSeconds": 0}))).await.ok();
+        over(&server).await;
+        let answer = server.call("codex", call(other.clone())).await.ok();
+        assert_eq!(answer["joined"], Value::Null, "{other}: {}", answer.raw);
+        expected += 2;
+        assert_eq!(turn_count(&server).await, expected, "{other}");
     }
 }

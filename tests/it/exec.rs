@@ -73,7 +73,7 @@ async fn a_process_that_is_killed_is_an_error_and_the_session_goes_on() {
     let slow = json!({"name": "codex", "arguments": {"prompt": "slow 60 never", "sessionId": "s"}});
     let (_, answer) = server.begin("tools/call", slow).await;
     wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
-    signal(process::children(server.pid())[0], "KILL").await;
+    signal(process::children(server.server_pid())[0], "KILL").await;
     let failed = ToolResult::from_response("codex", &answer.wait("codex").await);
     failed.failed_with("codex_exited");
     let next = server.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();

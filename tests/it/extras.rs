@@ -129,7 +129,7 @@ async fn codexs_own_mcp_servers_are_on_off_or_some() {
         let request = world.model.request_for("say hi").unwrap();
         let tools = request.body["tools"].to_string();
         assert_eq!(tools.contains("mcp__asker"), offered, "{set}");
-        let running = process::descendants(server.pid()).into_iter();
+        let running = process::descendants(server.server_pid()).into_iter();
         let asker = running.filter(|pid| process::command_line(*pid).contains("asker.mjs"));
         assert_eq!(asker.count() > 0, offered, "{set}");
     }

@@ -25,7 +25,7 @@ async fn turns(server: &Client) -> Vec<(String, String)> {
 #[tokio::test]
 async fn a_server_that_was_suspended_for_too_long_writes_nothing_any_more() {
     let world = World::new().await;
-    let launch = world.launch().args(["--set", "session.lease=2s"]);
+    let launch = world.launch().alone().args(["--set", "session.lease=2s"]);
     let (first, second) = (launch.connect().await, launch.connect().await);
     first.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
     let slow = json!({"name": "codex", "arguments": {"prompt": "slow 4 never recorded", "sessionId": "s"}});
@@ -68,7 +68,7 @@ async fn server_gets_the_thread(server: &Client) -> ToolResult {
 #[tokio::test]
 async fn a_lease_is_kept_while_a_turn_takes_longer_than_it() {
     let world = World::new().await;
-    let launch = world.launch().args(["--set", "session.lease=1s"]);
+    let launch = world.launch().alone().args(["--set", "session.lease=1s"]);
     let (first, second) = (launch.connect().await, launch.connect().await);
     let slow = json!({"name": "codex", "arguments": {"prompt": "slow 4 done", "sessionId": "s"}});
     let (_, running) = first.begin("tools/call", slow).await;
@@ -82,7 +82,7 @@ async fn a_lease_is_kept_while_a_turn_takes_longer_than_it() {
 #[tokio::test]
 async fn clocks_that_disagree_by_minutes_take_nothing_away() {
     let world = World::new().await;
-    let launch = world.launch().args(["--set", "session.lease=2s"]);
+    let launch = world.launch().alone().args(["--set", "session.lease=2s"]);
     let first = launch.connect().await;
     let slow = json!({"name": "codex", "arguments": {"prompt": "slow 3 done", "sessionId": "s"}});
     let (_, running) = first.begin("tools/call", slow).await;

@@ -52,9 +52,9 @@ async fn codex_starts_at_the_first_call_that_needs_it() {
     client.request("tools/list", json!({})).await;
     client.call("ping", json!({"message": "there?"})).await.ok();
     client.call("listSessions", json!({})).await.ok();
-    assert!(descendants(client.pid()).is_empty());
+    assert!(descendants(client.server_pid()).is_empty());
     client.call("codex", json!({"prompt": "say hi"})).await.ok();
-    assert!(!descendants(client.pid()).is_empty());
+    assert!(!descendants(client.server_pid()).is_empty());
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ async fn kills_at_any_moment_lose_nothing() {
         let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": session}});
         let (_, answer) = server.begin("tools/call", call).await;
         tokio::time::sleep(Duration::from_millis(dice.up_to(250))).await;
-        let (codex, own) = (process::children(server.pid()), server.pid());
+        let (codex, own) = (process::children(server.server_pid()), server.pid());
         let victim = dice.up_to(3);
         match victim {
             0 => kill(&codex).await,

@@ -7,7 +7,7 @@ use crate::support::World;
 #[tokio::test]
 async fn prompts_and_answers_are_not_logged_above_trace() {
     let world = World::new().await;
-    let server = world.launch().args(["--log-level", "debug"]).connect().await;
+    let server = world.launch().alone().args(["--log-level", "debug"]).connect().await;
     server.call("codex", json!({"prompt": "say hushhush", "sessionId": "quiet"})).await.ok();
     server.call("codex", json!({"prompt": "run echo hushhush", "sessionId": "quiet"})).await.ok();
     server.call("codex", json!({"prompt": "say hushhush", "sessionId": "a b"})).await;
@@ -21,7 +21,7 @@ async fn prompts_and_answers_are_not_logged_above_trace() {
 #[tokio::test]
 async fn json_logs_are_one_object_a_line_with_the_call() {
     let world = World::new().await;
-    let server = world.launch().args(["--log-format", "json"]).connect().await;
+    let server = world.launch().alone().args(["--log-format", "json"]).connect().await;
     server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
     server.close().await;
     let log = server.stderr();

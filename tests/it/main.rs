@@ -31,6 +31,8 @@ mod failures;
 mod fenced;
 mod handshake;
 mod helping;
+#[cfg(unix)]
+mod hosting;
 mod input;
 mod kills;
 mod limits;

@@ -34,7 +34,7 @@ async fn twenty_sessions_run_at_once_through_one_codex() {
         assert_eq!(told["response"], own);
     }
     // What Codex starts for itself is not ours.
-    let codexes = children(server.pid());
+    let codexes = children(server.server_pid());
     assert_eq!(codexes.len(), 1, "{codexes:?}");
 }
 

@@ -8,7 +8,7 @@ use testkit::{CODEX_VERSION, Client, client::signal, codex_cli, process, wait_fo
 use crate::support::World;
 
 fn codex_of(server: &Client) -> Option<u32> {
-    process::descendants(server.pid()).first().copied()
+    process::descendants(server.server_pid()).first().copied()
 }
 
 /// Everything that was started in this world, whoever its parent is by now.

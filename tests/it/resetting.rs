@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{CODEX_VERSION, Client, codex_cli, wait_for};
 
-use crate::support::{World, in_a_terminal};
+use crate::support::{World, in_a_terminal, script};
 
 #[tokio::test]
 async fn an_adopted_session_is_reset_like_any_other() {
@@ -44,14 +44,6 @@ async fn a_thread_that_is_reset_before_it_was_adopted_stays_out() {
 }
 
 /// A program that stands before Codex.
-fn script(world: &World, name: &str, lines: &str) -> String {
-    let path = world.home.path().join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, rights).unwrap();
-    path.to_string_lossy().into_owned()
-}
-
 async fn begun(world: &World) -> Client {
     let server = world.server().await;
     let first = json!({"prompt": "say one", "sessionId": "s", "sandbox": "read-only"});
@@ -109,7 +101,7 @@ async fn a_reset_whose_server_is_killed_before_it_began_has_not_happened() {
     // A Codex that never answers its handshake.
     let mute = "[ \"$1\" = --version ] && echo codex-cli 0.169.0 && exit\nexec sleep 1000";
     let mute = script(&world, "mute-codex", mute);
-    let server = world.launch().env("CODEX_BIN", mute).connect().await;
+    let server = world.launch().alone().env("CODEX_BIN", mute).connect().await;
     let reset = json!({"prompt": "say new", "sessionId": "s", "resetSession": true});
     let call = json!({"name": "codex", "arguments": reset});
     let (_, _lost) = server.begin("tools/call", call).await;

@@ -96,7 +96,7 @@ async fn a_command_does_not_outlive_a_killed_codex() {
     let run = json!({"prompt": "run sleep 987", "sessionId": "s", "sandbox": "danger-full-access"});
     let (_, call) = server.begin("tools/call", json!({"name": "codex", "arguments": run})).await;
     is_running(&mark).await;
-    let codex = process::children(server.pid());
+    let codex = process::children(server.server_pid());
     testkit::client::signal(codex[0], "KILL").await;
     let failed = ToolResult::from_response("codex", &call.wait("codex").await);
     failed.failed_with("codex_exited");
@@ -174,13 +174,13 @@ async fn a_provider_that_is_gone_is_silence_too() {
 #[tokio::test]
 async fn a_second_signal_ends_the_server_at_once() {
     let world = World::new().await;
-    let server = world.server().await;
+    let server = world.launch().alone().connect().await;
     let mark = world.home.path().to_string_lossy().into_owned();
     let run = json!({"name": "codex", "arguments": {"prompt": "run sleep 987", "sessionId": "s"}});
     let (_, _call) = server.begin("tools/call", run).await;
     is_running(&mark).await;
     // A Codex that does not listen: only the second signal gets us past it.
-    let codex = process::children(server.pid());
+    let codex = process::children(server.server_pid());
     testkit::client::signal(codex[0], "STOP").await;
     server.signal("TERM").await;
     wait_for("the server to be ending", || {

@@ -24,7 +24,7 @@ async fn a_damaged_session_is_named_and_can_be_deleted() {
     server.close().await;
     sql(&world, "UPDATE sessions SET settings = '{' WHERE name = 'bad'").await;
 
-    let server = world.server().await;
+    let server = world.launch().alone().connect().await;
     let listed = server.call("listSessions", json!({})).await.ok();
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
     assert!(listed["warnings"].to_string().contains("`bad` is damaged"), "{}", listed.raw);
@@ -67,7 +67,7 @@ async fn a_store_that_cannot_be_made_is_named_and_tried_again() {
     let obstacle = world.home.path().join("obstacle");
     fs::write(&obstacle, "").unwrap();
     let path = obstacle.join("sessions.sqlite3");
-    let server = world.launch().args(["--store", path.to_str().unwrap()]).connect().await;
+    let server = world.launch().alone().args(["--store", path.to_str().unwrap()]).connect().await;
     let failed =
         server.call("codex", json!({"prompt": "say hi"})).await.failed_with("store_unavailable");
     assert!(failed.text.contains(path.to_str().unwrap()), "{}", failed.text);

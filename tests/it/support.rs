@@ -33,6 +33,15 @@ impl World {
     }
 }
 
+/// A shell script in the world's home.
+pub(crate) fn script(world: &World, name: &str, lines: &str) -> String {
+    let path = world.home.path().join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, rights).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
 /// A terminal of its own for our program, by the `script` of util-linux.
 #[cfg(target_os = "linux")]
 pub(crate) async fn on_a_terminal(

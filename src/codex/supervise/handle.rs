@@ -47,10 +47,13 @@ impl Codex {
         (Self(Slot::running_on(connection, config, tasks.clone())), script)
     }
 
-    /// Whether we were started by a Codex that a server like this one runs: then starting another one
-    /// would never end.
-    pub fn is_nested(&self) -> bool {
-        *self.0.nested.get_or_init(orphans::is_nested)
+    /// Whether a client, or this process if none is named, was started by a Codex that a server like this one runs:
+    /// then starting another one would never end.
+    pub fn is_nested(&self, client: Option<u32>) -> bool {
+        match client {
+            Some(process) => orphans::is_nested(Some(process)),
+            None => *self.0.nested.get_or_init(|| orphans::is_nested(None)),
+        }
     }
 
     /// Which Codex is there, without starting it.

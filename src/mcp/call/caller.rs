@@ -7,6 +7,7 @@ use rmcp::{
     model::{CallToolRequestParams, ClientCapabilities, ProtocolVersion},
     service::{Peer, RequestContext},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{progress::Progress, timeout::CallTimeout};
 
@@ -21,6 +22,8 @@ pub(in crate::mcp) struct Caller {
     pub(super) shows_links: bool,
     /// What a question's answer is bound to: the tool and its arguments.
     pub(super) call: Vec<u8>,
+    /// Cancelled when the client leaves.
+    pub(super) leaving: CancellationToken,
     context: RequestContext<RoleServer>,
     timeout: CallTimeout,
 }
@@ -29,6 +32,7 @@ impl Caller {
     pub(in crate::mcp) fn new(
         request: &CallToolRequestParams,
         context: RequestContext<RoleServer>,
+        leaving: CancellationToken,
         wait: Option<Duration>,
         client_limit: Option<Duration>,
     ) -> Self {
@@ -43,6 +47,7 @@ impl Caller {
             shows_links: shows(&can, Mode::Url),
             call: serde_json::to_vec(&(&request.name, &request.arguments)).unwrap_or_default(),
             timeout: CallTimeout::of(&client, resets, wait, client_limit),
+            leaving,
             context,
         }
     }

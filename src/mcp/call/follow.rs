@@ -20,6 +20,8 @@ pub(in crate::mcp) struct CallProgress {
     pub(in crate::mcp) state: CallState,
     /// What the caller should know besides.
     pub(in crate::mcp) warnings: Vec<String>,
+    /// Whether it is the turn of an earlier call which this one repeats.
+    pub(in crate::mcp) joined: bool,
 }
 
 /// How far a call has come.
@@ -44,14 +46,21 @@ pub(in crate::mcp) async fn follow(
     let deadline = caller.timeout(wait).map(|limit| Instant::now() + limit);
     let mut progress = caller.progress();
     let mut asking = Asking::new(sessions, caller);
+    let (mut is_left, mut joined) = (false, false);
     let state = loop {
         tokio::select! {
             biased;
             () = progress.due() => progress.tell().await,
-            () = at(deadline) => {
+            // The turn that the call holds ends, and then so does the call.
+            () = caller.leaving.cancelled(), if !is_left && call.is_attached() => {
+                is_left = true;
+                call.cancel();
+            }
+            () = left_or_late(caller, deadline), if !is_left => {
                 asking.withdraw().await;
                 progress.finish().await;
                 let session = call.session().clone();
+                joined = call.is_joined();
                 break match call.detach().await? {
                     Detached::Begun(reply) if reply.is_over() => CallState::Over(reply),
                     how_far => CallState::Running(session, how_far),
@@ -61,6 +70,7 @@ pub(in crate::mcp) async fn follow(
                 Step::Done(outcome) => {
                     asking.withdraw().await;
                     progress.finish().await;
+                    joined = call.is_joined();
                     break CallState::Over(outcome?);
                 }
                 Step::Update(update) => {
@@ -87,7 +97,7 @@ pub(in crate::mcp) async fn follow(
             answer = asking.answered() => asking.answer(answer, call.session()).await,
         }
     };
-    Ok(CallProgress { state, warnings: asking.warnings })
+    Ok(CallProgress { state, warnings: asking.warnings, joined })
 }
 
 /// Goes on with a call that comes back with an answer.
@@ -183,9 +193,13 @@ impl<'a> Asking<'a> {
     }
 }
 
-async fn at(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
-    }
+/// Waits until nobody waits for the call any more.
+async fn left_or_late(caller: &Caller, deadline: Option<Instant>) {
+    let late = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => pending().await,
+        }
+    };
+    let _ = caller.leaving.run_until_cancelled(late).await;
 }

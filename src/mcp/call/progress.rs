@@ -155,7 +155,10 @@ impl Lines {
                 let asked = asked.approval.subject.in_short();
                 return Some(one_line(&format!("waiting for your decision: Codex asks {asked}")));
             }
-            Update::ApprovalSettled(_) | Update::Joined(_) | Update::Ended(_) => return None,
+            Update::ApprovalSettled(_)
+            | Update::Repeated
+            | Update::Joined(_)
+            | Update::Ended(_) => return None,
             Update::Event(event) => event,
         };
         Some(one_line(&match event {

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{
-        ApprovalPolicy, OnBusy, Profile, Request, Sandbox, SessionName, Settings, ThreadOptions,
-        WebSearch, Work,
+        ApprovalPolicy, OnBusy, Origin, Profile, Request, Sandbox, SessionName, Settings,
+        ThreadOptions, WebSearch, Work,
     },
 };
 
@@ -93,6 +93,8 @@ struct Input {
     /// If the session is running a turn: queue (wait for it), steer (say this to the running turn and
     /// share its answer) or reject. Default: queue.
     on_busy: Option<Busy>,
+    /// Go on even if this call is cancelled or its client goes away; `wait` gets the answer. Default: false.
+    detach: Option<bool>,
     /// Seconds to wait for the answer, 0 to 86400; then the turn goes on. `wait` gets its answer. Default: as
     /// long as this client waits.
     #[schemars(range(min = 0, max = 86_400))]
@@ -139,7 +141,6 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     }
     let callback_uri = input.callback_uri.clone();
     let config = cx.sessions.config();
-    let directory = &config.directory;
     let (images, most) = (input.images.iter().flatten().count(), config.limits.images);
     if images > most {
         let reason = format!("there are {images} of them, and {most} are allowed");
@@ -149,7 +150,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         Some(profile) => chosen_profile(cx, profile)?,
         None => Profile::default(),
     };
-    let (name, request) = input.into_request(directory, profile, caller.can_ask())?;
+    let (name, request) = input.into_request(cx.directory(), profile, caller.can_ask())?;
     let mut outcome = run(cx, caller, name, request, wait).await?;
     if let Some(uri) = callback_uri {
         outcome.add_beside("callbackUri", uri);
@@ -253,6 +254,9 @@ impl Input {
             },
             timeout,
             can_ask,
+            detached: self.detach.unwrap_or_default(),
+            joins: self.on_busy.is_none(),
+            origin: Origin::default(),
         };
         Ok((name, request))
     }

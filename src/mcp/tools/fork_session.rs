@@ -68,7 +68,8 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
             return Err(ToolError::argument("sessionId", "pass either it or `threadId`"));
         }
     };
-    let Forked { session, rebuilt } = cx.sessions.fork(source, input.new_session_id).await?;
+    let Forked { session, rebuilt } =
+        cx.sessions.fork(source, input.new_session_id, cx.origin.clone()).await?;
     let warnings = rebuilt.map(|reason| {
         format!(
             "Codex could not fork its own thread ({reason}); the next turn is given the last turns from \

@@ -54,6 +54,8 @@ struct Input {
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
     #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
+    /// Go on even if this call is cancelled or its client goes away; `wait` gets the result. Default: false.
+    detach: Option<bool>,
     /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
     #[schemars(range(min = 0, max = 86_400))]
     wait_seconds: Option<u64>,
@@ -68,7 +70,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let timeout = arguments::seconds("timeoutSeconds", input.timeout_seconds, 1)?;
     let (code, instructions) = input.target()?;
     let name = input.session_id.clone();
-    let base = &cx.sessions.config().directory;
+    let base = cx.directory();
     let request = Request {
         work: Work::Review { code: code.clone(), instructions: instructions.clone() },
         settings: Settings {
@@ -77,6 +79,8 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
             ..Settings::default()
         },
         timeout,
+        detached: input.detach.unwrap_or_default(),
+        joins: true,
         ..Request::ask(in_words(input.title.as_deref(), &code, instructions.as_deref()))
     };
     let mut outcome = run(cx, caller, name, request, wait).await?;

@@ -20,9 +20,10 @@ pub(super) async fn run(
     cx: &Cx,
     caller: &Caller,
     name: Option<SessionName>,
-    request: Request,
+    mut request: Request,
     wait: Option<Duration>,
 ) -> Result<Outcome, ToolError> {
+    request.origin = cx.origin.clone();
     let name = match name {
         Some(given) => Some(cx.sessions.of_thread(&given).await?),
         None => None,

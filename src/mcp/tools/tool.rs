@@ -1,6 +1,6 @@
 //! What a tool is: its definition, its call, its outcome. Knows no tool.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{InputRequiredResult, JsonObject, ToolAnnotations};
@@ -13,7 +13,7 @@ use crate::{
         error::ToolError,
         offer::Offer,
     },
-    session::Sessions,
+    session::{Origin, Sessions},
 };
 
 /// What a tool works with.
@@ -27,11 +27,18 @@ pub(in crate::mcp) struct Cx {
     pub(in crate::mcp) offer: Offer,
     /// Whether clients of Codex's own removed server are served: they read other fields.
     pub(in crate::mcp) is_vendor: bool,
+    /// Where this client's calls come from.
+    pub(in crate::mcp) origin: Origin,
     /// Where MCP servers of Codex send the user back to after a login, unless a call says.
     pub(in crate::mcp) callback_uri: Option<String>,
 }
 
 impl Cx {
+    /// Where relative paths of this client's calls begin.
+    pub(in crate::mcp) fn directory(&self) -> &Path {
+        self.origin.directory.as_ref().unwrap_or(&self.sessions.config().directory)
+    }
+
     /// Whether the operator lets clients use the tool of this name.
     pub(in crate::mcp) fn offers(&self, name: &str) -> bool {
         self.offer.has(name)

@@ -101,9 +101,16 @@ pub(super) struct Output {
     codex_version: Option<String>,
     /// Whether the answer was cut; getSession with this turn, or the linked resource, has all of it.
     truncated: bool,
+    /// True if this call repeats an earlier one whose answer nobody had: it got that turn, and no second one ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined: Option<bool>,
     /// What to know besides.
     warnings: Vec<String>,
 }
+
+/// Said to a call that repeats another one.
+const JOINED: &str = "joined: this call repeats an earlier one whose answer nobody had, so it is that turn; \
+                      nothing was run twice";
 
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
@@ -175,7 +182,7 @@ struct WindowView {
 
 /// Shows how far a call has come.
 pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
-    let CallProgress { state, warnings } = progress;
+    let CallProgress { state, warnings, joined } = progress;
     let mut answer = match state {
         CallState::InputRequired(asked) => return Outcome::Asked(asked),
         CallState::Over(reply) => over(&reply, cx),
@@ -187,6 +194,9 @@ pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
     };
     for warning in &warnings {
         answer.warn(warning);
+    }
+    if joined {
+        answer.note("joined", true.into(), JOINED);
     }
     answer.into()
 }
@@ -342,6 +352,7 @@ impl Output {
             engine: None,
             codex_version: None,
             truncated: false,
+            joined: None,
             warnings: Vec::new(),
         }
     }

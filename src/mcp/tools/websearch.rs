@@ -46,6 +46,8 @@ struct Input {
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
     #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
+    /// Go on even if this call is cancelled or its client goes away; `wait` gets the result. Default: false.
+    detach: Option<bool>,
     /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
     #[schemars(range(min = 0, max = 86_400))]
     wait_seconds: Option<u64>,
@@ -76,6 +78,8 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         work: Work::Search,
         settings: Settings { model: input.model, ..Settings::default() },
         options: ThreadOptions { web_search: Some(search), ..ThreadOptions::default() },
+        detached: input.detach.unwrap_or_default(),
+        joins: true,
         ..Request::ask(prompt(&input.query, count, depth))
     };
     let mut outcome = run(cx, caller, name, request, wait).await?;

@@ -9,7 +9,7 @@ use crate::{
     codex::{
         CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId, Usage,
     },
-    session::{Finding, ModelSource, Source},
+    session::{CallDigest, Finding, ModelSource, Source},
 };
 
 /// One turn.
@@ -89,6 +89,13 @@ pub struct TurnDetails {
     /// Whether the call asked to keep neither session nor thread.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+    /// Tells the call of the turn from others. `None` if repeating it cannot mean the same turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallDigest>,
+    /// Whether the turn is complete and nobody has been given its answer yet. Stores can set this to false alone; see
+    /// [`crate::session::store::SessionStore::collect`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uncollected: bool,
     /// Warnings for the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -76,6 +76,10 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError>;
 
+    /// Takes the answer of a turn that nobody has been given yet: afterwards it is no longer uncollected. Says whether
+    /// it was; of several takers one is told so. Needs no lease, because nobody else writes a turn that is over.
+    async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError>;
+
     /// Removes what has expired. Ends the leases of owners that are dead or have let them run out, and marks the
     /// turns they left running as interrupted. Returns the sessions that were removed.
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError>;

@@ -37,6 +37,8 @@ pub(in crate::session) struct Actor {
     pub(super) waiting: VecDeque<Box<QueuedTurn>>,
     /// The lease, from a claim until the session is released.
     pub(super) lease: Option<LeaseGuard>,
+    /// Whether the last turn was ours and its answer has been given to somebody.
+    pub(super) is_collected: bool,
 }
 
 impl Actor {
@@ -46,7 +48,7 @@ impl Actor {
         mailbox: mpsc::Receiver<Message>,
     ) -> Self {
         let waiting = VecDeque::new();
-        Self { name, shared, mailbox, loaded: None, waiting, lease: None }
+        Self { name, shared, mailbox, loaded: None, waiting, lease: None, is_collected: false }
     }
 
     /// Runs until the session is idle: some time after the last turn the actor releases thread and lease, so that any
@@ -87,7 +89,14 @@ impl Actor {
                 if forget && let Err(error) = self.delete().await {
                     tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
                 }
+                let number = reply.turn.number;
+                let is_left = reply.turn.details.uncollected;
+                let readers = turn.live.log.is_read();
                 turn.end(Ok(reply));
+                // Somebody has come meanwhile.
+                if is_left && readers {
+                    self.collect(number).await;
+                }
             }
             Ok(None) => turn.end(Err(SessionError::Cancelled)),
             Err(error) => {
@@ -133,8 +142,20 @@ impl Actor {
         LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks)
     }
 
+    /// Notes that somebody has the answer of a turn.
+    async fn collect(&mut self, number: u32) {
+        let Some(guard) = &self.lease else { return };
+        match guard.store().collect(&self.name, number).await {
+            Ok(_) => self.is_collected = true,
+            Err(error) => {
+                tracing::warn!(session = %self.name, %error, "cannot mark an answer as collected");
+            }
+        }
+    }
+
     /// Releases thread and lease.
     pub(super) async fn release(&mut self) {
+        self.is_collected = false;
         self.unload().await;
         if let Some(guard) = self.lease.take() {
             guard.release().await;

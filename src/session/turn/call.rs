@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    live::{CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogReader, QueuePosition, Update},
+    live::{Calling, CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogReader, QueuePosition, Update},
     message::Message,
 };
 use crate::session::{Reply, SessionError, SessionName};
@@ -52,6 +52,8 @@ pub struct Call {
     turn: Arc<LiveTurn>,
     attachment: Option<CancelOnDrop>,
     can_ask: Option<CanAsk>,
+    calling: Option<Calling>,
+    joined: bool,
     position: Option<QueuePosition>,
     /// None where another server runs the turn.
     actor: Option<mpsc::Sender<Message>>,
@@ -72,10 +74,24 @@ impl Call {
             reader,
             attachment: follower.attached.then(|| turn.attach()),
             can_ask: follower.can_ask.then(|| turn.add_askable()),
+            calling: None,
+            joined: false,
             position: None,
             turn,
             actor,
         }
+    }
+
+    /// The same as the call whose answer the turn is: its own turn, or one that an equal call has left.
+    pub(in crate::session) fn calling(mut self, joined: bool) -> Self {
+        self.calling = Some(self.turn.add_caller());
+        self.joined = joined;
+        self
+    }
+
+    /// Whether its turn is that of an earlier call which this one repeats.
+    pub fn is_joined(&self) -> bool {
+        self.joined
     }
 
     /// The session it belongs to.
@@ -91,6 +107,14 @@ impl Call {
     /// Whether dropping it cancels its turn.
     pub fn is_attached(&self) -> bool {
         self.attachment.is_some()
+    }
+
+    /// Cancels its turn if it is attached to it: the turn is interrupted, or never begins. What comes of that is still
+    /// to be heard.
+    pub fn cancel(&self) {
+        if self.is_attached() {
+            self.turn.cancelled.cancel();
+        }
     }
 
     /// Waits for what happens next. Not to be called again after [`Step::Done`].
@@ -144,6 +168,7 @@ impl Call {
             attachment.detach();
         }
         self.can_ask = self.can_ask.take().map(|_| turn.add_askable());
+        self.calling = None;
         self.reader = turn.log.read_from_now();
         self.turn = turn;
     }
@@ -152,6 +177,7 @@ impl Call {
         match update {
             Update::Queued(position) => self.position = Some(*position),
             Update::Begun(_) => self.position = None,
+            Update::Repeated => self.joined = true,
             _ => {}
         }
     }

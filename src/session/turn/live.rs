@@ -12,7 +12,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::session::SessionError;
+use crate::session::{CallDigest, SessionError};
 use log::TurnLog;
 pub(super) use log::{JoinedTurn, LogReader};
 pub use log::{QueuePosition, Update};
@@ -24,10 +24,17 @@ pub(in crate::session) struct LiveTurn {
     pub(in crate::session) log: Arc<TurnLog>,
     /// Cancelled when an attached call is dropped: then nobody wants the turn any more.
     pub(in crate::session) cancelled: CancellationToken,
+    /// The call that began it. None if only its followers are of interest here.
+    digest: Option<CallDigest>,
     number: AtomicU32,
+    callers: AtomicUsize,
     attached: AtomicUsize,
     askable: AtomicUsize,
 }
+
+/// Counts a call whose answer the turn is. Dropping it ends that.
+#[derive(Debug)]
+pub(super) struct Calling(Arc<LiveTurn>);
 
 /// Tells a turn from all others of this process, also before it has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +68,21 @@ impl Drop for LogOwner {
 }
 
 impl LiveTurn {
+    /// A turn that only its followers are interested in.
     pub(in crate::session) fn new() -> Arc<Self> {
+        Self::of_call(None)
+    }
+
+    /// The turn of a call.
+    pub(in crate::session) fn of_call(digest: Option<CallDigest>) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Arc::new(Self {
             id: TurnKey(LAST.fetch_add(1, Ordering::Relaxed)),
             log: Arc::new(TurnLog::new()),
             cancelled: CancellationToken::new(),
+            digest,
             number: AtomicU32::new(0),
+            callers: AtomicUsize::new(0),
             attached: AtomicUsize::new(0),
             askable: AtomicUsize::new(0),
         })
@@ -89,6 +104,20 @@ impl LiveTurn {
     /// Whether it goes on by itself: no call is attached to it.
     pub(super) fn is_detached(&self) -> bool {
         self.attached.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether it is the turn of a call like this that nobody waits for as its caller any more.
+    pub(in crate::session) fn is_left_by(&self, digest: &CallDigest) -> bool {
+        self.digest.as_ref() == Some(digest)
+            && self.is_detached()
+            && self.callers.load(Ordering::Relaxed) == 0
+            && !self.cancelled.is_cancelled()
+    }
+
+    /// Counts a call whose answer it is.
+    pub(super) fn add_caller(self: &Arc<Self>) -> Calling {
+        self.callers.fetch_add(1, Ordering::Relaxed);
+        Calling(Arc::clone(self))
     }
 
     /// Whether any call that follows it can show what Codex asks.
@@ -124,6 +153,12 @@ impl Drop for CancelOnDrop {
             turn.attached.fetch_sub(1, Ordering::Relaxed);
             turn.cancelled.cancel();
         }
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        self.0.callers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{
     codex::{ApprovalPolicy, CodexError, Repository, Thread, Turn, TurnRequest},
     session::{
         Change, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop, TurnRecord,
-        Work, context, store::StoreError,
+        Work, context,
+        store::{Excerpt, StoreError},
     },
 };
 
@@ -49,6 +50,10 @@ impl Actor {
         queued: &mut QueuedTurn,
     ) -> Result<Option<Reply>, SessionError> {
         let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
+        if let Some(reply) = self.left_for(queued, &record).await? {
+            queued.log(Update::Repeated);
+            return Ok(Some(reply));
+        }
         let untouched = record.clone();
         match self.go_through(queued, Phase::Opening(record)).await {
             Ok(Some(reply)) => Ok(Some(reply)),
@@ -67,6 +72,27 @@ impl Actor {
                 Err(error)
             }
         }
+    }
+
+    /// The last turn, if this call repeats it and nobody has its answer yet.
+    async fn left_for(
+        &mut self,
+        queued: &QueuedTurn,
+        record: &SessionRecord,
+    ) -> Result<Option<Reply>, SessionError> {
+        let Some(skip) = record.turn_count.checked_sub(1) else { return Ok(None) };
+        let Some(guard) = &self.lease else { return Ok(None) };
+        if self.is_collected || !queued.request.joins {
+            return Ok(None);
+        }
+        let digest = queued.request.digest(&self.name);
+        let store = guard.store();
+        let last = store.turns(&self.name, skip, 1, Excerpt::ALL).await?.pop();
+        let last = last.filter(|turn| turn.details.uncollected && turn.details.call == digest);
+        let Some(turn) = last.filter(|_| digest.is_some()) else { return Ok(None) };
+        let is_left = store.collect(&self.name, turn.number).await?;
+        self.is_collected = true;
+        Ok(is_left.then(|| Reply { session: self.name.clone(), turn }))
     }
 
     async fn go_through(
@@ -193,7 +219,9 @@ impl Actor {
         let status = note(record, entry, outcome, *started);
         if status == SessionStatus::Completed {
             interpret(entry, &queued.request.work);
+            entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
+        self.is_collected = !entry.details.uncollected;
         tracing::info!(
             status = status.as_str(),
             duration_ms = entry.details.duration_ms,

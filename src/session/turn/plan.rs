@@ -39,7 +39,8 @@ impl Plan {
             operator.model.as_deref(),
         );
         let settings = call.clone().or(session).or(operator);
-        let directory = settings.working_directory.unwrap_or_else(|| config.directory.clone());
+        let directory = settings.working_directory.or_else(|| request.origin.directory.clone());
+        let directory = directory.unwrap_or_else(|| config.directory.clone());
         config.limits.check_directory(&directory).await?;
         // One pinned before the operator changed the list is not allowed either.
         let named = call.model.as_ref().or(session.model.as_ref());

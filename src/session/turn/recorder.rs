@@ -62,7 +62,11 @@ impl Recorder {
             response: String::new(),
             timestamp: Timestamp::now(),
             status: SessionStatus::Running,
-            details: TurnDetails { ephemeral: request.ephemeral, ..TurnDetails::default() },
+            details: TurnDetails {
+                ephemeral: request.ephemeral,
+                call: request.digest(&record.name),
+                ..TurnDetails::default()
+            },
         };
         Self {
             store,

@@ -18,6 +18,23 @@ on_every_store! {
     a_control_message_is_acted_on_once_or_never,
     only_one_of_two_gets_the_last_place,
     a_sweep_ends_what_the_dead_left,
+    an_answer_that_nobody_had_is_taken_once,
+}
+
+async fn an_answer_that_nobody_had_is_taken_once(Pair { one, two, .. }: Pair) {
+    let (lease, record) = begun(&*one, "a", 0).await;
+    let a = name("a");
+    let mut left = turn(1, SessionStatus::Completed);
+    left.details.uncollected = true;
+    one.commit(&lease, &record, Turns::Put(&left)).await.unwrap();
+    for unknown in [("a", 2), ("b", 1)] {
+        assert!(!two.collect(&name(unknown.0), unknown.1).await.unwrap(), "{unknown:?}");
+    }
+    assert!(two.turns(&a, 0, 9, Excerpt::ALL).await.unwrap()[0].details.uncollected);
+    let taken = [two.collect(&a, 1).await.unwrap(), one.collect(&a, 1).await.unwrap()];
+    assert_eq!(taken, [true, false]);
+    left.details.uncollected = false;
+    assert_eq!(one.turns(&a, 0, 9, Excerpt::ALL).await.unwrap(), [left]);
 }
 
 fn held(running: bool, waiting: usize) -> Ahead {

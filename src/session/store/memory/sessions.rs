@@ -143,6 +143,13 @@ impl SessionStore for MemoryStore {
         Ok(Listing { sessions, next, damaged: Vec::new() })
     }
 
+    async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let turns = state.entries.get_mut(name).map(|entry| &mut entry.turns);
+        let turn = turns.into_iter().flatten().find(|known| known.number == turn);
+        Ok(turn.is_some_and(|turn| std::mem::take(&mut turn.details.uncollected)))
+    }
+
     async fn turns(
         &self,
         name: &SessionName,

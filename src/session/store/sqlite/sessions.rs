@@ -148,6 +148,19 @@ impl SessionStore for SqliteStore {
         }
     }
 
+    async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError> {
+        let collected = sqlx::query(
+            "UPDATE turns SET details = json_remove(details, '$.uncollected') \
+             WHERE session = ? AND number = ? AND details ->> '$.uncollected'",
+        )
+        .bind(name.as_str())
+        .bind(turn)
+        .execute(&self.pool)
+        .await
+        .map_err(self.failed("collect an answer from"))?;
+        Ok(collected.rows_affected() == 1)
+    }
+
     async fn turns(
         &self,
         name: &SessionName,

@@ -36,6 +36,8 @@ pub enum Update {
     ApprovalAsked(Arc<ApprovalRecord>),
     /// An approval needs no answer any more.
     ApprovalSettled(ApprovalId),
+    /// It does not run: an earlier turn of the same call has the answer, which nobody had.
+    Repeated,
     /// It has become part of another turn, which ran already; the rest is in that one's log.
     Joined(JoinedTurn),
     /// It is over.
@@ -128,6 +130,11 @@ impl TurnLog {
     /// A reader of what lasts so far, and of everything from now on.
     pub(in crate::session::turn) fn read_from_now(self: &Arc<Self>) -> LogReader {
         LogReader { passing_from: self.lock().next, ..self.read() }
+    }
+
+    /// Whether anybody reads it.
+    pub(in crate::session::turn) fn is_read(&self) -> bool {
+        self.newest.receiver_count() > 0
     }
 
     /// Whether nothing comes any more: the turn is over, or has become part of another one.

@@ -1,10 +1,8 @@
-//! Puts the parts together: the only place that knows them all, and holds no rule of its own.
+//! Builds the MCP server from the settings and serves one client with it.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
-
-use tokio::io::DuplexStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::Environment;
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{self, Compat, Config, Resolved, StoreKind},
@@ -12,37 +10,6 @@ use crate::{
     serve::{self, ServeError, Shutdown},
     session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
 };
-
-/// A limit that no answer reaches, and that can be added to without overflow.
-const WHOLE: usize = usize::MAX / 4;
-
-/// The size of the buffer between the server and the command line, in bytes.
-const BUFFER: usize = 64 * 1024;
-
-/// What the process inherits from the program that started it.
-#[derive(Debug, Clone, Default)]
-pub struct Environment {
-    /// Where the server was started.
-    pub directory: PathBuf,
-    /// The user's home.
-    pub home: Option<PathBuf>,
-    /// Codex's own folder.
-    pub codex_home: PathBuf,
-    /// Where programs keep state.
-    pub state_folder: Option<PathBuf>,
-    /// `PATH`.
-    pub path: Option<OsString>,
-    /// How long the client that started us waits for a call. `None` if it does not say.
-    pub client_limit: Option<Duration>,
-    /// Where programs keep their configuration, as Unix programs do.
-    pub config_folder: Option<PathBuf>,
-    /// Where desktop programs keep theirs on this system.
-    pub app_folder: Option<PathBuf>,
-    /// Claude Code's own folder, if it was moved.
-    pub claude_folder: Option<PathBuf>,
-    /// This program.
-    pub executable: PathBuf,
-}
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +28,10 @@ pub enum ServerError {
     /// Serving failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Serving many clients failed.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Host(#[from] serve::host::HostError),
 }
 
 /// Checks that every tool the operator chose exists.
@@ -92,35 +63,7 @@ pub async fn serve_stdio(
     Ok(serve::serve(server, shutdown).await?)
 }
 
-/// Runs a server in this process and `work` as its client: the command line.
-///
-/// Calls wait until their turn is over, answers are not cut, and Codex works in the current directory.
-///
-/// # Errors
-/// [`ServerError`].
-pub async fn serve_here<T, W: Future<Output = T>>(
-    mut config: Config,
-    mut environment: Environment,
-    shutdown: Shutdown,
-    work: impl FnOnce(Sessions, DuplexStream) -> W,
-) -> Result<T, ServerError> {
-    config.turn.wait = None;
-    config.limits.result_characters = WHOLE;
-    config.defaults.working_directory = None;
-    config.tools.clear();
-    config.results.structured = true;
-    environment.client_limit = None;
-    let server = server(config, environment, shutdown.at_once.clone())?;
-    let sessions = server.sessions().clone();
-    let (near, far) = tokio::io::duplex(BUFFER);
-    let (reader, writer) = tokio::io::split(far);
-    let serving = serve::serve_over(server, Box::new(reader), Box::new(writer), shutdown);
-    let (ended, done) = tokio::join!(serving, work(sessions, near));
-    ended?;
-    Ok(done)
-}
-
-fn server(
+pub(super) fn server(
     config: Config,
     environment: Environment,
     force_kill: CancellationToken,
@@ -193,11 +136,11 @@ fn limits(limits: &config::Limits) -> session::Limits {
 }
 
 fn store(config: &Config, environment: &Environment) -> Result<StoreConfig, ServerError> {
-    Ok(match (config.store.kind, &config.store.path, &environment.state_folder) {
+    Ok(match (config.store.kind, &config.store.path, environment.own_state()) {
         (StoreKind::Memory, _, _) => StoreConfig::Memory,
         (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(environment.directory.join(path)),
         (StoreKind::Sqlite, None, Some(state)) => {
-            StoreConfig::Sqlite(state.join("codex-mcp-server/sessions.sqlite3"))
+            StoreConfig::Sqlite(state.join("sessions.sqlite3"))
         }
         (StoreKind::Sqlite, None, None) => return Err(ServerError::NoStateFolder),
     })

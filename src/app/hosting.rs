@@ -1,0 +1,136 @@
+//! Who serves a client: the user's host, which its clients share, or a process of the client's own.
+
+use std::{ffi::OsString, io, path::PathBuf};
+
+use super::{Environment, ServerError, server::server};
+use crate::{
+    config::{Config, HostMode, StoreKind},
+    serve::{
+        Role, Shutdown, Streams,
+        bridge::{self, BridgeConfig},
+        host::{self, ClientAbout, HostConfig, HostError, Identity, Key, Place, Program},
+    },
+};
+
+/// Why a client has a server of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum NotShared {
+    /// The operator wants it.
+    #[error("`host.mode` is `off`")]
+    Off,
+    /// Sessions in memory end with the server.
+    #[error("`store.kind` is `memory`, which no other process sees")]
+    InMemory,
+    /// What it means depends on where a program is.
+    #[error("`CODEX_HOME` is not an absolute path")]
+    RelativeHome,
+    /// No host can be had.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// This program could not be started again.
+    #[error("this program could not be started as a bridge")]
+    Exec(#[source] io::Error),
+}
+
+impl NotShared {
+    /// Whether that is as somebody wanted it.
+    pub fn is_wanted(&self) -> bool {
+        matches!(self, Self::Off | Self::InMemory)
+    }
+}
+
+/// Makes sure that there is a host for clients with this configuration and environment. Returns where it is.
+///
+/// # Errors
+/// [`NotShared`].
+pub fn find_host(config: Config, environment: &Environment) -> Result<Place, NotShared> {
+    let host = expected(config, environment)?;
+    let Environment { executable, variables, .. } = environment;
+    host::ensure(&host.place, &host, Program { executable, variables })?;
+    Ok(host.place)
+}
+
+/// Makes this process a bridge to the host, which is started if there is none. `arguments` are what the client started
+/// this program with. Returns only if it cannot be one.
+pub fn become_bridge(
+    config: Config,
+    environment: &Environment,
+    arguments: &[OsString],
+) -> NotShared {
+    let log = config.log.clone();
+    let place = match find_host(config, environment) {
+        Ok(place) => place,
+        Err(reason) => return reason,
+    };
+    let executable = environment.executable.clone();
+    let client = ClientAbout {
+        directory: environment.directory.clone(),
+        limit: environment.client_limit,
+        is_terminal: false,
+    };
+    let bridge = BridgeConfig { place, client, executable, log };
+    // It has its own memory only once this process has none of what it took to get here.
+    match serde_json::to_string(&bridge) {
+        Ok(bridge) => {
+            let arguments: Vec<_> =
+                std::iter::once(bridge.into()).chain(arguments.iter().cloned()).collect();
+            NotShared::Exec(Role::Bridge.take(&environment.executable, &arguments))
+        }
+        Err(error) => NotShared::Exec(error.into()),
+    }
+}
+
+/// Serves all clients of this user that come to its place.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve_host(
+    host: HostConfig,
+    environment: Environment,
+    shutdown: Shutdown,
+) -> Result<(), ServerError> {
+    let server = server(host.config.clone(), environment, shutdown.at_once.clone())?;
+    Ok(host::host(server, host, shutdown).await?)
+}
+
+/// Where hosts of this user can be.
+pub fn host_folders(environment: &Environment) -> Vec<PathBuf> {
+    let state = environment.own_state();
+    Place::folders(environment.runtime_folder.as_deref(), state.as_deref())
+}
+
+/// A connection of our own command line to the host, if one runs.
+pub(super) async fn terminal(config: Config, environment: &Environment) -> Option<Streams> {
+    let place = expected(config, environment).ok()?.place;
+    if !host::is_there(&place) {
+        return None;
+    }
+    let directory = environment.directory.clone();
+    let client = ClientAbout { directory, limit: None, is_terminal: true };
+    match bridge::connect_terminal(&place, client).await {
+        Ok(streams) => Some(streams),
+        Err(error) => {
+            tracing::debug!(%error, "the host does not serve");
+            None
+        }
+    }
+}
+
+/// The host for clients with this configuration and environment, whether it runs or not.
+fn expected(config: Config, environment: &Environment) -> Result<HostConfig, NotShared> {
+    let Environment { directory, codex_home, executable, variables, runtime_folder, .. } =
+        environment;
+    match (config.host.mode, config.store.kind) {
+        (HostMode::Off, _) => return Err(NotShared::Off),
+        (_, StoreKind::Memory) => return Err(NotShared::InMemory),
+        (HostMode::Auto, StoreKind::Sqlite) if codex_home.is_relative() => {
+            return Err(NotShared::RelativeHome);
+        }
+        (HostMode::Auto, StoreKind::Sqlite) => {}
+    }
+    let config = config.absolute(directory);
+    let key = Key::of(&Identity { executable, config: &config, variables });
+    let state = environment.own_state();
+    let place = Place::new(key, runtime_folder.as_deref(), state.as_deref())?;
+    Ok(HostConfig { place, config, executable: executable.clone() })
+}

@@ -1,0 +1,13 @@
+//! Puts the parts together: the only place that knows them all, and holds no rule of its own.
+
+mod environment;
+#[cfg(unix)]
+mod hosting;
+mod server;
+mod terminal;
+
+pub use environment::Environment;
+#[cfg(unix)]
+pub use hosting::{NotShared, become_bridge, find_host, host_folders, serve_host};
+pub use server::{ServerError, check_tools, serve_stdio};
+pub use terminal::{serve_here, serve_terminal};

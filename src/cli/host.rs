@@ -1,0 +1,137 @@
+//! `host`: shows the processes that serve this user's clients, and ends them.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::Subcommand;
+use serde::Serialize;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::{
+    error::CliError,
+    print,
+    run::{Exit, written},
+    screen,
+};
+use crate::serve::host::{self, HostStatus, Stopped};
+
+/// What to do with hosts.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum HostCommand {
+    /// List the processes that serve your clients
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End them; new clients start new ones
+    Stop {
+        /// Even while turns run, which are interrupted
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(flatten)]
+    status: HostStatus,
+    /// Of the host and all it has started.
+    memory_bytes: u64,
+}
+
+impl HostCommand {
+    /// Runs the command for the hosts in `folders`.
+    ///
+    /// # Errors
+    /// [`CliError::Output`].
+    pub fn run(self, folders: &[PathBuf]) -> Result<Exit, CliError> {
+        match self {
+            Self::Status { json } => {
+                let memory = Memory::look();
+                let hosts: Vec<_> = host::statuses(folders)
+                    .into_iter()
+                    .map(|status| Listed { memory_bytes: memory.of(status.pid), status })
+                    .collect();
+                let out = screen::stdout();
+                let printed = if json {
+                    print::json(&serde_json::json!({"hosts": hosts}), out)
+                } else {
+                    list(&hosts, out)
+                };
+                written(printed, "the hosts")?;
+                Ok(Exit::Done)
+            }
+            Self::Stop { force } => {
+                let stopped = host::stop(folders, force);
+                written(report(&stopped, screen::stdout()), "what became of them")?;
+                let all_ended = stopped.busy.is_empty() && stopped.late.is_empty();
+                Ok(if all_ended { Exit::Done } else { Exit::Failed })
+            }
+        }
+    }
+}
+
+fn list(hosts: &[Listed], mut out: impl Write) -> io::Result<()> {
+    if hosts.is_empty() {
+        return writeln!(out, "No host runs. A client that starts this server starts one.");
+    }
+    for Listed { status, memory_bytes } in hosts {
+        writeln!(
+            out,
+            "{}  version {}, {} clients, {} running turns, {} MiB with Codex, log {}",
+            status.pid,
+            status.version,
+            status.clients,
+            status.running_turns,
+            memory_bytes / (1024 * 1024),
+            status.log.display(),
+        )?;
+    }
+    Ok(())
+}
+
+fn report(stopped: &Stopped, mut out: impl Write) -> io::Result<()> {
+    let Stopped { ended, busy, late } = stopped;
+    if ended.is_empty() && busy.is_empty() && late.is_empty() {
+        return writeln!(out, "No host runs.");
+    }
+    for status in ended {
+        writeln!(out, "{} has ended.", status.pid)?;
+    }
+    for status in busy {
+        let turns = status.running_turns;
+        writeln!(out, "{} goes on: {turns} running turns. --force interrupts them.", status.pid)?;
+    }
+    for status in late {
+        writeln!(out, "{} is still ending; see {}.", status.pid, status.log.display())?;
+    }
+    Ok(())
+}
+
+/// The memory of all processes.
+struct Memory(System);
+
+impl Memory {
+    fn look() -> Self {
+        let mut system = System::new();
+        let memory = ProcessRefreshKind::nothing().with_memory().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, memory);
+        Self(system)
+    }
+
+    /// That of a process and all it has started, in bytes.
+    fn of(&self, process: u32) -> u64 {
+        let mut left = vec![sysinfo::Pid::from_u32(process)];
+        let mut bytes = 0;
+        while let Some(pid) = left.pop() {
+            bytes += self.0.process(pid).map_or(0, sysinfo::Process::memory);
+            let children = self.0.processes().values().filter(|other| other.parent() == Some(pid));
+            left.extend(children.map(sysinfo::Process::pid));
+        }
+        bytes
+    }
+}

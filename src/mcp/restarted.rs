@@ -1,0 +1,39 @@
+//! What a client is told of a call whose server has died under it.
+
+use serde_json::{Value, json};
+
+use super::error::UserError;
+
+/// The result of a call whose host has died: what became of it, and how to go on. `session` is the one it named.
+pub fn host_restarted(session: Option<&str>, is_modern: bool) -> Value {
+    let (of, next) = match session {
+        Some(session) => (
+            format!(" in session `{session}`"),
+            format!(
+                "Nothing that was recorded is lost. `getSession` with sessionId `{session}` shows how far the turn \
+                 came; `codex` with the same sessionId goes on from there."
+            ),
+        ),
+        None => (
+            String::new(),
+            "Nothing that was recorded is lost. If the call began a session, `listSessions` has it at the top; `codex` \
+             with its sessionId goes on from there."
+                .to_owned(),
+        ),
+    };
+    let error = UserError {
+        code: "host_restarted",
+        message: format!("The server's process ended while this call was under way{of}."),
+        next,
+    };
+    let text = format!("{} {}", error.message, error.next);
+    let mut result = json!({
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": error,
+        "isError": true,
+    });
+    if let (true, Some(fields)) = (is_modern, result.as_object_mut()) {
+        fields.insert("resultType".to_owned(), "complete".into());
+    }
+    result
+}

@@ -1,0 +1,79 @@
+//! What this program does when it has started itself: it is a bridge, a host, or helps to start one.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use codex_mcp_server::{
+    cli::Exit,
+    config, find_host,
+    serve::{
+        Role,
+        bridge::{BridgeConfig, BridgeError, relay},
+        host::{HostConfig, start_and_leave},
+    },
+    serve_host, telemetry,
+};
+
+use super::{Served, Typed, environment, fail, read, typed, wait_for};
+
+/// Plays a role.
+pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
+    let done = match role {
+        Role::Server => return typed(arguments, Served::Here),
+        Role::Bridge => bridge(arguments),
+        Role::Finder => find(arguments),
+        Role::Starter => executable().and_then(|program| Ok(start_and_leave(&program)?)),
+        Role::Host => host(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, Exit::Failed),
+    }
+}
+
+fn bridge(arguments: &[OsString]) -> anyhow::Result<()> {
+    let (config, arguments) = arguments.split_first().context("this is for the program itself")?;
+    let config = config.to_str().context("this is for the program itself")?;
+    let config: BridgeConfig = serde_json::from_str(config)?;
+    let (log, executable) = (config.log.clone(), config.executable.clone());
+    // Not before it is needed: it is most of what a bridge would have in memory.
+    let start_log = |log: &config::Log| drop(telemetry::start(log));
+    match relay(config, arguments.to_vec(), start_log) {
+        Err(reason @ BridgeError::NoHost { .. }) => {
+            // The client has not been listened to yet, so another program can.
+            start_log(&log);
+            let reason: &dyn std::error::Error = &reason;
+            tracing::warn!(reason, "this client has a server of its own");
+            Err(Role::Server.take(&executable, arguments).into())
+        }
+        ended => Ok(ended?),
+    }
+}
+
+fn find(arguments: &[OsString]) -> anyhow::Result<()> {
+    // What is wrong with the arguments has been printed.
+    let Ok(Typed { resolved, .. }) = read(arguments) else { anyhow::bail!("no host is found") };
+    telemetry::start(&resolved.config.log)?;
+    let place = find_host(resolved.config, &environment()?)?;
+    serde_json::to_writer(io::stdout(), &place)?;
+    Ok(())
+}
+
+fn host() -> anyhow::Result<()> {
+    let mut config = Vec::new();
+    io::stdin().read_to_end(&mut config)?;
+    let config: HostConfig = serde_json::from_slice(&config)?;
+    telemetry::start_in(&config.config.log, &config.place.log())?;
+    let environment = environment()?;
+    wait_for(|shutdown| serve_host(config, environment, shutdown))??;
+    Ok(())
+}
+
+fn executable() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("this program does not know where it is")
+}

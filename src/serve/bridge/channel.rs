@@ -1,0 +1,168 @@
+//! The way to whoever serves: a host's socket, or a server of our own where no host can be had.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    net::Shutdown,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::serve::{
+    Role,
+    host::{Ask, ClientAbout, Hello, Place, Welcome, introduce_now},
+};
+
+/// How long a host may take to welcome a client.
+const WELCOME_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long finding or starting a host may take.
+const FIND_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often is looked whether it is found.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// How often a host that ends in this very moment is followed by another.
+const TRIES: usize = 3;
+
+/// Whoever serves.
+#[derive(Debug)]
+pub(super) enum Channel {
+    /// A host, and its socket's path.
+    Host(UnixStream, PathBuf),
+    /// A server of our own, which ends with its input.
+    Server {
+        /// What it reads, until that has been closed.
+        input: Option<OwnedFd>,
+        /// What it writes.
+        output: OwnedFd,
+    },
+}
+
+impl Channel {
+    /// Where its lines come from.
+    pub(super) fn reader(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Host(stream, _) => stream.as_fd(),
+            Self::Server { output, .. } => output.as_fd(),
+        }
+    }
+
+    /// Where lines to it go.
+    pub(super) fn writer(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Host(stream, _) => Some(stream.as_fd()),
+            Self::Server { input, .. } => input.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    /// Tells it that no more lines will come.
+    pub(super) fn finish(&mut self) {
+        match self {
+            // If that fails it has ended already, which reading tells.
+            Self::Host(stream, _) => drop(stream.shutdown(Shutdown::Write)),
+            Self::Server { input, .. } => drop(input.take()),
+        }
+    }
+
+    /// Whether it still says how it is. A server of our own is not asked: it has our own fate.
+    pub(super) fn answers(&self) -> bool {
+        let Self::Host(_, socket) = self else { return true };
+        greet(socket, &Hello { key: None, ask: Ask::Status }).is_ok()
+    }
+}
+
+/// How to find a host again, or to do without.
+#[derive(Debug, Clone)]
+pub(super) struct Again {
+    /// This program.
+    pub(super) executable: PathBuf,
+    /// What the client started it with.
+    pub(super) arguments: Vec<OsString>,
+}
+
+impl Again {
+    /// Connects to a host, which is started if there is none. `place` is where one is to be expected.
+    ///
+    /// # Errors
+    /// If none can be had.
+    pub(super) fn find(
+        &self,
+        mut place: Option<Place>,
+        client: &ClientAbout,
+    ) -> io::Result<Channel> {
+        let mut tried = 0;
+        loop {
+            let found = match place.take() {
+                Some(place) => place,
+                None => self.place()?,
+            };
+            tried += 1;
+            match connect(&found, client) {
+                Err(error) if !is_late(&error) && tried < TRIES => {
+                    // It ended in this very moment, so the next one is not the same.
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    /// Where a host is now, which is started if there is none.
+    fn place(&self) -> io::Result<Place> {
+        let mut finder = self.start(Role::Finder, Stdio::null())?;
+        let deadline = Instant::now() + FIND_LIMIT;
+        // What it prints is short and fits into the pipe.
+        while finder.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                finder.kill()?;
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(serde_json::from_slice(&finder.wait_with_output()?.stdout)?)
+    }
+
+    /// Starts a server for this client alone.
+    pub(super) fn serve(&self) -> io::Result<Channel> {
+        let mut server = self.start(Role::Server, Stdio::piped())?;
+        match (server.stdin.take(), server.stdout.take()) {
+            (Some(input), Some(output)) => {
+                Ok(Channel::Server { input: Some(input.into()), output: output.into() })
+            }
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn start(&self, role: Role, input: Stdio) -> io::Result<Child> {
+        let mut command = role.command(&self.executable);
+        command.args(&self.arguments).stdin(input).stdout(Stdio::piped()).spawn()
+    }
+}
+
+/// Connects to a host and introduces the client.
+fn connect(place: &Place, client: &ClientAbout) -> io::Result<Channel> {
+    let ask = Ask::Serve(client.clone());
+    let socket = place.socket();
+    match greet(&socket, &Hello { key: Some(place.key().clone()), ask })? {
+        (stream, Welcome::Served { .. }) => Ok(Channel::Host(stream, socket)),
+        (_, Welcome::Refused(reason)) => Err(io::Error::other(reason)),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn greet(socket: &Path, hello: &Hello) -> io::Result<(UnixStream, Welcome)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(WELCOME_LIMIT))?;
+    stream.set_write_timeout(Some(WELCOME_LIMIT))?;
+    let welcome = introduce_now(hello, &mut stream)?;
+    stream.flush()?;
+    Ok((stream, welcome))
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

@@ -1,0 +1,120 @@
+//! Lines on their way to one side, which takes them as it can.
+
+use std::{collections::VecDeque, io, os::fd::AsFd};
+
+/// How much is written at once. A pipe that can be written to takes that much without a wait.
+const CHUNK: usize = 4096;
+
+/// How many bytes may be on their way before no more are read from the other side.
+const MOST: usize = 256 * 1024;
+
+/// Lines that have not been written yet.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    lines: VecDeque<Outgoing>,
+    /// How much of the first line has been written.
+    written: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    /// With its end.
+    bytes: Vec<u8>,
+    /// Whether it is the bridge's own: it repeats what an earlier host was told.
+    is_ours: bool,
+}
+
+impl Outbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether it should not be given more.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > MOST
+    }
+
+    /// Whether there is anything but the bridge's own lines.
+    pub(super) fn has_foreign(&self) -> bool {
+        self.lines.iter().any(|line| !line.is_ours)
+    }
+
+    /// Adds a line at the end.
+    pub(super) fn add(&mut self, line: &[u8]) {
+        let line = Outgoing::new(line, false);
+        self.bytes += line.bytes.len();
+        self.lines.push_back(line);
+    }
+
+    /// Starts again for another host: `opening` comes first, then every line that the one before has not had whole.
+    pub(super) fn restart(&mut self, opening: &[Vec<u8>]) {
+        self.lines.retain(|line| !line.is_ours);
+        self.written = 0;
+        for line in opening.iter().rev() {
+            self.lines.push_front(Outgoing::new(line, true));
+        }
+        self.bytes = self.lines.iter().map(|line| line.bytes.len()).sum();
+    }
+
+    /// Writes a part. Returns a line that has now been written whole, unless it is the bridge's own.
+    ///
+    /// # Errors
+    /// If the other side is gone.
+    pub(super) fn write(&mut self, to: impl AsFd) -> io::Result<Option<Vec<u8>>> {
+        let Some(first) = self.lines.front() else { return Ok(None) };
+        let rest = first.bytes.get(self.written..).unwrap_or_default();
+        let chunk = rest.get(..CHUNK).unwrap_or(rest);
+        match rustix::io::write(to, chunk) {
+            Ok(count) => self.written += count,
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        if self.written < first.bytes.len() {
+            return Ok(None);
+        }
+        self.written = 0;
+        let done = self.lines.pop_front();
+        self.bytes -= done.as_ref().map_or(0, |line| line.bytes.len());
+        Ok(done.filter(|line| !line.is_ours).map(|line| line.bytes))
+    }
+}
+
+impl Outgoing {
+    fn new(line: &[u8], is_ours: bool) -> Self {
+        Self { bytes: [line, b"\n"].concat(), is_ours }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, os::unix::net::UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn what_a_host_has_not_had_whole_goes_to_the_next_one_behind_the_opening() {
+        let (ours, dead) = UnixStream::pair().unwrap();
+        let long = vec![b'x'; CHUNK + 1];
+        let mut outbox = Outbox::default();
+        outbox.add(b"first");
+        outbox.add(&long);
+        assert_eq!(outbox.write(&ours).unwrap().unwrap(), b"first\n");
+        assert!(outbox.write(&ours).unwrap().is_none());
+        drop(dead);
+        assert!(outbox.write(&ours).is_err());
+
+        outbox.restart(&[b"hello".to_vec()]);
+        let (ours, mut next) = UnixStream::pair().unwrap();
+        // A second death before anything was written repeats the opening once.
+        outbox.restart(&[b"hello".to_vec()]);
+        assert!(outbox.write(&ours).unwrap().is_none());
+        assert!(outbox.write(&ours).unwrap().is_none());
+        assert_eq!(outbox.write(&ours).unwrap().unwrap().len(), long.len() + 1);
+        assert!(outbox.is_empty());
+        drop(ours);
+        let mut heard = Vec::new();
+        next.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, [b"hello\n".as_slice(), &long, b"\n"].concat());
+    }
+}

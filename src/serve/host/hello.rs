@@ -1,0 +1,141 @@
+//! The first line on a connection to a host, and its answer. After a welcome the connection is the client's own, and
+//! carries MCP and nothing else.
+
+use std::{io, os::unix::net::UnixStream, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::Key;
+
+/// The longest first line, in bytes; a path may be long.
+const LONGEST: u64 = 64 * 1024;
+
+/// What a bridge says first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::serve) struct Hello {
+    /// The host it is looking for; the file name has only the beginning of it.
+    pub(in crate::serve) key: Option<Key>,
+    pub(in crate::serve) ask: Ask,
+}
+
+/// What it wants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::serve) enum Ask {
+    /// To be served.
+    Serve(ClientAbout),
+    /// To know how the host is.
+    Status,
+    /// That it ends; with turns that run only if forced.
+    Stop {
+        /// Whether to interrupt turns that run.
+        force: bool,
+    },
+}
+
+/// The client behind a bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientAbout {
+    /// Where it works.
+    pub directory: PathBuf,
+    /// How long it waits for a call, if its environment says.
+    pub limit: Option<Duration>,
+    /// Whether it is our own command line.
+    pub is_terminal: bool,
+}
+
+/// What a host answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::serve) enum Welcome {
+    /// The connection is the client's.
+    Served {
+        /// The host's process.
+        pid: u32,
+    },
+    /// How the host is.
+    Status(HostStatus),
+    /// It ends.
+    Stopping(HostStatus),
+    /// It does not end, because turns run.
+    Busy(HostStatus),
+    /// It would not, for this reason.
+    Refused(String),
+}
+
+/// How a host is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostStatus {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The program it runs.
+    pub executable: PathBuf,
+    /// How many clients it serves.
+    pub clients: usize,
+    /// How many turns run or wait in it.
+    pub running_turns: usize,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// Introduces a client, and returns the answer.
+///
+/// # Errors
+/// If the host ends without one, or says something else.
+pub(in crate::serve) async fn introduce(
+    hello: &Hello,
+    reader: &mut (impl AsyncBufRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<Welcome> {
+    say(hello, writer).await?;
+    hear(reader).await
+}
+
+/// The same as [`introduce`] for a program without a runtime. Reads nothing past the answer.
+///
+/// # Errors
+/// If the host ends without one, takes longer than the stream allows, or says something else.
+pub(in crate::serve) fn introduce_now(
+    hello: &Hello,
+    stream: &mut UnixStream,
+) -> io::Result<Welcome> {
+    let mut line = serde_json::to_vec(hello)?;
+    line.push(b'\n');
+    io::Write::write_all(stream, &line)?;
+    let mut answer = Vec::new();
+    for byte in io::Read::bytes(stream) {
+        match byte? {
+            b'\n' => return Ok(serde_json::from_slice(&answer)?),
+            byte => answer.push(byte),
+        }
+    }
+    Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Writes one line.
+pub(super) async fn say(
+    message: &impl Serialize,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    writer.write_all(&line).await?;
+    writer.flush().await
+}
+
+/// Reads one line, and nothing after it.
+pub(super) async fn hear<T: DeserializeOwned>(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<T> {
+    let mut line = Vec::new();
+    reader.take(LONGEST).read_until(b'\n', &mut line).await?;
+    if !line.ends_with(b"\n") {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_slice(&line)?)
+}

@@ -1,0 +1,137 @@
+//! Who can share a host: clients for whom nothing that Codex or its commands could notice differs.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt::{self, Write},
+    path::Path,
+    time::UNIX_EPOCH,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+
+/// Variables that tell one window or terminal from another and mean nothing to what runs in neither. They make no
+/// host of their own, and a host has none of them.
+const NOISE: &[&str] = &[
+    "_",
+    "ALACRITTY_WINDOW_ID",
+    "COLORTERM",
+    "COLUMNS",
+    "GPG_TTY",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "KITTY_WINDOW_ID",
+    "LINES",
+    "MCP_TIMEOUT",
+    "MCP_TOOL_TIMEOUT",
+    "OLDPWD",
+    "PWD",
+    "SHLVL",
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "STY",
+    "TERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "TMUX",
+    "TMUX_PANE",
+    "VTE_VERSION",
+    "WEZTERM_PANE",
+    "WINDOWID",
+    "WINDOW",
+];
+
+/// The end of the names of more such variables.
+const NOISY_END: &str = "_SESSION_ID";
+
+/// All that a host's clients have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// This program.
+    pub executable: &'a Path,
+    /// The settings, with absolute paths.
+    pub config: &'a Config,
+    /// The environment.
+    pub variables: &'a BTreeMap<OsString, OsString>,
+}
+
+/// The name of a host, made of all that its clients have in common.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key(String);
+
+impl Key {
+    /// The key of the host for clients of this identity. Another build of this program at the same place has another.
+    pub fn of(identity: &Identity<'_>) -> Self {
+        let Identity { executable, config, variables } = identity;
+        let mut digest = Sha256::new();
+        let mut add = |part: &[u8]| {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        };
+        add(env!("CARGO_PKG_VERSION").as_bytes());
+        add(executable.as_os_str().as_encoded_bytes());
+        if let Ok(file) = executable.metadata() {
+            let changed = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            add(format!("{} {changed:?}", file.len()).as_bytes());
+        }
+        add(&serde_json::to_vec(config).unwrap_or_default());
+        for (name, value) in variables.iter().filter(|(name, _)| !is_noise(name)) {
+            add(name.as_encoded_bytes());
+            add(value.as_encoded_bytes());
+        }
+        let mut name = String::new();
+        for byte in digest.finalize() {
+            // A string takes whatever is written to it.
+            let _ = write!(name, "{byte:02x}");
+        }
+        Self(name)
+    }
+
+    /// Enough of it to name a file.
+    pub(super) fn short(&self) -> &str {
+        self.0.get(..16).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.short()).finish()
+    }
+}
+
+/// Whether a variable means nothing to what runs in no terminal.
+pub(super) fn is_noise(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| NOISE.contains(&name) || name.ends_with(NOISY_END))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(change: impl FnOnce(&mut Config, &mut BTreeMap<OsString, OsString>)) -> Key {
+        let mut config = Config::default();
+        let mut variables = BTreeMap::from([("PATH".into(), "/bin".into())]);
+        change(&mut config, &mut variables);
+        let executable = Path::new("/no/such/program");
+        Key::of(&Identity { executable, config: &config, variables: &variables })
+    }
+
+    #[test]
+    fn what_commands_could_notice_makes_another_host_and_noise_does_not() {
+        let same = key(|_, _| {});
+        for name in ["TERM", "SHLVL", "CLAUDE_CODE_SESSION_ID", "MCP_TOOL_TIMEOUT"] {
+            assert_eq!(key(|_, all| drop(all.insert(name.into(), "1".into()))), same, "{name}");
+        }
+        for name in ["PATH", "CODEX_HOME", "HTTPS_PROXY", "SESSION_IDS"] {
+            assert_ne!(key(|_, all| drop(all.insert(name.into(), "1".into()))), same, "{name}");
+        }
+        assert_ne!(key(|config, _| config.session.cap = 3), same);
+        // Where one value ends and the next begins counts.
+        let split = |a: &str, b: &str| key(|_, all| drop(all.insert(a.into(), b.into())));
+        assert_ne!(split("A", "BC"), split("AB", "C"));
+    }
+}

@@ -1,0 +1,20 @@
+//! The host: one process of this user that serves all clients who would see the same from it.
+//!
+//! A client starts a bridge (see [`super::bridge`]), which finds the host by its [`key`] at a [`place`] in the file
+//! system, [`start`]s it if there is none, and introduces its client with a [`hello`]. [`life`] serves them until
+//! nobody is left. Nothing here knows what is served.
+
+mod hello;
+mod key;
+mod life;
+mod place;
+mod start;
+mod survey;
+
+pub(super) use hello::{Ask, Hello, Welcome, introduce, introduce_now};
+pub use hello::{ClientAbout, HostStatus};
+pub use key::{Identity, Key};
+pub use life::{HostConfig, host};
+pub use place::{HostError, Place};
+pub use start::{Program, ensure, is_there, start_and_leave};
+pub use survey::{Stopped, statuses, stop};

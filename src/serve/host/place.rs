@@ -1,0 +1,183 @@
+//! Where hosts can be found: a folder that only this user can look into.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::Key;
+
+/// The longest path of a socket, with something to spare: Linux takes 107 bytes, macOS 103.
+const LONGEST: usize = 100;
+
+/// What is added to the folder's path: a slash, 16 letters and an ending.
+const FILE_NAME: usize = 1 + 16 + 5;
+
+/// Why there is no host to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// There is no folder for its socket.
+    #[error("no folder for a host's socket: neither `XDG_RUNTIME_DIR` nor a state folder is known")]
+    NoFolder,
+    /// The folder belongs to somebody else, or others can write to it.
+    #[error("{} is not for this user alone", path.display())]
+    NotPrivate {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder or a file in it cannot be used.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It could not be started.
+    #[error("cannot start a host")]
+    Start(#[source] io::Error),
+    /// It did not answer in time.
+    #[error("the host does not answer")]
+    Silent,
+    /// It ended before it served anybody.
+    #[error("the host ended at once; {} says why", log.display())]
+    Ended {
+        /// Its log.
+        log: PathBuf,
+    },
+}
+
+/// The files of one host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Place {
+    folder: PathBuf,
+    key: Key,
+    log_folder: PathBuf,
+}
+
+impl Place {
+    /// Where the host with this key is. `runtime` is the folder for sockets, if the system has one; `state` is where
+    /// this program keeps what lasts.
+    ///
+    /// # Errors
+    /// [`HostError::NoFolder`], [`HostError::NotPrivate`], [`HostError::File`].
+    pub fn new(key: Key, runtime: Option<&Path>, state: Option<&Path>) -> Result<Self, HostError> {
+        let folder = folder(runtime, state)?;
+        let log_folder = state.map_or_else(|| folder.clone(), |state| state.join("hosts"));
+        private(&folder)?;
+        private(&log_folder)?;
+        Ok(Self { folder, key, log_folder })
+    }
+
+    /// Every folder where hosts of this user can be, whatever their environment.
+    pub fn folders(runtime: Option<&Path>, state: Option<&Path>) -> Vec<PathBuf> {
+        let user = rustix::process::getuid().as_raw();
+        // A client of a desktop may not have the variable that names it.
+        let usual = PathBuf::from(format!("/run/user/{user}"));
+        let runtimes = [runtime, Some(usual.as_path())].map(|path| folder(Some(path?), None).ok());
+        let mut folders: Vec<_> = runtimes.into_iter().flatten().collect();
+        folders.extend(folder(None, state));
+        folders.push(last_resort());
+        folders.dedup();
+        folders
+    }
+
+    pub(in crate::serve) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The socket it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.file("sock")
+    }
+
+    /// Held by the host for as long as it lives.
+    pub(super) fn lock(&self) -> PathBuf {
+        self.file("lock")
+    }
+
+    /// Held by whoever starts one.
+    pub(super) fn starting(&self) -> PathBuf {
+        self.folder.join("starting")
+    }
+
+    /// Its log.
+    pub fn log(&self) -> PathBuf {
+        self.log_folder.join(format!("{}.log", self.key.short()))
+    }
+
+    fn file(&self, ending: &str) -> PathBuf {
+        self.folder.join(format!("{}.{ending}", self.key.short()))
+    }
+}
+
+fn folder(runtime: Option<&Path>, state: Option<&Path>) -> Result<PathBuf, HostError> {
+    let runtime = runtime.map(|folder| folder.join("codex-mcp-server"));
+    let folder = runtime.or_else(|| Some(state?.join("hosts"))).ok_or(HostError::NoFolder)?;
+    if folder.as_os_str().len() + FILE_NAME <= LONGEST {
+        return Ok(folder);
+    }
+    Ok(last_resort())
+}
+
+/// Where sockets are if every other path is too long.
+fn last_resort() -> PathBuf {
+    let user = rustix::process::getuid().as_raw();
+    PathBuf::from(format!("/tmp/codex-mcp-server-{user}"))
+}
+
+/// Makes a folder for this user alone, or checks that it is one.
+fn private(folder: &Path) -> Result<(), HostError> {
+    let file = |source| HostError::File { path: folder.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file)?;
+    let found = fs::symlink_metadata(folder).map_err(file)?;
+    let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    let is_private = found.mode().trailing_zeros() >= 6;
+    if is_ours && is_private {
+        Ok(())
+    } else {
+        Err(HostError::NotPrivate { path: folder.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
+
+    use super::*;
+    use crate::{config::Config, serve::host::Identity};
+
+    fn key() -> Key {
+        let (config, variables) = (Config::default(), BTreeMap::new());
+        Key::of(&Identity { executable: Path::new("/x"), config: &config, variables: &variables })
+    }
+
+    #[test]
+    fn a_socket_is_near_and_its_path_short_enough_everywhere() {
+        let state = Path::new("/home/u/.local/state/codex-mcp-server");
+        assert_eq!(
+            folder(Some(Path::new("/run/user/1")), Some(state)).unwrap(),
+            Path::new("/run/user/1/codex-mcp-server")
+        );
+        assert_eq!(folder(None, Some(state)).unwrap(), state.join("hosts"));
+        assert!(matches!(folder(None, None), Err(HostError::NoFolder)));
+        let deep = PathBuf::from("/x".repeat(60));
+        let short = folder(None, Some(&deep)).unwrap();
+        assert!(short.starts_with("/tmp"), "{}", short.display());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_use_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let place = Place::new(key(), None, Some(state.path())).unwrap();
+        assert_eq!(place.log().parent(), place.socket().parent());
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(state.path().join("hosts"), open).unwrap();
+        let refused = Place::new(key(), None, Some(state.path()));
+        assert!(matches!(refused, Err(HostError::NotPrivate { .. })), "{refused:?}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Logging: to stderr, because stdout belongs to the protocol; in a host, which has no stderr, to a file.
+
+mod log_file;
+
+use std::{io, path::Path};
+
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::ParseError, fmt::MakeWriter, layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use self::log_file::LogFile;
+
+use crate::config::{Log, LogFormat};
+
+/// Why logging cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The level is not one.
+    #[error(transparent)]
+    Level(#[from] ParseError),
+    /// The file cannot be written.
+    #[error("cannot write the log file")]
+    File(#[from] io::Error),
+}
+
+/// Starts logging to stderr for the rest of the process.
+///
+/// The SDK's own logging is off: it reports a client that went away as an error.
+///
+/// # Errors
+/// [`LogError::Level`].
+pub fn start(log: &Log) -> Result<(), LogError> {
+    let ansi = io::IsTerminal::is_terminal(&io::stderr());
+    start_with(log, io::stderr, ansi)
+}
+
+/// Starts logging to a file for the rest of the process, and makes it standard error. The file does not grow without
+/// bound; files beside it that nobody has written to for a week are removed.
+///
+/// # Errors
+/// [`LogError`].
+pub fn start_in(log: &Log, path: &Path) -> Result<(), LogError> {
+    let file = LogFile::new(path)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the age of files is by the clock of the system"
+    )]
+    file.sweep(std::time::SystemTime::now());
+    start_with(log, file, false)
+}
+
+fn start_with<W>(log: &Log, writer: W, ansi: bool) -> Result<(), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = filter(&log.level)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Text => Box::new(lines.with_ansi(ansi).with_target(false)),
+        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
+    };
+    // A second start in one process keeps the first.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    Ok(())
+}
+
+/// A single word is the level of this program. Libraries log warnings only.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    if level.contains([',', '=']) {
+        return EnvFilter::builder().parse(level);
+    }
+    EnvFilter::builder().parse(format!("warn,rmcp=off,sqlx=error,codex_mcp_server={level}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_directives_are_levels() {
+        for level in ["info", "trace", "warn,codex_mcp_server::session=debug"] {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+        assert!(filter("loud").is_err());
+    }
+}
