@@ -159,13 +159,15 @@ async fn dispatch(
 ) -> anyhow::Result<Exit> {
     Ok(match command {
         Command::Tool(call) => {
+            let starts = call.is_detached();
             let work = |streams| cli::run_tool(call, streams);
-            let done = Box::pin(serve_terminal(config, environment, shutdown, work)).await?;
+            let done =
+                Box::pin(serve_terminal(config, environment, shutdown, starts, work)).await?;
             done.unwrap_or(Ok(Exit::Interrupted))?
         }
         Command::Fixed(Fixed::Sessions(command)) => {
             let work = |streams| command.run(streams);
-            let done = Box::pin(serve_terminal(config, environment, shutdown, work)).await?;
+            let done = Box::pin(serve_terminal(config, environment, shutdown, false, work)).await?;
             done.unwrap_or(Ok(Exit::Interrupted))?
         }
         Command::Fixed(Fixed::Approvals(approvals)) => {

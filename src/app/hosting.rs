@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, io, path::PathBuf};
 
-use super::{Environment, ServerError, server::server};
+use super::{Environment, ServerError, notify::Notifier, server::server};
 use crate::{
     config::{Config, HostMode, StoreKind},
     serve::{
@@ -90,7 +90,10 @@ pub async fn serve_host(
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
     let server = server(host.config.clone(), environment, shutdown.at_once.clone())?;
-    Ok(host::host(server, host, shutdown).await?)
+    let notifier = Notifier::start(host.config.notify.command.clone(), server.sessions());
+    let ended = host::host(server, host, shutdown).await;
+    notifier.finish().await;
+    Ok(ended?)
 }
 
 /// Where hosts of this user can be.
@@ -99,9 +102,17 @@ pub fn host_folders(environment: &Environment) -> Vec<PathBuf> {
     Place::folders(environment.runtime_folder.as_deref(), state.as_deref())
 }
 
-/// A connection of our own command line to the host, if one runs.
-pub(super) async fn terminal(config: Config, environment: &Environment) -> Option<Streams> {
-    let place = expected(config, environment).ok()?.place;
+/// A connection of our own command line to the host, if one runs or `starts` says to start one.
+pub(super) async fn terminal(
+    config: Config,
+    environment: &Environment,
+    starts: bool,
+) -> Option<Streams> {
+    let place = if starts {
+        find_host(config, environment).ok()?
+    } else {
+        expected(config, environment).ok()?.place
+    };
     if !host::is_there(&place) {
         return None;
     }

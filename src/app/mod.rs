@@ -3,6 +3,7 @@
 mod environment;
 #[cfg(unix)]
 mod hosting;
+mod notify;
 mod server;
 mod terminal;
 

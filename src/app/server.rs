@@ -2,7 +2,7 @@
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Environment;
+use super::{Environment, notify::Notifier};
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{self, Compat, Config, Resolved, StoreKind},
@@ -59,8 +59,12 @@ pub async fn serve_stdio(
     environment: Environment,
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
+    let hook = config.notify.command.clone();
     let server = server(config, environment, shutdown.at_once.clone())?;
-    Ok(serve::serve(server, shutdown).await?)
+    let notifier = Notifier::start(hook, server.sessions());
+    let ended = serve::serve(server, shutdown).await;
+    notifier.finish().await;
+    Ok(ended?)
 }
 
 pub(super) fn server(

@@ -40,8 +40,8 @@ pub async fn serve_here<T, W: Future<Output = T>>(
     Ok(done)
 }
 
-/// Runs `work` as a client of the host if one runs, else of a server in this process; see [`serve_here`]. Returns
-/// nothing if `shutdown` was asked for while the host served.
+/// Runs `work` as a client of the host if one runs (or `starts` says to start one), else of a server in this process;
+/// see [`serve_here`]. Returns nothing if `shutdown` was asked for while the host served.
 ///
 /// # Errors
 /// [`ServerError`].
@@ -49,10 +49,11 @@ pub async fn serve_terminal<T, W: Future<Output = T>>(
     config: Config,
     environment: Environment,
     shutdown: Shutdown,
+    starts: bool,
     work: impl FnOnce(Streams) -> W,
 ) -> Result<Option<T>, ServerError> {
     #[cfg(unix)]
-    if let Some(streams) = super::hosting::terminal(config.clone(), &environment).await {
+    if let Some(streams) = super::hosting::terminal(config.clone(), &environment, starts).await {
         return Ok(shutdown.asked.run_until_cancelled(work(streams)).await);
     }
     serve_here(config, environment, shutdown, |_, streams| work(streams)).await.map(Some)

@@ -63,6 +63,11 @@ impl Exit {
 }
 
 impl ToolCall {
+    /// Whether its turn shall go on without this program.
+    pub fn is_detached(&self) -> bool {
+        self.arguments.get("detach").and_then(Value::as_bool).unwrap_or_default()
+    }
+
     /// Reads the argument that comes from standard input, if there is one.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub struct Config {
     pub turn: TurnSettings,
     /// The process that serves all clients of this user.
     pub host: HostSettings,
+    /// Telling somebody who is not there.
+    pub notify: NotifySettings,
     /// Where sessions are kept.
     pub store: Store,
     /// What no call can exceed.
@@ -141,6 +143,15 @@ pub enum HostMode {
     Off,
 }
 
+/// Telling somebody who is not there.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifySettings {
+    /// A shell command that is run when a detached turn ends or asks, with a JSON object on its input.
+    pub command: Option<String>,
+}
+
 /// Where sessions are kept.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -230,6 +241,7 @@ impl Config {
 
 /// Settings without a default: nobody has chosen until somebody does.
 pub(crate) const OPTIONAL: &[&str] = &[
+    "notify.command",
     "codex.bin",
     "codex.mcp_servers",
     "compat",

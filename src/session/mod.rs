@@ -12,6 +12,7 @@ mod lease;
 mod limits;
 mod model;
 mod name;
+mod notice;
 mod output;
 mod reading;
 mod record;
@@ -31,6 +32,7 @@ pub use fork::{ForkSource, Forked};
 pub use limits::Limits;
 pub use model::ModelSource;
 pub use name::{InvalidName, SessionName};
+pub use notice::Notice;
 pub use reading::Transcript;
 pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionRecord, SessionStatus, Stop,

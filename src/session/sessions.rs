@@ -7,8 +7,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CallDigest, Change, Reply, Request, SessionConfig, SessionError, SessionName, SessionRecord,
-    SessionStatus,
+    CallDigest, Change, Notice, Reply, Request, SessionConfig, SessionError, SessionName,
+    SessionRecord, SessionStatus,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, LazyStore, StoreConfig},
@@ -221,6 +221,11 @@ impl Sessions {
     /// Subscribes to the changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes()
+    }
+
+    /// Subscribes to the notices from now on.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices()
     }
 
     /// The limits and defaults in force.

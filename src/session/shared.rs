@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    SessionConfig, SessionError, SessionName, SessionRecord,
+    Notice, SessionConfig, SessionError, SessionName, SessionRecord,
     store::{LazyStore, Store, StoreError},
     turn::{LiveTurn, Message},
 };
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) actors: TaskTracker,
     live: Mutex<HashMap<SessionName, Live>>,
     changes: broadcast::Sender<Change>,
+    notices: broadcast::Sender<Notice>,
 }
 
 /// A session in use by this server.
@@ -68,6 +69,7 @@ impl Shared {
             actors: TaskTracker::new(),
             live: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
+            notices: broadcast::channel(CHANGES).0,
         }
     }
 
@@ -90,6 +92,16 @@ impl Shared {
 
     pub(super) fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    /// Tells whoever follows the notices.
+    pub(super) fn notify(&self, notice: Notice) {
+        // Fails if nobody does.
+        let _ = self.notices.send(notice);
+    }
+
+    pub(super) fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
     }
 
     /// The lock is never held across an await and nothing under it can panic.

@@ -39,6 +39,7 @@ mod limits;
 mod listing;
 mod logging;
 mod migrating;
+mod notifying;
 mod operator;
 mod packaging;
 mod parallel;

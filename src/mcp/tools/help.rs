@@ -8,7 +8,7 @@ use serde_with::skip_serializing_none;
 use super::tool::{Cx, Effect, Tool};
 use crate::{
     mcp::{answer::Answer, arguments, error::ToolError, schema},
-    session::{Missing, Sandbox},
+    session::{Missing, Sandbox, SessionRecord, SessionStatus, store::Page},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -21,6 +21,9 @@ pub(super) const TOOL: Tool = Tool {
     output: schema::of_result::<Output>,
     call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
+
+/// How many sessions are looked through for running turns, the last used first.
+const RUNNING_LOOKED_AT: u32 = 200;
 
 /// The lines of the guide, each with the tools it is about. It is left out if one of them is not offered.
 const GUIDE: [(&[&str], &str); 12] = [
@@ -66,6 +69,8 @@ struct Output {
     server_version: &'static str,
     /// The Codex that was found.
     codex: CodexView,
+    /// Turns that run now, in any window; `wait`, `steer` and `interrupt` reach them.
+    running: Vec<Running>,
     /// What the operator allows and decided.
     limits: Limits,
     /// What to know besides.
@@ -89,6 +94,17 @@ struct CodexView {
     lacks: Vec<&'static str>,
     /// What is wrong with it; absent if it can be used.
     trouble: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Running {
+    /// The session.
+    session_id: String,
+    /// The number of the turn.
+    turn: u32,
+    /// When it began (RFC 3339).
+    since: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -125,12 +141,19 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         }
         CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
     };
-    let text = format!("{guide}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
+    let running = running(cx).await;
+    let mut text = format!("{guide}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
+    if !running.is_empty() {
+        let named = running.iter().map(|now| format!("{} (turn {})", now.session_id, now.turn));
+        let named: Vec<_> = named.collect();
+        text += &format!("\nRunning now: {}.", named.join(", "));
+    }
     let output = Output {
         guide,
         tools: cx.offer.names().to_vec(),
         server_version: env!("CARGO_PKG_VERSION"),
         codex,
+        running,
         limits: Limits {
             sandbox_ceiling: Sandbox::as_str(config.limits.ceiling()),
             sessions: config.cap,
@@ -142,6 +165,25 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         warnings: Vec::new(),
     };
     Ok(Answer::new(&output, text))
+}
+
+/// The turns that run now, in this server or another one.
+async fn running(cx: &Cx) -> Vec<Running> {
+    if !cx.offers("listSessions") {
+        return Vec::new();
+    }
+    // Help is given also when the store cannot be read.
+    let Ok(listing) = cx.sessions.list(&Page::first(RUNNING_LOOKED_AT)).await else {
+        return Vec::new();
+    };
+    let running =
+        listing.sessions.into_iter().filter(|known| known.status == SessionStatus::Running);
+    let view = |known: SessionRecord| Running {
+        session_id: known.name.to_string(),
+        turn: known.turn_count,
+        since: known.last_accessed_at.to_string(),
+    };
+    running.map(view).collect()
 }
 
 /// What an old Codex keeps this server from offering, one phrase each.

@@ -15,7 +15,7 @@ use super::{
     queued::{QueuedTurn, answer},
 };
 use crate::session::{
-    Change, Reply, SessionError, SessionName,
+    Change, Notice, Reply, SessionError, SessionName,
     lease::LeaseGuard,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
@@ -92,6 +92,10 @@ impl Actor {
                 let number = reply.turn.number;
                 let is_left = reply.turn.details.uncollected;
                 let readers = turn.live.log.is_read();
+                let reply = Arc::new(reply);
+                if turn.live.is_detached() {
+                    self.shared.notify(Notice::Ended(Arc::clone(&reply)));
+                }
                 turn.end(Ok(reply));
                 // Somebody has come meanwhile.
                 if is_left && readers {

@@ -13,7 +13,7 @@ use super::{actor::Actor, live::Update, queued::QueuedTurn};
 use crate::{
     codex::{Answer, Approval, ApprovalId, Decision, Subject, Turn},
     session::{
-        Stop,
+        Notice, Stop,
         record::{AnswerRecord, ApprovalRecord, ApprovalState, after},
     },
 };
@@ -92,7 +92,11 @@ impl Actor {
         }
         let deadline = Instant::now() + approvals.timeout;
         approvals.open.push(OpenApproval { approval, deadline });
-        queued.log(Update::ApprovalAsked(Arc::new(record)));
+        let record = Arc::new(record);
+        if queued.live.is_detached() {
+            self.shared.notify(Notice::Asked(Arc::clone(&record)));
+        }
+        queued.log(Update::ApprovalAsked(record));
         self.decline_overdue(approvals, queued, turn).await;
     }
 

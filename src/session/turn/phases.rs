@@ -19,8 +19,8 @@ use super::{
 use crate::{
     codex::{ApprovalPolicy, CodexError, Repository, Thread, Turn, TurnRequest},
     session::{
-        Change, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop, TurnRecord,
-        Work, context,
+        Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop,
+        TurnRecord, Work, context,
         store::{Excerpt, StoreError},
     },
 };
@@ -308,6 +308,8 @@ impl Actor {
         if let Err(error) = recorder.fail(error.to_string()).await {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
         }
+        let reply = Reply { session: self.name.clone(), turn: recorder.entry };
+        self.shared.notify(Notice::Ended(Arc::new(reply)));
         self.shared.changed(Change::Session(self.name.clone()));
     }
 

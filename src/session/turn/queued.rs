@@ -38,11 +38,11 @@ impl QueuedTurn {
     }
 
     /// Tells everybody what came of it.
-    pub(super) fn end(self, outcome: Result<Reply, SessionError>) {
+    pub(super) fn end(self, outcome: Result<Arc<Reply>, SessionError>) {
         for interrupter in self.interrupters {
-            answer(interrupter, outcome.as_ref().ok().cloned());
+            answer(interrupter, outcome.as_deref().ok().cloned());
         }
-        self.live.log.append(Update::Ended(outcome.map(Arc::new).map_err(Arc::new)));
+        self.live.log.append(Update::Ended(outcome.map_err(Arc::new)));
     }
 }
 

@@ -1,0 +1,159 @@
+//! The operator's hook: a command that is run when a detached turn ends or asks, with a small JSON on its input.
+
+use std::{process::Stdio, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::broadcast::{Receiver, error::RecvError},
+    time::timeout,
+};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
+
+use crate::session::{Notice, Sessions};
+
+/// How long one run may take.
+const RUN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the last runs may take once the server ends.
+const LAST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much of an answer the hook is told, in characters.
+const EXCERPT: usize = 300;
+
+/// The hook at work.
+#[derive(Debug)]
+pub(super) struct Notifier {
+    ending: CancellationToken,
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+impl Notifier {
+    /// Runs `command`, if there is one, for each notice of these sessions, one after the other.
+    pub(super) fn start(command: Option<String>, sessions: &Sessions) -> Self {
+        let ending = CancellationToken::new();
+        let task = command.map(|command| {
+            let follow = follow(command, sessions.notices(), ending.clone());
+            AbortOnDropHandle::new(TaskTracker::new().spawn(follow))
+        });
+        Self { ending, task }
+    }
+
+    /// Waits for what is still to be told.
+    pub(super) async fn finish(self) {
+        self.ending.cancel();
+        let Some(task) = self.task else { return };
+        if timeout(LAST_TIMEOUT, task).await.is_err() {
+            tracing::warn!("the last run of notify.command did not end in time");
+        }
+    }
+}
+
+async fn follow(command: String, mut notices: Receiver<Notice>, ending: CancellationToken) {
+    loop {
+        let next = match ending.run_until_cancelled(notices.recv()).await {
+            Some(next) => next,
+            None => match notices.try_recv() {
+                Ok(notice) => Ok(notice),
+                Err(_) => return,
+            },
+        };
+        match next {
+            Ok(notice) => run(&command, &told(&notice)).await,
+            Err(RecvError::Lagged(count)) => {
+                tracing::warn!(count, "notify.command is too slow; it is not told everything");
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// What the hook is told.
+fn told(notice: &Notice) -> Value {
+    match notice {
+        Notice::Ended(reply) => {
+            let (session, turn) = (&reply.session, &reply.turn);
+            let status = turn.status.as_str();
+            let response: String = turn.response.chars().take(EXCERPT).collect();
+            let directory = turn.details.effective.as_ref().map(|with| &with.working_directory);
+            json!({
+                "event": "ended",
+                "sessionId": session,
+                "turn": turn.number,
+                "status": status,
+                "response": response,
+                "durationMs": turn.details.duration_ms,
+                "workingDirectory": directory,
+                "message": format!("Turn {} of session {session} is over: {status}.", turn.number),
+            })
+        }
+        Notice::Asked(asked) => {
+            let question = asked.approval.subject.in_short();
+            json!({
+                "event": "asked",
+                "sessionId": asked.session,
+                "turn": asked.turn,
+                "approvalId": asked.approval.id,
+                "question": question,
+                "deadline": asked.deadline,
+                "message": format!("Session {} asks {question}.", asked.session),
+            })
+        }
+    }
+}
+
+/// Runs the command once. What comes of it matters to nobody but the log.
+async fn run(command: &str, told: &Value) {
+    let ran = timeout(RUN_TIMEOUT, async {
+        let mut child = shell(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut group = KillOnDrop(child.id());
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that does not read its input is fine.
+            let _ = stdin.write_all(format!("{told}\n").as_bytes()).await;
+        }
+        let status = child.wait().await;
+        // What it has left in the background is its own affair.
+        group.0 = None;
+        status
+    });
+    match ran.await {
+        Ok(Ok(status)) if status.success() => {}
+        Ok(Ok(status)) => tracing::warn!(%status, "notify.command failed"),
+        Ok(Err(error)) => tracing::warn!(%error, "notify.command cannot be run"),
+        Err(_) => tracing::warn!("notify.command took too long and was ended"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it starts the operator's own command, not Codex")]
+fn shell(command: &str) -> tokio::process::Command {
+    let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+    let mut shell = tokio::process::Command::new(shell);
+    shell.arg(flag).arg(command);
+    #[cfg(unix)]
+    shell.process_group(0);
+    shell
+}
+
+/// Ends what a command has started along with it, where the system has process groups.
+struct KillOnDrop(Option<u32>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        {
+            use rustix::process::{Pid, Signal, kill_process_group};
+
+            let group = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+            // Usually nothing of it is left.
+            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+        }
+    }
+}
