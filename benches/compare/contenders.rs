@@ -51,9 +51,12 @@ impl World {
     }
 }
 
-/// The server's process and all it started.
+/// All processes that serve a client: what it started, its host, and all these have started.
 pub(crate) fn tree(client: &Client) -> Vec<u32> {
-    let mut all = testkit::process::descendants(client.pid());
-    all.push(client.pid());
+    let (started, serving) = (client.pid(), client.server_pid());
+    let mut all = vec![started, serving];
+    all.extend([started, serving].into_iter().flat_map(testkit::process::descendants));
+    all.sort_unstable();
+    all.dedup();
     all
 }

@@ -34,6 +34,12 @@ async fn main() {
     if wants("start") {
         measure::start(&world).await;
     }
+    if wants("window") {
+        measure::window(&world).await;
+    }
+    if wants("windows") {
+        measure::windows(&world).await;
+    }
     if wants("turn") {
         measure::turn(&world).await;
     }

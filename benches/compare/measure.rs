@@ -3,28 +3,91 @@
 use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
-use testkit::{Client, process::resident_bytes};
+use testkit::{
+    Client,
+    process::{proportional_bytes, resident_bytes},
+};
 
 use crate::{
     bare::Bare,
     contenders::{World, tree},
 };
 
-/// From the start of the process to the answer to `initialize`.
+/// From the start of the process to the answer to `initialize`: where a host runs, where the client's is the first, and
+/// without hosts.
 pub(crate) async fn start(world: &World) {
-    let home = world.home();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let homes = [world.home(), world.home(), world.home(), world.home()];
+    let running = world.ours(&homes[0]).connect().await;
+    let contenders = [
+        world.ours(&homes[0]),
+        world.ours(&homes[1]),
+        world.ours(&homes[2]).alone(),
+        world.theirs(&homes[3]),
+    ];
+    let mut times = [const { Vec::new() }; 4];
     for _ in 0..10 {
-        for (launch, times) in [(world.ours(&home), &mut ours), (world.theirs(&home), &mut theirs)]
-        {
+        for (launch, times) in contenders.iter().zip(&mut times) {
             let started = Instant::now();
             let client = launch.spawn();
             client.initialize("2025-06-18").await;
             times.push(millis(started));
+            let serving = client.server_pid();
+            client.close().await;
+            if serving != running.server_pid() {
+                // The next one begins without it.
+                testkit::wait_for("its end", || testkit::process::is_gone(serving).then_some(()))
+                    .await;
+            }
+        }
+    }
+    let [with_host, first, alone, theirs] = times.map(median);
+    row("start to initialize, ms", "npm package", with_host, theirs);
+    row("the same, starting the host, ms", "npm package", first, theirs);
+    row("the same, without a host, ms", "npm package", alone, theirs);
+}
+
+/// The first turn of a new window, from the start of its process: where another window is open already.
+pub(crate) async fn window(world: &World) {
+    let homes = [world.home(), world.home()];
+    let open = world.ours(&homes[0]).connect().await;
+    say(&open, "open").await;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..10 {
+        for (launch, times) in
+            [(world.ours(&homes[0]), &mut ours), (world.theirs(&homes[1]), &mut theirs)]
+        {
+            let started = Instant::now();
+            let client = launch.connect().await;
+            say(&client, &format!("s{round}")).await;
+            times.push(millis(started));
             client.close().await;
         }
     }
-    row("start to initialize, ms", "npm package", median(ours), median(theirs));
+    row("first turn of a new window, ms", "npm package", median(ours), median(theirs));
+}
+
+/// The memory of all processes after a turn in each of five windows, against one window; and that of a bridge.
+pub(crate) async fn windows(world: &World) {
+    let home = world.home();
+    let mut open = Vec::new();
+    let mut sums = Vec::new();
+    for number in 0..5 {
+        let client = world.ours(&home).connect().await;
+        say(&client, &format!("s{number}")).await;
+        open.push(client);
+        let mut all: Vec<u32> = open.iter().flat_map(tree).collect();
+        all.sort_unstable();
+        all.dedup();
+        sums.push(proportional(&all));
+    }
+    row("five windows, PSS of all, MiB", "one window", sums[4], sums[0]);
+    let bridge = open[0].pid();
+    println!(
+        "{:<34} {:>10.1} proportional, {:.1} resident",
+        "a bridge, MiB",
+        proportional(&[bridge]),
+        mebibytes(&[bridge])
+    );
 }
 
 /// A turn in an open session. The contenders take turns in changing order, so that noise hits all alike:
@@ -70,7 +133,8 @@ pub(crate) async fn memory_at_rest(world: &World) {
             }
         }
     }
-    println!("{:<34} {:>10.1}", "own memory, 100 × 10 turns, MiB", mebibytes(&[server.pid()]));
+    let own = mebibytes(&[server.server_pid()]);
+    println!("{:<34} {own:>10.1}", "own memory, 100 × 10 turns, MiB");
 }
 
 /// The memory of the server and all it started, while ten turns run.
@@ -99,6 +163,7 @@ pub(crate) async fn tree_in_parallel(world: &World) {
 pub(crate) async fn fifty_sessions(world: &World) {
     let home = world.home();
     let server = Arc::new(world.ours(&home).connect().await);
+    let own = server.server_pid();
     let started = Instant::now();
     let calls = (0..50).map(|number| {
         let server = Arc::clone(&server);
@@ -107,7 +172,7 @@ pub(crate) async fn fifty_sessions(world: &World) {
     let calls: Vec<_> = calls.collect();
     let mut peak = 0.0_f64;
     while !calls.iter().all(tokio::task::JoinHandle::is_finished) {
-        peak = peak.max(mebibytes(&[server.pid()]));
+        peak = peak.max(mebibytes(&[own]));
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let mut complete = 0;
@@ -171,7 +236,15 @@ pub(crate) fn millis(since: Instant) -> f64 {
 }
 
 fn mebibytes(pids: &[u32]) -> f64 {
-    let bytes: u64 = pids.iter().map(|pid| resident_bytes(*pid)).sum();
+    in_mebibytes(pids.iter().map(|pid| resident_bytes(*pid)).sum())
+}
+
+/// Memory where each shared page counts once in all.
+fn proportional(pids: &[u32]) -> f64 {
+    in_mebibytes(pids.iter().map(|pid| proportional_bytes(*pid)).sum())
+}
+
+fn in_mebibytes(bytes: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "memory is far below the limit")]
     let bytes = bytes as f64;
     bytes / 1024.0 / 1024.0

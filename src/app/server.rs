@@ -119,6 +119,7 @@ pub(super) fn server(
         tools: config.tools,
         max_text: config.limits.result_characters,
         wait: config.turn.wait.map(|span| span.0),
+        task_after: config.turn.task.0,
         client_limit: environment.client_limit,
         is_vendor: config.compat == Some(Compat::Vendor),
         is_structured: config.results.structured,

@@ -113,6 +113,8 @@ pub struct SessionSettings {
 pub struct TurnSettings {
     /// How long a call may take before its turn goes on without it; if empty, as long as its client waits.
     pub wait: Option<Span>,
+    /// How long a call may take before it becomes a task, for clients that follow tasks.
+    pub task: Span,
     /// How long a turn may take, unless its call says; without limit if empty.
     pub timeout: Option<Span>,
     /// How long Codex may say nothing in a turn.
@@ -295,7 +297,8 @@ impl Default for SessionSettings {
 impl Default for TurnSettings {
     fn default() -> Self {
         // A build or a test run may print nothing for long.
-        Self { wait: None, timeout: None, silence: minutes(30), question: minutes(5) }
+        let task = Span(Duration::from_secs(3));
+        Self { wait: None, task, timeout: None, silence: minutes(30), question: minutes(5) }
     }
 }
 

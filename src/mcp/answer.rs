@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 
 use super::{error::UserError, offer::Offer, resources};
 
+/// Said to a call that repeats another one.
+const JOINED: &str = "joined: this call repeats an earlier one whose answer nobody had, so it is that turn; \
+                      nothing was run twice";
+
 /// The answer of a tool, which may be an error with everything there is.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -62,11 +66,6 @@ impl Answer {
         self
     }
 
-    /// Adds a field to the `_meta` of the text block.
-    pub(super) fn add_beside(&mut self, name: &str, value: Value) {
-        self.beside.insert(name.to_owned(), value);
-    }
-
     /// Adds a warning.
     pub(super) fn warn(&mut self, warning: &str) {
         let warnings = self.structured.entry("warnings").or_insert_with(|| json!([]));
@@ -76,10 +75,10 @@ impl Answer {
         self.text += &format!("\n[warning: {warning}]");
     }
 
-    /// Adds a field, and a sentence that says the same.
-    pub(super) fn note(&mut self, name: &str, value: Value, sentence: &str) {
-        self.structured.insert(name.to_owned(), value);
-        self.text += &format!("\n[{sentence}]");
+    /// Says that the call repeats an earlier one and is answered with its turn.
+    pub(super) fn mark_joined(&mut self) {
+        self.structured.insert("joined".to_owned(), true.into());
+        self.text += &format!("\n[{JOINED}]");
     }
 
     /// The result, with a hint for clients that would cut it at less than `characters`. Next steps name, and

@@ -19,6 +19,7 @@ mod resources;
 mod restarted;
 mod schema;
 mod server;
+mod tasks;
 mod tools;
 mod visible;
 

@@ -5,12 +5,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        CustomRequest, CustomResult, GetPromptRequestParams, GetPromptResponse, Implementation,
-        JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-        ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+        CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams,
+        CompleteRequestParams, CompleteResult, CustomRequest, CustomResult, GetPromptRequestParams,
+        GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams,
+        InitializeResult, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
         ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-        SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+        SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
@@ -20,11 +21,11 @@ use tracing::Instrument;
 use super::{
     answer::{Answer, size_hint},
     arguments,
-    call::{Caller, RequestStateCodec, resume},
+    call::{Asker, Caller, Patience, RequestStateCodec, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
-    malformed, prompts, resources,
+    malformed, prompts, resources, tasks,
     tools::{self, Cx, Outcome, Tools},
 };
 use crate::session::{Origin, Sessions};
@@ -51,6 +52,8 @@ pub struct McpConfig {
     pub max_text: usize,
     /// How long a call may take before its turn goes on without it, whoever the client is.
     pub wait: Option<Duration>,
+    /// How long a call may take before it becomes a task, if its client follows tasks.
+    pub task_after: Duration,
     /// How long the client that started us waits for a call, according to our environment.
     pub client_limit: Option<Duration>,
     /// Whether clients of Codex's own removed server are served.
@@ -80,8 +83,7 @@ pub struct Server {
     cx: Cx,
     tools: Arc<Tools>,
     is_structured: bool,
-    wait: Option<Duration>,
-    client_limit: Option<Duration>,
+    patience: Patience,
     calls: TaskTracker,
     /// Cancelled when the client leaves: its calls shall come to an end.
     leaving: CancellationToken,
@@ -112,8 +114,11 @@ impl Server {
             },
             tools: Arc::new(tools),
             is_structured: config.is_structured,
-            wait: config.wait,
-            client_limit: config.client_limit,
+            patience: Patience {
+                wait: config.wait,
+                client_limit: config.client_limit,
+                task_after: config.task_after,
+            },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -126,7 +131,7 @@ impl Server {
     pub fn for_client(&self, client: Client) -> Self {
         let Client { directory, process, limit, is_terminal } = client;
         let mut server = Self {
-            client_limit: limit,
+            patience: Patience { client_limit: limit, ..self.patience },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -140,7 +145,7 @@ impl Server {
             server.tools = Arc::new(tools);
             server.cx.max_text = UNCUT;
             server.is_structured = true;
-            server.wait = None;
+            server.patience.wait = None;
         }
         server
     }
@@ -171,6 +176,15 @@ impl Server {
         if is_offered { Ok(()) } else { Err(malformed::unknown_method(method)) }
     }
 
+    /// The result of a call that has this answer, for a client of this version.
+    fn result(&self, answer: Answer, version: Option<&ProtocolVersion>) -> CallToolResult {
+        // Older clients do not know links, and may refuse the whole result.
+        let links = version.is_some_and(|version| *version >= ProtocolVersion::V_2025_06_18);
+        let mut result = answer.into_result(self.cx.max_text, links, &self.cx.offer);
+        result.structured_content.take_if(|_| !self.is_structured);
+        result
+    }
+
     async fn call(
         &self,
         mut request: CallToolRequestParams,
@@ -180,7 +194,7 @@ impl Server {
             arguments::whole_numbers(arguments);
         }
         let leaving = self.leaving.clone();
-        let caller = Caller::new(&request, context, leaving, self.wait, self.client_limit);
+        let caller = Caller::new(&request, context, leaving, self.patience);
         let Cx { sessions, codec, .. } = &self.cx;
         let outcome = if request.request_state.is_some() {
             let resumed = resume(sessions, codec, &caller, &request).await;
@@ -214,6 +228,7 @@ impl ServerHandler for Server {
             .enable_resources_list_changed()
             .enable_resources_subscribe()
             .enable_completions()
+            .enable_tasks()
             .build();
         capabilities.prompts = capabilities.prompts.filter(|_| prompts::are_offered(offer));
         capabilities.resources = capabilities.resources.filter(|_| resources::are_offered(offer));
@@ -222,6 +237,18 @@ impl ServerHandler for Server {
         }
         let instructions = offer.only(INSTRUCTIONS);
         ServerConfig::new(capabilities).with_server_info(about).with_instructions(instructions)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        // In the eras that shake hands no call becomes a task.
+        result.capabilities.extensions = None;
+        Ok(result)
     }
 
     async fn list_tools(
@@ -248,21 +275,43 @@ impl ServerHandler for Server {
         let span = tracing::info_span!("call", tool = %request.name);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
         let cancelled = context.ct.clone();
-        // Older clients do not know links, and may refuse the whole result.
         let version = context.protocol_version();
-        let links = version.is_some_and(|version| version >= ProtocolVersion::V_2025_06_18);
         let call = self.call(request, context);
         let call = self.gone.run_until_cancelled(cancelled.run_until_cancelled(call));
         match Box::pin(call.instrument(span)).await.flatten() {
-            Some(Ok(Outcome::Answer(answer))) => {
-                let mut result = answer.into_result(self.cx.max_text, links, &self.cx.offer);
-                result.structured_content.take_if(|_| !self.is_structured);
-                Ok(result.into())
-            }
+            Some(Ok(Outcome::Answer(answer))) => Ok(self.result(*answer, version.as_ref()).into()),
             Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
+            Some(Ok(Outcome::Task(task))) => Ok((*task).into()),
             Some(Err(error)) => Err(error),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let version = context.protocol_version();
+        let finish = |answer| self.result(answer, version.as_ref());
+        tasks::get(&self.cx, &request.task_id, &Asker::new(&context), finish).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let asker = Asker::new(&context);
+        tasks::update(&self.cx, &request.task_id, &asker, &request.input_responses).await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tasks::cancel(&self.cx, &request.task_id).await
     }
 
     async fn list_resources(

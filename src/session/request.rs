@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{SessionName, SessionStatus, Settings, TurnRecord};
@@ -35,6 +35,8 @@ pub struct Request {
     pub detached: bool,
     /// Whether a call that repeats an earlier one, of which nobody has the answer, gets that one's turn.
     pub joins: bool,
+    /// What the tool that was called adds to the result for its own clients. It is kept with the turn.
+    pub beside: Map<String, Value>,
     /// Where the call comes from.
     pub origin: Origin,
 }
@@ -118,6 +120,7 @@ impl Request {
             options: ThreadOptions::default(),
             detached: false,
             joins: false,
+            beside: Map::new(),
             origin: Origin::default(),
         }
     }

@@ -12,7 +12,7 @@ use super::{
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, LazyStore, StoreConfig},
-    turn::{Actor, Call, Follower, LiveTurn, Message, QueuedTurn, Update},
+    turn::{Actor, Call, Detached, Follower, LiveTurn, Message, QueuedTurn, Update},
 };
 use crate::codex::Codex;
 
@@ -131,6 +131,40 @@ impl Sessions {
             return Ok(Some(reply));
         }
         self.0.interrupt_remote(name).await
+    }
+
+    /// Interrupts a turn that is a task if it runs, whichever server runs it. Nothing happens if it is over.
+    ///
+    /// # Errors
+    /// As [`Sessions::interrupt`].
+    pub async fn cancel_task(&self, name: &SessionName, turn: u32) -> Result<(), SessionError> {
+        let (reply, answered) = oneshot::channel();
+        if self.0.tell(name, Message::CancelTask(turn, reply))
+            && let Ok(Some(_)) = answered.await
+        {
+            return Ok(());
+        }
+        let record = self.record(name).await?;
+        if record.status == SessionStatus::Running && record.turn_count == turn {
+            self.0.interrupt_remote(name).await?;
+        }
+        Ok(())
+    }
+
+    /// A turn as far as it is: what there is of it if it runs, else as it is recorded. `None` if there is no such turn.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], or if the store cannot be read.
+    pub async fn look(&self, name: &SessionName, turn: u32) -> Result<Option<Reply>, SessionError> {
+        let record = self.record(name).await?;
+        if record.status == SessionStatus::Running && record.turn_count == turn {
+            let follower = Follower { attached: false, can_ask: false };
+            let call = self.follow(name, Some(turn), follower).await?;
+            if let Ok(Detached::Begun(reply)) = call.detach().await {
+                return Ok(Some(Reply::clone(&reply)));
+            }
+        }
+        self.0.recorded(name, turn).await
     }
 
     /// Steers the running turn of a session with another prompt, whichever server runs it.

@@ -101,6 +101,14 @@ pub async fn all_gone(needle: &str, when: &str) {
     }
 }
 
+/// Proportional memory in bytes: each page divided among the processes that have it. 0 once the process is gone.
+pub fn proportional_bytes(pid: u32) -> u64 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
 /// Resident memory in bytes; 0 once the process is gone.
 pub fn resident_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

@@ -56,6 +56,7 @@ mod stopping;
 mod store_trouble;
 mod sub_agents;
 mod support;
+mod tasks;
 mod tidy;
 mod usage;
 mod versions;

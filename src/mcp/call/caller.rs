@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use rmcp::{
     RoleServer,
-    model::{CallToolRequestParams, ClientCapabilities, ProtocolVersion},
+    model::{CallToolRequestParams, ClientCapabilities, ElicitRequestParams, ProtocolVersion},
     service::{Peer, RequestContext},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{progress::Progress, timeout::CallTimeout};
+use super::{form::form, progress::Progress, timeout::CallTimeout};
+use crate::session::Approval;
 
 /// One call's caller.
 pub(in crate::mcp) struct Caller {
@@ -24,8 +25,47 @@ pub(in crate::mcp) struct Caller {
     pub(super) call: Vec<u8>,
     /// Cancelled when the client leaves.
     pub(super) leaving: CancellationToken,
+    /// How long the call may take before it becomes a task. `None` if its client follows none.
+    pub(super) task_after: Option<Duration>,
     context: RequestContext<RoleServer>,
     timeout: CallTimeout,
+}
+
+/// How long calls of a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mcp) struct Patience {
+    /// What the operator says.
+    pub(in crate::mcp) wait: Option<Duration>,
+    /// What the client's environment says.
+    pub(in crate::mcp) client_limit: Option<Duration>,
+    /// After what time a call becomes a task, where its client follows tasks.
+    pub(in crate::mcp) task_after: Duration,
+}
+
+/// Who is asked what Codex asks, apart from a call.
+pub(in crate::mcp) struct Asker {
+    /// What to call the client in the record of an approval.
+    pub(in crate::mcp) name: String,
+    /// Whether the user can be shown a form.
+    pub(in crate::mcp) shows_forms: bool,
+    shows_links: bool,
+}
+
+impl Asker {
+    pub(in crate::mcp) fn new(context: &RequestContext<RoleServer>) -> Self {
+        let can = context.client_capabilities().unwrap_or_default();
+        let name = context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name);
+        Self { name, shows_forms: shows(&can, Mode::Form), shows_links: shows(&can, Mode::Url) }
+    }
+
+    /// An approval as a form; or why it cannot be shown.
+    pub(in crate::mcp) fn form(
+        &self,
+        approval: &Approval,
+        session: &str,
+    ) -> Result<ElicitRequestParams, String> {
+        form(approval, session, self.shows_links)
+    }
 }
 
 impl Caller {
@@ -33,16 +73,18 @@ impl Caller {
         request: &CallToolRequestParams,
         context: RequestContext<RoleServer>,
         leaving: CancellationToken,
-        wait: Option<Duration>,
-        client_limit: Option<Duration>,
+        patience: Patience,
     ) -> Self {
+        let Patience { wait, client_limit, task_after } = patience;
         let can = context.client_capabilities().unwrap_or_default();
         let client = context.client_info().map(|info| info.name).unwrap_or_default();
         let resets = context.meta.get_progress_token().is_some();
         let version = context.protocol_version();
+        let is_modern = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
         Self {
             peer: context.peer.clone(),
-            is_modern: version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28),
+            is_modern,
+            task_after: Some(task_after).filter(|_| is_modern && can.supports_tasks()),
             shows_forms: shows(&can, Mode::Form),
             shows_links: shows(&can, Mode::Url),
             call: serde_json::to_vec(&(&request.name, &request.arguments)).unwrap_or_default(),

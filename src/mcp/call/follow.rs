@@ -2,10 +2,11 @@
 
 use std::{collections::VecDeque, future::pending, sync::Arc, time::Duration};
 
-use rmcp::model::{CallToolRequestParams, InputRequiredResult};
+use jiff::Timestamp;
+use rmcp::model::{CallToolRequestParams, CreateTaskResult, InputRequiredResult};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Caller, RequestStateCodec, elicit::Elicitation};
+use super::{Caller, RequestStateCodec, elicit::Elicitation, task::TaskId};
 use crate::{
     mcp::error::{ToolError, question_expired},
     session::{
@@ -33,6 +34,8 @@ pub(in crate::mcp) enum CallState {
     Running(SessionName, Detached),
     /// Its client has to ask the user first.
     InputRequired(Box<InputRequiredResult>),
+    /// Its client asks for the answer later.
+    Task(Box<CreateTaskResult>),
 }
 
 /// Follows a call until it is over, or for as long as its client waits. `wait` is how long the call itself wants to.
@@ -44,6 +47,7 @@ pub(in crate::mcp) async fn follow(
     wait: Option<Duration>,
 ) -> Result<CallProgress, ToolError> {
     let deadline = caller.timeout(wait).map(|limit| Instant::now() + limit);
+    let mut task_at = caller.task_after.map(|after| Instant::now() + after);
     let mut progress = caller.progress();
     let mut asking = Asking::new(sessions, caller);
     let (mut is_left, mut joined) = (false, false);
@@ -66,6 +70,15 @@ pub(in crate::mcp) async fn follow(
                     how_far => CallState::Running(session, how_far),
                 };
             }
+            () = at(task_at), if !is_left && call.turn().is_some() => match task_of(&call) {
+                Some(id) => {
+                    asking.withdraw().await;
+                    progress.finish().await;
+                    joined = call.is_joined();
+                    break become_task(sessions, call, id).await?;
+                }
+                None => task_at = None,
+            },
             step = call.next() => match step {
                 Step::Done(outcome) => {
                     asking.withdraw().await;
@@ -76,6 +89,10 @@ pub(in crate::mcp) async fn follow(
                 Step::Update(update) => {
                     progress.note(&update);
                     match update {
+                        // It is asked through the task.
+                        Update::ApprovalAsked(_) if caller.can_ask() && task_at.is_some() => {
+                            task_at = Some(Instant::now());
+                        }
                         Update::ApprovalAsked(asked) if caller.can_ask() && caller.is_modern => {
                             match codec.ask(caller, &call, &asked.approval) {
                                 Ok(result) => {
@@ -193,13 +210,37 @@ impl<'a> Asking<'a> {
     }
 }
 
+/// The task that a call can become.
+fn task_of(call: &Call) -> Option<TaskId> {
+    TaskId::new(call.session().clone(), call.turn()?, call.is_joined())
+}
+
+/// Makes a task of a call, unless its turn has just ended.
+async fn become_task(
+    sessions: &Sessions,
+    call: Call,
+    id: TaskId,
+) -> Result<CallState, Arc<SessionError>> {
+    let since = match call.detach().await? {
+        Detached::Begun(reply) if reply.is_over() => return Ok(CallState::Over(reply)),
+        Detached::Begun(reply) => reply.turn.timestamp,
+        // Another server runs it.
+        _ => sessions
+            .look(&id.session, id.turn)
+            .await?
+            .map_or_else(Timestamp::now, |reply| reply.turn.timestamp),
+    };
+    Ok(CallState::Task(Box::new(id.created(since, sessions.config().ttl))))
+}
+
 /// Waits until nobody waits for the call any more.
 async fn left_or_late(caller: &Caller, deadline: Option<Instant>) {
-    let late = async {
-        match deadline {
-            Some(deadline) => sleep_until(deadline).await,
-            None => pending().await,
-        }
-    };
-    let _ = caller.leaving.run_until_cancelled(late).await;
+    let _ = caller.leaving.run_until_cancelled(at(deadline)).await;
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
 }

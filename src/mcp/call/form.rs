@@ -185,6 +185,17 @@ pub(super) fn answer(
     no("it was declined.")
 }
 
+/// What a client's response to such a form means, and a remark for the user. One that is none declines.
+pub(in crate::mcp) fn response(
+    approval: &Approval,
+    given: &Value,
+    took: Duration,
+) -> (Answer, Option<String>) {
+    let result = ElicitResult::deserialize(given);
+    let result = result.unwrap_or_else(|_| ElicitResult::new(ElicitationAction::Cancel));
+    answer(approval, &result, took)
+}
+
 /// The form of an approval as JSON, for whoever shows it without MCP; or why it cannot be shown.
 ///
 /// # Errors
@@ -196,10 +207,8 @@ pub fn approval_form(approval: &Approval, session: &str) -> Result<Value, String
 
 /// What such a form, filled in, means to Codex, and what to remark about it.
 pub fn approval_answer(approval: &Approval, filled: &Value) -> (Answer, Option<String>) {
-    let result = ElicitResult::deserialize(filled);
-    let result = result.unwrap_or_else(|_| ElicitResult::new(ElicitationAction::Cancel));
     // Somebody was there to fill it in.
-    answer(approval, &result, Duration::MAX)
+    response(approval, filled, Duration::MAX)
 }
 
 fn no(remark: &str) -> (Answer, Option<String>) {

@@ -2,7 +2,7 @@
 //!
 //! [`Caller`] is the client and what it can do. [`follow()`] follows a turn until it is over, must be handed
 //! back, or a question has to be asked. [`progress`] reports what happens, [`timeout`] says how long a client
-//! waits, [`elicit`] asks Codex's questions in both eras of MCP, and [`form`] puts them into words.
+//! waits, [`task`] lets it ask later instead, [`elicit`] asks Codex's questions in both eras of MCP, and [`form`] puts them into words.
 
 mod caller;
 mod elicit;
@@ -10,10 +10,13 @@ mod follow;
 mod form;
 mod progress;
 mod request_state;
+mod task;
 mod timeout;
 
-pub(super) use caller::Caller;
+pub(super) use caller::{Asker, Caller, Patience};
 pub(super) use follow::{CallProgress, CallState, follow, resume};
+pub(super) use form::response;
 pub use form::{approval_answer, approval_form};
 pub(super) use request_state::RequestStateCodec;
+pub(super) use task::TaskId;
 pub use timeout::TERMINAL;

@@ -150,12 +150,9 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         Some(profile) => chosen_profile(cx, profile)?,
         None => Profile::default(),
     };
-    let (name, request) = input.into_request(cx.directory(), profile, caller.can_ask())?;
-    let mut outcome = run(cx, caller, name, request, wait).await?;
-    if let Some(uri) = callback_uri {
-        outcome.add_beside("callbackUri", uri);
-    }
-    Ok(outcome)
+    let (name, mut request) = input.into_request(cx.directory(), profile, caller.can_ask())?;
+    request.beside.extend(callback_uri.map(|uri| ("callbackUri".to_owned(), uri.into())));
+    run(cx, caller, name, request, wait).await
 }
 
 /// The operator's callback URI. `None` for a Codex that takes none, which would refuse the call.
@@ -256,6 +253,7 @@ impl Input {
             can_ask,
             detached: self.detach.unwrap_or_default(),
             joins: self.on_busy.is_none(),
+            beside: JsonObject::new(),
             origin: Origin::default(),
         };
         Ok((name, request))

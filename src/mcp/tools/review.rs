@@ -81,15 +81,13 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         timeout,
         detached: input.detach.unwrap_or_default(),
         joins: true,
+        beside: [("base", &input.base), ("commit", &input.commit)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())))
+            .collect(),
         ..Request::ask(in_words(input.title.as_deref(), &code, instructions.as_deref()))
     };
-    let mut outcome = run(cx, caller, name, request, wait).await?;
-    for (name, value) in [("base", input.base), ("commit", input.commit)] {
-        if let Some(value) = value {
-            outcome.add_beside(name, value);
-        }
-    }
-    Ok(outcome)
+    run(cx, caller, name, request, wait).await
 }
 
 impl Input {

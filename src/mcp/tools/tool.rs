@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use rmcp::model::{InputRequiredResult, JsonObject, ToolAnnotations};
-use serde_json::{Value, json};
+use rmcp::model::{CreateTaskResult, InputRequiredResult, JsonObject, ToolAnnotations};
+use serde_json::json;
 
 use crate::{
     mcp::{
@@ -85,6 +85,8 @@ pub(in crate::mcp) enum Outcome {
     Answer(Box<Answer>),
     /// A question to the user first.
     Asked(Box<InputRequiredResult>),
+    /// A task: the answer comes later.
+    Task(Box<CreateTaskResult>),
 }
 
 /// The side effects of a tool.
@@ -109,15 +111,6 @@ impl Tool {
             .with_title(self.title)
             .with_raw_output_schema((self.output)())
             .with_annotations(self.effect.annotations(self.title))
-    }
-}
-
-impl Outcome {
-    /// Adds what clients of the npm package read in the text's `_meta`, if there is an answer.
-    pub(super) fn add_beside(&mut self, name: &str, value: impl Into<Value>) {
-        if let Self::Answer(answer) = self {
-            answer.add_beside(name, value.into());
-        }
     }
 }
 

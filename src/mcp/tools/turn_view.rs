@@ -108,10 +108,6 @@ pub(super) struct Output {
     warnings: Vec<String>,
 }
 
-/// Said to a call that repeats another one.
-const JOINED: &str = "joined: this call repeats an earlier one whose answer nobody had, so it is that turn; \
-                      nothing was run twice";
-
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 #[expect(dead_code, clippy::struct_field_names, reason = "only its schema is used")]
@@ -185,6 +181,7 @@ pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
     let CallProgress { state, warnings, joined } = progress;
     let mut answer = match state {
         CallState::InputRequired(asked) => return Outcome::Asked(asked),
+        CallState::Task(task) => return Outcome::Task(task),
         CallState::Over(reply) => over(&reply, cx),
         CallState::Running(_, Detached::Begun(reply)) => running(&reply, cx),
         CallState::Running(session, Detached::Queued(position)) => {
@@ -196,13 +193,13 @@ pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
         answer.warn(warning);
     }
     if joined {
-        answer.note("joined", true.into(), JOINED);
+        answer.mark_joined();
     }
     answer.into()
 }
 
 /// Shows a turn that is over; one that failed or was interrupted is an error with everything there is.
-pub(super) fn over(reply: &Reply, cx: &Cx) -> Answer {
+pub(in crate::mcp) fn over(reply: &Reply, cx: &Cx) -> Answer {
     let turn = &reply.turn;
     let error = match turn.status {
         SessionStatus::Failed => {
@@ -275,6 +272,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         ("sessionId", is_kept.then(|| session.to_string())),
     ];
     let beside = beside.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into())));
+    let beside = beside.chain(details.beside);
     let links: Vec<_> = details.sources.iter().map(resources::page).collect();
     let effective = details.effective;
     let output = Output {

@@ -3,6 +3,7 @@
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     run::run,
@@ -80,14 +81,18 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         options: ThreadOptions { web_search: Some(search), ..ThreadOptions::default() },
         detached: input.detach.unwrap_or_default(),
         joins: true,
+        beside: JsonObject::from_iter(
+            [
+                ("query", input.query.as_str().into()),
+                ("numResults", count.into()),
+                ("searchDepth", if depth == Depth::Full { "full" } else { "basic" }.into()),
+                ("timestamp", jiff::Timestamp::now().to_string().into()),
+            ]
+            .map(|(name, value): (&str, Value)| (name.to_owned(), value)),
+        ),
         ..Request::ask(prompt(&input.query, count, depth))
     };
-    let mut outcome = run(cx, caller, name, request, wait).await?;
-    outcome.add_beside("query", input.query);
-    outcome.add_beside("numResults", count);
-    outcome.add_beside("searchDepth", if depth == Depth::Full { "full" } else { "basic" });
-    outcome.add_beside("timestamp", jiff::Timestamp::now().to_string());
-    Ok(outcome)
+    run(cx, caller, name, request, wait).await
 }
 
 fn prompt(query: &str, count: u32, depth: Depth) -> String {

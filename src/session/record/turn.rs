@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::SessionStatus;
 use crate::{
@@ -96,6 +96,12 @@ pub struct TurnDetails {
     /// [`crate::session::store::SessionStore::collect`].
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub uncollected: bool,
+    /// Whether the turn was a task that its client cancelled.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub task_cancelled: bool,
+    /// What the tool that was called adds to the result for its own clients.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub beside: Map<String, Value>,
     /// Warnings for the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

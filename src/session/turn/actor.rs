@@ -189,7 +189,9 @@ impl Actor {
     pub(super) async fn at_rest(&mut self, message: Message) {
         match message {
             Message::Send(turn) => self.waiting.push_back(turn),
-            Message::Inspect(_, reply) | Message::Interrupt(reply) => answer(reply, None),
+            Message::Inspect(_, reply)
+            | Message::Interrupt(reply)
+            | Message::CancelTask(_, reply) => answer(reply, None),
             Message::Steer(_, reply) => {
                 answer(reply, Err(SessionError::Idle { name: self.name.clone() }));
             }

@@ -16,6 +16,8 @@ pub(in crate::session) enum Message {
     Steer(String, oneshot::Sender<Result<u32, SessionError>>),
     /// Interrupt the running turn. The answer is the ended turn, or `None` if no turn ran or it failed.
     Interrupt(oneshot::Sender<Option<Reply>>),
+    /// Cancel the task that the running turn is, if it is the turn of this number. The answer is as for an interrupt.
+    CancelTask(u32, oneshot::Sender<Option<Reply>>),
     /// Read the store's inbox now instead of at the next tick.
     CheckInbox,
     /// Delete the session.

@@ -65,6 +65,7 @@ impl Recorder {
             details: TurnDetails {
                 ephemeral: request.ephemeral,
                 call: request.digest(&record.name),
+                beside: request.beside.clone(),
                 ..TurnDetails::default()
             },
         };

@@ -164,6 +164,15 @@ impl Actor {
                 queued.interrupters.push(reply);
                 return Some(Stop::Interrupted);
             }
+            Message::CancelTask(number, reply) => {
+                if number != watch.recorder.entry.number {
+                    answer(reply, None);
+                    return None;
+                }
+                watch.recorder.entry.details.task_cancelled = true;
+                queued.interrupters.push(reply);
+                return Some(Stop::Interrupted);
+            }
             Message::CheckInbox => return self.check_inbox(watch, queued).await,
             Message::Delete(reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
