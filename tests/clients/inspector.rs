@@ -42,6 +42,11 @@ async fn inspector() {
             let result = inspected(&world, era, &words).await;
             assert!(result.to_string().contains(&format!("\"response\":\"{answer}\"")), "{result}");
         }
+        // In the newer era that is a task, which is followed to its end.
+        let words = ["--method", "tools/call", "--tool-name", "codex", "--tool-arg"];
+        let words = [&words[..], &["prompt=slow 5 at last", "--tool-arg", "sessionId=t"]].concat();
+        let result = inspected(&world, era, &words).await;
+        assert!(result.to_string().contains("\"response\":\"at last\""), "{result}");
         let words = ["--method", "tools/call", "--tool-name", "listSessions"];
         let result = inspected(&world, era, &words).await;
         assert!(result.to_string().contains("\"turnCount\":2"), "{result}");

@@ -11,6 +11,7 @@
 )]
 
 mod agents;
+mod claude_tasks;
 mod fuzzer;
 mod inspector;
 mod sdks;

@@ -46,6 +46,8 @@ struct Plan {
     calls: Vec<ToolUse>,
     /// What the client has shown of the results.
     shown: Mutex<Vec<String>>,
+    /// All that the client has said, as it was said.
+    heard: Mutex<Vec<String>>,
 }
 
 impl Agent {
@@ -55,7 +57,13 @@ impl Agent {
             tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("bind a loopback port");
         let address = listener.local_addr().expect("a bound port");
         let server = server.to_owned();
-        let plan = Arc::new(Plan { dialect, server, calls, shown: Mutex::default() });
+        let plan = Arc::new(Plan {
+            dialect,
+            server,
+            calls,
+            shown: Mutex::default(),
+            heard: Mutex::default(),
+        });
         let app = Router::new().fallback(answer).with_state(Arc::clone(&plan));
         let server = tokio::spawn(async move {
             axum::serve(listener, app).await.expect("serve on loopback");
@@ -72,6 +80,12 @@ impl Agent {
     pub fn shown(&self) -> Vec<String> {
         self.plan.shown.lock().expect("not poisoned").clone()
     }
+
+    /// Whether the client has ever said this to it, in whatever place.
+    pub fn has_heard(&self, text: &str) -> bool {
+        let heard = self.plan.heard.lock().expect("not poisoned");
+        heard.iter().any(|request| request.contains(text))
+    }
 }
 
 impl Drop for Agent {
@@ -83,6 +97,8 @@ impl Drop for Agent {
 /// How far things are is told by the request itself, so one that is sent again gets the same answer.
 async fn answer(State(plan): State<Arc<Plan>>, body: Bytes) -> impl IntoResponse {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = String::from_utf8_lossy(&body).into_owned();
+    plan.heard.lock().expect("not poisoned").push(text);
     let results = plan.dialect.results(&request);
     let number = results.len();
     let stream = match plan.calls.get(number) {
