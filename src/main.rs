@@ -83,18 +83,18 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     if !is_served && !is_chosen {
         "error".clone_into(&mut resolved.config.log.level);
     }
-    telemetry::start(&resolved.config.log).context("log.level")?;
     let environment = environment()?;
+    // Before the log, which a bridge may never need.
+    #[cfg(unix)]
+    let alone = (is_served && served == Served::ByHost)
+        .then(|| become_bridge(config.clone(), &environment, words));
+    telemetry::start(&resolved.config.log).context("log.level")?;
+    #[cfg(unix)]
+    if let Some(reason) = alone.filter(|reason| !reason.is_wanted()) {
+        let reason: &dyn std::error::Error = &reason;
+        tracing::warn!(reason, "this client has a server of its own");
+    }
     let command = match command {
-        #[cfg(unix)]
-        Command::Fixed(Fixed::Serve) if served == Served::ByHost => {
-            let reason = become_bridge(config.clone(), &environment, words);
-            if !reason.is_wanted() {
-                let reason: &dyn std::error::Error = &reason;
-                tracing::warn!(reason, "this client has a server of its own");
-            }
-            command
-        }
         #[cfg(unix)]
         Command::Fixed(Fixed::Host(command)) => {
             return Ok(command.run(&host_folders(&environment))?);

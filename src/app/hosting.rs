@@ -58,10 +58,18 @@ pub fn become_bridge(
     arguments: &[OsString],
 ) -> NotShared {
     let log = config.log.clone();
-    let place = match find_host(config, environment) {
-        Ok(place) => place,
+    let host = match expected(config, environment) {
+        Ok(host) => host,
         Err(reason) => return reason,
     };
+    let Environment { executable, variables, .. } = environment;
+    // If nobody listens at its socket any more, the bridge finds out.
+    if !host::may_be_there(&host.place)
+        && let Err(reason) = host::ensure(&host.place, &host, Program { executable, variables })
+    {
+        return reason.into();
+    }
+    let place = host.place;
     let executable = environment.executable.clone();
     let client = ClientAbout {
         directory: environment.directory.clone(),

@@ -7,10 +7,19 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::process;
+
 /// A temporary home directory with a Codex configuration that points at a fake model.
 #[derive(Debug)]
 pub struct Home {
     root: TempDir,
+}
+
+/// A host in this home may still wait for a model that nobody plays any more.
+impl Drop for Home {
+    fn drop(&mut self) {
+        process::kill_hosts(&self.path().to_string_lossy());
+    }
 }
 
 impl Home {

@@ -84,6 +84,17 @@ pub fn host_of(bridge: u32) -> Option<u32> {
     answer["status"]["pid"].as_u64()?.try_into().ok()
 }
 
+/// Kills the hosts whose environment mentions `needle`. Their Codex ends by itself when they are gone.
+pub(crate) fn kill_hosts(needle: &str) {
+    for pid in mentioning(needle) {
+        if command_line(pid).ends_with(" as-host") {
+            let killed =
+                std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            drop(killed);
+        }
+    }
+}
+
 /// Waits until nothing that mentions `needle` lives.
 ///
 /// # Panics

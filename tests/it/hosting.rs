@@ -447,3 +447,18 @@ async fn what_a_host_logs_is_in_a_file_that_doctor_names() {
     assert!(log.contains("host started"), "{log}");
     assert_eq!(server.stderr(), "");
 }
+
+#[tokio::test]
+async fn a_question_that_nobody_answers_is_declined_and_keeps_no_host_for_ever() {
+    let world = World::new().await;
+    let launch = shared(&world).args(["--set", "turn.question=1s"]);
+    let server = launch.connect_with_user().await;
+    let call = json!({"prompt": "escalate touch made", "sessionId": "s", "waitSeconds": 0});
+    server.call("codex", call).await.ok();
+    end(server.pid()).await;
+    process::all_gone(&world.home.path().to_string_lossy(), "after the question").await;
+    let other = launch.connect().await;
+    let waited = other.call("wait", json!({"sessionId": "s"})).await.ok();
+    assert!(waited["warnings"].to_string().contains("nobody answered"), "{}", waited.raw);
+    assert!(!world.home.work().join("made").exists());
+}

@@ -16,5 +16,5 @@ pub use hello::{ClientAbout, HostStatus};
 pub use key::{Identity, Key};
 pub use life::{HostConfig, host};
 pub use place::{HostError, Place};
-pub use start::{Program, ensure, is_there, start_and_leave};
+pub use start::{Program, ensure, is_there, may_be_there, start_and_leave};
 pub use survey::{Stopped, statuses, stop};

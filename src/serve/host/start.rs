@@ -37,6 +37,11 @@ pub fn is_there(place: &Place) -> bool {
     UnixStream::connect(place.socket()).is_ok()
 }
 
+/// Whether there is a socket at a place. Its host may have died.
+pub fn may_be_there(place: &Place) -> bool {
+    place.socket().exists()
+}
+
 /// Makes sure that a host listens at a place. Of many that want one at once, one starts it.
 ///
 /// # Errors
