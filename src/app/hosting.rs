@@ -148,7 +148,8 @@ fn expected(config: Config, environment: &Environment) -> Result<HostConfig, Not
         (HostMode::Auto, StoreKind::Sqlite) => {}
     }
     let config = config.absolute(directory);
-    let key = Key::of(&Identity { executable, config: &config, variables });
+    let standing = host::standing();
+    let key = Key::of(&Identity { executable, config: &config, variables, standing: &standing });
     let state = environment.own_state();
     let place = Place::new(key, runtime_folder.as_deref(), state.as_deref())?;
     Ok(HostConfig { place, config, executable: executable.clone() })

@@ -12,6 +12,8 @@ use super::{
     run::{Exit, written},
     terminal::Terminal,
 };
+#[cfg(unix)]
+use crate::serve::host::{SilentHost, Survey};
 use crate::{
     codex::{Found, Login, Sandbox},
     config::{HostMode, Resolved, StoreKind},
@@ -139,7 +141,13 @@ impl Checks {
 
     #[cfg(unix)]
     fn hosts(&mut self, resolved: &Resolved, folders: &[PathBuf]) {
-        let hosts = crate::serve::host::statuses(folders);
+        let Survey { hosts, silent } = crate::serve::host::survey(folders);
+        if let Some(SilentHost { pid, socket }) = silent.first() {
+            let which =
+                pid.map_or_else(|| socket.display().to_string(), |pid| format!("process {pid}"));
+            let fix = "end it; clients have servers of their own meanwhile".to_owned();
+            return self.warning("host", format!("{which} does not answer"), fix);
+        }
         let running: Vec<_> = hosts
             .iter()
             .map(|host| format!("process {}, which logs to {}", host.pid, host.log.display()))

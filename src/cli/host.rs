@@ -15,7 +15,7 @@ use super::{
     run::{Exit, written},
     screen,
 };
-use crate::serve::host::{self, HostStatus, Stopped};
+use crate::serve::host::{self, HostStatus, SilentHost, Stopped, Survey};
 
 /// What to do with hosts.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -52,31 +52,34 @@ impl HostCommand {
         match self {
             Self::Status { json } => {
                 let memory = Memory::look();
-                let hosts: Vec<_> = host::statuses(folders)
+                let Survey { hosts, silent } = host::survey(folders);
+                let hosts: Vec<_> = hosts
                     .into_iter()
                     .map(|status| Listed { memory_bytes: memory.of(status.pid), status })
                     .collect();
                 let out = screen::stdout();
                 let printed = if json {
-                    print::json(&serde_json::json!({"hosts": hosts}), out)
+                    print::json(&serde_json::json!({"hosts": hosts, "silent": silent}), out)
                 } else {
-                    list(&hosts, out)
+                    list(&hosts, &silent, out)
                 };
                 written(printed, "the hosts")?;
-                Ok(Exit::Done)
+                Ok(if silent.is_empty() { Exit::Done } else { Exit::Failed })
             }
             Self::Stop { force } => {
                 let stopped = host::stop(folders, force);
                 written(report(&stopped, screen::stdout()), "what became of them")?;
-                let all_ended = stopped.busy.is_empty() && stopped.late.is_empty();
+                let Stopped { busy, late, silent, .. } = &stopped;
+                let all_ended = busy.is_empty() && late.is_empty() && silent.is_empty();
                 Ok(if all_ended { Exit::Done } else { Exit::Failed })
             }
         }
     }
 }
 
-fn list(hosts: &[Listed], mut out: impl Write) -> io::Result<()> {
-    if hosts.is_empty() {
+fn list(hosts: &[Listed], silent: &[SilentHost], mut out: impl Write) -> io::Result<()> {
+    tell_silent(silent, &mut out)?;
+    if hosts.is_empty() && silent.is_empty() {
         return writeln!(out, "No host runs. A client that starts this server starts one.");
     }
     for Listed { status, memory_bytes } in hosts {
@@ -95,10 +98,11 @@ fn list(hosts: &[Listed], mut out: impl Write) -> io::Result<()> {
 }
 
 fn report(stopped: &Stopped, mut out: impl Write) -> io::Result<()> {
-    let Stopped { ended, busy, late } = stopped;
-    if ended.is_empty() && busy.is_empty() && late.is_empty() {
+    let Stopped { ended, busy, late, silent } = stopped;
+    if ended.is_empty() && busy.is_empty() && late.is_empty() && silent.is_empty() {
         return writeln!(out, "No host runs.");
     }
+    tell_silent(silent, &mut out)?;
     for status in ended {
         writeln!(out, "{} has ended.", status.pid)?;
     }
@@ -108,6 +112,19 @@ fn report(stopped: &Stopped, mut out: impl Write) -> io::Result<()> {
     }
     for status in late {
         writeln!(out, "{} is still ending; see {}.", status.pid, status.log.display())?;
+    }
+    Ok(())
+}
+
+fn tell_silent(silent: &[SilentHost], out: &mut impl Write) -> io::Result<()> {
+    for SilentHost { pid, socket } in silent {
+        match pid {
+            Some(pid) => writeln!(
+                out,
+                "{pid} does not answer. It is suspended or hangs; `kill -KILL {pid}` ends it."
+            )?,
+            None => writeln!(out, "The host at {} does not answer.", socket.display())?,
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub fn host_restarted(session: Option<&str>, is_modern: bool) -> Value {
     };
     let error = UserError {
         code: "host_restarted",
-        message: format!("The server's process ended while this call was under way{of}."),
+        message: format!("The server's process ended or hung while this call was under way{of}."),
         next,
     };
     let text = format!("{} {}", error.message, error.next);

@@ -5,7 +5,12 @@ use std::{sync::atomic::Ordering, time::Duration};
 use rmcp::{RoleServer, ServiceExt, service::RunningService};
 use tokio_util::sync::CancellationToken;
 
-use super::{Streams, shutdown::Shutdown, transport::ClientTransport};
+use super::{
+    Streams,
+    lines::LineDecoder,
+    shutdown::Shutdown,
+    transport::{ClientTransport, LONGEST},
+};
 use crate::mcp::Server;
 
 /// How long answers that are ready may take to reach a client that is leaving.
@@ -48,7 +53,9 @@ pub async fn serve_over(
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
     let sessions = server.sessions().clone();
-    let conversed = Box::pin(converse(server, streams, &shutdown.asked)).await;
+    // A script may leave out the end of its last line.
+    let lines = LineDecoder::new(LONGEST);
+    let conversed = Box::pin(converse(server, streams, lines, &shutdown.asked)).await;
     let Ok(conversation) = conversed else {
         sessions.shutdown().await;
         return conversed.map(drop);
@@ -74,7 +81,8 @@ pub(super) async fn serve_client(
     closing: &CancellationToken,
 ) -> Result<(), ServeError> {
     let calls = server.clone();
-    let conversation = Box::pin(converse(server, streams, closing)).await?;
+    let lines = LineDecoder::of_whole_lines(LONGEST);
+    let conversation = Box::pin(converse(server, streams, lines, closing)).await?;
     calls.end_calls(INTERRUPT_TIMEOUT).await;
     close(conversation).await;
     Ok(())
@@ -87,11 +95,12 @@ type Conversation = Option<RunningService<RoleServer, Server>>;
 async fn converse(
     server: Server,
     streams: Streams,
+    lines: LineDecoder,
     stop: &CancellationToken,
 ) -> Result<Conversation, ServeError> {
     let calls = server.clone();
     let ended = CancellationToken::new();
-    let transport = ClientTransport::new(streams, ended.clone());
+    let transport = ClientTransport::new(streams, lines, ended.clone());
     let begun = transport.begun();
     let handshake = server.serve(transport);
     let running = tokio::select! {

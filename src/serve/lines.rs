@@ -22,6 +22,8 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct LineDecoder {
     longest: usize,
+    /// Whether the last line may lack its end.
+    takes_rest: bool,
     /// How much of the buffer was searched for a newline already.
     searched: usize,
     /// Whether what comes belongs to a line that was too long.
@@ -30,7 +32,12 @@ pub(super) struct LineDecoder {
 
 impl LineDecoder {
     pub(super) fn new(longest: usize) -> Self {
-        Self { longest, searched: 0, is_dropping: false }
+        Self { longest, takes_rest: true, searched: 0, is_dropping: false }
+    }
+
+    /// The same, but a last line without an end is dropped: its sender has died over it.
+    pub(super) fn of_whole_lines(longest: usize) -> Self {
+        Self { takes_rest: false, ..Self::new(longest) }
     }
 
     fn drop_buffered(&mut self, buffer: &mut BytesMut) {
@@ -63,10 +70,13 @@ impl Decoder for LineDecoder {
         Ok(Some(Line::Whole(line)))
     }
 
-    /// A last line may lack its newline.
     fn decode_eof(&mut self, buffer: &mut BytesMut) -> Result<Option<Line>, io::Error> {
         if let Some(line) = self.decode(buffer)? {
             return Ok(Some(line));
+        }
+        if !self.takes_rest {
+            self.drop_buffered(buffer);
+            return Ok(None);
         }
         if std::mem::take(&mut self.is_dropping) {
             return Ok(Some(Line::TooLong));
@@ -105,6 +115,13 @@ mod tests {
     #[test]
     fn a_long_line_is_dropped_and_the_next_is_read() {
         assert_eq!(lines(b"abcdef\nok\nxyzxyz", 2, 3), [None, Some(b"ok".to_vec()), None]);
+    }
+
+    #[test]
+    fn a_line_that_is_not_whole_is_dropped_where_its_sender_has_died() {
+        let (mut decoder, mut buffer) = (LineDecoder::of_whole_lines(9), BytesMut::from("a\nb"));
+        assert_eq!(decoder.decode_eof(&mut buffer).unwrap(), Some(Line::Whole("a".into())));
+        assert_eq!(decoder.decode_eof(&mut buffer).unwrap(), None);
     }
 
     proptest! {

@@ -47,10 +47,11 @@ pub(super) struct ClientTransport {
 }
 
 impl ClientTransport {
-    pub(super) fn new(streams: Streams, ended: CancellationToken) -> Self {
+    /// Of messages in the lines of `decoder`.
+    pub(super) fn new(streams: Streams, decoder: LineDecoder, ended: CancellationToken) -> Self {
         let Streams { reader, writer } = streams;
         Self {
-            lines: FramedRead::new(reader, LineDecoder::new(LONGEST)),
+            lines: FramedRead::new(reader, decoder),
             writer: Arc::new(Mutex::new(writer)),
             refusing: None,
             tasks: TaskTracker::new(),

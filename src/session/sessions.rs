@@ -133,7 +133,8 @@ impl Sessions {
         self.0.interrupt_remote(name).await
     }
 
-    /// Interrupts a turn that is a task if it runs, whichever server runs it. Nothing happens if it is over.
+    /// Interrupts a turn that is a task if it runs, whichever server runs it. Nothing happens if it is over. Only a turn
+    /// that runs here is recorded as a task that was cancelled.
     ///
     /// # Errors
     /// As [`Sessions::interrupt`].

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use testkit::process;
+use testkit::{process, wait_for};
 
 use crate::support::World;
 
@@ -94,6 +94,22 @@ async fn of_an_ephemeral_call_nothing_is_kept() {
     let both = json!({"prompt": "say x", "ephemeral": true, "sessionId": "s"});
     server.call("codex", both).await.failed_with("invalid_argument");
     // Detached, it can still be waited for.
+    // Nor of one that is cancelled.
+    let call =
+        json!({"name": "codex", "arguments": {"prompt": "slow 60 secret", "ephemeral": true}});
+    let (id, _cancelled) = server.begin("tools/call", call).await;
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    server.notify("notifications/cancelled", json!({"requestId": id})).await;
+    wait_for("its end", || (world.model.open_streams() == 0).then_some(())).await;
+    let mut listed = server.call("listSessions", json!({})).await.ok();
+    for _ in 0..100 {
+        if listed["sessions"] == json!([]) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        listed = server.call("listSessions", json!({})).await.ok();
+    }
+    assert_eq!(listed["sessions"], json!([]), "{}", listed.raw);
     let call = json!({"prompt": "slow 1 later", "ephemeral": true, "waitSeconds": 0});
     let running = server.call("codex", call).await.ok();
     let wait = json!({"sessionId": running["sessionId"]});

@@ -1,6 +1,6 @@
 //! One host for all clients: who shares it, how it comes and goes, and what clients notice when it dies or hangs.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, time::Duration};
+use std::{fs, path::PathBuf, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use testkit::{Client, Launch, ToolResult, client::signal, process, wait_for};
@@ -8,45 +8,48 @@ use testkit::{Client, Launch, ToolResult, client::signal, process, wait_for};
 use crate::support::{World, script};
 
 /// A server that has a host whatever the tests are run with.
-fn shared(world: &World) -> Launch {
+pub(crate) fn shared(world: &World) -> Launch {
     world.launch().env("CODEX_MCP_SERVER_HOST_MODE", "auto")
 }
 
-async fn run<const N: usize>(launch: &Launch, words: [&str; N]) -> (i32, String, String) {
+pub(crate) async fn run<const N: usize>(
+    launch: &Launch,
+    words: [&str; N],
+) -> (i32, String, String) {
     let mut command = launch.clone().args(words).command();
     let output = command.stdin(Stdio::null()).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-async fn hosts(world: &World) -> Vec<Value> {
+pub(crate) async fn hosts(world: &World) -> Vec<Value> {
     let (code, out, err) = run(&shared(world), ["host", "status", "--json"]).await;
     assert_eq!(code, 0, "{err}");
     let status: Value = serde_json::from_str(&out).unwrap();
     status["hosts"].as_array().unwrap().clone()
 }
 
-fn host_folder(world: &World) -> PathBuf {
+pub(crate) fn host_folder(world: &World) -> PathBuf {
     world.home.state().join("codex-mcp-server/hosts")
 }
 
-fn is_bridge(client: &Client) -> bool {
+pub(crate) fn is_bridge(client: &Client) -> bool {
     process::host_of(client.pid()).is_some()
 }
 
-async fn begin(server: &Client, world: &World, prompt: &str) -> testkit::client::Answer {
+pub(crate) async fn begin(server: &Client, world: &World, prompt: &str) -> testkit::client::Answer {
     let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": "s"}});
     let (_, answer) = server.begin("tools/call", call).await;
     wait_for("the turn to run", || (world.model.open_streams() >= 1).then_some(())).await;
     answer
 }
 
-async fn end(pid: u32) {
+pub(crate) async fn end(pid: u32) {
     signal(pid, "KILL").await;
     wait_for("its end", || process::is_gone(pid).then_some(())).await;
 }
 
-async fn history(server: &Client) -> ToolResult {
+pub(crate) async fn history(server: &Client) -> ToolResult {
     server.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok()
 }
 
@@ -166,121 +169,6 @@ async fn what_is_asked_after_the_window_was_closed_is_answered_in_a_terminal() {
 }
 
 #[tokio::test]
-async fn a_client_outlives_its_host_and_goes_on_where_it_was() {
-    let world = World::new().await;
-    let server = shared(&world).connect().await;
-    server.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
-    let subscribe = json!({"uri": "codex://sessions/s"});
-    server.request("resources/subscribe", subscribe).await;
-    let host = server.server_pid();
-    let running = begin(&server, &world, "slow 60 never").await;
-    end(host).await;
-    let lost = ToolResult::from_response("codex", &running.wait("codex").await);
-    let lost = lost.failed_with("host_restarted");
-    assert!(lost.text.contains("`s`") && lost.text.contains("getSession"), "{}", lost.text);
-    let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
-    assert_eq!(kept["turns"][1]["status"], "interrupted", "{}", kept.raw);
-    let next = history(&server).await;
-    assert_eq!(next["continuity"], "resumed");
-    assert!(next["response"].as_str().unwrap().starts_with("say one"), "{}", next.raw);
-    assert_ne!(server.server_pid(), host);
-    let told = || server.notifications("notifications/resources/updated").pop();
-    let told = wait_for("to be told of the new turn", told).await;
-    assert_eq!(told["params"]["uri"], "codex://sessions/s");
-    assert!(server.close().await.success());
-    process::all_gone(&world.home.path().to_string_lossy(), "in the end").await;
-}
-
-#[tokio::test]
-async fn an_idle_client_notices_nothing_of_a_host_that_died() {
-    let world = World::new().await;
-    let server = shared(&world).connect().await;
-    server.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
-    for _ in 0..3 {
-        end(server.server_pid()).await;
-        server.call("ping", json!({"message": "there?"})).await.ok();
-    }
-    assert_eq!(history(&server).await["response"], "say one");
-}
-
-/// `HOST_KILLS` is how often.
-#[tokio::test]
-async fn a_host_that_is_killed_at_any_moment_takes_nothing_answered_with_it() {
-    let rounds =
-        std::env::var("HOST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(6_u64);
-    let world = World::new().await;
-    let launch = shared(&world);
-    let clients = [launch.connect().await, launch.connect().await];
-    let mut answered = [0_u64; 2];
-    for round in 0..rounds {
-        let calls = [0, 1].map(|number: usize| {
-            let prompt = format!("slow 0.1 done-{number}-{round}");
-            json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": format!("s{number}")}})
-        });
-        let [first, second] = calls;
-        let (_, first) = clients[0].begin("tools/call", first).await;
-        let (_, second) = clients[1].begin("tools/call", second).await;
-        // Any moment will do, as long as they differ.
-        tokio::time::sleep(Duration::from_millis(round * 37 % 300)).await;
-        end(clients[0].server_pid()).await;
-        for (number, answer) in [first, second].into_iter().enumerate() {
-            let answer = answer.wait("codex").await;
-            let result = &answer["result"]["structuredContent"];
-            if result["status"] == "completed" {
-                assert_eq!(result["response"], format!("done-{number}-{round}"));
-                answered[number] = result["turn"].as_u64().unwrap();
-            } else {
-                assert_eq!(result["code"], "host_restarted", "round {round}: {answer}");
-            }
-            let session = format!("s{number}");
-            let next = json!({"prompt": "say on", "sessionId": session});
-            let next = clients[number].call("codex", next).await.ok();
-            assert_eq!(next["response"], "on", "round {round}");
-            let turn = json!({"sessionId": session, "turn": answered[number].max(1)});
-            let kept = clients[number].call("getSession", turn).await.ok();
-            if answered[number] > 0 {
-                assert_eq!(kept["turns"][0]["status"], "completed", "round {round}: {}", kept.raw);
-            }
-        }
-    }
-    for client in &clients {
-        assert!(client.close().await.success());
-    }
-    process::all_gone(&world.home.path().to_string_lossy(), "in the end").await;
-}
-
-#[tokio::test]
-async fn a_host_that_is_suspended_for_a_while_goes_on() {
-    let world = World::new().await;
-    let server = shared(&world).connect().await;
-    let running = begin(&server, &world, "slow 3 after all").await;
-    let host = server.server_pid();
-    signal(host, "STOP").await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    signal(host, "CONT").await;
-    let answer = ToolResult::from_response("codex", &running.wait("codex").await).ok();
-    assert_eq!(answer["response"], "after all");
-}
-
-#[tokio::test]
-async fn a_host_that_hangs_is_given_up() {
-    let world = World::new().await;
-    let server = shared(&world).connect().await;
-    server.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
-    let host = server.server_pid();
-    signal(host, "STOP").await;
-    let listed = server.call("listSessions", json!({})).await.ok();
-    assert_eq!(listed["sessions"][0]["id"], "s", "{}", listed.raw);
-    assert!(server.stderr().contains("does not answer any more"), "{}", server.stderr());
-    // A new client does not wait for it either.
-    let other = shared(&world).connect().await;
-    other.call("listSessions", json!({})).await.ok();
-    assert!(!is_bridge(&other));
-    assert!(other.stderr().contains("a server of its own"), "{}", other.stderr());
-    end(host).await;
-}
-
-#[tokio::test]
 async fn commands_see_the_environment_of_the_client_that_called() {
     let world = World::new().await;
     let ceiling = ["--set", "limits.sandbox_ceiling=danger-full-access"];
@@ -375,45 +263,6 @@ async fn a_host_is_stopped_by_hand_but_not_while_turns_run() {
 }
 
 #[tokio::test]
-async fn a_stale_socket_is_no_host() {
-    let world = World::new().await;
-    let first = shared(&world).connect().await;
-    end(first.server_pid()).await;
-    // The dead one's socket is still there.
-    let sockets = || fs::read_dir(host_folder(&world)).unwrap().flatten();
-    assert!(sockets().any(|file| file.path().extension().is_some_and(|end| end == "sock")));
-    let second = shared(&world).connect().await;
-    second.call("listSessions", json!({})).await.ok();
-    assert!(is_bridge(&second));
-}
-
-#[tokio::test]
-async fn a_client_that_can_have_no_host_is_served_all_the_same_and_the_log_says_why() {
-    let world = World::new().await;
-    let folder = host_folder(&world);
-    fs::create_dir_all(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
-    let server = shared(&world).connect().await;
-    let answer = server.call("codex", json!({"prompt": "say hi"})).await.ok();
-    assert_eq!(answer["response"], "hi");
-    assert!(!is_bridge(&server));
-    assert!(server.stderr().contains("is not for this user alone"), "{}", server.stderr());
-
-    // A host that ends before it serves.
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-    let probe = shared(&world).connect().await;
-    let host = probe.server_pid();
-    let log = PathBuf::from(hosts(&world).await[0]["log"].as_str().unwrap());
-    let socket = log.with_extension("sock");
-    probe.close().await;
-    wait_for("its end", || process::is_gone(host).then_some(())).await;
-    fs::create_dir(&socket).unwrap();
-    let server = shared(&world).connect().await;
-    server.call("listSessions", json!({})).await.ok();
-    assert!(server.stderr().contains("the host ended at once"), "{}", server.stderr());
-}
-
-#[tokio::test]
 async fn a_terminal_uses_the_host_if_one_runs_and_starts_none() {
     let world = World::new().await;
     let starts = world.home.path().join("starts");
@@ -461,4 +310,23 @@ async fn a_question_that_nobody_answers_is_declined_and_keeps_no_host_for_ever()
     let waited = other.call("wait", json!({"sessionId": "s"})).await.ok();
     assert!(waited["warnings"].to_string().contains("nobody answered"), "{}", waited.raw);
     assert!(!world.home.work().join("made").exists());
+}
+
+#[tokio::test]
+async fn who_makes_files_with_other_rights_has_another_host() {
+    let world = World::new().await;
+    let strict = "umask 077; exec \"$0\" \"$@\"";
+    let sh = |script: &str| {
+        shared(&world)
+            .binary("/bin/sh")
+            .args(["-c"])
+            .arg(script)
+            .arg(env!("CARGO_BIN_EXE_codex-mcp-server"))
+    };
+    let first = sh(strict).connect().await;
+    let second = sh("exec \"$0\" \"$@\"").connect().await;
+    let third = sh(strict).connect().await;
+    let host = |client: &Client| process::host_of(client.pid()).unwrap();
+    assert_ne!(host(&first), host(&second));
+    assert_eq!(host(&first), host(&third));
 }

@@ -32,6 +32,8 @@ mod fenced;
 mod handshake;
 mod helping;
 #[cfg(unix)]
+mod host_faults;
+#[cfg(unix)]
 mod hosting;
 mod input;
 mod kills;

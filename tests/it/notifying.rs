@@ -23,6 +23,12 @@ async fn the_end_of_a_detached_turn_is_told_and_that_of_an_attached_one_is_not()
     let (set, told) = hook(&world);
     let server = world.launch().arg("--set").arg(set).connect().await;
     server.call("codex", json!({"prompt": "say here", "sessionId": "s"})).await.ok();
+    // Nor that of one whose call was cancelled.
+    let call = json!({"name": "codex", "arguments": {"prompt": "slow 60 never", "sessionId": "c"}});
+    let (id, _cancelled) = server.begin("tools/call", call).await;
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    server.notify("notifications/cancelled", json!({"requestId": id})).await;
+    wait_for("its end", || (world.model.open_streams() == 0).then_some(())).await;
     let call = json!({"prompt": "slow 0.3 far away", "sessionId": "s", "waitSeconds": 0});
     server.call("codex", call).await.ok();
     let told = wait_for("to be told", || Some(read(&told)).filter(|told| !told.is_empty())).await;

@@ -202,3 +202,16 @@ async fn a_task_goes_on_when_its_window_is_closed_and_another_one_collects_it() 
     let done = until(&server, &task["taskId"], "completed").await;
     assert_eq!(done["result"]["structuredContent"]["response"], "alone");
 }
+
+#[tokio::test]
+async fn a_call_whose_session_has_too_long_a_name_for_a_task_is_asked_and_answered_as_ever() {
+    let world = World::new().await;
+    let server = launch(&world).spawn();
+    let name = "n".repeat(200);
+    let asked =
+        call(&server, "codex", json!({"prompt": "escalate touch made", "sessionId": name})).await;
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    let slow = json!({"prompt": "slow 1 after all", "sessionId": format!("{name}m")});
+    let answer = call(&server, "codex", slow).await;
+    assert_eq!(answer["structuredContent"]["response"], "after all", "{answer}");
+}

@@ -90,7 +90,9 @@ pub(in crate::mcp) async fn follow(
                     progress.note(&update);
                     match update {
                         // It is asked through the task.
-                        Update::ApprovalAsked(_) if caller.can_ask() && task_at.is_some() => {
+                        Update::ApprovalAsked(_)
+                            if caller.can_ask() && task_at.is_some() && task_of(&call).is_some() =>
+                        {
                             task_at = Some(Instant::now());
                         }
                         Update::ApprovalAsked(asked) if caller.can_ask() && caller.is_modern => {

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
+    io,
     net::Shutdown,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -24,7 +24,10 @@ const WELCOME_LIMIT: Duration = Duration::from_secs(5);
 /// How long finding or starting a host may take.
 const FIND_LIMIT: Duration = Duration::from_secs(10);
 
-/// How often is looked whether it is found.
+/// How long a server of our own may take to end.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often is looked whether it is found, or has ended.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// How often a host that ends in this very moment is followed by another.
@@ -41,7 +44,27 @@ pub(super) enum Channel {
         input: Option<OwnedFd>,
         /// What it writes.
         output: OwnedFd,
+        /// Its process.
+        _process: Reaped,
     },
+}
+
+/// A process of ours. Dropped, it is ended if it has not ended by itself, and waited for.
+#[derive(Debug)]
+pub(super) struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + END_LIMIT;
+        while Instant::now() < deadline {
+            match self.0.try_wait() {
+                Ok(None) => std::thread::sleep(LOOK),
+                _ => return,
+            }
+        }
+        // It hangs.
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+    }
 }
 
 impl Channel {
@@ -130,9 +153,11 @@ impl Again {
     pub(super) fn serve(&self) -> io::Result<Channel> {
         let mut server = self.start(Role::Server, Stdio::piped())?;
         match (server.stdin.take(), server.stdout.take()) {
-            (Some(input), Some(output)) => {
-                Ok(Channel::Server { input: Some(input.into()), output: output.into() })
-            }
+            (Some(input), Some(output)) => Ok(Channel::Server {
+                input: Some(input.into()),
+                output: output.into(),
+                _process: Reaped(server),
+            }),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -156,10 +181,7 @@ fn connect(place: &Place, client: &ClientAbout) -> io::Result<Channel> {
 
 fn greet(socket: &Path, hello: &Hello) -> io::Result<(UnixStream, Welcome)> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(WELCOME_LIMIT))?;
-    stream.set_write_timeout(Some(WELCOME_LIMIT))?;
-    let welcome = introduce_now(hello, &mut stream)?;
-    stream.flush()?;
+    let welcome = introduce_now(hello, &mut stream, WELCOME_LIMIT)?;
     Ok((stream, welcome))
 }
 

@@ -18,9 +18,8 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// For lines of up to `longest` bytes.
-    pub(super) fn new(longest: usize) -> Self {
-        Self { decoder: LineDecoder::new(longest), buffer: BytesMut::new(), is_ended: false }
+    pub(super) fn new(decoder: LineDecoder) -> Self {
+        Self { decoder, buffer: BytesMut::new(), is_ended: false }
     }
 
     /// Reads a part. Returns false at the end.
@@ -43,7 +42,7 @@ impl Inbox {
         }
     }
 
-    /// The next whole line of what has been read. The last one need not have an end.
+    /// The next whole line of what has been read.
     pub(super) fn next(&mut self) -> Option<Line> {
         let line = if self.is_ended {
             self.decoder.decode_eof(&mut self.buffer)

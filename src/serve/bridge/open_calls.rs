@@ -1,13 +1,16 @@
 //! What a client waits for from its host, and what another host must be told when that one has died. Knows lines of
 //! MCP as far as their ids and methods.
+//!
+//! Hosts number what they ask from the beginning. So that an answer reaches only the question it was given for, the
+//! questions of every host but the first get ids of their own on their way to the client.
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::mcp::{host_restarted, only_reads};
 
@@ -22,20 +25,22 @@ pub(super) struct OpenCalls {
     initialized: Option<Vec<u8>>,
     /// The lines that subscribed to resources, with their ids, by resource.
     subscriptions: BTreeMap<String, (String, Vec<u8>)>,
-    /// What the client has asked, by id.
-    asked: BTreeMap<String, Asked>,
-    /// What the host has asked the client, by id.
-    questions: HashSet<String>,
+    /// What the client has asked, with its id, in the order it was said.
+    asked: Vec<(String, Asked)>,
+    /// What the host has asked the client: its own ids by those the client knows.
+    questions: HashMap<String, Value>,
     /// Answers of another host to what was only said again.
     unwanted: HashSet<String>,
+    /// How many hosts have died.
+    deaths: usize,
 }
 
 #[derive(Debug)]
 enum Asked {
     /// A call of a tool that may have begun something. It is not made again.
     Call { session: Option<String>, is_modern: bool },
-    /// Anything else only reads, and can be asked again.
-    Other(Vec<u8>),
+    /// Anything else only reads, or does the same when it is done twice. It is asked again once.
+    Other { line: Vec<u8>, is_repeated: bool },
 }
 
 /// What to say when a host has died.
@@ -43,6 +48,17 @@ enum Asked {
 pub(super) struct Lost {
     pub(super) to_client: Vec<Vec<u8>>,
     pub(super) to_host: Vec<Vec<u8>>,
+}
+
+/// A line that the client has said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// Anything but an answer, for whichever host there is.
+    Request(&'a [u8]),
+    /// An answer, for the host that asked.
+    Answer(Vec<u8>),
+    /// An answer to what nobody asks any more.
+    Stray,
 }
 
 #[derive(Deserialize)]
@@ -83,21 +99,36 @@ struct Meta {
 }
 
 impl OpenCalls {
-    /// Notes a line that the client has said to its host.
-    pub(super) fn said(&mut self, line: &[u8]) {
-        let Ok(Head { id, method, params }) = serde_json::from_slice(line) else { return };
-        let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
-        let params: Params<'_> = params.unwrap_or_default();
-        match (method.as_deref(), id.map(|id| id.get().to_owned())) {
-            (Some(method), Some(id)) => self.asked(method, id, params, line),
-            (Some("notifications/initialized"), None) => self.initialized = Some(line.to_vec()),
-            // It is not answered.
-            (Some("notifications/cancelled"), None) => {
-                if let Some(id) = params.request_id {
-                    self.asked.remove(id.get());
+    /// Looks at a line that the client says, before it is passed on.
+    pub(super) fn pass<'a>(&mut self, line: &'a [u8]) -> Said<'a> {
+        match serde_json::from_slice(line) {
+            Ok(Head { id: Some(id), method: None, .. }) => {
+                match self.questions.remove(&known(id)) {
+                    Some(_) if self.deaths == 0 => Said::Answer(line.to_vec()),
+                    Some(own) => with_id(line, own).map_or(Said::Stray, Said::Answer),
+                    None => Said::Stray,
                 }
             }
-            (None, Some(id)) => drop(self.questions.remove(&id)),
+            _ => Said::Request(line),
+        }
+    }
+
+    /// Notes a line that the host has been told, and that was not for this one alone.
+    pub(super) fn said(&mut self, line: &[u8]) {
+        let Ok(Head { id, method: Some(method), params }) = serde_json::from_slice(line) else {
+            return;
+        };
+        let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
+        let params: Params<'_> = params.unwrap_or_default();
+        match (&*method, id.map(known)) {
+            (method, Some(id)) => self.asked(method, id, params, line),
+            ("notifications/initialized", None) => self.initialized = Some(line.to_vec()),
+            // It is not answered.
+            ("notifications/cancelled", None) => {
+                if let Some(id) = params.request_id {
+                    self.answered(&known(id));
+                }
+            }
             _ => {}
         }
     }
@@ -123,32 +154,60 @@ impl OpenCalls {
                     .and_then(|meta| meta.version)
                     .is_some_and(|version| *version >= *MODERN),
             },
-            _ => Asked::Other(line.to_vec()),
+            _ => Asked::Other { line: line.to_vec(), is_repeated: false },
         };
-        self.asked.insert(id, asked);
+        self.answered(&id);
+        self.asked.push((id, asked));
     }
 
-    /// Notes a line that the host has said. Returns whether it is for the client.
-    pub(super) fn heard(&mut self, line: &[u8]) -> bool {
-        let Ok(Head { id, method, params }) = serde_json::from_slice(line) else { return true };
+    fn answered(&mut self, id: &str) {
+        self.asked.retain(|(known, _)| known != id);
+    }
+
+    /// Notes a line that the host has said. Returns it as the client shall hear it, if it shall.
+    pub(super) fn heard<'a>(&mut self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        let Ok(Head { id, method, params }) = serde_json::from_slice(line) else {
+            return Some(line.into());
+        };
         match (method.as_deref(), id) {
             (None, Some(id)) => {
-                if self.unwanted.remove(id.get()) {
-                    return false;
+                let id = known(id);
+                if self.unwanted.remove(&id) {
+                    return None;
                 }
-                self.asked.remove(id.get());
+                self.answered(&id);
             }
-            (Some(_), Some(id)) => drop(self.questions.insert(id.get().to_owned())),
+            (Some(_), Some(id)) => {
+                let own: Value = serde_json::from_str(id.get()).unwrap_or_default();
+                let shown = self.shown(&own);
+                self.questions.insert(shown.to_string(), own);
+                if self.deaths > 0 {
+                    return with_id(line, shown).map(Cow::Owned);
+                }
+            }
             (Some("notifications/cancelled"), None) => {
                 let params =
                     params.and_then(|params| serde_json::from_str::<Params<'_>>(params.get()).ok());
-                if let Some(id) = params.and_then(|params| params.request_id) {
-                    self.questions.remove(id.get());
+                let id = params.and_then(|params| params.request_id);
+                let own = id.and_then(|id| serde_json::from_str::<Value>(id.get()).ok());
+                if let Some(shown) = own.map(|own| self.shown(&own)) {
+                    self.questions.remove(&shown.to_string());
+                    if self.deaths > 0 {
+                        return with_request_id(line, shown).map(Cow::Owned);
+                    }
                 }
             }
             _ => {}
         }
-        true
+        Some(line.into())
+    }
+
+    /// The id under which the client knows a question of this host.
+    fn shown(&self, own: &Value) -> Value {
+        match self.deaths {
+            0 => own.clone(),
+            deaths => format!("{deaths}:{own}").into(),
+        }
     }
 
     /// Whether the client waits for an answer.
@@ -159,62 +218,96 @@ impl OpenCalls {
     /// Whether the client wants to hear of things by itself, so that another host is needed at once.
     pub(super) fn is_listening(&self) -> bool {
         !self.subscriptions.is_empty()
-            || self.asked.values().any(|asked| matches!(asked, Asked::Other(_)))
+            || self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Other { .. }))
+    }
+
+    /// Refuses all that the client waits for.
+    pub(super) fn refused(&mut self) -> Vec<Vec<u8>> {
+        let message =
+            "nobody can serve this request now; the log of the client's MCP servers says why";
+        let error = json!({"code": -32603, "message": message});
+        let asked = std::mem::take(&mut self.asked);
+        asked.iter().filter_map(|(id, _)| answer(id, "error", &error)).collect()
     }
 
     /// What the client must be told now that its host has died, and another host at the beginning.
     pub(super) fn lost(&mut self) -> Lost {
         let mut lost = Lost::default();
+        self.deaths += 1;
         self.unwanted.clear();
-        for id in self.questions.drain() {
+        for (id, _) in self.questions.drain() {
             let line = format!(
                 r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the server ended"}}}}"#
             );
             lost.to_client.push(line.into_bytes());
         }
-        // A handshake that was answered is only repeated for the host's sake.
-        let mut again = |id: &String, line: &Vec<u8>, lost: &mut Lost| {
-            if !self.asked.contains_key(id) {
+        let handshake = self.initialize.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
+        let mut again = Vec::new();
+        let mut is_greeted = true;
+        for (id, asked) in std::mem::take(&mut self.asked) {
+            match asked {
+                Asked::Call { session, is_modern } => {
+                    let result = host_restarted(session.as_deref(), is_modern);
+                    lost.to_client.extend(answer(&id, "result", &result));
+                }
+                Asked::Other { is_repeated: true, .. } => {
+                    // Another host has died of it.
+                    let message = "the server ended twice while it was asked this";
+                    let error = json!({"code": -32603, "message": message});
+                    lost.to_client.extend(answer(&id, "error", &error));
+                }
+                Asked::Other { line, .. } => {
+                    is_greeted &= id != handshake;
+                    if id != handshake {
+                        again.push(line.clone());
+                    }
+                    self.asked.push((id, Asked::Other { line, is_repeated: true }));
+                }
+            }
+        }
+        // The handshake comes before everything else. One that was answered is only repeated for the host's sake.
+        let is_open = |id: &str| self.asked.iter().any(|(known, _)| known == id);
+        if let Some((id, line)) = &self.initialize {
+            if is_greeted {
+                self.unwanted.insert(id.clone());
+            }
+            lost.to_host.push(line.clone());
+        }
+        lost.to_host.extend(self.initialized.clone());
+        for (id, line) in self.subscriptions.values() {
+            if !is_open(id) {
                 self.unwanted.insert(id.clone());
                 lost.to_host.push(line.clone());
             }
-        };
-        if let Some((id, line)) = &self.initialize {
-            again(id, line, &mut lost);
         }
-        let before = lost.to_host.len();
-        for (id, line) in self.subscriptions.values() {
-            again(id, line, &mut lost);
-        }
-        let mut first = Vec::new();
-        self.asked.retain(|id, asked| match asked {
-            Asked::Call { session, is_modern } => {
-                let result = host_restarted(session.as_deref(), *is_modern);
-                let answer = match serde_json::from_str::<&RawValue>(id) {
-                    Ok(id) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-                    Err(_) => return false,
-                };
-                lost.to_client.push(answer.to_string().into_bytes());
-                false
-            }
-            Asked::Other(line) => {
-                let is_handshake = self.initialize.as_ref().is_some_and(|(known, _)| known == id);
-                if is_handshake {
-                    first.push(line.clone());
-                } else {
-                    lost.to_host.push(line.clone());
-                }
-                true
-            }
-        });
-        // The handshake comes before everything else.
-        let place = before + first.len();
-        lost.to_host.splice(before..before, first);
-        if let Some(line) = &self.initialized {
-            lost.to_host.insert(place, line.clone());
-        }
+        lost.to_host.append(&mut again);
         lost
     }
+}
+
+/// An id, however it is spelled.
+fn known(id: &RawValue) -> String {
+    serde_json::from_str::<Value>(id.get()).unwrap_or_default().to_string()
+}
+
+/// The answer to a request of the client.
+fn answer(id: &str, kind: &str, value: &Value) -> Option<Vec<u8>> {
+    let id: Value = serde_json::from_str(id).ok()?;
+    Some(json!({"jsonrpc": "2.0", "id": id, kind: value}).to_string().into_bytes())
+}
+
+/// A message with another id.
+fn with_id(line: &[u8], id: Value) -> Option<Vec<u8>> {
+    let mut message: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    message.insert("id".to_owned(), id);
+    serde_json::to_vec(&message).ok()
+}
+
+/// A cancellation of another request.
+fn with_request_id(line: &[u8], id: Value) -> Option<Vec<u8>> {
+    let mut message: Value = serde_json::from_slice(line).ok()?;
+    *message.pointer_mut("/params/requestId")? = id;
+    serde_json::to_vec(&message).ok()
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub(super) struct Outbox {
 struct Outgoing {
     /// With its end.
     bytes: Vec<u8>,
-    /// Whether it is the bridge's own: it repeats what an earlier host was told.
-    is_ours: bool,
+    /// Whether it is for the host of now alone: the repetition of what an earlier one was told, or an answer.
+    is_for_this: bool,
 }
 
 impl Outbox {
@@ -35,21 +35,37 @@ impl Outbox {
         self.bytes > MOST
     }
 
-    /// Whether there is anything but the bridge's own lines.
-    pub(super) fn has_foreign(&self) -> bool {
-        self.lines.iter().any(|line| !line.is_ours)
+    /// Whether there is anything that another host would be told.
+    pub(super) fn is_needed(&self) -> bool {
+        self.lines.iter().any(|line| !line.is_for_this)
     }
 
     /// Adds a line at the end.
     pub(super) fn add(&mut self, line: &[u8]) {
-        let line = Outgoing::new(line, false);
+        self.push(line, false);
+    }
+
+    /// Adds a line that no other host shall have.
+    pub(super) fn add_for_this(&mut self, line: &[u8]) {
+        self.push(line, true);
+    }
+
+    fn push(&mut self, line: &[u8], is_for_this: bool) {
+        let line = Outgoing::new(line, is_for_this);
         self.bytes += line.bytes.len();
         self.lines.push_back(line);
     }
 
+    /// Takes out what another host would be told.
+    pub(super) fn take_requests(&mut self) -> Vec<Vec<u8>> {
+        let lines = std::mem::take(&mut self.lines);
+        (self.written, self.bytes) = (0, 0);
+        lines.into_iter().filter(|line| !line.is_for_this).map(|line| line.bytes).collect()
+    }
+
     /// Starts again for another host: `opening` comes first, then every line that the one before has not had whole.
     pub(super) fn restart(&mut self, opening: &[Vec<u8>]) {
-        self.lines.retain(|line| !line.is_ours);
+        self.lines.retain(|line| !line.is_for_this);
         self.written = 0;
         for line in opening.iter().rev() {
             self.lines.push_front(Outgoing::new(line, true));
@@ -57,7 +73,7 @@ impl Outbox {
         self.bytes = self.lines.iter().map(|line| line.bytes.len()).sum();
     }
 
-    /// Writes a part. Returns a line that has now been written whole, unless it is the bridge's own.
+    /// Writes a part. Returns a line that has now been written whole, unless it was for this host alone.
     ///
     /// # Errors
     /// If the other side is gone.
@@ -76,13 +92,13 @@ impl Outbox {
         self.written = 0;
         let done = self.lines.pop_front();
         self.bytes -= done.as_ref().map_or(0, |line| line.bytes.len());
-        Ok(done.filter(|line| !line.is_ours).map(|line| line.bytes))
+        Ok(done.filter(|line| !line.is_for_this).map(|line| line.bytes))
     }
 }
 
 impl Outgoing {
-    fn new(line: &[u8], is_ours: bool) -> Self {
-        Self { bytes: [line, b"\n"].concat(), is_ours }
+    fn new(line: &[u8], is_for_this: bool) -> Self {
+        Self { bytes: [line, b"\n"].concat(), is_for_this }
     }
 }
 

@@ -22,14 +22,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::{
     channel::{Again, Channel},
     inbox::Inbox,
-    open_calls::{Lost, OpenCalls},
+    open_calls::{Lost, OpenCalls, Said},
     outbox::Outbox,
 };
 use crate::{
     config::Log,
     serve::{
         host::{ClientAbout, Place},
-        lines::Line,
+        lines::{Line, LineDecoder},
         message,
         transport::LONGEST,
     },
@@ -46,6 +46,12 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// How often it is asked before it counts as hung.
 const ASKED: usize = 3;
+
+/// How many may end one after the other without having said anything.
+const BARREN: u32 = 4;
+
+/// How much longer is waited before each of these.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a bridge is started with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,9 +78,6 @@ pub enum BridgeError {
         #[source]
         source: io::Error,
     },
-    /// The host is gone, and nobody else can serve.
-    #[error("nobody can serve this client any more")]
-    Nobody(#[source] io::Error),
     /// A second signal asked to end without delay.
     #[error("ended at once")]
     AtOnce,
@@ -87,7 +90,8 @@ pub enum BridgeError {
 /// program with; `start_log` is called before the first line of the log.
 ///
 /// # Errors
-/// [`BridgeError`]. A host that ends is followed by another, or by a server of our own.
+/// [`BridgeError`]. A host that ends is followed by another, or by a server of our own. As long as there is neither,
+/// the client's requests are refused; it may not start a server again that has ended.
 pub fn relay(
     config: BridgeConfig,
     arguments: Vec<OsString>,
@@ -100,11 +104,13 @@ pub fn relay(
     let host = found.map_err(|source| BridgeError::NoHost { socket, source })?;
     let signals = signals().map_err(BridgeError::Wait)?;
     let mut bridge = Bridge {
-        client: Side::new(LONGEST),
-        host: Side::new(ANY_LENGTH),
+        client: Side::new(Inbox::new(LineDecoder::new(LONGEST))),
+        host: Side::new(of_host()),
         channel: Some(host),
         calls: OpenCalls::default(),
         is_needed: false,
+        is_deaf: false,
+        barren: 0,
         silent_at: Instant::now() + SILENCE,
         unanswered: 0,
         left_at: None,
@@ -121,12 +127,25 @@ pub fn relay(
             }
         }
         if bridge.needs_host() {
+            if bridge.barren >= BARREN {
+                start_log(&log);
+                tracing::error!("whoever is started to serve this client ends without a word");
+                bridge.give_up();
+                continue;
+            }
+            std::thread::sleep(PAUSE * bridge.barren);
             let found = again.find(None, &about).or_else(|error| {
                 start_log(&log);
                 tracing::warn!(%error, "no host can be had; this client has a server of its own");
                 again.serve()
             });
-            bridge.begin(found.map_err(BridgeError::Nobody)?);
+            match found {
+                Ok(channel) => bridge.begin(channel),
+                Err(error) => {
+                    tracing::error!(%error, "nobody can serve this client");
+                    bridge.give_up();
+                }
+            }
         }
     }
 }
@@ -152,6 +171,10 @@ struct Bridge {
     calls: OpenCalls,
     /// Whether another host is needed, even if the client says nothing more.
     is_needed: bool,
+    /// Whether the host takes no more lines. What it has said before is still to be read.
+    is_deaf: bool,
+    /// How many have ended one after the other without having said anything.
+    barren: u32,
     /// When a host that owes an answer is asked how it is.
     silent_at: Instant,
     /// How often it has not said how it is.
@@ -172,9 +195,14 @@ struct Ready {
 }
 
 impl Side {
-    fn new(longest: usize) -> Self {
-        Self { from: Inbox::new(longest), to: Outbox::default() }
+    fn new(from: Inbox) -> Self {
+        Self { from, to: Outbox::default() }
     }
+}
+
+/// What comes from a host. A line that it died over is not whole.
+fn of_host() -> Inbox {
+    Inbox::new(LineDecoder::of_whole_lines(ANY_LENGTH))
 }
 
 impl Bridge {
@@ -225,7 +253,7 @@ impl Bridge {
                 }
                 Ok(None) => {}
                 // Reading tells what it had to say before.
-                Err(_) => self.host.to.restart(&[]),
+                Err(_) => self.is_deaf = true,
             }
         }
         if ready.from_host {
@@ -233,7 +261,8 @@ impl Bridge {
             self.silent_at = Instant::now() + SILENCE;
             self.unanswered = 0;
             while let Some(Line::Whole(line)) = self.host.from.next() {
-                if self.calls.heard(&line) {
+                self.barren = 0;
+                if let Some(line) = self.calls.heard(&line) {
                     self.client.to.add(&line);
                 }
             }
@@ -259,7 +288,11 @@ impl Bridge {
         let goes_on = self.client.from.read(stdin()).unwrap_or_default();
         while let Some(line) = self.client.from.next() {
             match line {
-                Line::Whole(line) => self.host.to.add(&line),
+                Line::Whole(line) => match self.calls.pass(&line) {
+                    Said::Request(line) => self.host.to.add(line),
+                    Said::Answer(line) => self.host.to.add_for_this(&line),
+                    Said::Stray => {}
+                },
                 Line::TooLong => {
                     self.client.to.add(message::too_long(LONGEST).to_string().as_bytes());
                 }
@@ -275,8 +308,9 @@ impl Bridge {
     /// Tells the client what its dead host will not answer, and gets ready for another one.
     fn bereave(&mut self) {
         self.channel = None;
-        self.host.from = Inbox::new(ANY_LENGTH);
+        self.host.from = of_host();
         self.unanswered = 0;
+        self.barren += 1;
         self.is_needed = self.calls.is_listening();
         let Lost { to_client, to_host } = self.calls.lost();
         for line in to_client {
@@ -286,14 +320,28 @@ impl Bridge {
     }
 
     fn needs_host(&self) -> bool {
-        let is_needed = self.is_needed || self.host.to.has_foreign();
+        let is_needed = self.is_needed || self.host.to.is_needed();
         self.channel.is_none() && self.left_at.is_none() && is_needed
     }
 
     fn begin(&mut self, channel: Channel) {
         self.channel = Some(channel);
         self.is_needed = false;
+        self.is_deaf = false;
         self.silent_at = Instant::now() + SILENCE;
+    }
+
+    /// Refuses what the client waits for, because nobody can serve it now. What it says next is tried again.
+    fn give_up(&mut self) {
+        for line in self.host.to.take_requests() {
+            self.calls.said(&line);
+        }
+        for line in self.calls.refused() {
+            self.client.to.add(&line);
+        }
+        self.barren = 0;
+        self.is_needed = false;
+        self.host.to.restart(&self.calls.lost().to_host);
     }
 
     /// Waits until something can be done.
@@ -306,7 +354,9 @@ impl Bridge {
             ((!self.client.to.is_empty()).then(stdout), PollFlags::OUT),
             (channel.filter(|_| !self.client.to.is_full()).map(Channel::reader), PollFlags::IN),
             (
-                channel.filter(|_| !self.host.to.is_empty()).and_then(Channel::writer),
+                channel
+                    .filter(|_| !self.host.to.is_empty() && !self.is_deaf)
+                    .and_then(Channel::writer),
                 PollFlags::OUT,
             ),
         ];

@@ -1,7 +1,12 @@
 //! The first line on a connection to a host, and its answer. After a welcome the connection is the client's own, and
 //! carries MCP and nothing else.
 
-use std::{io, os::unix::net::UnixStream, path::PathBuf, time::Duration};
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -99,16 +104,23 @@ pub(in crate::serve) async fn introduce(
 /// The same as [`introduce`] for a program without a runtime. Reads nothing past the answer.
 ///
 /// # Errors
-/// If the host ends without one, takes longer than the stream allows, or says something else.
+/// If the host ends without one, takes longer than `limit`, or says something else.
 pub(in crate::serve) fn introduce_now(
     hello: &Hello,
     stream: &mut UnixStream,
+    limit: Duration,
 ) -> io::Result<Welcome> {
+    let deadline = Instant::now() + limit;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(hello)?;
     line.push(b'\n');
     io::Write::write_all(stream, &line)?;
     let mut answer = Vec::new();
-    for byte in io::Read::bytes(stream) {
+    for byte in io::Read::bytes(io::Read::take(stream, LONGEST)) {
+        if Instant::now() > deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         match byte? {
             b'\n' => return Ok(serde_json::from_slice(&answer)?),
             byte => answer.push(byte),

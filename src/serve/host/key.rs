@@ -16,14 +16,23 @@ use crate::config::Config;
 /// Variables that tell one window or terminal from another and mean nothing to what runs in neither. They make no
 /// host of their own, and a host has none of them.
 const NOISE: &[&str] = &[
-    "_",
+    "ALACRITTY_LOG",
+    "ALACRITTY_SOCKET",
     "ALACRITTY_WINDOW_ID",
     "COLORTERM",
     "COLUMNS",
+    "GNOME_TERMINAL_SCREEN",
+    "GNOME_TERMINAL_SERVICE",
     "GPG_TTY",
     "INVOCATION_ID",
+    "ITERM_PROFILE",
     "JOURNAL_STREAM",
+    "KITTY_LISTEN_ON",
+    "KITTY_PID",
     "KITTY_WINDOW_ID",
+    "KONSOLE_DBUS_SERVICE",
+    "KONSOLE_DBUS_SESSION",
+    "KONSOLE_DBUS_WINDOW",
     "LINES",
     "MCP_TIMEOUT",
     "MCP_TOOL_TIMEOUT",
@@ -33,16 +42,25 @@ const NOISE: &[&str] = &[
     "SSH_CLIENT",
     "SSH_CONNECTION",
     "SSH_TTY",
+    "STARSHIP_SESSION_KEY",
     "STY",
     "TERM",
     "TERM_PROGRAM",
     "TERM_PROGRAM_VERSION",
+    "TILIX_ID",
     "TMUX",
     "TMUX_PANE",
     "VTE_VERSION",
     "WEZTERM_PANE",
-    "WINDOWID",
+    "WEZTERM_UNIX_SOCKET",
     "WINDOW",
+    "WINDOWID",
+    "WT_PROFILE_ID",
+    "WT_SESSION",
+    "ZELLIJ",
+    "ZELLIJ_PANE_ID",
+    "ZELLIJ_SESSION_NAME",
+    "_",
 ];
 
 /// The end of the names of more such variables.
@@ -57,6 +75,8 @@ pub struct Identity<'a> {
     pub config: &'a Config,
     /// The environment.
     pub variables: &'a BTreeMap<OsString, OsString>,
+    /// What else its clients hand down; see [`super::standing()`].
+    pub standing: &'a str,
 }
 
 /// The name of a host, made of all that its clients have in common.
@@ -66,7 +86,7 @@ pub struct Key(String);
 impl Key {
     /// The key of the host for clients of this identity. Another build of this program at the same place has another.
     pub fn of(identity: &Identity<'_>) -> Self {
-        let Identity { executable, config, variables } = identity;
+        let Identity { executable, config, variables, standing } = identity;
         let mut digest = Sha256::new();
         let mut add = |part: &[u8]| {
             digest.update((part.len() as u64).to_le_bytes());
@@ -79,6 +99,7 @@ impl Key {
             add(format!("{} {changed:?}", file.len()).as_bytes());
         }
         add(&serde_json::to_vec(config).unwrap_or_default());
+        add(standing.as_bytes());
         for (name, value) in variables.iter().filter(|(name, _)| !is_noise(name)) {
             add(name.as_encoded_bytes());
             add(value.as_encoded_bytes());
@@ -117,7 +138,9 @@ mod tests {
         let mut variables = BTreeMap::from([("PATH".into(), "/bin".into())]);
         change(&mut config, &mut variables);
         let executable = Path::new("/no/such/program");
-        Key::of(&Identity { executable, config: &config, variables: &variables })
+        let identity =
+            Identity { executable, config: &config, variables: &variables, standing: "umask 022" };
+        Key::of(&identity)
     }
 
     #[test]

@@ -69,6 +69,7 @@ struct Host {
 pub async fn host(server: Server, config: HostConfig, shutdown: Shutdown) -> Result<(), HostError> {
     let place = config.place.clone();
     let Some(lock) = Lock::take(&place.lock())? else { return Ok(()) };
+    sweep(&place);
     let listener = listen(&place.socket())?;
     tracing::info!(pid = std::process::id(), socket = %place.socket().display(), "host started");
     let linger = config.config.host.linger.0;
@@ -266,6 +267,21 @@ impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, "a lock file stays");
+        }
+    }
+}
+
+/// Removes what hosts that were killed have left beside a place.
+fn sweep(place: &Place) {
+    let folder = place.lock().parent().map(Path::to_owned).unwrap_or_default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|ending| ending == "lock")
+            && path != place.lock()
+            && let Ok(Some(_lock)) = Lock::take(&path)
+        {
+            // Nobody has one here, and whoever starts one now waits for our lock to go.
+            let _ = fs::remove_file(path.with_extension("sock"));
         }
     }
 }

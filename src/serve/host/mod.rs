@@ -2,12 +2,14 @@
 //!
 //! A client starts a bridge (see [`super::bridge`]), which finds the host by its [`key`] at a [`place`] in the file
 //! system, [`start`]s it if there is none, and introduces its client with a [`hello`]. [`life`] serves them until
-//! nobody is left. Nothing here knows what is served.
+//! nobody is left. It knows of what is served only that each client has a server of its own
+//! over the same sessions.
 
 mod hello;
 mod key;
 mod life;
 mod place;
+mod standing;
 mod start;
 mod survey;
 
@@ -16,5 +18,6 @@ pub use hello::{ClientAbout, HostStatus};
 pub use key::{Identity, Key};
 pub use life::{HostConfig, host};
 pub use place::{HostError, Place};
+pub use standing::standing;
 pub use start::{Program, ensure, is_there, may_be_there, start_and_leave};
-pub use survey::{Stopped, statuses, stop};
+pub use survey::{SilentHost, Stopped, Survey, stop, survey};

@@ -1,6 +1,7 @@
 //! Where hosts can be found: a folder that only this user can look into.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
@@ -79,11 +80,11 @@ impl Place {
         // A client of a desktop may not have the variable that names it.
         let usual = PathBuf::from(format!("/run/user/{user}"));
         let runtimes = [runtime, Some(usual.as_path())].map(|path| folder(Some(path?), None).ok());
-        let mut folders: Vec<_> = runtimes.into_iter().flatten().collect();
-        folders.extend(folder(None, state));
-        folders.push(last_resort());
-        folders.dedup();
-        folders
+        let others = [folder(None, state).ok(), Some(last_resort())];
+        let found = runtimes.into_iter().chain(others).flatten();
+        // Whatever is in a folder that others can write to is not ours.
+        let found = found.filter(|folder| is_private(folder).unwrap_or_default());
+        found.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     pub(in crate::serve) fn key(&self) -> &Key {
@@ -95,7 +96,7 @@ impl Place {
         self.file("sock")
     }
 
-    /// Held by the host for as long as it lives.
+    /// Held by the host until it begins to end.
     pub(super) fn lock(&self) -> PathBuf {
         self.file("lock")
     }
@@ -116,6 +117,8 @@ impl Place {
 }
 
 fn folder(runtime: Option<&Path>, state: Option<&Path>) -> Result<PathBuf, HostError> {
+    // A variable may be left over from another user, or from where the folder exists.
+    let runtime = runtime.filter(|folder| is_own(folder).unwrap_or_default());
     let runtime = runtime.map(|folder| folder.join("codex-mcp-server"));
     let folder = runtime.or_else(|| Some(state?.join("hosts"))).ok_or(HostError::NoFolder)?;
     if folder.as_os_str().len() + FILE_NAME <= LONGEST {
@@ -134,14 +137,22 @@ fn last_resort() -> PathBuf {
 fn private(folder: &Path) -> Result<(), HostError> {
     let file = |source| HostError::File { path: folder.to_owned(), source };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file)?;
-    let found = fs::symlink_metadata(folder).map_err(file)?;
-    let is_ours = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
-    let is_private = found.mode().trailing_zeros() >= 6;
-    if is_ours && is_private {
+    if is_private(folder).map_err(file)? {
         Ok(())
     } else {
         Err(HostError::NotPrivate { path: folder.to_owned() })
     }
+}
+
+/// Whether only this user can look into a folder.
+fn is_private(folder: &Path) -> io::Result<bool> {
+    let others = fs::symlink_metadata(folder)?.mode() & 0o077;
+    Ok(is_own(folder)? && others == 0)
+}
+
+fn is_own(folder: &Path) -> io::Result<bool> {
+    let found = fs::symlink_metadata(folder)?;
+    Ok(found.is_dir() && found.uid() == rustix::process::geteuid().as_raw())
 }
 
 #[cfg(test)]
@@ -153,16 +164,20 @@ mod tests {
 
     fn key() -> Key {
         let (config, variables) = (Config::default(), BTreeMap::new());
-        Key::of(&Identity { executable: Path::new("/x"), config: &config, variables: &variables })
+        let executable = Path::new("/x");
+        let identity =
+            Identity { executable, config: &config, variables: &variables, standing: "" };
+        Key::of(&identity)
     }
 
     #[test]
     fn a_socket_is_near_and_its_path_short_enough_everywhere() {
         let state = Path::new("/home/u/.local/state/codex-mcp-server");
-        assert_eq!(
-            folder(Some(Path::new("/run/user/1")), Some(state)).unwrap(),
-            Path::new("/run/user/1/codex-mcp-server")
-        );
+        let runtime = tempfile::tempdir().unwrap();
+        let own = runtime.path().join("codex-mcp-server");
+        assert_eq!(folder(Some(runtime.path()), Some(state)).unwrap(), own);
+        let missing = runtime.path().join("missing");
+        assert_eq!(folder(Some(&missing), Some(state)).unwrap(), state.join("hosts"));
         assert_eq!(folder(None, Some(state)).unwrap(), state.join("hosts"));
         assert!(matches!(folder(None, None), Err(HostError::NoFolder)));
         let deep = PathBuf::from("/x".repeat(60));

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::process::Pid;
+use serde::Serialize;
 
 use super::{
     HostStatus,
@@ -33,19 +34,41 @@ pub struct Stopped {
     pub busy: Vec<HostStatus>,
     /// Those that said they would end and have not.
     pub late: Vec<HostStatus>,
+    /// Those that do not answer.
+    pub silent: Vec<SilentHost>,
 }
 
-/// How each host of this user in these folders is. One that does not answer is left out.
-pub fn statuses(folders: &[PathBuf]) -> Vec<HostStatus> {
-    let answers = sockets(folders).filter_map(|socket| ask(&socket, Ask::Status).ok());
-    let mut found: Vec<_> = answers
-        .filter_map(|answer| match answer {
-            Welcome::Status(status) => Some(status),
-            _ => None,
-        })
-        .collect();
-    found.sort_by_key(|status| status.pid);
-    found
+/// A host that takes connections and does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SilentHost {
+    /// Its process, where the system says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its socket.
+    pub socket: PathBuf,
+}
+
+/// The hosts of this user.
+#[derive(Debug, Default, Serialize)]
+pub struct Survey {
+    /// How each that answers is.
+    pub hosts: Vec<HostStatus>,
+    /// Those that do not answer.
+    pub silent: Vec<SilentHost>,
+}
+
+/// How each host of this user in these folders is.
+pub fn survey(folders: &[PathBuf]) -> Survey {
+    let mut survey = Survey::default();
+    for socket in sockets(folders) {
+        match ask(&socket, Ask::Status) {
+            Asked::Answered(Welcome::Status(status)) => survey.hosts.push(status),
+            Asked::Answered(_) | Asked::Nobody => {}
+            Asked::Silent(host) => survey.silent.push(host),
+        }
+    }
+    survey.hosts.sort_by_key(|status| status.pid);
+    survey
 }
 
 /// Asks each host of this user in these folders to end, and waits until they have.
@@ -54,9 +77,10 @@ pub fn stop(folders: &[PathBuf], force: bool) -> Stopped {
     let mut ending = Vec::new();
     for socket in sockets(folders) {
         match ask(&socket, Ask::Stop { force }) {
-            Ok(Welcome::Stopping(status)) => ending.push(status),
-            Ok(Welcome::Busy(status)) => stopped.busy.push(status),
-            _ => {}
+            Asked::Answered(Welcome::Stopping(status)) => ending.push(status),
+            Asked::Answered(Welcome::Busy(status)) => stopped.busy.push(status),
+            Asked::Answered(_) | Asked::Nobody => {}
+            Asked::Silent(host) => stopped.silent.push(host),
         }
     }
     let deadline = Instant::now() + END_LIMIT;
@@ -80,8 +104,25 @@ fn sockets(folders: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|ending| ending == "sock"))
 }
 
-fn ask(socket: &Path, ask: Ask) -> io::Result<Welcome> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-    introduce_now(&Hello { key: None, ask }, &mut stream)
+enum Asked {
+    Answered(Welcome),
+    Silent(SilentHost),
+    /// The socket of a host that has died.
+    Nobody,
+}
+
+fn ask(socket: &Path, ask: Ask) -> Asked {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return Asked::Nobody };
+    #[cfg(target_os = "linux")]
+    let pid = rustix::net::sockopt::socket_peercred(&stream).ok();
+    #[cfg(target_os = "linux")]
+    let pid = pid.and_then(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()).ok());
+    #[cfg(not(target_os = "linux"))]
+    let pid = None;
+    match introduce_now(&Hello { key: None, ask }, &mut stream, ANSWER_LIMIT) {
+        Ok(welcome) => Asked::Answered(welcome),
+        // It has ended in this moment.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Asked::Nobody,
+        Err(_) => Asked::Silent(SilentHost { pid, socket: socket.to_owned() }),
+    }
 }

@@ -15,7 +15,7 @@ use super::{
     queued::{QueuedTurn, answer},
 };
 use crate::session::{
-    Change, Notice, Reply, SessionError, SessionName,
+    Change, Reply, SessionError, SessionName,
     lease::LeaseGuard,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
@@ -92,11 +92,7 @@ impl Actor {
                 let number = reply.turn.number;
                 let is_left = reply.turn.details.uncollected;
                 let readers = turn.live.log.is_read();
-                let reply = Arc::new(reply);
-                if turn.live.is_detached() {
-                    self.shared.notify(Notice::Ended(Arc::clone(&reply)));
-                }
-                turn.end(Ok(reply));
+                turn.end(Ok(Arc::new(reply)));
                 // Somebody has come meanwhile.
                 if is_left && readers {
                     self.collect(number).await;

@@ -101,9 +101,9 @@ impl LiveTurn {
         self.number.store(number, Ordering::Relaxed);
     }
 
-    /// Whether it goes on by itself: no call is attached to it.
+    /// Whether it goes on by itself: no call is attached to it, and none that was has been dropped.
     pub(super) fn is_detached(&self) -> bool {
-        self.attached.load(Ordering::Relaxed) == 0
+        self.attached.load(Ordering::Relaxed) == 0 && !self.cancelled.is_cancelled()
     }
 
     /// Whether it is the turn of a call like this that nobody waits for as its caller any more.
@@ -111,7 +111,6 @@ impl LiveTurn {
         self.digest.as_ref() == Some(digest)
             && self.is_detached()
             && self.callers.load(Ordering::Relaxed) == 0
-            && !self.cancelled.is_cancelled()
     }
 
     /// Counts a call whose answer it is.

@@ -64,7 +64,7 @@ impl Actor {
             Err(Failed { error, recorded: true }) => Err(error),
             Err(Failed { error, recorded: false }) => {
                 // A detached caller has no other way to learn of it.
-                if queued.live.is_detached() && !queued.is_cancelled() {
+                if queued.live.is_detached() {
                     self.record_failure(queued, untouched, &error).await;
                 } else {
                     self.forget_if_new(is_new).await;
@@ -247,7 +247,11 @@ impl Actor {
             // The thread would keep asking for that model; or somebody else is to have it.
             self.unload().await;
         }
-        Reply { session: self.name.clone(), turn }
+        let reply = Reply { session: self.name.clone(), turn };
+        if queued.live.is_detached() {
+            self.shared.notify(Notice::Ended(Arc::new(reply.clone())));
+        }
+        reply
     }
 
     async fn acknowledge(

@@ -2,14 +2,29 @@
 
 use serde_json::{Value, json};
 
-use super::{Lost, OpenCalls};
+use super::{Lost, OpenCalls, Said};
 
 fn say(calls: &mut OpenCalls, line: &Value) {
     calls.said(line.to_string().as_bytes());
 }
 
 fn hear(calls: &mut OpenCalls, line: &Value) -> bool {
-    calls.heard(line.to_string().as_bytes())
+    calls.heard(line.to_string().as_bytes()).is_some()
+}
+
+/// What the client hears of a line.
+fn shown(calls: &mut OpenCalls, line: &Value) -> Value {
+    let line = line.to_string();
+    serde_json::from_slice(&calls.heard(line.as_bytes()).unwrap()).unwrap()
+}
+
+/// What the host gets of an answer of the client.
+fn given(calls: &mut OpenCalls, line: &Value) -> Option<Value> {
+    match calls.pass(line.to_string().as_bytes()) {
+        Said::Answer(line) => Some(serde_json::from_slice(&line).unwrap()),
+        Said::Stray => None,
+        Said::Request(line) => panic!("{line:?} is no answer"),
+    }
 }
 
 fn lost(calls: &mut OpenCalls) -> (Vec<Value>, Vec<Value>) {
@@ -104,7 +119,7 @@ fn a_question_of_a_dead_host_is_withdrawn_unless_it_was_answered() {
     for id in [1, 2, 3] {
         assert!(hear(&mut calls, &json!({"id": id, "method": "elicitation/create"})));
     }
-    say(&mut calls, &json!({"id": 1, "result": {}}));
+    assert!(given(&mut calls, &json!({"id": 1, "result": {}})).is_some());
     let withdrawn = json!({"method": "notifications/cancelled", "params": {"requestId": 2}});
     assert!(hear(&mut calls, &withdrawn));
     let (to_client, _) = lost(&mut calls);
@@ -133,6 +148,54 @@ fn a_subscription_is_made_again_until_it_is_given_up() {
 fn rubbish_is_passed_on_and_changes_nothing() {
     let mut calls = greeted();
     calls.said(b"{");
-    assert!(calls.heard(b"[1]"));
+    assert!(calls.heard(b"[1]").is_some());
     assert!(!calls.is_waiting());
+}
+
+#[test]
+fn an_answer_reaches_only_the_host_that_asked() {
+    let mut calls = greeted();
+    let asked = json!({"id": 0, "method": "elicitation/create", "params": {"message": "A"}});
+    assert_eq!(shown(&mut calls, &asked), asked);
+    calls.lost();
+    // The next host counts from the beginning as well.
+    let asked = json!({"id": 0, "method": "elicitation/create", "params": {"message": "B"}});
+    let other = shown(&mut calls, &asked);
+    assert_ne!(other["id"], json!(0), "{other}");
+    let late = json!({"id": 0, "result": {"action": "accept"}});
+    assert_eq!(given(&mut calls, &late), None);
+    let answer = json!({"id": other["id"], "result": {"action": "accept"}});
+    assert_eq!(given(&mut calls, &answer), Some(late));
+    assert_eq!(given(&mut calls, &answer), None);
+    // It is withdrawn under the id the client knows.
+    let other = shown(&mut calls, &asked);
+    let withdrawn = json!({"method": "notifications/cancelled", "params": {"requestId": 0}});
+    assert_eq!(shown(&mut calls, &withdrawn)["params"]["requestId"], other["id"]);
+}
+
+#[test]
+fn what_two_hosts_died_of_is_not_asked_of_a_third() {
+    let mut calls = greeted();
+    say(&mut calls, &call(&json!("x"), "listSessions"));
+    assert_eq!(lost(&mut calls).1.last(), Some(&call(&json!("x"), "listSessions")));
+    let (to_client, to_host) = lost(&mut calls);
+    assert_eq!(
+        (&to_client[0]["id"], &to_client[0]["error"]["code"]),
+        (&json!("x"), &json!(-32603))
+    );
+    assert_eq!(to_host, [initialize(), initialized()]);
+    assert!(!calls.is_waiting());
+}
+
+#[test]
+fn what_is_asked_again_keeps_its_order_and_an_id_is_known_however_it_is_spelled() {
+    let mut calls = greeted();
+    for id in [9, 10, 2] {
+        say(&mut calls, &call(&json!(id), "ping"));
+    }
+    let again: Vec<_> = lost(&mut calls).1.iter().skip(2).map(|line| line["id"].clone()).collect();
+    assert_eq!(again, [9, 10, 2]);
+    calls.said(br#"{"id": "\u00e9", "method": "ping"}"#);
+    assert!(hear(&mut calls, &json!({"id": "\u{e9}", "result": {}})));
+    assert_eq!(lost(&mut calls).0.len(), 3);
 }

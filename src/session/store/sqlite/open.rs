@@ -4,7 +4,8 @@ use std::{
     error::Error,
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
@@ -25,6 +26,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 
 /// How long to wait for another server's write to finish.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often is looked whether another server still opens it.
+const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What SQLite answers about a file that is no database, or a damaged one.
 const NO_DATABASE: [&str; 2] = ["11", "26"];
@@ -157,7 +161,7 @@ fn prepare(path: &Path) -> io::Result<(Owner, fs::File)> {
     Ok((Owner::register(&path.with_extension("owners"))?, locked))
 }
 
-/// Waits until no other server has it.
+/// Waits until no other server has it, which takes one that hangs or is suspended into account.
 fn lock_file(path: &Path) -> io::Result<fs::File> {
     let mut options = private_file();
     // Never through a link that somebody laid there.
@@ -167,8 +171,18 @@ fn lock_file(path: &Path) -> io::Result<fs::File> {
         i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default(),
     );
     let file = options.open(path)?;
-    file.lock()?;
-    Ok(file)
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => sleep(LOCK_PAUSE),
+            Err(fs::TryLockError::WouldBlock) => {
+                let reason = "another server has been opening it for too long; it may be suspended";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+        }
+    }
 }
 
 /// How a file is made that nobody else may read. SQLite gives the files beside the store the mode of the store.
