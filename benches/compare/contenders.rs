@@ -31,8 +31,9 @@ impl World {
 
     /// How to start this server.
     pub(crate) fn ours(&self, home: &Home) -> Launch {
+        // Without arguments, as most clients start it.
         Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), home, &self.codex)
-            .args(["--log-level", "warn"])
+            .env("CODEX_MCP_SERVER_LOG_LEVEL", "warn")
     }
 
     /// How to start the npm package. It takes `codex` from PATH; it is given the native binary, which is

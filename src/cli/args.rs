@@ -45,7 +45,7 @@ struct Typed {
     common: Common,
 }
 
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 struct Common {
     /// Configuration file [default: codex-mcp-server/config.toml in the user's configuration folder]
     #[arg(long, value_name = "FILE", global = true, help_heading = SERVER)]
@@ -147,6 +147,10 @@ impl Args {
     /// # Errors
     /// If it is wrong, or asks for help only. That is printed already; the error is the exit code.
     pub fn parse(words: &[OsString]) -> Result<Self, u8> {
+        if words.is_empty() {
+            // As most clients start it: nothing to read.
+            return Ok(Self { command: Command::Fixed(Fixed::Serve), common: Common::default() });
+        }
         let words = || std::iter::once("codex-mcp-server".into()).chain(words.iter().cloned());
         // A server should not wait for flags to be made of all the tools' schemas.
         let served = Typed::command().disable_help_subcommand(true).try_get_matches_from(words());

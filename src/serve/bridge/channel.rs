@@ -102,14 +102,14 @@ impl Channel {
 
 /// How to find a host again, or to do without.
 #[derive(Debug, Clone)]
-pub(super) struct Again {
+pub(super) struct HostFinder {
     /// This program.
     pub(super) executable: PathBuf,
     /// What the client started it with.
     pub(super) arguments: Vec<OsString>,
 }
 
-impl Again {
+impl HostFinder {
     /// Connects to a host, which is started if there is none. `place` is where one is to be expected.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ struct Head<'a> {
     method: Option<Cow<'a, str>>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -102,20 +106,23 @@ impl OpenCalls {
     /// Looks at a line that the client says, before it is passed on.
     pub(super) fn pass<'a>(&mut self, line: &'a [u8]) -> Said<'a> {
         match serde_json::from_slice(line) {
-            Ok(Head { id: Some(id), method: None, .. }) => {
+            Ok(Head { id: Some(id), method: None, result, error, .. })
+                if result.is_some() || error.is_some() =>
+            {
                 match self.questions.remove(&known(id)) {
                     Some(_) if self.deaths == 0 => Said::Answer(line.to_vec()),
                     Some(own) => with_id(line, own).map_or(Said::Stray, Said::Answer),
                     None => Said::Stray,
                 }
             }
+            // Whatever it is, the host says what is wrong with it.
             _ => Said::Request(line),
         }
     }
 
     /// Notes a line that the host has been told, and that was not for this one alone.
     pub(super) fn said(&mut self, line: &[u8]) {
-        let Ok(Head { id, method: Some(method), params }) = serde_json::from_slice(line) else {
+        let Ok(Head { id, method: Some(method), params, .. }) = serde_json::from_slice(line) else {
             return;
         };
         let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
@@ -166,7 +173,7 @@ impl OpenCalls {
 
     /// Notes a line that the host has said. Returns it as the client shall hear it, if it shall.
     pub(super) fn heard<'a>(&mut self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        let Ok(Head { id, method, params }) = serde_json::from_slice(line) else {
+        let Ok(Head { id, method, params, .. }) = serde_json::from_slice(line) else {
             return Some(line.into());
         };
         match (method.as_deref(), id) {

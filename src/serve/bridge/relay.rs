@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{
-    channel::{Again, Channel},
+    channel::{Channel, HostFinder},
     inbox::Inbox,
     open_calls::{Lost, OpenCalls, Said},
     outbox::Outbox,
@@ -47,8 +47,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How often it is asked before it counts as hung.
 const ASKED: usize = 3;
 
-/// How many may end one after the other without having said anything.
-const BARREN: u32 = 4;
+/// How many hosts may end one after the other without having said anything.
+const FAILED_STARTS: u32 = 4;
 
 /// How much longer is waited before each of these.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -98,9 +98,9 @@ pub fn relay(
     start_log: impl Fn(&Log),
 ) -> Result<(), BridgeError> {
     let BridgeConfig { place, client: about, executable, log } = config;
-    let again = Again { executable, arguments };
+    let finder = HostFinder { executable, arguments };
     let socket = place.socket();
-    let found = again.find(Some(place), &about);
+    let found = finder.find(Some(place), &about);
     let host = found.map_err(|source| BridgeError::NoHost { socket, source })?;
     let signals = signals().map_err(BridgeError::Wait)?;
     let mut bridge = Bridge {
@@ -109,8 +109,8 @@ pub fn relay(
         channel: Some(host),
         calls: OpenCalls::default(),
         is_needed: false,
-        is_deaf: false,
-        barren: 0,
+        takes_no_more: false,
+        failed_starts: 0,
         silent_at: Instant::now() + SILENCE,
         unanswered: 0,
         left_at: None,
@@ -123,21 +123,21 @@ pub fn relay(
             Passed::HostGone(reason) => {
                 start_log(&log);
                 tracing::warn!(reason, "the host serves no more");
-                bridge.bereave();
+                bridge.lose_host();
             }
         }
         if bridge.needs_host() {
-            if bridge.barren >= BARREN {
+            if bridge.failed_starts >= FAILED_STARTS {
                 start_log(&log);
                 tracing::error!("whoever is started to serve this client ends without a word");
                 bridge.give_up();
                 continue;
             }
-            std::thread::sleep(PAUSE * bridge.barren);
-            let found = again.find(None, &about).or_else(|error| {
+            std::thread::sleep(PAUSE * bridge.failed_starts.saturating_sub(1));
+            let found = finder.find(None, &about).or_else(|error| {
                 start_log(&log);
                 tracing::warn!(%error, "no host can be had; this client has a server of its own");
-                again.serve()
+                finder.serve()
             });
             match found {
                 Ok(channel) => bridge.begin(channel),
@@ -172,9 +172,9 @@ struct Bridge {
     /// Whether another host is needed, even if the client says nothing more.
     is_needed: bool,
     /// Whether the host takes no more lines. What it has said before is still to be read.
-    is_deaf: bool,
-    /// How many have ended one after the other without having said anything.
-    barren: u32,
+    takes_no_more: bool,
+    /// How many hosts have ended since one has said anything.
+    failed_starts: u32,
     /// When a host that owes an answer is asked how it is.
     silent_at: Instant,
     /// How often it has not said how it is.
@@ -253,7 +253,7 @@ impl Bridge {
                 }
                 Ok(None) => {}
                 // Reading tells what it had to say before.
-                Err(_) => self.is_deaf = true,
+                Err(_) => self.takes_no_more = true,
             }
         }
         if ready.from_host {
@@ -261,7 +261,7 @@ impl Bridge {
             self.silent_at = Instant::now() + SILENCE;
             self.unanswered = 0;
             while let Some(Line::Whole(line)) = self.host.from.next() {
-                self.barren = 0;
+                self.failed_starts = 0;
                 if let Some(line) = self.calls.heard(&line) {
                     self.client.to.add(&line);
                 }
@@ -306,11 +306,11 @@ impl Bridge {
     }
 
     /// Tells the client what its dead host will not answer, and gets ready for another one.
-    fn bereave(&mut self) {
+    fn lose_host(&mut self) {
         self.channel = None;
         self.host.from = of_host();
         self.unanswered = 0;
-        self.barren += 1;
+        self.failed_starts += 1;
         self.is_needed = self.calls.is_listening();
         let Lost { to_client, to_host } = self.calls.lost();
         for line in to_client {
@@ -327,7 +327,7 @@ impl Bridge {
     fn begin(&mut self, channel: Channel) {
         self.channel = Some(channel);
         self.is_needed = false;
-        self.is_deaf = false;
+        self.takes_no_more = false;
         self.silent_at = Instant::now() + SILENCE;
     }
 
@@ -339,7 +339,7 @@ impl Bridge {
         for line in self.calls.refused() {
             self.client.to.add(&line);
         }
-        self.barren = 0;
+        self.failed_starts = 0;
         self.is_needed = false;
         self.host.to.restart(&self.calls.lost().to_host);
     }
@@ -355,7 +355,7 @@ impl Bridge {
             (channel.filter(|_| !self.client.to.is_full()).map(Channel::reader), PollFlags::IN),
             (
                 channel
-                    .filter(|_| !self.host.to.is_empty() && !self.is_deaf)
+                    .filter(|_| !self.host.to.is_empty() && !self.takes_no_more)
                     .and_then(Channel::writer),
                 PollFlags::OUT,
             ),

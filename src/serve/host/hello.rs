@@ -97,8 +97,8 @@ pub(in crate::serve) async fn introduce(
     reader: &mut (impl AsyncBufRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<Welcome> {
-    say(hello, writer).await?;
-    hear(reader).await
+    write_line(hello, writer).await?;
+    read_line(reader).await
 }
 
 /// The same as [`introduce`] for a program without a runtime. Reads nothing past the answer.
@@ -130,7 +130,7 @@ pub(in crate::serve) fn introduce_now(
 }
 
 /// Writes one line.
-pub(super) async fn say(
+pub(super) async fn write_line(
     message: &impl Serialize,
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
@@ -141,7 +141,7 @@ pub(super) async fn say(
 }
 
 /// Reads one line, and nothing after it.
-pub(super) async fn hear<T: DeserializeOwned>(
+pub(super) async fn read_line<T: DeserializeOwned>(
     reader: &mut (impl AsyncBufRead + Unpin),
 ) -> io::Result<T> {
     let mut line = Vec::new();

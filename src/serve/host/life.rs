@@ -162,7 +162,7 @@ impl Host {
         let (reader, mut writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
         // Whoever says nothing only looked whether we are there.
-        let Ok(Ok(Hello { key, ask })) = timeout(HELLO_LIMIT, hello::hear(&mut reader)).await
+        let Ok(Ok(Hello { key, ask })) = timeout(HELLO_LIMIT, hello::read_line(&mut reader)).await
         else {
             return;
         };
@@ -176,7 +176,7 @@ impl Host {
             Ask::Serve(about) => {
                 let _client = Guest::new(&self.clients);
                 let served = Welcome::Served { pid: std::process::id() };
-                if hello::say(&served, &mut writer).await.is_ok() {
+                if hello::write_line(&served, &mut writer).await.is_ok() {
                     self.serve(about, process, Streams::new(reader, writer)).await;
                 }
                 return;
@@ -188,7 +188,7 @@ impl Host {
             Ask::Stop { .. } => Welcome::Stopping(self.status()),
         };
         let ends = matches!(answer, Welcome::Stopping(_));
-        let said = hello::say(&answer, &mut writer).await;
+        let said = hello::write_line(&answer, &mut writer).await;
         tracing::debug!(said = said.is_ok(), "asked");
         if ends {
             self.leaving.cancel();

@@ -65,13 +65,25 @@ impl Place {
     /// this program keeps what lasts.
     ///
     /// # Errors
-    /// [`HostError::NoFolder`], [`HostError::NotPrivate`], [`HostError::File`].
+    /// [`HostError::NoFolder`].
     pub fn new(key: Key, runtime: Option<&Path>, state: Option<&Path>) -> Result<Self, HostError> {
         let folder = folder(runtime, state)?;
         let log_folder = state.map_or_else(|| folder.clone(), |state| state.join("hosts"));
-        private(&folder)?;
-        private(&log_folder)?;
         Ok(Self { folder, key, log_folder })
+    }
+
+    /// Makes its folders, for this user alone.
+    ///
+    /// # Errors
+    /// [`HostError::NotPrivate`], [`HostError::File`].
+    pub(super) fn prepare(&self) -> Result<(), HostError> {
+        private(&self.folder)?;
+        private(&self.log_folder)
+    }
+
+    /// Whether only this user can have put something there.
+    pub(super) fn is_private(&self) -> bool {
+        is_private(&self.folder).unwrap_or_default()
     }
 
     /// Every folder where hosts of this user can be, whatever their environment.
@@ -146,13 +158,18 @@ fn private(folder: &Path) -> Result<(), HostError> {
 
 /// Whether only this user can look into a folder.
 fn is_private(folder: &Path) -> io::Result<bool> {
-    let others = fs::symlink_metadata(folder)?.mode() & 0o077;
-    Ok(is_own(folder)? && others == 0)
+    let found = fs::symlink_metadata(folder)?;
+    let others = found.mode() & 0o077;
+    Ok(is_ours(&found) && others == 0)
 }
 
+/// Whether a folder is this user's own.
 fn is_own(folder: &Path) -> io::Result<bool> {
-    let found = fs::symlink_metadata(folder)?;
-    Ok(found.is_dir() && found.uid() == rustix::process::geteuid().as_raw())
+    Ok(is_ours(&fs::symlink_metadata(folder)?))
+}
+
+fn is_ours(found: &fs::Metadata) -> bool {
+    found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]
@@ -189,10 +206,14 @@ mod tests {
     fn a_folder_that_others_can_use_is_refused() {
         let state = tempfile::tempdir().unwrap();
         let place = Place::new(key(), None, Some(state.path())).unwrap();
+        assert!(!place.is_private());
+        place.prepare().unwrap();
+        assert!(place.is_private());
         assert_eq!(place.log().parent(), place.socket().parent());
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(state.path().join("hosts"), open).unwrap();
-        let refused = Place::new(key(), None, Some(state.path()));
+        let refused = place.prepare();
         assert!(matches!(refused, Err(HostError::NotPrivate { .. })), "{refused:?}");
+        assert!(!place.is_private());
     }
 }

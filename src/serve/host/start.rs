@@ -34,12 +34,12 @@ pub struct Program<'a> {
 
 /// Whether a host listens at a place. It may hang all the same.
 pub fn is_there(place: &Place) -> bool {
-    UnixStream::connect(place.socket()).is_ok()
+    place.is_private() && UnixStream::connect(place.socket()).is_ok()
 }
 
 /// Whether there is a socket at a place. Its host may have died.
 pub fn may_be_there(place: &Place) -> bool {
-    place.socket().exists()
+    place.is_private() && place.socket().exists()
 }
 
 /// Makes sure that a host listens at a place. Of many that want one at once, one starts it.
@@ -50,6 +50,7 @@ pub fn ensure(place: &Place, config: &HostConfig, program: Program<'_>) -> Resul
     if is_there(place) {
         return Ok(());
     }
+    place.prepare()?;
     let deadline = Instant::now() + START_LIMIT;
     let _starting = lock(&place.starting(), deadline)?;
     if is_there(place) {
