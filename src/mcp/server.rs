@@ -138,7 +138,7 @@ impl Server {
             subscriptions: Subscriptions::default(),
             ..self.clone()
         };
-        server.cx.origin = Origin { directory: Some(directory), process };
+        server.cx.origin = Origin::new(directory, process);
         if is_terminal {
             let tools = Tools::new(&[], self.cx.is_vendor);
             server.cx.offer = tools.offer();

@@ -1,6 +1,10 @@
 //! The request for a turn, and its reply.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -54,6 +58,20 @@ pub struct Origin {
     pub directory: Option<PathBuf>,
     /// The client's process, if it is on this machine.
     pub process: Option<u32>,
+    /// Whether that was started by a Codex of a server like this one, once somebody has looked. Clones share it.
+    nested: Arc<OnceLock<bool>>,
+}
+
+impl Origin {
+    /// The origin of calls of one client.
+    pub fn new(directory: PathBuf, process: Option<u32>) -> Self {
+        Self { directory: Some(directory), process, nested: Arc::default() }
+    }
+
+    /// Whether its client is nested, which `look` finds out the first time.
+    pub(super) fn is_nested(&self, look: impl FnOnce() -> bool) -> bool {
+        *self.nested.get_or_init(look)
+    }
 }
 
 /// The kinds of work.

@@ -61,7 +61,8 @@ impl Sessions {
         request: Request,
     ) -> Result<Call, SessionError> {
         request.check(&self.0.config).await?;
-        if self.0.codex.is_nested(request.origin.process) {
+        let origin = &request.origin;
+        if origin.is_nested(|| self.0.codex.is_nested(origin.process)) {
             return Err(SessionError::Nested);
         }
         let automatic = name.is_none();
