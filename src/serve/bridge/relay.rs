@@ -311,8 +311,8 @@ impl Bridge {
         self.host.from = of_host();
         self.unanswered = 0;
         self.failed_starts += 1;
-        self.is_needed = self.calls.is_listening();
         let Lost { to_client, to_host } = self.calls.lost();
+        self.is_needed = self.calls.is_listening();
         for line in to_client {
             self.client.to.add(&line);
         }
