@@ -59,8 +59,8 @@ fn find(arguments: &[OsString]) -> anyhow::Result<()> {
     // What is wrong with the arguments has been printed.
     let Ok(Typed { resolved, .. }) = read(arguments) else { anyhow::bail!("no host is found") };
     telemetry::start(&resolved.config.log)?;
-    let place = find_host(resolved.config, &environment()?)?;
-    serde_json::to_writer(io::stdout(), &place)?;
+    let files = find_host(resolved.config, &environment()?)?;
+    serde_json::to_writer(io::stdout(), &files)?;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ fn host() -> anyhow::Result<()> {
     let mut config = Vec::new();
     io::stdin().read_to_end(&mut config)?;
     let config: HostConfig = serde_json::from_slice(&config)?;
-    telemetry::start_in(&config.config.log, &config.place.log())?;
+    telemetry::start_in(&config.config.log, &config.files.log())?;
     let environment = environment()?;
     wait_for(|shutdown| serve_host(config, environment, shutdown))??;
     Ok(())

@@ -8,7 +8,7 @@ use crate::{
     serve::{
         Role, Shutdown, Streams,
         bridge::{self, BridgeConfig},
-        host::{self, ClientAbout, HostConfig, HostError, Identity, Key, Place, Program},
+        host::{self, ClientAbout, HostConfig, HostError, HostFiles, Identity, Key, Program},
     },
 };
 
@@ -43,11 +43,11 @@ impl NotShared {
 ///
 /// # Errors
 /// [`NotShared`].
-pub fn find_host(config: Config, environment: &Environment) -> Result<Place, NotShared> {
+pub fn find_host(config: Config, environment: &Environment) -> Result<HostFiles, NotShared> {
     let host = expected(config, environment)?;
     let Environment { executable, variables, .. } = environment;
-    host::ensure(&host.place, &host, Program { executable, variables })?;
-    Ok(host.place)
+    host::ensure(&host.files, &host, Program { executable, variables })?;
+    Ok(host.files)
 }
 
 /// Makes this process a bridge to the host, which is started if there is none. `arguments` are what the client started
@@ -64,19 +64,19 @@ pub fn become_bridge(
     };
     let Environment { executable, variables, .. } = environment;
     // If nobody listens at its socket any more, the bridge finds out.
-    if !host::may_be_there(&host.place)
-        && let Err(reason) = host::ensure(&host.place, &host, Program { executable, variables })
+    if !host::may_be_there(&host.files)
+        && let Err(reason) = host::ensure(&host.files, &host, Program { executable, variables })
     {
         return reason.into();
     }
-    let place = host.place;
+    let files = host.files;
     let executable = environment.executable.clone();
     let client = ClientAbout {
         directory: environment.directory.clone(),
         limit: environment.client_limit,
         is_terminal: false,
     };
-    let bridge = BridgeConfig { place, client, executable, log };
+    let bridge = BridgeConfig { files, client, executable, log };
     // It has its own memory only once this process has none of what it took to get here.
     match serde_json::to_string(&bridge) {
         Ok(bridge) => {
@@ -88,7 +88,7 @@ pub fn become_bridge(
     }
 }
 
-/// Serves all clients of this user that come to its place.
+/// Serves all clients of this user that come to its files.
 ///
 /// # Errors
 /// [`ServerError`].
@@ -107,7 +107,7 @@ pub async fn serve_host(
 /// Where hosts of this user can be.
 pub fn host_folders(environment: &Environment) -> Vec<PathBuf> {
     let state = environment.own_state();
-    Place::folders(environment.runtime_folder.as_deref(), state.as_deref())
+    HostFiles::folders(environment.runtime_folder.as_deref(), state.as_deref())
 }
 
 /// A connection of our own command line to the host, if one runs or `starts` says to start one.
@@ -116,17 +116,17 @@ pub(super) async fn terminal(
     environment: &Environment,
     starts: bool,
 ) -> Option<Streams> {
-    let place = if starts {
+    let files = if starts {
         find_host(config, environment).ok()?
     } else {
-        expected(config, environment).ok()?.place
+        expected(config, environment).ok()?.files
     };
-    if !host::is_there(&place) {
+    if !host::is_there(&files) {
         return None;
     }
     let directory = environment.directory.clone();
     let client = ClientAbout { directory, limit: None, is_terminal: true };
-    match bridge::connect_terminal(&place, client).await {
+    match bridge::connect_terminal(&files, client).await {
         Ok(streams) => Some(streams),
         Err(error) => {
             tracing::debug!(%error, "the host does not serve");
@@ -151,6 +151,6 @@ fn expected(config: Config, environment: &Environment) -> Result<HostConfig, Not
     let standing = host::standing();
     let key = Key::of(&Identity { executable, config: &config, variables, standing: &standing });
     let state = environment.own_state();
-    let place = Place::new(key, runtime_folder.as_deref(), state.as_deref())?;
-    Ok(HostConfig { place, config, executable: executable.clone() })
+    let files = HostFiles::new(key, runtime_folder.as_deref(), state.as_deref())?;
+    Ok(HostConfig { files, config, executable: executable.clone() })
 }

@@ -21,7 +21,7 @@ const RUN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last runs may take once the server ends.
 const LAST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of an answer the hook is told, in characters.
+/// How much of an answer the hook is sent, in characters.
 const EXCERPT: usize = 300;
 
 /// The hook at work.
@@ -42,7 +42,7 @@ impl Notifier {
         Self { ending, task }
     }
 
-    /// Waits for what is still to be told.
+    /// Waits until the remaining notices have been sent.
     pub(super) async fn finish(self) {
         self.ending.cancel();
         let Some(task) = self.task else { return };
@@ -62,17 +62,17 @@ async fn follow(command: String, mut notices: Receiver<Notice>, ending: Cancella
             },
         };
         match next {
-            Ok(notice) => run(&command, &told(&notice)).await,
+            Ok(notice) => run(&command, &payload(&notice)).await,
             Err(RecvError::Lagged(count)) => {
-                tracing::warn!(count, "notify.command is too slow; it is not told everything");
+                tracing::warn!(count, "notify.command is too slow; some notices were dropped");
             }
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-/// What the hook is told.
-fn told(notice: &Notice) -> Value {
+/// The JSON that the hook is sent.
+fn payload(notice: &Notice) -> Value {
     match notice {
         Notice::Ended(reply) => {
             let (session, turn) = (&reply.session, &reply.turn);
@@ -106,7 +106,7 @@ fn told(notice: &Notice) -> Value {
 }
 
 /// Runs the command once. What comes of it matters to nobody but the log.
-async fn run(command: &str, told: &Value) {
+async fn run(command: &str, payload: &Value) {
     let ran = timeout(RUN_TIMEOUT, async {
         let mut child = shell(command)
             .stdin(Stdio::piped())
@@ -117,7 +117,7 @@ async fn run(command: &str, told: &Value) {
         let mut group = KillOnDrop(child.id());
         if let Some(mut stdin) = child.stdin.take() {
             // One that does not read its input is fine.
-            let _ = stdin.write_all(format!("{told}\n").as_bytes()).await;
+            let _ = stdin.write_all(format!("{payload}\n").as_bytes()).await;
         }
         let status = child.wait().await;
         // What it has left in the background is its own affair.

@@ -15,10 +15,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The operator chose a tool that does not exist.
-    #[error("{place}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
+    #[error("{files}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
     UnknownTool {
         /// Where it was chosen: a file, a variable, a flag.
-        place: String,
+        files: String,
         /// The name.
         name: String,
     },
@@ -44,8 +44,8 @@ pub fn check_tools(resolved: &Resolved) -> Result<(), ServerError> {
         None => Ok(()),
         Some(name) => {
             let origin = resolved.origins.get("tools");
-            let place = origin.map_or_else(|| "tools".to_owned(), |(_, place)| place.clone());
-            Err(ServerError::UnknownTool { place, name: name.clone() })
+            let files = origin.map_or_else(|| "tools".to_owned(), |(_, files)| files.clone());
+            Err(ServerError::UnknownTool { files, name: name.clone() })
         }
     }
 }

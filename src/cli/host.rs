@@ -51,7 +51,7 @@ impl HostCommand {
     pub fn run(self, folders: &[PathBuf]) -> Result<Exit, CliError> {
         match self {
             Self::Status { json } => {
-                let memory = Memory::look();
+                let memory = Memory::read();
                 let Survey { hosts, silent } = host::survey(folders);
                 let hosts: Vec<_> = hosts
                     .into_iter()
@@ -85,16 +85,20 @@ fn list(hosts: &[Listed], silent: &[SilentHost], mut out: impl Write) -> io::Res
     for Listed { status, memory_bytes } in hosts {
         writeln!(
             out,
-            "{}  version {}, {} clients, {} running turns, {} MiB with Codex, log {}",
+            "{}  version {}, {}, {}, {} MiB with Codex, log {}",
             status.pid,
             status.version,
-            status.clients,
-            status.running_turns,
+            count(status.clients, "client"),
+            count(status.running_turns, "running turn"),
             memory_bytes / (1024 * 1024),
             status.log.display(),
         )?;
     }
     Ok(())
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn report(stopped: &Stopped, mut out: impl Write) -> io::Result<()> {
@@ -107,8 +111,8 @@ fn report(stopped: &Stopped, mut out: impl Write) -> io::Result<()> {
         writeln!(out, "{} has ended.", status.pid)?;
     }
     for status in busy {
-        let turns = status.running_turns;
-        writeln!(out, "{} goes on: {turns} running turns. --force interrupts them.", status.pid)?;
+        let turns = count(status.running_turns, "running turn");
+        writeln!(out, "{} goes on: {turns}. --force interrupts what runs.", status.pid)?;
     }
     for status in late {
         writeln!(out, "{} is still ending; see {}.", status.pid, status.log.display())?;
@@ -133,7 +137,7 @@ fn tell_silent(silent: &[SilentHost], out: &mut impl Write) -> io::Result<()> {
 struct Memory(System);
 
 impl Memory {
-    fn look() -> Self {
+    fn read() -> Self {
         let mut system = System::new();
         let memory = ProcessRefreshKind::nothing().with_memory().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, memory);

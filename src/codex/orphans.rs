@@ -6,7 +6,7 @@
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-/// How often is looked at most: a process that was being started escapes the first look.
+/// How often to look at most: a process that was being started escapes the first look.
 const LOOKS: usize = 5;
 
 /// The tag of one child.

@@ -21,7 +21,7 @@ use tracing::Instrument;
 use super::{
     answer::{Answer, size_hint},
     arguments,
-    call::{Asker, Caller, Patience, RequestStateCodec, resume},
+    call::{Asker, CallLimits, Caller, RequestStateCodec, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
@@ -83,7 +83,7 @@ pub struct Server {
     cx: Cx,
     tools: Arc<Tools>,
     is_structured: bool,
-    patience: Patience,
+    limits: CallLimits,
     calls: TaskTracker,
     /// Cancelled when the client leaves: its calls shall come to an end.
     leaving: CancellationToken,
@@ -114,7 +114,7 @@ impl Server {
             },
             tools: Arc::new(tools),
             is_structured: config.is_structured,
-            patience: Patience {
+            limits: CallLimits {
                 wait: config.wait,
                 client_limit: config.client_limit,
                 task_after: config.task_after,
@@ -131,7 +131,7 @@ impl Server {
     pub fn for_client(&self, client: Client) -> Self {
         let Client { directory, process, limit, is_terminal } = client;
         let mut server = Self {
-            patience: Patience { client_limit: limit, ..self.patience },
+            limits: CallLimits { client_limit: limit, ..self.limits },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -145,7 +145,7 @@ impl Server {
             server.tools = Arc::new(tools);
             server.cx.max_text = UNCUT;
             server.is_structured = true;
-            server.patience.wait = None;
+            server.limits.wait = None;
         }
         server
     }
@@ -194,7 +194,7 @@ impl Server {
             arguments::whole_numbers(arguments);
         }
         let leaving = self.leaving.clone();
-        let caller = Caller::new(&request, context, leaving, self.patience);
+        let caller = Caller::new(&request, context, leaving, self.limits);
         let Cx { sessions, codec, .. } = &self.cx;
         let outcome = if request.request_state.is_some() {
             let resumed = resume(sessions, codec, &caller, &request).await;

@@ -97,7 +97,7 @@ pub(super) async fn cancel(cx: &Cx, id: &str) -> Result<(), ErrorData> {
 async fn find(cx: &Cx, id: &str) -> Result<(TaskId, Reply), ErrorData> {
     let unknown = || ErrorData::invalid_params(format!("there is no task `{id}`"), None);
     let id: TaskId = id.parse().map_err(|()| unknown())?;
-    match cx.sessions.look(&id.session, id.turn).await {
+    match cx.sessions.inspect(&id.session, id.turn).await {
         Ok(Some(reply)) => Ok((id, reply)),
         Ok(None) | Err(SessionError::Unknown { .. }) => Err(unknown()),
         Err(error) => Err(failed(error)),

@@ -68,9 +68,9 @@ impl Origin {
         Self { directory: Some(directory), process, nested: Arc::default() }
     }
 
-    /// Whether its client is nested, which `look` finds out the first time.
-    pub(super) fn is_nested(&self, look: impl FnOnce() -> bool) -> bool {
-        *self.nested.get_or_init(look)
+    /// Whether its client is nested, which `inspect` finds out the first time.
+    pub(super) fn is_nested(&self, inspect: impl FnOnce() -> bool) -> bool {
+        *self.nested.get_or_init(inspect)
     }
 }
 

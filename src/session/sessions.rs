@@ -157,7 +157,11 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
-    pub async fn look(&self, name: &SessionName, turn: u32) -> Result<Option<Reply>, SessionError> {
+    pub async fn inspect(
+        &self,
+        name: &SessionName,
+        turn: u32,
+    ) -> Result<Option<Reply>, SessionError> {
         let record = self.record(name).await?;
         if record.status == SessionStatus::Running && record.turn_count == turn {
             let follower = Follower { attached: false, can_ask: false };

@@ -124,12 +124,12 @@ impl Shared {
     pub(super) fn with_turns<T>(
         &self,
         name: &SessionName,
-        look: impl FnOnce(&[Arc<LiveTurn>], mpsc::Sender<Message>) -> Option<T>,
+        inspect: impl FnOnce(&[Arc<LiveTurn>], mpsc::Sender<Message>) -> Option<T>,
     ) -> Option<T> {
         let mut live = self.live();
         let session = live.get_mut(name)?;
         session.forget_ended();
-        look(&session.turns, session.mailbox.clone())
+        inspect(&session.turns, session.mailbox.clone())
     }
 
     /// How many turns run or wait here.

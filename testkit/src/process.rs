@@ -73,7 +73,7 @@ pub fn host_of(bridge: u32) -> Option<u32> {
     let mut words = words.split(|byte| *byte == 0);
     words.find(|word| *word == b"as-bridge")?;
     let config: Value = serde_json::from_slice(words.next()?).expect("the bridge's configuration");
-    let (folder, key) = (config["place"]["folder"].as_str()?, config["place"]["key"].as_str()?);
+    let (folder, key) = (config["files"]["folder"].as_str()?, config["files"]["key"].as_str()?);
     let socket = Path::new(folder).join(format!("{}.sock", key.get(..16)?));
     let stream = UnixStream::connect(socket).expect("connect to the host");
     stream.set_read_timeout(Some(DEADLINE)).expect("limit the wait");

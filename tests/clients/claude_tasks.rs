@@ -30,10 +30,9 @@ impl Terminal {
     async fn new(world: &World, name: &str, words: &[&str]) -> Self {
         let socket = world.client.path().join(name).to_string_lossy().into_owned();
         let terminal = Self { socket };
-        let mut words = words.to_vec();
         let size = ["new-session", "-d", "-x", "140", "-y", "50", "--"];
         let mut tmux = terminal.tmux();
-        tmux.args(size).args(words.drain(..));
+        tmux.args(size).args(words);
         for (name, value) in world.command(Path::new("x")).as_std().get_envs() {
             tmux.env(name, value.unwrap_or_default());
         }
@@ -140,16 +139,22 @@ async fn claude(world: &World, agent: &Agent, name: &str, more: &[&str]) -> Term
     Terminal::new(world, name, &[&words[..], more].concat()).await
 }
 
-#[tokio::test]
-async fn claude_code_collects_a_task_in_another_window() {
-    let world = World::new().await;
-    settle(&world);
-    let call = ToolUse::new("codex", json!({"prompt": "slow 15 at last", "sessionId": "s"}));
+/// A Claude Code that has just been asked for something, for which it calls Codex with this prompt.
+async fn begun(world: &World, prompt: &str) -> (Agent, Terminal) {
+    settle(world);
+    let call = ToolUse::new("codex", json!({"prompt": prompt, "sessionId": "s"}));
     let agent = Agent::start(Dialect::Messages, "cx", vec![call]).await;
-    let terminal = claude(&world, &agent, "first", &[]).await;
+    let terminal = claude(world, &agent, "first", &[]).await;
     terminal.until("❯").await;
     terminal.press(&["-l", "go"]).await;
     terminal.press(&["Enter"]).await;
+    (agent, terminal)
+}
+
+#[tokio::test]
+async fn claude_code_collects_a_task_in_another_window() {
+    let world = World::new().await;
+    let (agent, terminal) = begun(&world, "slow 15 at last").await;
     wait_for("the task", || agent.shown().pop()).await;
     terminal.until("● done").await;
     terminal.press(&["-l", "/exit"]).await;
@@ -165,13 +170,7 @@ async fn claude_code_collects_a_task_in_another_window() {
 #[tokio::test]
 async fn claude_code_shows_what_is_asked_in_a_task() {
     let world = World::new().await;
-    settle(&world);
-    let call = ToolUse::new("codex", json!({"prompt": "escalate touch made", "sessionId": "s"}));
-    let agent = Agent::start(Dialect::Messages, "cx", vec![call]).await;
-    let terminal = claude(&world, &agent, "first", &[]).await;
-    terminal.until("❯").await;
-    terminal.press(&["-l", "go"]).await;
-    terminal.press(&["Enter"]).await;
+    let (_agent, terminal) = begun(&world, "escalate touch made").await;
     terminal.until("touch made").await;
     // Opens the choices, takes the first, and sends the form.
     for (key, shown) in [("Right", "Yes, this once"), ("Enter", "✔ Decision"), ("Enter", DELIVERED)]

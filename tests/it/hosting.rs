@@ -250,7 +250,7 @@ async fn a_host_is_stopped_by_hand_but_not_while_turns_run() {
     let running = begin(&server, &world, "slow 60 never").await;
     let host = server.server_pid();
     let (code, out, _) = run(&launch, ["host", "stop"]).await;
-    assert!(code == 1 && out.contains("1 running turns"), "{out}");
+    assert!(code == 1 && out.contains("1 running turn."), "{out}");
     assert_eq!(hosts(&world).await[0]["runningTurns"], 1);
     let (code, out, _) = run(&launch, ["host", "stop", "--force"]).await;
     assert!(code == 0 && out.contains("has ended"), "{out}");

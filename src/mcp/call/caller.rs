@@ -33,7 +33,7 @@ pub(in crate::mcp) struct Caller {
 
 /// How long calls of a client may take.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::mcp) struct Patience {
+pub(in crate::mcp) struct CallLimits {
     /// What the operator says.
     pub(in crate::mcp) wait: Option<Duration>,
     /// What the client's environment says.
@@ -73,9 +73,9 @@ impl Caller {
         request: &CallToolRequestParams,
         context: RequestContext<RoleServer>,
         leaving: CancellationToken,
-        patience: Patience,
+        limits: CallLimits,
     ) -> Self {
-        let Patience { wait, client_limit, task_after } = patience;
+        let CallLimits { wait, client_limit, task_after } = limits;
         let can = context.client_capabilities().unwrap_or_default();
         let client = context.client_info().map(|info| info.name).unwrap_or_default();
         let resets = context.meta.get_progress_token().is_some();

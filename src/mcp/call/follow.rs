@@ -228,7 +228,7 @@ async fn become_task(
         Detached::Begun(reply) => reply.turn.timestamp,
         // Another server runs it.
         _ => sessions
-            .look(&id.session, id.turn)
+            .inspect(&id.session, id.turn)
             .await?
             .map_or_else(Timestamp::now, |reply| reply.turn.timestamp),
     };

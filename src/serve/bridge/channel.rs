@@ -15,11 +15,8 @@ use std::{
 
 use crate::serve::{
     Role,
-    host::{Ask, ClientAbout, Hello, Place, Welcome, introduce_now},
+    host::{Ask, ClientAbout, Hello, HostFiles, WELCOME_LIMIT, Welcome, introduce_now},
 };
-
-/// How long a host may take to welcome a client.
-const WELCOME_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long finding or starting a host may take.
 const FIND_LIMIT: Duration = Duration::from_secs(10);
@@ -27,8 +24,8 @@ const FIND_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server of our own may take to end.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
-/// How often is looked whether it is found, or has ended.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often to check whether it is found, or has ended.
+const POLL: Duration = Duration::from_millis(1);
 
 /// How often a host that ends in this very moment is followed by another.
 const TRIES: usize = 3;
@@ -58,7 +55,7 @@ impl Drop for Reaped {
         let deadline = Instant::now() + END_LIMIT;
         while Instant::now() < deadline {
             match self.0.try_wait() {
-                Ok(None) => std::thread::sleep(LOOK),
+                Ok(None) => std::thread::sleep(POLL),
                 _ => return,
             }
         }
@@ -110,20 +107,20 @@ pub(super) struct HostFinder {
 }
 
 impl HostFinder {
-    /// Connects to a host, which is started if there is none. `place` is where one is to be expected.
+    /// Connects to a host, which is started if there is none. `files` are those of the one to be expected.
     ///
     /// # Errors
     /// If none can be had.
     pub(super) fn find(
         &self,
-        mut place: Option<Place>,
+        mut files: Option<HostFiles>,
         client: &ClientAbout,
     ) -> io::Result<Channel> {
         let mut tried = 0;
         loop {
-            let found = match place.take() {
-                Some(place) => place,
-                None => self.place()?,
+            let found = match files.take() {
+                Some(files) => files,
+                None => self.files()?,
             };
             tried += 1;
             match connect(&found, client) {
@@ -136,7 +133,7 @@ impl HostFinder {
     }
 
     /// Where a host is now, which is started if there is none.
-    fn place(&self) -> io::Result<Place> {
+    fn files(&self) -> io::Result<HostFiles> {
         let mut finder = self.start(Role::Finder, Stdio::null())?;
         let deadline = Instant::now() + FIND_LIMIT;
         // What it prints is short and fits into the pipe.
@@ -144,7 +141,7 @@ impl HostFinder {
             if Instant::now() > deadline {
                 finder.kill()?;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
         Ok(serde_json::from_slice(&finder.wait_with_output()?.stdout)?)
     }
@@ -169,10 +166,10 @@ impl HostFinder {
 }
 
 /// Connects to a host and introduces the client.
-fn connect(place: &Place, client: &ClientAbout) -> io::Result<Channel> {
+fn connect(files: &HostFiles, client: &ClientAbout) -> io::Result<Channel> {
     let ask = Ask::Serve(client.clone());
-    let socket = place.socket();
-    match greet(&socket, &Hello { key: Some(place.key().clone()), ask })? {
+    let socket = files.socket();
+    match greet(&socket, &Hello { key: Some(files.key().clone()), ask })? {
         (stream, Welcome::Served { .. }) => Ok(Channel::Host(stream, socket)),
         (_, Welcome::Refused(reason)) => Err(io::Error::other(reason)),
         _ => Err(io::ErrorKind::InvalidData.into()),

@@ -1,4 +1,4 @@
-//! What a client waits for from its host, and what another host must be told when that one has died. Knows lines of
+//! What a client waits for from its host, and what another host must be sent when that one has died. Knows lines of
 //! MCP as far as their ids and methods.
 //!
 //! Hosts number what they ask from the beginning. So that an answer reaches only the question it was given for, the
@@ -26,7 +26,7 @@ pub(super) struct OpenCalls {
     /// The lines that subscribed to resources, with their ids, by resource.
     subscriptions: BTreeMap<String, (String, Vec<u8>)>,
     /// What the client has asked, with its id, in the order it was said.
-    asked: Vec<(String, Asked)>,
+    pending: Vec<(String, Pending)>,
     /// What the host has asked the client: its own ids by those the client knows.
     questions: HashMap<String, Value>,
     /// Answers of another host to what was only said again.
@@ -36,7 +36,7 @@ pub(super) struct OpenCalls {
 }
 
 #[derive(Debug)]
-enum Asked {
+enum Pending {
     /// A call of a tool that may have begun something. It is not made again.
     Call { session: Option<String>, is_modern: bool },
     /// Anything else only reads, or does the same when it is done twice. It is asked again once.
@@ -120,7 +120,7 @@ impl OpenCalls {
         }
     }
 
-    /// Notes a line that the host has been told, and that was not for this one alone.
+    /// Notes a line that the host has been sent, and that was not for this one alone.
     pub(super) fn said(&mut self, line: &[u8]) {
         let Ok(Head { id, method: Some(method), params, .. }) = serde_json::from_slice(line) else {
             return;
@@ -128,7 +128,7 @@ impl OpenCalls {
         let params = params.and_then(|params| serde_json::from_str(params.get()).ok());
         let params: Params<'_> = params.unwrap_or_default();
         match (&*method, id.map(known)) {
-            (method, Some(id)) => self.asked(method, id, params, line),
+            (method, Some(id)) => self.begun(method, id, params, line),
             ("notifications/initialized", None) => self.initialized = Some(line.to_vec()),
             // It is not answered.
             ("notifications/cancelled", None) => {
@@ -140,7 +140,7 @@ impl OpenCalls {
         }
     }
 
-    fn asked(&mut self, method: &str, id: String, params: Params<'_>, line: &[u8]) {
+    fn begun(&mut self, method: &str, id: String, params: Params<'_>, line: &[u8]) {
         match method {
             "initialize" => self.initialize = Some((id.clone(), line.to_vec())),
             "resources/subscribe" => {
@@ -153,22 +153,22 @@ impl OpenCalls {
             }
             _ => {}
         }
-        let asked = match method {
-            "tools/call" if !params.name.as_deref().is_some_and(only_reads) => Asked::Call {
+        let pending = match method {
+            "tools/call" if !params.name.as_deref().is_some_and(only_reads) => Pending::Call {
                 session: params.arguments.and_then(|given| given.session_id),
                 is_modern: params
                     .meta
                     .and_then(|meta| meta.version)
                     .is_some_and(|version| *version >= *MODERN),
             },
-            _ => Asked::Other { line: line.to_vec(), is_repeated: false },
+            _ => Pending::Other { line: line.to_vec(), is_repeated: false },
         };
         self.answered(&id);
-        self.asked.push((id, asked));
+        self.pending.push((id, pending));
     }
 
     fn answered(&mut self, id: &str) {
-        self.asked.retain(|(known, _)| known != id);
+        self.pending.retain(|(known, _)| known != id);
     }
 
     /// Notes a line that the host has said. Returns it as the client shall hear it, if it shall.
@@ -219,13 +219,13 @@ impl OpenCalls {
 
     /// Whether the client waits for an answer.
     pub(super) fn is_waiting(&self) -> bool {
-        !self.asked.is_empty()
+        !self.pending.is_empty()
     }
 
     /// Whether the client wants to hear of things by itself, so that another host is needed at once.
     pub(super) fn is_listening(&self) -> bool {
         !self.subscriptions.is_empty()
-            || self.asked.iter().any(|(_, asked)| matches!(asked, Asked::Other { .. }))
+            || self.pending.iter().any(|(_, pending)| matches!(pending, Pending::Other { .. }))
     }
 
     /// Refuses all that the client waits for.
@@ -233,11 +233,11 @@ impl OpenCalls {
         let message =
             "nobody can serve this request now; the log of the client's MCP servers says why";
         let error = json!({"code": -32603, "message": message});
-        let asked = std::mem::take(&mut self.asked);
-        asked.iter().filter_map(|(id, _)| answer(id, "error", &error)).collect()
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().filter_map(|(id, _)| answer(id, "error", &error)).collect()
     }
 
-    /// What the client must be told now that its host has died, and another host at the beginning.
+    /// What must be sent to the client now that its host has died, and to another host at the beginning.
     pub(super) fn lost(&mut self) -> Lost {
         let mut lost = Lost::default();
         self.deaths += 1;
@@ -251,29 +251,29 @@ impl OpenCalls {
         let handshake = self.initialize.as_ref().map(|(id, _)| id.clone()).unwrap_or_default();
         let mut again = Vec::new();
         let mut is_greeted = true;
-        for (id, asked) in std::mem::take(&mut self.asked) {
-            match asked {
-                Asked::Call { session, is_modern } => {
+        for (id, pending) in std::mem::take(&mut self.pending) {
+            match pending {
+                Pending::Call { session, is_modern } => {
                     let result = host_restarted(session.as_deref(), is_modern);
                     lost.to_client.extend(answer(&id, "result", &result));
                 }
-                Asked::Other { is_repeated: true, .. } => {
+                Pending::Other { is_repeated: true, .. } => {
                     // Another host has died of it.
                     let message = "the server ended twice while it was asked this";
                     let error = json!({"code": -32603, "message": message});
                     lost.to_client.extend(answer(&id, "error", &error));
                 }
-                Asked::Other { line, .. } => {
+                Pending::Other { line, .. } => {
                     is_greeted &= id != handshake;
                     if id != handshake {
                         again.push(line.clone());
                     }
-                    self.asked.push((id, Asked::Other { line, is_repeated: true }));
+                    self.pending.push((id, Pending::Other { line, is_repeated: true }));
                 }
             }
         }
         // The handshake comes before everything else. One that was answered is only repeated for the host's sake.
-        let is_open = |id: &str| self.asked.iter().any(|(known, _)| known == id);
+        let is_open = |id: &str| self.pending.iter().any(|(known, _)| known == id);
         if let Some((id, line)) = &self.initialize {
             if is_greeted {
                 self.unwanted.insert(id.clone());

@@ -21,14 +21,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{
     channel::{Channel, HostFinder},
-    inbox::Inbox,
+    line_reader::LineReader,
     open_calls::{Lost, OpenCalls, Said},
-    outbox::Outbox,
+    send_queue::SendQueue,
 };
 use crate::{
     config::Log,
     serve::{
-        host::{ClientAbout, Place},
+        host::{ClientAbout, HostFiles},
         lines::{Line, LineDecoder},
         message,
         transport::LONGEST,
@@ -45,7 +45,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How often it is asked before it counts as hung.
-const ASKED: usize = 3;
+const PROBES: usize = 3;
 
 /// How many hosts may end one after the other without having said anything.
 const FAILED_STARTS: u32 = 4;
@@ -57,7 +57,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BridgeConfig {
     /// Where the host is.
-    pub place: Place,
+    pub files: HostFiles,
     /// The client.
     pub client: ClientAbout,
     /// This program.
@@ -97,14 +97,14 @@ pub fn relay(
     arguments: Vec<OsString>,
     start_log: impl Fn(&Log),
 ) -> Result<(), BridgeError> {
-    let BridgeConfig { place, client: about, executable, log } = config;
+    let BridgeConfig { files, client: about, executable, log } = config;
     let finder = HostFinder { executable, arguments };
-    let socket = place.socket();
-    let found = finder.find(Some(place), &about);
+    let socket = files.socket();
+    let found = finder.find(Some(files), &about);
     let host = found.map_err(|source| BridgeError::NoHost { socket, source })?;
     let signals = signals().map_err(BridgeError::Wait)?;
     let mut bridge = Bridge {
-        client: Side::new(Inbox::new(LineDecoder::new(LONGEST))),
+        client: Side::new(LineReader::new(LineDecoder::new(LONGEST))),
         host: Side::new(of_host()),
         channel: Some(host),
         calls: OpenCalls::default(),
@@ -112,7 +112,7 @@ pub fn relay(
         takes_no_more: false,
         failed_starts: 0,
         silent_at: Instant::now() + SILENCE,
-        unanswered: 0,
+        silent_probes: 0,
         left_at: None,
         is_signalled: false,
     };
@@ -159,8 +159,8 @@ enum Passed {
 
 /// Lines from and to one side.
 struct Side {
-    from: Inbox,
-    to: Outbox,
+    from: LineReader,
+    to: SendQueue,
 }
 
 struct Bridge {
@@ -178,7 +178,7 @@ struct Bridge {
     /// When a host that owes an answer is asked how it is.
     silent_at: Instant,
     /// How often it has not said how it is.
-    unanswered: usize,
+    silent_probes: usize,
     /// When the client closed its end, or a signal came.
     left_at: Option<Instant>,
     is_signalled: bool,
@@ -195,14 +195,14 @@ struct Ready {
 }
 
 impl Side {
-    fn new(from: Inbox) -> Self {
-        Self { from, to: Outbox::default() }
+    fn new(from: LineReader) -> Self {
+        Self { from, to: SendQueue::default() }
     }
 }
 
 /// What comes from a host. A line that it died over is not whole.
-fn of_host() -> Inbox {
-    Inbox::new(LineDecoder::of_whole_lines(ANY_LENGTH))
+fn of_host() -> LineReader {
+    LineReader::new(LineDecoder::of_whole_lines(ANY_LENGTH))
 }
 
 impl Bridge {
@@ -259,7 +259,7 @@ impl Bridge {
         if ready.from_host {
             let goes_on = self.host.from.read(channel.reader());
             self.silent_at = Instant::now() + SILENCE;
-            self.unanswered = 0;
+            self.silent_probes = 0;
             while let Some(Line::Whole(line)) = self.host.from.next() {
                 self.failed_starts = 0;
                 if let Some(line) = self.calls.heard(&line) {
@@ -274,9 +274,9 @@ impl Bridge {
                 return Some(Passed::HostGone("it has ended"));
             }
         } else if self.calls.is_waiting() && Instant::now() >= self.silent_at {
-            self.unanswered = if channel.answers() { 0 } else { self.unanswered + 1 };
+            self.silent_probes = if channel.answers() { 0 } else { self.silent_probes + 1 };
             self.silent_at = Instant::now() + SILENCE / 2;
-            if self.unanswered >= ASKED {
+            if self.silent_probes >= PROBES {
                 return Some(Passed::HostGone("it does not answer any more"));
             }
         }
@@ -309,7 +309,7 @@ impl Bridge {
     fn lose_host(&mut self) {
         self.channel = None;
         self.host.from = of_host();
-        self.unanswered = 0;
+        self.silent_probes = 0;
         self.failed_starts += 1;
         let Lost { to_client, to_host } = self.calls.lost();
         self.is_needed = self.calls.is_listening();

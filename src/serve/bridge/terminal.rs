@@ -1,25 +1,22 @@
 //! Our own command line as a client of a host.
 
-use std::{io, time::Duration};
+use std::io;
 
 use tokio::{io::BufReader, net::UnixStream, time::timeout};
 
 use crate::serve::{
     Streams,
-    host::{Ask, ClientAbout, Hello, Place, Welcome, introduce},
+    host::{Ask, ClientAbout, Hello, HostFiles, WELCOME_LIMIT, Welcome, introduce},
 };
 
-/// How long a host may take to welcome it.
-const WELCOME_LIMIT: Duration = Duration::from_secs(5);
-
-/// Connects our own command line to the host at a place.
+/// Connects our own command line to the host at a files.
 ///
 /// # Errors
 /// If the host does not serve it.
-pub async fn connect_terminal(place: &Place, client: ClientAbout) -> io::Result<Streams> {
-    let hello = Hello { key: Some(place.key().clone()), ask: Ask::Serve(client) };
+pub async fn connect_terminal(files: &HostFiles, client: ClientAbout) -> io::Result<Streams> {
+    let hello = Hello { key: Some(files.key().clone()), ask: Ask::Serve(client) };
     let connected = timeout(WELCOME_LIMIT, async {
-        let (reader, mut writer) = UnixStream::connect(place.socket()).await?.into_split();
+        let (reader, mut writer) = UnixStream::connect(files.socket()).await?.into_split();
         let mut reader = BufReader::new(reader);
         match introduce(&hello, &mut reader, &mut writer).await? {
             Welcome::Served { .. } => Ok(Streams::new(reader, writer)),

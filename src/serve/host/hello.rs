@@ -16,6 +16,9 @@ use super::Key;
 /// The longest first line, in bytes; a path may be long.
 const LONGEST: u64 = 64 * 1024;
 
+/// How long a host may take to welcome a client.
+pub(in crate::serve) const WELCOME_LIMIT: Duration = Duration::from_secs(5);
+
 /// What a bridge says first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::serve) struct Hello {

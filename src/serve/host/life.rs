@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    HostError, HostStatus, Place,
+    HostError, HostFiles, HostStatus,
     hello::{self, Ask, ClientAbout, Hello, Welcome},
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 /// How long whoever connects may take to say what for.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often is looked whether turns still run once there is no client.
+/// How often to check whether turns still run once there is no client.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How long the client for which it was started may take to come.
@@ -43,7 +43,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HostConfig {
     /// Where it is to be found.
-    pub place: Place,
+    pub files: HostFiles,
     /// The settings of all its clients.
     pub config: Config,
     /// The program.
@@ -61,17 +61,17 @@ struct Host {
     connections: TaskTracker,
 }
 
-/// Serves clients at its place until nobody is left, `shutdown` is asked for, or somebody asks it to stop. Does
+/// Serves clients on its socket until nobody is left, `shutdown` is asked for, or somebody asks it to stop. Does
 /// nothing if there is another host already.
 ///
 /// # Errors
 /// [`HostError`] if it cannot listen there.
 pub async fn host(server: Server, config: HostConfig, shutdown: Shutdown) -> Result<(), HostError> {
-    let place = config.place.clone();
-    let Some(lock) = Lock::take(&place.lock())? else { return Ok(()) };
-    sweep(&place);
-    let listener = listen(&place.socket())?;
-    tracing::info!(pid = std::process::id(), socket = %place.socket().display(), "host started");
+    let files = config.files.clone();
+    let Some(lock) = Lock::take(&files.lock())? else { return Ok(()) };
+    sweep(&files);
+    let listener = listen(&files.socket())?;
+    tracing::info!(pid = std::process::id(), socket = %files.socket().display(), "host started");
     let linger = config.config.host.linger.0;
     let host = Arc::new(Host {
         server,
@@ -90,7 +90,7 @@ pub async fn host(server: Server, config: HostConfig, shutdown: Shutdown) -> Res
     tracing::info!(reason, "host ends");
     // From now on clients start another one, also those that have just connected.
     host.leaving.cancel();
-    let removed = fs::remove_file(place.socket());
+    let removed = fs::remove_file(files.socket());
     tracing::debug!(removed = removed.is_ok(), "the socket is gone");
     drop(listener);
     drop(lock);
@@ -167,7 +167,7 @@ impl Host {
             return;
         };
         let answer = match ask {
-            Ask::Serve(_) if key.is_some_and(|key| key != *self.config.place.key()) => {
+            Ask::Serve(_) if key.is_some_and(|key| key != *self.config.files.key()) => {
                 Welcome::Refused("it is another client's host".to_owned())
             }
             Ask::Serve(_) if self.leaving.is_cancelled() => {
@@ -216,7 +216,7 @@ impl Host {
             executable: self.config.executable.clone(),
             clients: *self.clients.borrow(),
             running_turns: self.server.sessions().running(),
-            log: self.config.place.log(),
+            log: self.config.files.log(),
         }
     }
 }
@@ -271,13 +271,13 @@ impl Drop for Lock {
     }
 }
 
-/// Removes what hosts that were killed have left beside a place.
-fn sweep(place: &Place) {
-    let folder = place.lock().parent().map(Path::to_owned).unwrap_or_default();
+/// Removes what hosts that were killed have left beside a files.
+fn sweep(files: &HostFiles) {
+    let folder = files.lock().parent().map(Path::to_owned).unwrap_or_default();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|ending| ending == "lock")
-            && path != place.lock()
+            && path != files.lock()
             && let Ok(Some(_lock)) = Lock::take(&path)
         {
             // Nobody has one here, and whoever starts one now waits for our lock to go.

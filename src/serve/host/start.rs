@@ -14,14 +14,14 @@ use std::{
 
 use rustix::process::Pid;
 
-use super::{HostConfig, HostError, Place, key::is_noise};
+use super::{HostConfig, HostError, HostFiles, key::is_noise};
 use crate::serve::Role;
 
 /// How long a host may take to be there.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often is looked whether it is there.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often to check whether it is there.
+const POLL: Duration = Duration::from_millis(1);
 
 /// This program, to be run again in a given environment.
 #[derive(Debug, Clone, Copy)]
@@ -32,39 +32,43 @@ pub struct Program<'a> {
     pub variables: &'a BTreeMap<OsString, OsString>,
 }
 
-/// Whether a host listens at a place. It may hang all the same.
-pub fn is_there(place: &Place) -> bool {
-    place.is_private() && UnixStream::connect(place.socket()).is_ok()
+/// Whether a host listens at a files. It may hang all the same.
+pub fn is_there(files: &HostFiles) -> bool {
+    files.is_private() && UnixStream::connect(files.socket()).is_ok()
 }
 
-/// Whether there is a socket at a place. Its host may have died.
-pub fn may_be_there(place: &Place) -> bool {
-    place.is_private() && place.socket().exists()
+/// Whether there is a socket at a files. Its host may have died.
+pub fn may_be_there(files: &HostFiles) -> bool {
+    files.is_private() && files.socket().exists()
 }
 
-/// Makes sure that a host listens at a place. Of many that want one at once, one starts it.
+/// Makes sure that a host listens at a files. Of many that want one at once, one starts it.
 ///
 /// # Errors
 /// [`HostError`] if none can be had.
-pub fn ensure(place: &Place, config: &HostConfig, program: Program<'_>) -> Result<(), HostError> {
-    if is_there(place) {
+pub fn ensure(
+    files: &HostFiles,
+    config: &HostConfig,
+    program: Program<'_>,
+) -> Result<(), HostError> {
+    if is_there(files) {
         return Ok(());
     }
-    place.prepare()?;
+    files.prepare()?;
     let deadline = Instant::now() + START_LIMIT;
-    let _starting = lock(&place.starting(), deadline)?;
-    if is_there(place) {
+    let _starting = lock(&files.starting(), deadline)?;
+    if is_there(files) {
         return Ok(());
     }
-    let host = start(place, config, program).map_err(HostError::Start)?;
-    while !is_there(place) {
+    let host = start(files, config, program).map_err(HostError::Start)?;
+    while !is_there(files) {
         if Instant::now() > deadline {
             return Err(HostError::Silent);
         }
         if host.is_none_or(|host| rustix::process::test_kill_process(host).is_err()) {
-            return Err(HostError::Ended { log: place.log() });
+            return Err(HostError::Ended { log: files.log() });
         }
-        sleep(LOOK);
+        sleep(POLL);
     }
     Ok(())
 }
@@ -76,7 +80,7 @@ fn lock(path: &Path, deadline: Instant) -> Result<File, HostError> {
     loop {
         match opened.try_lock() {
             Ok(()) => return Ok(opened),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(LOOK),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL),
             Err(TryLockError::WouldBlock) => return Err(HostError::Silent),
             Err(TryLockError::Error(source)) => return Err(file(source)),
         }
@@ -85,8 +89,8 @@ fn lock(path: &Path, deadline: Instant) -> Result<File, HostError> {
 
 /// Starts a program that starts the host and ends: the host is then nobody's child, and no client that ends its
 /// own processes reaches it. Returns the host's process.
-fn start(place: &Place, config: &HostConfig, program: Program<'_>) -> io::Result<Option<Pid>> {
-    let log = File::options().create(true).append(true).open(place.log())?;
+fn start(files: &HostFiles, config: &HostConfig, program: Program<'_>) -> io::Result<Option<Pid>> {
+    let log = File::options().create(true).append(true).open(files.log())?;
     let variables = program.variables.iter().filter(|(name, _)| !is_noise(name));
     let mut child = Role::Starter
         .command(program.executable)

@@ -22,8 +22,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How long a host may take to end: it records its turns and ends Codex.
 const END_LIMIT: Duration = Duration::from_secs(15);
 
-/// How often is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often to check whether it has ended.
+const POLL: Duration = Duration::from_millis(10);
 
 /// What became of hosts that were asked to end.
 #[derive(Debug, Default)]
@@ -62,9 +62,9 @@ pub fn survey(folders: &[PathBuf]) -> Survey {
     let mut survey = Survey::default();
     for socket in sockets(folders) {
         match ask(&socket, Ask::Status) {
-            Asked::Answered(Welcome::Status(status)) => survey.hosts.push(status),
-            Asked::Answered(_) | Asked::Nobody => {}
-            Asked::Silent(host) => survey.silent.push(host),
+            Response::Answered(Welcome::Status(status)) => survey.hosts.push(status),
+            Response::Answered(_) | Response::Nobody => {}
+            Response::Silent(host) => survey.silent.push(host),
         }
     }
     survey.hosts.sort_by_key(|status| status.pid);
@@ -77,16 +77,16 @@ pub fn stop(folders: &[PathBuf], force: bool) -> Stopped {
     let mut ending = Vec::new();
     for socket in sockets(folders) {
         match ask(&socket, Ask::Stop { force }) {
-            Asked::Answered(Welcome::Stopping(status)) => ending.push(status),
-            Asked::Answered(Welcome::Busy(status)) => stopped.busy.push(status),
-            Asked::Answered(_) | Asked::Nobody => {}
-            Asked::Silent(host) => stopped.silent.push(host),
+            Response::Answered(Welcome::Stopping(status)) => ending.push(status),
+            Response::Answered(Welcome::Busy(status)) => stopped.busy.push(status),
+            Response::Answered(_) | Response::Nobody => {}
+            Response::Silent(host) => stopped.silent.push(host),
         }
     }
     let deadline = Instant::now() + END_LIMIT;
     for status in ending {
         while lives(status.pid) && Instant::now() < deadline {
-            sleep(LOOK);
+            sleep(POLL);
         }
         if lives(status.pid) { &mut stopped.late } else { &mut stopped.ended }.push(status);
     }
@@ -104,15 +104,15 @@ fn sockets(folders: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|ending| ending == "sock"))
 }
 
-enum Asked {
+enum Response {
     Answered(Welcome),
     Silent(SilentHost),
     /// The socket of a host that has died.
     Nobody,
 }
 
-fn ask(socket: &Path, ask: Ask) -> Asked {
-    let Ok(mut stream) = UnixStream::connect(socket) else { return Asked::Nobody };
+fn ask(socket: &Path, ask: Ask) -> Response {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return Response::Nobody };
     #[cfg(target_os = "linux")]
     let pid = rustix::net::sockopt::socket_peercred(&stream).ok();
     #[cfg(target_os = "linux")]
@@ -120,9 +120,9 @@ fn ask(socket: &Path, ask: Ask) -> Asked {
     #[cfg(not(target_os = "linux"))]
     let pid = None;
     match introduce_now(&Hello { key: None, ask }, &mut stream, ANSWER_LIMIT) {
-        Ok(welcome) => Asked::Answered(welcome),
+        Ok(welcome) => Response::Answered(welcome),
         // It has ended in this moment.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Asked::Nobody,
-        Err(_) => Asked::Silent(SilentHost { pid, socket: socket.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Response::Nobody,
+        Err(_) => Response::Silent(SilentHost { pid, socket: socket.to_owned() }),
     }
 }

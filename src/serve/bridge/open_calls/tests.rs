@@ -1,4 +1,4 @@
-//! What is lost with a host, and what another one is told.
+//! What is lost with a host, and what another one is sent.
 
 use serde_json::{Value, json};
 
@@ -123,8 +123,8 @@ fn a_question_of_a_dead_host_is_withdrawn_unless_it_was_answered() {
     let withdrawn = json!({"method": "notifications/cancelled", "params": {"requestId": 2}});
     assert!(hear(&mut calls, &withdrawn));
     let (to_client, _) = lost(&mut calls);
-    let [told] = to_client.as_slice() else { panic!("{to_client:?}") };
-    assert_eq!((&told["method"], &told["params"]["requestId"]), (&withdrawn["method"], &json!(3)));
+    let [line] = to_client.as_slice() else { panic!("{to_client:?}") };
+    assert_eq!((&line["method"], &line["params"]["requestId"]), (&withdrawn["method"], &json!(3)));
 }
 
 #[test]

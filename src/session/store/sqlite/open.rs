@@ -27,7 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// How long to wait for another server's write to finish.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often is looked whether another server still opens it.
+/// How often to check whether another server still opens it.
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
 /// What SQLite answers about a file that is no database, or a damaged one.

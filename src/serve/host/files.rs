@@ -54,13 +54,13 @@ pub enum HostError {
 
 /// The files of one host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Place {
+pub struct HostFiles {
     folder: PathBuf,
     key: Key,
     log_folder: PathBuf,
 }
 
-impl Place {
+impl HostFiles {
     /// Where the host with this key is. `runtime` is the folder for sockets, if the system has one; `state` is where
     /// this program keeps what lasts.
     ///
@@ -205,15 +205,15 @@ mod tests {
     #[test]
     fn a_folder_that_others_can_use_is_refused() {
         let state = tempfile::tempdir().unwrap();
-        let place = Place::new(key(), None, Some(state.path())).unwrap();
-        assert!(!place.is_private());
-        place.prepare().unwrap();
-        assert!(place.is_private());
-        assert_eq!(place.log().parent(), place.socket().parent());
+        let files = HostFiles::new(key(), None, Some(state.path())).unwrap();
+        assert!(!files.is_private());
+        files.prepare().unwrap();
+        assert!(files.is_private());
+        assert_eq!(files.log().parent(), files.socket().parent());
         let open = fs::Permissions::from_mode(0o755);
         fs::set_permissions(state.path().join("hosts"), open).unwrap();
-        let refused = place.prepare();
+        let refused = files.prepare();
         assert!(matches!(refused, Err(HostError::NotPrivate { .. })), "{refused:?}");
-        assert!(!place.is_private());
+        assert!(!files.is_private());
     }
 }

@@ -11,13 +11,13 @@ const CHUNK: usize = 4096;
 
 /// What has been read and is no whole line yet.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(super) struct LineReader {
     decoder: LineDecoder,
     buffer: BytesMut,
     is_ended: bool,
 }
 
-impl Inbox {
+impl LineReader {
     pub(super) fn new(decoder: LineDecoder) -> Self {
         Self { decoder, buffer: BytesMut::new(), is_ended: false }
     }

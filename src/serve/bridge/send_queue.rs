@@ -10,7 +10,7 @@ const MOST: usize = 256 * 1024;
 
 /// Lines that have not been written yet.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct SendQueue {
     lines: VecDeque<Outgoing>,
     /// How much of the first line has been written.
     written: usize,
@@ -21,11 +21,11 @@ pub(super) struct Outbox {
 struct Outgoing {
     /// With its end.
     bytes: Vec<u8>,
-    /// Whether it is for the host of now alone: the repetition of what an earlier one was told, or an answer.
+    /// Whether it is for the host of now alone: the repetition of what an earlier one was sent, or an answer.
     is_for_this: bool,
 }
 
-impl Outbox {
+impl SendQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -35,7 +35,7 @@ impl Outbox {
         self.bytes > MOST
     }
 
-    /// Whether there is anything that another host would be told.
+    /// Whether there is anything that another host would be sent.
     pub(super) fn is_needed(&self) -> bool {
         self.lines.iter().any(|line| !line.is_for_this)
     }
@@ -56,7 +56,7 @@ impl Outbox {
         self.lines.push_back(line);
     }
 
-    /// Takes out what another host would be told.
+    /// Takes out what another host would be sent.
     pub(super) fn take_requests(&mut self) -> Vec<Vec<u8>> {
         let lines = std::mem::take(&mut self.lines);
         (self.written, self.bytes) = (0, 0);
@@ -112,22 +112,22 @@ mod tests {
     fn what_a_host_has_not_had_whole_goes_to_the_next_one_behind_the_opening() {
         let (ours, dead) = UnixStream::pair().unwrap();
         let long = vec![b'x'; CHUNK + 1];
-        let mut outbox = Outbox::default();
-        outbox.add(b"first");
-        outbox.add(&long);
-        assert_eq!(outbox.write(&ours).unwrap().unwrap(), b"first\n");
-        assert!(outbox.write(&ours).unwrap().is_none());
+        let mut send_queue = SendQueue::default();
+        send_queue.add(b"first");
+        send_queue.add(&long);
+        assert_eq!(send_queue.write(&ours).unwrap().unwrap(), b"first\n");
+        assert!(send_queue.write(&ours).unwrap().is_none());
         drop(dead);
-        assert!(outbox.write(&ours).is_err());
+        assert!(send_queue.write(&ours).is_err());
 
-        outbox.restart(&[b"hello".to_vec()]);
+        send_queue.restart(&[b"hello".to_vec()]);
         let (ours, mut next) = UnixStream::pair().unwrap();
         // A second death before anything was written repeats the opening once.
-        outbox.restart(&[b"hello".to_vec()]);
-        assert!(outbox.write(&ours).unwrap().is_none());
-        assert!(outbox.write(&ours).unwrap().is_none());
-        assert_eq!(outbox.write(&ours).unwrap().unwrap().len(), long.len() + 1);
-        assert!(outbox.is_empty());
+        send_queue.restart(&[b"hello".to_vec()]);
+        assert!(send_queue.write(&ours).unwrap().is_none());
+        assert!(send_queue.write(&ours).unwrap().is_none());
+        assert_eq!(send_queue.write(&ours).unwrap().unwrap().len(), long.len() + 1);
+        assert!(send_queue.is_empty());
         drop(ours);
         let mut heard = Vec::new();
         next.read_to_end(&mut heard).unwrap();
