@@ -88,7 +88,7 @@ pub fn become_bridge(
     }
 }
 
-/// Serves all clients of this user that come to its files.
+/// Serves all clients of this user that connect to its socket.
 ///
 /// # Errors
 /// [`ServerError`].

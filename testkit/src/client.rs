@@ -17,7 +17,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::process;
+use crate::{process, wait::wait_for};
 
 /// How long any single answer may take before a test fails.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(90);
@@ -229,10 +229,21 @@ impl Client {
         exit.expect("the server ends in time").expect("an exit status")
     }
 
-    /// Closes stdin and waits for the end.
+    /// Closes stdin and waits for the end; also for that of a host which has nobody and nothing left, so that a server
+    /// that is started next does not find it.
     pub async fn close(&self) -> ExitStatus {
+        let socket = process::host_socket(self.pid);
         self.close_stdin().await;
-        self.exited().await
+        let status = self.exited().await;
+        if let Some(socket) = socket {
+            wait_for("the host to leave or to have others to serve", || {
+                let Some(host) = process::host_status(&socket) else { return Some(()) };
+                let is_needed = host["clients"] != 0 || host["runningTurns"] != 0;
+                is_needed.then_some(())
+            })
+            .await;
+        }
+        status
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -64,24 +64,33 @@ pub fn mentioning(needle: &str) -> Vec<u32> {
     pids().filter(|pid| *pid != own && is_alive(*pid)).filter(mentions).collect()
 }
 
-/// The host that a bridge is connected to. None if the process is not a bridge.
+/// The host that a bridge was started for. None if the process is not a bridge.
 ///
 /// # Panics
 /// If the host does not say what process it is.
 pub fn host_of(bridge: u32) -> Option<u32> {
+    let status = host_status(&host_socket(bridge)?).expect("an answer of the host");
+    status["pid"].as_u64()?.try_into().ok()
+}
+
+/// The socket of the host that a bridge was started for. None if the process is not a bridge.
+pub(crate) fn host_socket(bridge: u32) -> Option<PathBuf> {
     let words = fs::read(format!("/proc/{bridge}/cmdline")).unwrap_or_default();
     let mut words = words.split(|byte| *byte == 0);
     words.find(|word| *word == b"as-bridge")?;
     let config: Value = serde_json::from_slice(words.next()?).expect("the bridge's configuration");
     let (folder, key) = (config["files"]["folder"].as_str()?, config["files"]["key"].as_str()?);
-    let socket = Path::new(folder).join(format!("{}.sock", key.get(..16)?));
-    let stream = UnixStream::connect(socket).expect("connect to the host");
+    Some(Path::new(folder).join(format!("{}.sock", key.get(..16)?)))
+}
+
+/// How the host at a socket is. None if it does not answer.
+pub(crate) fn host_status(socket: &Path) -> Option<Value> {
+    let stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(DEADLINE)).expect("limit the wait");
-    (&stream).write_all(b"{\"ask\":\"status\"}\n").expect("ask the host how it is");
+    (&stream).write_all(b"{\"ask\":\"status\"}\n").ok()?;
     let mut answer = String::new();
-    BufReader::new(&stream).read_line(&mut answer).expect("an answer of the host");
-    let answer: Value = serde_json::from_str(&answer).expect("JSON from the host");
-    answer["status"]["pid"].as_u64()?.try_into().ok()
+    BufReader::new(&stream).read_line(&mut answer).ok()?;
+    Some(serde_json::from_str::<Value>(&answer).ok()?["status"].take())
 }
 
 /// Kills the hosts whose environment mentions `needle`. Their Codex ends by itself when they are gone.

@@ -23,7 +23,7 @@ pub enum HostError {
     /// There is no folder for its socket.
     #[error("no folder for a host's socket: neither `XDG_RUNTIME_DIR` nor a state folder is known")]
     NoFolder,
-    /// The folder belongs to somebody else, or others can write to it.
+    /// The folder belongs to somebody else, or others can look into it.
     #[error("{} is not for this user alone", path.display())]
     NotPrivate {
         /// The folder.

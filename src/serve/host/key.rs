@@ -1,4 +1,5 @@
-//! Who can share a host: clients for whom nothing that Codex or its commands could notice differs.
+//! Who can share a host: clients for whom what Codex and its commands can notice is the same. Priorities and limits of
+//! resources are not looked at.
 
 use std::{
     collections::BTreeMap,

@@ -237,7 +237,7 @@ impl Drop for Guest<'_> {
     }
 }
 
-/// Says that there is a host, for as long as this process lives. The file is removed with it.
+/// Says that there is a host, from its start until it begins to end. The file is removed then.
 struct Lock {
     path: PathBuf,
     _file: fs::File,
@@ -271,7 +271,7 @@ impl Drop for Lock {
     }
 }
 
-/// Removes what hosts that were killed have left beside a files.
+/// Removes what hosts that were killed have left in the same folder.
 fn sweep(files: &HostFiles) {
     let folder = files.lock().parent().map(Path::to_owned).unwrap_or_default();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
