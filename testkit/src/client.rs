@@ -233,13 +233,18 @@ impl Client {
     /// that is started next does not find it.
     pub async fn close(&self) -> ExitStatus {
         let socket = process::host_socket(self.pid);
+        let host = socket.and_then(|socket| Some((process::host_status(&socket)?, socket)));
         self.close_stdin().await;
         let status = self.exited().await;
-        if let Some(socket) = socket {
-            wait_for("the host to leave or to have others to serve", || {
-                let Some(host) = process::host_status(&socket) else { return Some(()) };
-                let is_needed = host["clients"] != 0 || host["runningTurns"] != 0;
-                is_needed.then_some(())
+        if let Some((host, socket)) = host {
+            let pid = host["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process");
+            let has_others = host["clients"].as_u64() > Some(1);
+            let closed = std::time::Instant::now();
+            wait_for("the host to end or to have others to serve", || {
+                // A turn that the client held takes a moment to end, one in the background longer.
+                let is_busy = closed.elapsed() > Duration::from_secs(3)
+                    && process::host_status(&socket).is_some_and(|now| now["runningTurns"] != 0);
+                (has_others || is_busy || process::is_gone(pid)).then_some(())
             })
             .await;
         }
