@@ -135,6 +135,7 @@ fn limits(limits: &config::Limits) -> session::Limits {
         roots: limits.roots.clone(),
         models: limits.models.clone(),
         config_keys: limits.config_keys.clone(),
+        review_bytes: limits.review_bytes,
         images: limits.images,
         image_bytes: limits.image_bytes,
     }

@@ -71,6 +71,15 @@ pub enum SessionsCommand {
         #[arg(long, value_name = "NUMBER")]
         turn: Option<u64>,
     },
+    /// Rename one, and its thread in Codex
+    Rename {
+        /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+        session: String,
+        /// Its new name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+        new: String,
+    },
     /// Delete some; Codex keeps its threads
     Delete {
         /// Their names
@@ -109,6 +118,10 @@ impl SessionsCommand {
             Self::Fork { session, new, turn } => {
                 let arguments = json!({"sessionId": session, "newSessionId": new, "turn": turn});
                 super::run::run_tool(call("forkSession", arguments), streams).await
+            }
+            Self::Rename { session, new } => {
+                let arguments = json!({"sessionId": session, "newSessionId": new});
+                super::run::run_tool(call("renameSession", arguments), streams).await
             }
             Self::Show { session, turn, json } => {
                 let format = if json { Format::Json } else { Format::Markdown };

@@ -2,9 +2,6 @@
 
 use super::{record::EnvironmentContext, settings::EffectiveSettings, version::CodexVersion};
 
-/// What a review runs with before 0.87.
-pub(super) const REVIEW_EFFORT: &str = "low";
-
 /// Whether Codex passes a reasoning effort on to a model.
 ///
 /// Before 0.145 it does so only for models it knows: those it lists, and in older versions those whose name
@@ -22,13 +19,6 @@ pub(super) fn effort_not_sent(version: CodexVersion, model: &str) -> String {
     format!(
         "Codex {version} does not know the model `{model}` and sends it no reasoning effort; the model's \
          own default applies."
-    )
-}
-
-/// Said of a review where Codex does not use the effort that was asked for.
-pub(super) fn review_effort(version: CodexVersion) -> String {
-    format!(
-        "Codex {version} reviews with reasoning effort `{REVIEW_EFFORT}`, whatever is asked for."
     )
 }
 

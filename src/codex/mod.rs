@@ -45,10 +45,10 @@ pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
 pub(crate) use process::command;
 pub use profile::Profile;
-pub use repository::{Repository, RepositoryError};
+pub use repository::{Changes, Repository, RepositoryError, ReviewTarget};
 pub use settings::{
-    ApprovalPolicy, ContextItem, EffectiveSettings, ReviewTarget, Role, Sandbox, ThreadOptions,
-    ThreadSettings, TurnRequest, TurnWork, WebSearch,
+    ApprovalPolicy, ContextItem, EffectiveSettings, Role, Sandbox, ThreadOptions, ThreadSettings,
+    TurnRequest, WebSearch,
 };
 pub use supervise::Codex;
 pub use thread::Thread;

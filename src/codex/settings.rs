@@ -110,8 +110,12 @@ pub struct EffectiveSettings {
 /// One turn on an open thread.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRequest {
-    /// What is to be done.
-    pub work: TurnWork,
+    /// What the user says.
+    pub text: String,
+    /// Images that go with it; absolute paths.
+    pub images: Vec<PathBuf>,
+    /// The JSON schema of the answer, if it must have one.
+    pub output_schema: Option<Value>,
     /// Where commands run.
     pub cwd: PathBuf,
     /// `None` keeps the one in force.
@@ -120,74 +124,6 @@ pub struct TurnRequest {
     pub effort: Option<String>,
     /// When to ask.
     pub approval_policy: ApprovalPolicy,
-}
-
-/// What a turn is to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TurnWork {
-    /// To answer what the user says.
-    Prompt {
-        /// What the user says.
-        text: String,
-        /// Images that go with it; absolute paths.
-        images: Vec<PathBuf>,
-        /// The JSON schema of the answer, if it must have one.
-        output_schema: Option<Value>,
-    },
-    /// To review code, by Codex's own review.
-    Review(ReviewTarget),
-}
-
-/// What is reviewed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-pub enum ReviewTarget {
-    /// What is staged, unstaged and untracked.
-    UncommittedChanges,
-    /// What the current branch has changed since it left this one.
-    BaseBranch {
-        /// The branch.
-        branch: String,
-    },
-    /// What a commit changed.
-    Commit {
-        /// The commit.
-        sha: String,
-        /// What to call it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        title: Option<String>,
-    },
-    /// Whatever the instructions say.
-    Custom {
-        /// The instructions.
-        instructions: String,
-    },
-}
-
-impl ReviewTarget {
-    /// The same code with something special to look for. Codex's own review takes either.
-    #[must_use]
-    pub fn with(self, instructions: Option<&str>) -> Self {
-        match (&self, instructions) {
-            (_, None) => self,
-            (Self::Custom { .. }, Some(text)) => Self::Custom { instructions: text.to_owned() },
-            (_, Some(text)) => Self::Custom { instructions: format!("{} {text}", self.in_words()) },
-        }
-    }
-
-    /// What to review, as the model is told.
-    pub(super) fn in_words(&self) -> String {
-        match self {
-            Self::UncommittedChanges => {
-                "Review the staged, unstaged and untracked changes.".to_owned()
-            }
-            Self::BaseBranch { branch } => {
-                format!("Review the changes since the merge base of HEAD and `{branch}`.")
-            }
-            Self::Commit { sha, .. } => format!("Review the changes of commit {sha}."),
-            Self::Custom { instructions } => instructions.clone(),
-        }
-    }
 }
 
 /// A piece of an earlier conversation, given to a thread that has none.

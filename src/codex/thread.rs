@@ -5,7 +5,7 @@ use super::{
     error::CodexError,
     exec::ExecThread,
     ids::ThreadId,
-    settings::{ContextItem, Sandbox, ThreadSettings, TurnRequest, TurnWork},
+    settings::{ContextItem, Sandbox, ThreadSettings, TurnRequest},
     turn::Turn,
     version::CodexVersion,
 };
@@ -60,14 +60,13 @@ impl Thread {
         }
     }
 
-    /// Whether this thread can run such a turn so that exactly the `wanted` settings are in force.
+    /// Whether this thread can run a turn so that exactly the `wanted` settings are in force.
     ///
-    /// If not, it must be released and opened again with them: a review takes over what is in force, a
-    /// sandbox and options are only given to a thread when it is opened, and a turn that may still run
-    /// forbids any other.
-    pub fn can_run(&self, wanted: &ThreadSettings, work: &TurnWork) -> bool {
+    /// If not, it must be released and opened again with them: a sandbox and options are only given to a
+    /// thread when it is opened, and a turn that may still run forbids any other.
+    pub fn can_run(&self, wanted: &ThreadSettings) -> bool {
         match &self.0 {
-            Engine::AppServer(thread) => thread.can_run(wanted, work),
+            Engine::AppServer(thread) => thread.can_run(wanted),
             Engine::Exec(thread) => thread.can_run(wanted),
         }
     }
@@ -118,6 +117,20 @@ impl Thread {
             Engine::AppServer(thread) => thread.give_context(items).await,
             Engine::Exec(thread) => Err(CodexError::Unsupported {
                 what: "context as items",
+                version: thread.found.version,
+            }),
+        }
+    }
+
+    /// Gives it a name, under which Codex's own terminal and apps show it. Another thread may have the same.
+    ///
+    /// # Errors
+    /// If Codex refuses or dies, or is too old for that.
+    pub async fn set_name(&self, name: &str) -> Result<(), CodexError> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.set_name(name).await,
+            Engine::Exec(thread) => Err(CodexError::Unsupported {
+                what: "names of threads",
                 version: thread.found.version,
             }),
         }

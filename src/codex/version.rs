@@ -26,8 +26,6 @@ pub enum Missing {
     Ephemeral,
     /// Instructions for a thread.
     Instructions,
-    /// Its own code review.
-    Review,
     /// Forking threads.
     Fork,
     /// Adding to a running turn.
@@ -43,7 +41,6 @@ const MISSING: &[(CodexVersion, Missing)] = &[
     (CodexVersion::APP_SERVER, Missing::ListingThreads),
     (CodexVersion::APP_SERVER, Missing::Ephemeral),
     (CodexVersion::APP_SERVER, Missing::Instructions),
-    (CodexVersion::APP_SERVER, Missing::Review),
     (CodexVersion::FORK, Missing::Fork),
     (CodexVersion::STEER, Missing::Steer),
     (CodexVersion::INJECT_ITEMS, Missing::ContextItems),
@@ -64,13 +61,15 @@ impl CodexVersion {
     /// The first version that brings an archived thread back. Older ones lose it, and need no release:
     /// their resume reads the record again although the thread is loaded.
     pub(crate) const UNARCHIVE: Self = Self::new(0, 92, 0);
-    /// The first version whose reviews take an effort, and that tells the model of a resumed thread what
-    /// holds now (0.80 does neither; those between were never published).
+    /// The first version that tells the model of a resumed thread what holds now (0.80 does not; those
+    /// between were never published).
     pub(crate) const TELLS_ON_RESUME: Self = Self::new(0, 87, 0);
     /// The first version that knows a model by its list alone, not by how its name begins.
     pub(crate) const KNOWS_BY_LIST: Self = Self::new(0, 111, 0);
     /// The first version that sends a reasoning effort to a model it does not know.
     pub(crate) const EFFORT_FOR_ANY_MODEL: Self = Self::new(0, 145, 0);
+    /// The first version that gives threads names.
+    pub(crate) const THREAD_NAMES: Self = Self::new(0, 93, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 

@@ -307,6 +307,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.limits.prompt_characters == 0 {
         return wrong("limits.prompt_characters", "at least one is needed");
     }
+    // With the rest of the prompt it has to stay below Codex's own limit for one.
+    if !(1..=900_000).contains(&config.limits.review_bytes) {
+        return wrong("limits.review_bytes", "1 to 900000 are possible");
+    }
     if config.limits.image_bytes == 0 && config.limits.images > 0 {
         return wrong(
             "limits.image_bytes",

@@ -192,6 +192,8 @@ pub struct Limits {
     pub models: Vec<String>,
     /// The keys of Codex's configuration a call may set (`config`).
     pub config_keys: Vec<String>,
+    /// The most changes one review looks at, in bytes of diff, up to 900000. More is refused, never cut.
+    pub review_bytes: u64,
     /// How many images one call may have.
     pub images: usize,
     /// How big each image may be, in bytes.
@@ -329,6 +331,7 @@ impl Default for Limits {
             ]
             .map(str::to_owned)
             .into(),
+            review_bytes: 256 * 1024,
             images: 10,
             image_bytes: 20 * 1024 * 1024,
         }

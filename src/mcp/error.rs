@@ -209,6 +209,15 @@ fn nothing_to_review(error: &RepositoryError) -> (&'static str, &'static str) {
         RepositoryError::Unchanged(_) => {
             ("nothing_to_review", "Change something, or review a `base` or a `commit` instead.")
         }
+        RepositoryError::TooLarge { .. } => (
+            "review_too_large",
+            "Review it in parts: some `paths` at a time, a `commit` at a time, or against a nearer `base`. The \
+             operator can raise `limits.review_bytes`.",
+        ),
+        RepositoryError::Failed { .. } => (
+            "git_failed",
+            "Run the same in a terminal to see what is wrong with git or the repository.",
+        ),
     }
 }
 
@@ -347,6 +356,10 @@ pub(super) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> UserEr
             "codex_exited",
             "Call again: Codex is started anew and the session continues. What this turn began may have \
              been done in part.",
+        ),
+        FailureKind::Incomplete => (
+            "review_incomplete",
+            "Nothing is known about the rest of the changes: review again, or in smaller parts (`paths`, `commit`).",
         ),
         FailureKind::Other => ("turn_failed", "Read Codex's words; the session can be used again."),
     };

@@ -66,6 +66,7 @@ impl Sessions {
                 let (number, through) = last_turn(shared, &source, turn).await?;
                 record.settings = source.settings;
                 record.effective = source.effective;
+                record.details.title = source.details.title.filter(|_| automatic);
                 record.turn_count = number;
                 if number > 0 {
                     record.status = SessionStatus::Completed;
@@ -82,14 +83,13 @@ impl Sessions {
         .await?;
         let is_ours = from.is_some();
         let forked = match thread {
-            Some(thread) => fork_thread(shared, &plan, &thread, through.as_ref()).await,
+            Some(thread) => {
+                fork_thread(shared, &plan, &thread, through.as_ref(), &mut record).await
+            }
             None => Err("there is no thread yet".to_owned()),
         };
         let rebuilt = match forked {
-            Ok(thread) => {
-                record.thread_id = Some(thread);
-                None
-            }
+            Ok(()) => None,
             // We have no record to rebuild the context from.
             Err(reason) if !is_ours => {
                 return Err(SessionError::Codex(CodexError::Refused {
@@ -137,19 +137,27 @@ async fn last_turn(
     Ok((number, found.and_then(|turn| turn.details.turn_id)))
 }
 
-/// Has Codex fork the thread. Fails with the reason, for display.
+/// Has Codex fork the thread, and gives the new one to the session. Fails with the reason, for display.
 async fn fork_thread(
     shared: &Shared,
     plan: &Plan,
     thread: &ThreadId,
     through: Option<&TurnId>,
-) -> Result<ThreadId, String> {
+    record: &mut SessionRecord,
+) -> Result<(), String> {
     let said = |error: &dyn std::error::Error| error.to_string();
     let settings = plan.complete(&shared.codex, &shared.config).await;
     let (settings, _) = settings.map_err(|error| said(&error))?;
     let forked = shared.codex.fork_thread(thread, through, &settings).await;
     let forked = forked.map_err(|error| said(&error))?;
-    let id = forked.id().cloned().ok_or_else(|| "it has no name".to_owned());
+    let id = forked.id().cloned().ok_or_else(|| "it has no id".to_owned());
+    // Codex has given it the name of the other one.
+    if let Some(name) = record.name_for_thread().map(str::to_owned)
+        && forked.set_name(&name).await.is_ok()
+    {
+        record.details.thread_name = Some(name);
+    }
     forked.release().await;
-    id
+    record.thread_id = Some(id?);
+    Ok(())
 }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub models: Vec<String>,
     /// The keys of Codex's configuration that a call may set.
     pub config_keys: Vec<String>,
+    /// The most changes one review looks at, in bytes of diff.
+    pub review_bytes: u64,
     /// How many images one call may have.
     pub images: usize,
     /// How big one image may be, in bytes.

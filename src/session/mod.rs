@@ -35,11 +35,11 @@ pub use name::{InvalidName, SessionName};
 pub use notice::Notice;
 pub use reading::Transcript;
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionRecord, SessionStatus, Stop,
-    TurnDetails, TurnRecord,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionDetails, SessionRecord,
+    SessionStatus, Stop, TurnDetails, TurnRecord,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
-pub use review::Finding;
+pub use review::{Finding, ReviewStyle, Severity, Verdict};
 pub use sessions::Sessions;
 pub use settings::Settings;
 pub use shared::Change;

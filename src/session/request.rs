@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{SessionName, SessionStatus, Settings, TurnRecord};
-use crate::codex::{ReviewTarget, ThreadOptions, TurnWork};
+use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord};
+use crate::codex::{ReviewTarget, ThreadOptions};
 
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,12 +84,16 @@ pub enum Work {
         /// The JSON schema that the answer must fit, if any.
         output_schema: Option<Value>,
     },
-    /// A review by Codex's own reviewer. Read-only, whatever the session's settings are.
+    /// A code review, which is complete or fails. Read-only, whatever the session's settings are.
     Review {
         /// The code to review.
-        code: ReviewTarget,
+        target: ReviewTarget,
+        /// Only these files and folders of it. If empty, all.
+        paths: Vec<String>,
         /// What to look for in particular, if anything.
-        instructions: Option<String>,
+        focus: Option<String>,
+        /// How to go about it.
+        style: ReviewStyle,
     },
     /// A web search. Read-only too.
     Search,
@@ -153,23 +157,6 @@ impl Request {
         let digest = Sha256::digest(call);
         let words = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
         Some(CallDigest(words.collect::<Vec<_>>().concat()))
-    }
-
-    /// The work as Codex takes it, with `prompt` in place of the request's own.
-    pub(super) fn turn_work(&self, prompt: String) -> TurnWork {
-        match &self.work {
-            Work::Ask { images, output_schema } => TurnWork::Prompt {
-                text: prompt,
-                images: images.clone(),
-                output_schema: output_schema.clone(),
-            },
-            Work::Search => {
-                TurnWork::Prompt { text: prompt, images: Vec::new(), output_schema: None }
-            }
-            Work::Review { code, instructions } => {
-                TurnWork::Review(code.clone().with(instructions.as_deref()))
-            }
-        }
     }
 
     /// Whether the work is read-only: Codex runs it in a read-only sandbox and asks for no approvals.

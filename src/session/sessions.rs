@@ -233,6 +233,28 @@ impl Sessions {
         Ok(())
     }
 
+    /// Renames a session that is at rest, and its thread in Codex. Returns the session, and why its thread could not be
+    /// renamed: the end of its next turn tries again.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::Taken`], [`SessionError::Busy`] if a turn runs or waits, or if the
+    /// store cannot be written.
+    pub async fn rename(
+        &self,
+        name: &SessionName,
+        new: SessionName,
+    ) -> Result<(SessionRecord, Option<String>), SessionError> {
+        let record = self.record(name).await?;
+        if *name == new {
+            return Ok((record, None));
+        }
+        let answered = self.post(name, |_| {
+            let (reply, answered) = oneshot::channel();
+            (Message::Rename(new, reply), answered)
+        })?;
+        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
+    }
+
     /// Deletes a session and our record of its turns. The thread stays Codex's.
     ///
     /// # Errors

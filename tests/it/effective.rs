@@ -177,9 +177,7 @@ impl Story {
         // Where nobody chose one the model's own default holds, which a version may or may not say.
         if !wanted.effort.is_empty() {
             let effort = sent.effort().unwrap_or_default().to_owned();
-            let is_fixed = warnings.contains("reviews with reasoning effort");
-            let wanted = if is_fixed { effort.clone() } else { wanted.effort.to_owned() };
-            rows.push(("effort", wanted, said("reasoningEffort"), effort));
+            rows.push(("effort", wanted.effort.to_owned(), said("reasoningEffort"), effort));
         }
         for (what, wanted, said, told) in [
             ("sandbox", wanted.sandbox.to_owned(), said("sandbox"), sent.sandbox()),

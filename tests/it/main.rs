@@ -41,6 +41,7 @@ mod limits;
 mod listing;
 mod logging;
 mod migrating;
+mod naming;
 mod notifying;
 mod operator;
 mod packaging;

@@ -125,7 +125,7 @@ async fn story(version: &str) -> Value {
     fs::write(world.home.work().join("a.txt"), "one\ntwo\n").unwrap();
     let review = server.call("review", json!({"sessionId": "r"})).await.ok();
     assert_eq!(review["findings"].as_array().map(Vec::len), Some(2), "{version}: {}", review.raw);
-    assert_eq!(review["findings"][0]["file"], "/repo/a.txt", "{version}");
+    assert_eq!(review["findings"][0]["file"], "a.txt", "{version}");
 
     // When Codex has lost its own record, ours stands in.
     assert!(server.close().await.success(), "{version}");

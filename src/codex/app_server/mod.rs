@@ -12,4 +12,5 @@ mod thread;
 pub(super) use connection::Connection;
 #[cfg(test)]
 pub(crate) use connection::script::Script;
+pub(super) use queries::name_thread;
 pub(super) use thread::AppThread;

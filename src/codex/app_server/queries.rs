@@ -8,10 +8,11 @@ use crate::codex::{
     error::CodexError,
     ids::ThreadId,
     protocol::{
-        ConfigRead, ConfigReadParams, ModelList, ModelListParams, ThreadHead, ThreadList,
-        ThreadListParams, ThreadParams, ThreadRead,
+        ConfigRead, ConfigReadParams, Empty, ModelList, ModelListParams, ThreadHead, ThreadList,
+        ThreadListParams, ThreadNameParams, ThreadParams, ThreadRead,
     },
     record,
+    version::CodexVersion,
 };
 
 impl Defaults {
@@ -83,6 +84,20 @@ impl ThreadInfo {
         let page: ThreadList = connection.call("thread/list", params).await?;
         Ok((page.data.into_iter().map(Self::from).collect(), page.next_cursor))
     }
+}
+
+/// Gives a thread a name, whether or not it is loaded.
+pub(in crate::codex) async fn name_thread(
+    connection: &Connection,
+    thread: &ThreadId,
+    name: &str,
+) -> Result<(), CodexError> {
+    let version = connection.found().version;
+    if version < CodexVersion::THREAD_NAMES {
+        return Err(CodexError::Unsupported { what: "names of threads", version });
+    }
+    let params = ThreadNameParams { thread_id: &thread.0, name };
+    connection.call::<Empty>("thread/name/set", params).await.map(drop)
 }
 
 impl From<ThreadHead> for ThreadInfo {

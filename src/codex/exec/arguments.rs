@@ -17,7 +17,6 @@ pub(super) fn of(
     settings: &ThreadSettings,
     request: &TurnRequest,
     thread: Option<&ThreadId>,
-    images: &[std::path::PathBuf],
     schema: Option<&Path>,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> =
@@ -40,7 +39,7 @@ pub(super) fn of(
     if let Some(schema) = schema {
         say("--output-schema", schema.into());
     }
-    for image in images {
+    for image in &request.images {
         // As one word: the separate form would take the prompt for another image.
         let mut word = OsString::from("--image=");
         word.push(image);
@@ -80,7 +79,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::codex::settings::{ApprovalPolicy, Sandbox, TurnWork};
+    use crate::codex::settings::{ApprovalPolicy, Sandbox};
 
     #[test]
     fn a_resumed_turn_says_everything_before_the_word() {
@@ -97,17 +96,17 @@ mod tests {
                 ..ThreadOptions::default()
             },
         };
-        let work = TurnWork::Prompt { text: "-p".into(), images: vec![], output_schema: None };
         let request = TurnRequest {
-            work,
+            text: "-p".into(),
+            images: vec![PathBuf::from("a.png")],
+            output_schema: None,
             cwd: "/w".into(),
             model: Some("m".into()),
             effort: Some("high".into()),
             approval_policy: ApprovalPolicy::Never,
         };
         let thread = ThreadId("id".into());
-        let images = [PathBuf::from("a.png")];
-        let words = of(&settings, &request, Some(&thread), &images, None);
+        let words = of(&settings, &request, Some(&thread), None);
         let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
         assert_eq!(
             words.join(" "),

@@ -21,16 +21,9 @@ use crate::codex::{
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
     record::{self, EnvironmentContext},
-    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings, TurnRequest, TurnWork},
+    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings, TurnRequest},
     turn::{Begun, Driver, Trust, Turn},
 };
-
-/// What a review asks the model for; these versions have none of their own that we could drive.
-const REVIEW: &str = "\
-Only look; change nothing. Answer with nothing but JSON of this shape: {\"findings\": [{\"title\": \"one line\", \
-\"body\": \"why it is wrong\", \"priority\": 0 to 3, \"code_location\": {\"absolute_file_path\": \"…\", \
-\"line_range\": {\"start\": 1, \"end\": 2}}}], \"overall_correctness\": \"patch is correct\" or \
-\"patch is incorrect\", \"overall_explanation\": \"one to three sentences\"}";
 
 /// A thread. Nothing of it is loaded between its turns.
 #[derive(Debug)]
@@ -93,18 +86,12 @@ impl ExecThread {
         &self,
         request: &TurnRequest,
     ) -> Result<Turn, CodexError> {
-        let (prompt, images, schema) = match &request.work {
-            TurnWork::Prompt { text, images, output_schema } => {
-                (text.clone(), images.as_slice(), output_schema.as_ref())
-            }
-            TurnWork::Review(target) => {
-                (format!("{}\n\n{REVIEW}", target.in_words()), [].as_slice(), None)
-            }
-        };
+        let prompt = request.text.clone();
+        let schema = request.output_schema.as_ref();
         let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
         let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
         let known = self.id.get().cloned();
-        let words = arguments::of(&self.settings, request, known.as_ref(), images, path.as_deref());
+        let words = arguments::of(&self.settings, request, known.as_ref(), path.as_deref());
         let mut effective = EffectiveSettings {
             model: request.model.clone(),
             reasoning_effort: request.effort.clone(),

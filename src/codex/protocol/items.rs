@@ -55,10 +55,6 @@ pub(crate) enum Item {
     SubAgentActivity {
         agent_thread_id: String,
     },
-    ExitedReviewMode {
-        #[serde(default)]
-        review: String,
-    },
     #[serde(other)]
     Other,
 }

@@ -16,7 +16,7 @@ pub(crate) use answers::{
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;
 pub(crate) use requests::{
-    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ReviewStartParams,
-    ThreadForkParams, ThreadListParams, ThreadParams, ThreadResumeParams, ThreadStartParams,
+    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ThreadForkParams,
+    ThreadListParams, ThreadNameParams, ThreadParams, ThreadResumeParams, ThreadStartParams,
     TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput, response_item,
 };

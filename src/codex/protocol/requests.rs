@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 use serde_with::skip_serializing_none;
 
 use crate::codex::{
-    settings::{
-        ApprovalPolicy, ContextItem, ReviewTarget, Role, Sandbox, ThreadSettings, WebSearch,
-    },
+    settings::{ApprovalPolicy, ContextItem, Role, Sandbox, ThreadSettings, WebSearch},
     version::CodexVersion,
 };
 
@@ -106,10 +104,6 @@ fn config(settings: &ThreadSettings, version: CodexVersion) -> Map<String, Value
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };
-    if let Some(model) = &settings.model {
-        // Else a review would use a model that the user has set for reviews.
-        set("review_model", model.as_str().into());
-    }
     if let Some(effort) = &settings.effort {
         set("model_reasoning_effort", effort.as_str().into());
     }
@@ -149,6 +143,13 @@ pub(crate) struct ThreadParams<'a> {
     pub(crate) thread_id: &'a str,
 }
 
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThreadNameParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) name: &'a str,
+}
+
 /// What is absent stays as it is on the thread. The sandbox is not here: as an object it would lose what
 /// the user configured for it, so it is only said, by name, when a thread is opened.
 #[skip_serializing_none]
@@ -162,15 +163,6 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) effort: Option<&'a str>,
     pub(crate) output_schema: Option<&'a Value>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ReviewStartParams<'a> {
-    pub(crate) thread_id: &'a str,
-    pub(crate) target: &'a ReviewTarget,
-    /// In the thread itself, so that it can be talked about; all versions have that.
-    pub(crate) delivery: &'static str,
 }
 
 #[skip_serializing_none]

@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::slot::{Engine, Slot};
 use crate::codex::{
-    app_server::{AppThread, Connection},
+    app_server::{AppThread, Connection, name_thread},
     catalog::{Defaults, Login, Model, ThreadFilter, ThreadInfo},
     error::CodexError,
     exec::{self, ExecThread},
@@ -122,6 +122,15 @@ impl Codex {
         let connection = self.connection("forking threads").await?;
         let opened = AppThread::fork(Arc::clone(&connection), thread, through, settings).await;
         self.checked(&connection, opened).await.map(Thread::from)
+    }
+
+    /// Gives a thread a name in Codex's own lists, whether or not it is loaded.
+    ///
+    /// # Errors
+    /// If Codex cannot be started, dies, refuses, or is too old for that.
+    pub async fn name_thread(&self, thread: &ThreadId, name: &str) -> Result<(), CodexError> {
+        let connection = self.connection("names of threads").await?;
+        name_thread(&connection, thread, name).await
     }
 
     /// What Codex knows of a thread. `None` if it has no record of it.

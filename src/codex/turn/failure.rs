@@ -38,6 +38,8 @@ pub enum FailureKind {
     Sandbox,
     /// Codex itself died.
     Exited,
+    /// The answer is not complete, or does not have the form it must have.
+    Incomplete,
     /// Anything else; also a kind that a later version of this server wrote down.
     #[serde(other)]
     Other,

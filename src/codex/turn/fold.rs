@@ -22,8 +22,6 @@ pub(crate) struct Fold {
     commands: Vec<CommandRun>,
     files: Vec<FileChange>,
     sources: Vec<String>,
-    /// A review's own text; up to 0.110 or so there is no message with it.
-    review: Option<String>,
     warnings: Vec<String>,
     /// What has begun and not ended, by item. An approval may only name the item it is about.
     begun: HashMap<String, Begun>,
@@ -177,10 +175,6 @@ impl Fold {
                 self.read_from(&action, &results);
                 None
             }
-            Item::ExitedReviewMode { review } => {
-                self.review = Some(review);
-                None
-            }
             _ => None,
         }
     }
@@ -202,9 +196,6 @@ impl Fold {
             "interrupted" => TurnStatus::Interrupted,
             _ => TurnStatus::Failed(TurnFailure::new(&end.error.clone().unwrap_or_default())),
         };
-        if self.last_message.is_none() && self.writing.is_empty() {
-            self.last_message = self.review.take();
-        }
         // Up to 0.140 the end carries no items; later it may carry what was not sent before.
         if self.last_message.is_none() && self.writing.is_empty() {
             let mut messages = end.items.iter().rev().map(Item::parse);

@@ -125,6 +125,8 @@ fn what_would_break_every_call_is_refused() {
         ("turn.wait", "0s"),
         ("limits.prompt_characters", "0"),
         ("limits.image_bytes", "0"),
+        ("limits.review_bytes", "0"),
+        ("limits.review_bytes", "900001"),
         ("limits.result_characters", "0"),
     ] {
         let error = resolve(&flags(&[setting]), &Variables::default()).unwrap_err();

@@ -194,7 +194,6 @@ pub(crate) fn missing_in_words(missing: &[Missing]) -> Vec<&'static str> {
         Missing::ListingThreads => "listSessions with includeThreads",
         Missing::Ephemeral => "ephemeral calls",
         Missing::Instructions => "instructions with a call",
-        Missing::Review => "its own code review: review asks for one in words",
         Missing::Fork => "forking its threads: forkSession rebuilds from this server's record",
         Missing::Steer => "steer, and onBusy steer",
         Missing::ContextItems => "context as items: a rebuilt one stands before the prompt",

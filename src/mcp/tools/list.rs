@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
-    list_sessions, ping, review, steer,
+    list_sessions, ping, rename_session, review, steer,
     tool::{Cx, Effect, Outcome, Tool},
     wait, websearch,
 };
@@ -25,6 +25,7 @@ pub(super) static ALL: &[Tool] = &[
     list_sessions::TOOL,
     get_session::TOOL,
     fork_session::TOOL,
+    rename_session::TOOL,
     delete_session::TOOL,
     list_models::TOOL,
     ping::TOOL,
@@ -71,8 +72,8 @@ pub fn tool_summaries() -> Vec<ToolSummary> {
 #[derive(Debug)]
 pub(in crate::mcp) struct Tools {
     offered: Vec<Entry>,
-    /// Not listed, but accepted from old clients that still call it.
-    silent: Option<Entry>,
+    /// Not listed, but accepted: from old clients that still call them, and from those who know them from elsewhere.
+    silent: Vec<Entry>,
 }
 
 #[derive(Debug)]
@@ -84,18 +85,23 @@ struct Entry {
 }
 
 impl Tools {
-    /// The tools with these names, in our order; if none is named, all that these clients know.
+    /// The tools with these names, in our order; if none is named, those that most clients need. Every listed tool
+    /// costs each conversation some of its context, so what people rather do in a terminal is not.
     pub(in crate::mcp) fn new(names: &[String], is_vendor: bool) -> Self {
         let is_reply = |tool: &Tool| tool.name == codex_reply::TOOL.name;
+        let is_rename = |tool: &Tool| tool.name == rename_session::TOOL.name;
         let wanted = |tool: &&Tool| match names {
-            [] => is_vendor || !is_reply(tool),
+            [] => !is_rename(tool) && (is_vendor || !is_reply(tool)),
             names => names.iter().any(|name| name == tool.name),
         };
         let entry = |tool| Entry { tool, is_vendor, definition: OnceLock::new() };
         let offered: Vec<Entry> = ALL.iter().filter(wanted).map(entry).collect();
         let has = |name: &str| offered.iter().any(|entry| entry.tool.name == name);
-        let is_silent = has(codex::TOOL.name) && !has(codex_reply::TOOL.name);
-        let silent = ALL.iter().find(|tool| is_silent && is_reply(tool)).map(entry);
+        let is_silent = |tool: &&Tool| {
+            (is_reply(tool) && has(codex::TOOL.name) && !has(codex_reply::TOOL.name))
+                || (is_rename(tool) && names.is_empty())
+        };
+        let silent = ALL.iter().filter(is_silent).map(entry).collect();
         Self { offered, silent }
     }
 

@@ -12,6 +12,7 @@ mod list;
 mod list_models;
 mod list_sessions;
 mod ping;
+mod rename_session;
 mod review;
 mod run;
 mod session_view;

@@ -1,4 +1,4 @@
-//! `review`: Codex's own code review, in a session of its own or of the caller's.
+//! `review`: a code review with a verdict, in a session of its own or of the caller's.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     mcp::{arguments, call::Caller, error::ToolError, schema},
-    session::{Request, ReviewTarget, SessionName, Settings, Work},
+    session::{Request, ReviewStyle, ReviewTarget, SessionName, Settings, Work},
 };
 
 pub(super) const TOOL: Tool = Tool {
@@ -21,9 +21,10 @@ pub(super) const TOOL: Tool = Tool {
     hidden: &[],
     title: "Review code",
     description: "Has Codex review code in a git repository: uncommitted changes, a branch against its \
-                  base, a commit, or whatever `prompt` says. It only reads. The result lists findings \
-                  with file and lines; with its `sessionId` the conversation goes on. Use `codex` to \
-                  say \"fix finding 2\".",
+                  base, a commit, or whatever `prompt` says. It only reads. The result has a verdict \
+                  (approve or needs-attention) and findings with severity, file and lines; a review that \
+                  could not be completed is an error. With its `sessionId` the conversation goes on. Use \
+                  `codex` to say \"fix finding 2\".",
     effect: Effect::Looks,
     input: schema::of::<Input>,
     output: schema::of_result::<turn_view::Output>,
@@ -41,9 +42,15 @@ struct Input {
     /// Review what this commit changed.
     #[schemars(length(min = 1))]
     commit: Option<String>,
-    /// What to review or look for, in words; alone or with base or commit.
+    /// What to look for in particular; alone, what to review.
     #[schemars(length(min = 1))]
     prompt: Option<String>,
+    /// standard (as a careful maintainer), or adversarial (tries to break it: assumptions, races, failure
+    /// paths, data loss). Default: standard.
+    style: Option<Style>,
+    /// Review only these files and folders of the changes.
+    #[schemars(length(min = 1))]
+    paths: Option<Vec<String>>,
     /// What to call it.
     title: Option<String>,
     /// Model to use. Default: the session's or the user's own.
@@ -64,15 +71,27 @@ struct Input {
     timeout_seconds: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Style {
+    Standard,
+    Adversarial,
+}
+
 async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
     let input: Input = arguments::read(given)?;
     let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
     let timeout = arguments::seconds("timeoutSeconds", input.timeout_seconds, 1)?;
-    let (code, instructions) = input.target()?;
+    let (target, focus) = input.target()?;
+    let style = match input.style {
+        None | Some(Style::Standard) => ReviewStyle::Standard,
+        Some(Style::Adversarial) => ReviewStyle::Adversarial,
+    };
+    let paths = input.paths()?;
     let name = input.session_id.clone();
     let base = cx.directory();
     let request = Request {
-        work: Work::Review { code: code.clone(), instructions: instructions.clone() },
+        work: Work::Review { target: target.clone(), paths, focus: focus.clone(), style },
         settings: Settings {
             model: input.model.clone(),
             working_directory: input.working_directory.as_ref().map(|path| base.join(path)),
@@ -85,7 +104,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())))
             .collect(),
-        ..Request::ask(in_words(input.title.as_deref(), &code, instructions.as_deref()))
+        ..Request::ask(in_words(input.title.as_deref(), style, &target, focus.as_deref()))
     };
     run(cx, caller, name, request, wait).await
 }
@@ -94,8 +113,8 @@ impl Input {
     /// The code to review, and what to look for in it.
     fn target(&self) -> Result<(ReviewTarget, Option<String>), ToolError> {
         let uncommitted = self.uncommitted.unwrap_or_default();
-        let instructions = self.prompt.clone();
-        if instructions.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        let focus = self.prompt.clone();
+        if focus.as_ref().is_some_and(|text| text.trim().is_empty()) {
             return Err(ToolError::argument("prompt", "it is empty"));
         }
         let several = |name: &str| {
@@ -104,40 +123,50 @@ impl Input {
                 "review one thing at a time: `uncommitted`, `base` or `commit`",
             )
         };
-        match (uncommitted, &self.base, &self.commit) {
-            (true, Some(_), _) | (false, Some(_), Some(_)) => Err(several("base")),
-            (true, None, Some(_)) => Err(several("commit")),
-            (true, None, None) if instructions.is_some() => Err(ToolError::argument(
-                "prompt",
-                "it cannot go with `uncommitted`; leave that out and say in `prompt` what to look at",
-            )),
-            (_, Some(branch), None) => {
-                Ok((ReviewTarget::BaseBranch { branch: branch.clone() }, instructions))
+        let target = match (&self.base, &self.commit) {
+            (Some(_), Some(_)) => return Err(several("base")),
+            (Some(_), None) if uncommitted => return Err(several("base")),
+            (None, Some(_)) if uncommitted => return Err(several("commit")),
+            (Some(branch), None) => ReviewTarget::BaseBranch { branch: branch.clone() },
+            (None, Some(sha)) => ReviewTarget::Commit { sha: sha.clone() },
+            // Without changes to look at, only the prompt says what to review.
+            (None, None) if focus.is_some() && !uncommitted && self.paths.is_none() => {
+                ReviewTarget::Custom
             }
-            (_, None, Some(sha)) => Ok((
-                ReviewTarget::Commit { sha: sha.clone(), title: self.title.clone() },
-                instructions,
-            )),
-            (false, None, None) if instructions.is_some() => {
-                let text = instructions.unwrap_or_default();
-                Ok((ReviewTarget::Custom { instructions: text }, None))
-            }
-            (_, None, None) => Ok((ReviewTarget::UncommittedChanges, None)),
+            (None, None) => ReviewTarget::UncommittedChanges,
+        };
+        Ok((target, focus))
+    }
+
+    fn paths(&self) -> Result<Vec<String>, ToolError> {
+        let paths = self.paths.clone().unwrap_or_default();
+        if paths.iter().any(|path| path.trim().is_empty()) {
+            return Err(ToolError::argument("paths", "one of them is empty"));
         }
+        Ok(paths)
     }
 }
 
 /// The prompt for the session's record.
-fn in_words(title: Option<&str>, code: &ReviewTarget, instructions: Option<&str>) -> String {
-    let code = match code {
-        ReviewTarget::UncommittedChanges => "Review the uncommitted changes".to_owned(),
-        ReviewTarget::BaseBranch { branch } => format!("Review the changes against {branch}"),
-        ReviewTarget::Commit { sha, .. } => format!("Review commit {sha}"),
-        ReviewTarget::Custom { instructions } => format!("Review: {instructions}"),
+fn in_words(
+    title: Option<&str>,
+    style: ReviewStyle,
+    target: &ReviewTarget,
+    focus: Option<&str>,
+) -> String {
+    let review = match style {
+        ReviewStyle::Standard => "Review",
+        ReviewStyle::Adversarial => "Review adversarially",
+    };
+    let target = match target {
+        ReviewTarget::UncommittedChanges => " the uncommitted changes".to_owned(),
+        ReviewTarget::BaseBranch { branch } => format!(" the changes against {branch}"),
+        ReviewTarget::Commit { sha } => format!(" commit {sha}"),
+        ReviewTarget::Custom => String::new(),
     };
     let title = title.map_or_else(String::new, |title| format!("{title}: "));
-    let instructions = instructions.map_or_else(String::new, |text| format!(". {text}"));
-    format!("{title}{code}{instructions}")
+    let focus = focus.map_or_else(String::new, |text| format!(": {text}"));
+    format!("{title}{review}{target}{focus}")
 }
 
 #[cfg(test)]
@@ -157,8 +186,15 @@ mod tests {
         assert_eq!(target(&json!({})).unwrap().0, ReviewTarget::UncommittedChanges);
         assert_eq!(target(&json!({"base": "main"})).unwrap().0, base);
         assert_eq!(target(&json!({"base": "main", "prompt": "security"})).unwrap(), (base, focus));
-        let custom = ReviewTarget::Custom { instructions: "the docs".into() };
-        assert_eq!(target(&json!({"prompt": "the docs"})).unwrap(), (custom, None));
+        let docs = Some("the docs".to_owned());
+        let custom = json!({"prompt": "the docs"});
+        assert_eq!(target(&custom).unwrap(), (ReviewTarget::Custom, docs.clone()));
+        for more in [json!({"uncommitted": true}), json!({"paths": ["a"]})] {
+            let mut arguments = custom.clone();
+            arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let expected = (ReviewTarget::UncommittedChanges, docs.clone());
+            assert_eq!(target(&arguments).unwrap(), expected, "{arguments}");
+        }
     }
 
     #[test]
@@ -167,7 +203,6 @@ mod tests {
             (json!({"uncommitted": true, "base": "main"}), "base"),
             (json!({"base": "main", "commit": "abc"}), "base"),
             (json!({"uncommitted": true, "commit": "abc"}), "commit"),
-            (json!({"uncommitted": true, "prompt": "x"}), "prompt"),
             (json!({"prompt": " "}), "prompt"),
         ] {
             let error = target(&arguments).unwrap_err();

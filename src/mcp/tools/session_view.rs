@@ -13,6 +13,8 @@ use crate::session::{ApprovalPolicy, Sandbox, SessionRecord, Usage};
 pub(super) struct SessionView {
     /// The session's name; pass it as sessionId.
     id: String,
+    /// What it is about, if its name was made up: how its first prompt begins.
+    title: Option<String>,
     /// When it was made (RFC 3339).
     created_at: String,
     /// When it was last used.
@@ -52,6 +54,7 @@ impl From<SessionRecord> for SessionView {
         let thread_id = record.thread_id.map(|id| id.to_string());
         Self {
             id: record.name.to_string(),
+            title: record.details.title,
             created_at: record.created_at.to_string(),
             last_accessed_at: record.last_accessed_at.to_string(),
             expires_at: record.expires_at.to_string(),

@@ -17,7 +17,7 @@ use crate::{
     session::{
         CommandRun, Continuity, Detached, FileChange, Finding, ModelSource, QueuePosition,
         RateLimits, RateWindow, Reply, Sandbox, SessionName, SessionStatus, Source, TurnDetails,
-        Usage,
+        Usage, Verdict,
     },
 };
 
@@ -37,7 +37,10 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<JsonObject>")]
     output: Option<Value>,
-    /// What a review found, most important first as the model has it.
+    /// What a review came to: approve or needs-attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    /// What a review found, worst first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Vec<FindingView>>")]
     findings: Option<Vec<Finding>>,
@@ -139,11 +142,17 @@ struct FileView {
 #[expect(dead_code, reason = "only its schema is used")]
 struct FindingView {
     title: String,
-    priority: Option<u8>,
+    /// critical, high, medium or low
+    severity: Option<String>,
+    /// 0 to 1
+    confidence: Option<f64>,
     file: Option<String>,
-    start_line: Option<u32>,
-    end_line: Option<u32>,
+    line_start: Option<u32>,
+    line_end: Option<u32>,
     body: String,
+    recommendation: Option<String>,
+    /// Whether it is about lines that the changes do not touch
+    outside_diff: Option<bool>,
 }
 
 #[derive(JsonSchema)]
@@ -279,6 +288,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         session_id: is_kept.then(|| session.to_string()),
         content: cx.is_vendor.then(|| response.to_owned()),
         output: details.output,
+        verdict: details.verdict.map(Verdict::as_str),
         findings: details.findings,
         sources: Some(details.sources).filter(|sources| !sources.is_empty()),
         response: response.to_owned(),
@@ -329,6 +339,7 @@ impl Output {
             session_id: Some(session_id),
             content: None,
             output: None,
+            verdict: None,
             findings: None,
             sources: None,
             thread_id: None,

@@ -17,9 +17,22 @@ use crate::config::Config;
 /// Variables that tell one window or terminal from another and mean nothing to what runs in neither. They make no
 /// host of their own, and a host has none of them.
 const NOISE: &[&str] = &[
+    "AI_AGENT",
     "ALACRITTY_LOG",
     "ALACRITTY_SOCKET",
     "ALACRITTY_WINDOW_ID",
+    // What Claude Code tells each of its windows' servers of itself (2.1.331); the token is a secret.
+    "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_EFFORT",
+    "CLAUDE_PID",
+    "CLAUDE_PLUGIN_DATA",
+    "CLAUDE_PLUGIN_ROOT",
+    "CLAUDE_PROJECT_DIR",
     "COLORTERM",
     "COLUMNS",
     "GNOME_TERMINAL_SCREEN",
@@ -147,7 +160,13 @@ mod tests {
     #[test]
     fn what_commands_could_notice_makes_another_host_and_noise_does_not() {
         let same = key(|_, _| {});
-        for name in ["TERM", "SHLVL", "CLAUDE_CODE_SESSION_ID", "MCP_TOOL_TIMEOUT"] {
+        for name in [
+            "TERM",
+            "SHLVL",
+            "CLAUDE_CODE_SESSION_ID",
+            "CLAUDE_CODE_MESSAGING_TOKEN",
+            "MCP_TOOL_TIMEOUT",
+        ] {
             assert_eq!(key(|_, all| drop(all.insert(name.into(), "1".into()))), same, "{name}");
         }
         for name in ["PATH", "CODEX_HOME", "HTTPS_PROXY", "SESSION_IDS"] {

@@ -8,8 +8,8 @@ mod turn;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
 pub(crate) use session::after;
-pub use session::{SessionRecord, SessionStatus};
+pub use session::{SessionDetails, SessionRecord, SessionStatus};
 pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
 
 use super::Settings;
-pub(super) use crate::codex::{ApprovalId, ThreadId};
+pub(super) use crate::codex::{ApprovalId, ThreadId, Usage};

@@ -38,8 +38,22 @@ pub struct SessionRecord {
     pub codex_version: Option<String>,
     /// What its last acknowledged turn ran with. `None` before the first one.
     pub effective: Option<EffectiveSettings>,
+    /// All other fields.
+    pub details: SessionDetails,
     /// Counts writes. The store refuses a write with an old revision.
     pub revision: i64,
+}
+
+/// The fields of a session that are stored as one piece of JSON. Nothing searches by them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionDetails {
+    /// What a session with an automatic name is about: how its first prompt begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The name that this server has given to the session's thread in Codex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_name: Option<String>,
 }
 
 /// The status of a turn, or of a session's last turn.
@@ -74,6 +88,7 @@ impl SessionRecord {
             usage: Usage::default(),
             codex_version: None,
             effective: None,
+            details: SessionDetails::default(),
             revision: 0,
         }
     }
@@ -94,11 +109,22 @@ impl SessionRecord {
     pub fn reset(&self) -> Self {
         Self {
             thread_id: None,
+            details: SessionDetails::default(),
             turn_count: 0,
             status: SessionStatus::New,
             usage: Usage::default(),
             ..self.clone()
         }
+    }
+
+    /// The name its thread is to have in Codex: the session's, or the title if nobody chose a name. `None` for the
+    /// session of a thread whose id is its name: that thread was the user's before, and keeps what it is called.
+    pub fn name_for_thread(&self) -> Option<&str> {
+        if self.automatic {
+            return self.details.title.as_deref();
+        }
+        let is_adopted = self.name.as_thread().is_some() && self.name.as_thread() == self.thread_id;
+        (!is_adopted).then(|| self.name.as_str())
     }
 
     /// Its working directory, once that is known.

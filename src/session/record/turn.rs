@@ -9,7 +9,7 @@ use crate::{
     codex::{
         CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId, Usage,
     },
-    session::{CallDigest, Finding, ModelSource, Source},
+    session::{CallDigest, Finding, ModelSource, Source, Verdict},
 };
 
 /// One turn.
@@ -80,6 +80,9 @@ pub struct TurnDetails {
     /// The answer as JSON, if the call gave a schema.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+    /// What a review came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// What a review found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,

@@ -26,7 +26,7 @@ pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};
 pub use memory::MemoryStore;
 pub use page::{Cursor, Excerpt, InvalidCursor, Listing, Page};
-pub use sessions::{CopiedTurns, Created, SessionStore, Turns};
+pub use sessions::{CopiedTurns, Created, DailyUsage, Renamed, SessionStore, Turns};
 pub use sqlite::SqliteStore;
 
 /// A back end: both traits.

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{Excerpt, Lease, Listing, Page, StoreError};
 use crate::session::{
     SessionName,
-    record::{SessionRecord, ThreadId, TurnRecord},
+    record::{SessionRecord, ThreadId, TurnRecord, Usage},
 };
 
 /// Keeps sessions and their turns.
@@ -50,6 +50,18 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// [`StoreError::LeaseLost`] if the lease is not in force any more; then nothing is removed.
     async fn delete(&self, lease: &Lease) -> Result<(), StoreError>;
 
+    /// Stores `record` in place of the leased session, whose name may be another one: turns and approvals go with it.
+    /// The lease ends, and the revision in the store is one higher.
+    ///
+    /// # Errors
+    /// As for [`SessionStore::commit`].
+    async fn rename(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        now: Timestamp,
+    ) -> Result<Renamed, StoreError>;
+
     /// Finds a session that has not expired.
     async fn load(
         &self,
@@ -80,6 +92,10 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// it was; of several takers one is told so. Needs no lease, because nobody else writes a turn that is over.
     async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError>;
 
+    /// The tokens of all turns that have ended since `since`, by day (UTC) and model, newest day first. Also of turns
+    /// whose sessions are gone.
+    async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError>;
+
     /// Removes what has expired. Ends the leases of owners that are dead or have let them run out, and marks the
     /// turns they left running as interrupted. Returns the sessions that were removed.
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError>;
@@ -100,6 +116,30 @@ pub enum Created {
     Conflict,
     /// Every session is protected.
     Full,
+}
+
+/// The answer to a renaming. Unless it is done, nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renamed {
+    /// It has the new name.
+    Done,
+    /// There is another session of that name.
+    Taken,
+    /// A call of another owner waits for the session under its old name.
+    Wanted,
+}
+
+/// The tokens of one day's turns with one model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DailyUsage {
+    /// The day, in UTC.
+    pub day: Date,
+    /// The model. Empty if Codex did not say.
+    pub model: String,
+    /// How many turns have ended.
+    pub turns: u64,
+    /// Their tokens.
+    pub usage: Usage,
 }
 
 /// Turns to begin a new session with.

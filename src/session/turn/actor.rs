@@ -15,7 +15,7 @@ use super::{
     queued::{QueuedTurn, answer},
 };
 use crate::session::{
-    Change, Reply, SessionError, SessionName,
+    Change, Reply, SessionError, SessionName, SessionRecord,
     lease::LeaseGuard,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
@@ -24,7 +24,7 @@ use crate::session::{
 /// How often a resting actor checks whether another server wants the session.
 pub(super) const WANTED_TICK: Duration = Duration::from_millis(200);
 
-/// How long a deletion waits for a resting server to release the session.
+/// How long a deletion or a renaming waits for a resting server to release the session.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One session in use: the task that runs its turns, one at a time.
@@ -37,6 +37,8 @@ pub(in crate::session) struct Actor {
     pub(super) waiting: VecDeque<Box<QueuedTurn>>,
     /// The lease, from a claim until the session is released.
     pub(super) lease: Option<LeaseGuard>,
+    /// The session after a turn whose thread does not have the session's name yet.
+    pub(super) to_name: Option<SessionRecord>,
     /// Whether the last turn was ours and its answer has been given to somebody.
     pub(super) is_collected: bool,
 }
@@ -48,7 +50,16 @@ impl Actor {
         mailbox: mpsc::Receiver<Message>,
     ) -> Self {
         let waiting = VecDeque::new();
-        Self { name, shared, mailbox, loaded: None, waiting, lease: None, is_collected: false }
+        Self {
+            name,
+            shared,
+            mailbox,
+            loaded: None,
+            waiting,
+            lease: None,
+            to_name: None,
+            is_collected: false,
+        }
     }
 
     /// Runs until the session is idle: some time after the last turn the actor releases thread and lease, so that any
@@ -96,6 +107,10 @@ impl Actor {
                 // Somebody has come meanwhile.
                 if is_left && readers {
                     self.collect(number).await;
+                }
+                // After the reply: nobody waits for it.
+                if let Some(record) = self.to_name.take() {
+                    self.name_thread(record).await;
                 }
             }
             Ok(None) => turn.end(Err(SessionError::Cancelled)),
@@ -174,8 +189,10 @@ impl Actor {
         drop(live);
         // Messages posted just before the server began to shut down.
         while let Ok(message) = self.mailbox.try_recv() {
-            if let Message::Delete(reply) = message {
-                answer(reply, Err(SessionError::ShuttingDown));
+            match message {
+                Message::Delete(reply) => answer(reply, Err(SessionError::ShuttingDown)),
+                Message::Rename(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
+                _ => {}
             }
         }
         true
@@ -192,6 +209,10 @@ impl Actor {
                 answer(reply, Err(SessionError::Idle { name: self.name.clone() }));
             }
             Message::CheckInbox => {}
+            Message::Rename(new, reply) => {
+                let renamed = self.rename(new).await;
+                answer(reply, renamed);
+            }
             Message::Delete(reply) => {
                 let deleted = self.delete().await;
                 answer(reply, deleted);
@@ -204,7 +225,7 @@ impl Actor {
         self.unload().await;
         let guard = match self.lease.take() {
             Some(guard) => guard,
-            None => self.claim_to_delete().await?,
+            None => self.claim_at_rest().await?,
         };
         match guard.store().delete(guard.lease()).await {
             Ok(()) => {}
@@ -218,7 +239,8 @@ impl Actor {
         Ok(())
     }
 
-    async fn claim_to_delete(&self) -> Result<LeaseGuard, SessionError> {
+    /// Claims the session to delete or rename it, if no turn runs and no call waits.
+    pub(super) async fn claim_at_rest(&self) -> Result<LeaseGuard, SessionError> {
         let started = Instant::now();
         let mut ticket = None;
         let claimed = loop {

@@ -3,7 +3,10 @@
 use tokio::sync::oneshot;
 
 use super::{live::TurnKey, queued::QueuedTurn};
-use crate::session::{Reply, SessionError};
+use crate::session::{Reply, SessionError, SessionName, SessionRecord};
+
+/// A session under its new name, and why its thread could not be renamed.
+pub(super) type RenamedSession = (SessionRecord, Option<String>);
 
 /// A message to the actor of a session. Requests carry the channel for their answer.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(in crate::session) enum Message {
     CancelTask(u32, oneshot::Sender<Option<Reply>>),
     /// Read the store's inbox now instead of at the next tick.
     CheckInbox,
+    /// Rename the session. The answer is the session, and why its thread could not be renamed.
+    Rename(SessionName, oneshot::Sender<Result<RenamedSession, SessionError>>),
     /// Delete the session.
     Delete(oneshot::Sender<Result<(), SessionError>>),
 }

@@ -2,15 +2,17 @@
 //!
 //! An [`actor`](Actor) serves one session. Each turn goes through [`phases`]: [`waiting`] claims the session, [`plan`]
 //! chooses the settings, [`open`] opens the thread, and the turn starts. [`recorder`] writes it down, [`watch`] follows
-//! it with its [`approvals`] and [`steering`], and [`outcome`] reads the result. All observers read the log of the
+//! it with its [`approvals`] and [`steering`], [`outcome`] reads the result, and [`naming`] names the thread. All observers read the log of the
 //! [`live`] turn; a [`Call`] is a reader of that log.
 
 mod actor;
 mod approvals;
 mod call;
+mod input;
 mod live;
 mod loaded;
 mod message;
+mod naming;
 mod open;
 mod outcome;
 mod phases;

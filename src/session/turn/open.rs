@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{actor::Actor, loaded::Loaded, plan::Plan};
 use crate::{
-    codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings, TurnWork},
+    codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
         Change, Continuity, SessionError, SessionRecord, context,
         store::{Created, Excerpt},
@@ -59,7 +59,6 @@ impl Actor {
         &mut self,
         record: &SessionRecord,
         plan: &Plan,
-        work: &TurnWork,
     ) -> Result<Opened, SessionError> {
         if let Some(loaded) = &mut self.loaded {
             let thread = &loaded.thread;
@@ -67,7 +66,7 @@ impl Actor {
             if let Some((settings, choice)) = plan.on(loaded)
                 && thread.is_open()
                 && is_current
-                && thread.can_run(&settings, work)
+                && thread.can_run(&settings)
             {
                 plan.check_effort(&self.shared.codex, &choice).await?;
                 loaded.choice = choice;

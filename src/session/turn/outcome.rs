@@ -2,13 +2,14 @@
 
 use tokio::time::Instant;
 
+use super::input::Expected;
 use crate::{
-    codex::{FailureKind, TurnOutcome, TurnStatus},
+    codex::{FailureKind, TurnFailure, TurnOutcome, TurnStatus},
     session::{SessionRecord, SessionStatus, Source, TurnRecord, Work, output, review, sources},
 };
 
-/// Reads the answer as what it was to be.
-pub(super) fn interpret(entry: &mut TurnRecord, work: &Work) {
+/// Reads the answer of a complete turn as what it was to be. A review that cannot be read has failed.
+pub(super) fn interpret(entry: &mut TurnRecord, work: &Work, expected: &Expected) -> SessionStatus {
     let details = &mut entry.details;
     match work {
         Work::Ask { output_schema: Some(schema), .. } => {
@@ -22,11 +23,24 @@ pub(super) fn interpret(entry: &mut TurnRecord, work: &Work) {
             sources::merge(&mut details.sources, linked);
         }
         Work::Review { .. } => {
-            let (text, findings) = review::read(&entry.response);
-            entry.response = text;
-            details.findings = Some(findings);
+            let changed = expected.changed.as_ref();
+            match review::read(&entry.response, &expected.directory, changed) {
+                Ok(review) => {
+                    entry.response = review.text;
+                    details.verdict = Some(review.verdict);
+                    details.findings = Some(review.findings);
+                    details.warnings.extend(review.warnings);
+                }
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(|it| format!(" ({it})"));
+                    let message = format!("{error}{}", cause.unwrap_or_default());
+                    details.failure = Some(TurnFailure { kind: FailureKind::Incomplete, message });
+                    return SessionStatus::Failed;
+                }
+            }
         }
     }
+    SessionStatus::Completed
 }
 
 /// Takes the outcome into the record.

@@ -7,6 +7,7 @@ use tracing::Span;
 
 use super::{
     actor::Actor,
+    input::{Expected, Input},
     live::Update,
     open::Opened,
     outcome::{has_refused_model, interpret, note},
@@ -17,10 +18,10 @@ use super::{
     watch::Watched,
 };
 use crate::{
-    codex::{ApprovalPolicy, CodexError, Repository, Thread, Turn, TurnRequest},
+    codex::{ApprovalPolicy, CodexError, Thread, Turn, TurnRequest},
     session::{
         Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop,
-        TurnRecord, Work, context,
+        TurnRecord, context,
         store::{Excerpt, StoreError},
     },
 };
@@ -30,9 +31,9 @@ enum Phase {
     /// The session is ours; its thread is to be opened.
     Opening(SessionRecord),
     /// The thread is open; the turn is to be recorded and started.
-    Starting(Box<Recorder>, Plan, Opened),
+    Starting(Box<Recorder>, Plan, Opened, Box<Input>),
     /// Codex has acknowledged the turn.
-    Running(Box<Recorder>, Opened, Turn),
+    Running(Box<Recorder>, Opened, Turn, Expected),
     /// There is an answer, or nothing to do any more.
     Over(Option<Reply>),
 }
@@ -115,8 +116,8 @@ impl Actor {
                     }
                     other => other?,
                 },
-                Phase::Starting(recorder, plan, opened) => {
-                    match self.start_phase(queued, recorder, &plan, opened, retried).await? {
+                Phase::Starting(recorder, plan, opened, input) => {
+                    match self.start_phase(recorder, &plan, *input, opened, retried).await? {
                         Phase::Opening(record) => {
                             retried = true;
                             Phase::Opening(record)
@@ -124,8 +125,9 @@ impl Actor {
                         other => other,
                     }
                 }
-                Phase::Running(recorder, opened, turn) => {
-                    Phase::Over(Some(self.run_phase(queued, recorder, opened, turn).await))
+                Phase::Running(recorder, opened, turn, expected) => {
+                    let reply = self.run_phase(queued, recorder, opened, (turn, expected)).await;
+                    Phase::Over(Some(reply))
                 }
                 Phase::Over(reply) => return Ok(reply),
             };
@@ -143,15 +145,12 @@ impl Actor {
             self.adopt(&mut record).await?;
         }
         let plan = Plan::new(request, &record.settings, &self.shared.config).await?;
-        if let Work::Review { code, .. } = &request.work {
-            Repository::at(&plan.directory).check(code).await.map_err(SessionError::from)?;
-        }
-        let work = request.turn_work(request.prompt.clone());
+        let input = Input::collect(request, &plan, &self.shared.config.limits).await?;
         let opened = if request.reset {
             // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
-            self.open(&record.reset(), &plan, &work).await?
+            self.open(&record.reset(), &plan).await?
         } else {
-            self.open(&record, &plan, &work).await?
+            self.open(&record, &plan).await?
         };
         if queued.is_cancelled() {
             return Ok(Phase::Over(None));
@@ -159,14 +158,14 @@ impl Actor {
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
-        Ok(Phase::Starting(Box::new(recorder), plan, opened))
+        Ok(Phase::Starting(Box::new(recorder), plan, opened, Box::new(input)))
     }
 
     async fn start_phase(
         &mut self,
-        queued: &QueuedTurn,
         mut recorder: Box<Recorder>,
         plan: &Plan,
+        input: Input,
         opened: Opened,
         retried: bool,
     ) -> Result<Phase, Failed> {
@@ -176,11 +175,12 @@ impl Actor {
         details.continuity = Some(opened.continuity);
         details.model_source = Some(choice.source);
         details.thread_id = thread.id().cloned();
-        let request = turn_request(queued, plan, thread, choice.model.as_deref(), &opened);
+        let (request, expected) =
+            turn_request(input, plan, thread, choice.model.as_deref(), &opened);
         recorder.begin().await.map_err(SessionError::from)?;
         self.shared.changed(Change::Session(self.name.clone()));
         let error = match thread.start_turn(&request).await {
-            Ok(turn) => return Ok(Phase::Running(recorder, opened, turn)),
+            Ok(turn) => return Ok(Phase::Running(recorder, opened, turn, expected)),
             Err(error) => error,
         };
         let written = recorder.fail(error.to_string()).await;
@@ -207,7 +207,7 @@ impl Actor {
         queued: &mut QueuedTurn,
         mut recorder: Box<Recorder>,
         opened: Opened,
-        turn: Turn,
+        (turn, expected): (Turn, Expected),
     ) -> Reply {
         let acknowledged = self.acknowledge(queued, &mut recorder, &turn).await;
         let caveats = turn.caveats().to_vec();
@@ -216,9 +216,11 @@ impl Actor {
         entry.details.stopped = stop;
         entry.details.warnings.extend(opened.warning);
         entry.details.warnings.extend(caveats);
-        let status = note(record, entry, outcome, *started);
+        let mut status = note(record, entry, outcome, *started);
         if status == SessionStatus::Completed {
-            interpret(entry, &queued.request.work);
+            status = interpret(entry, &queued.request.work, &expected);
+        }
+        if status == SessionStatus::Completed {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
@@ -237,7 +239,9 @@ impl Actor {
             }
         };
         self.shared.changed(Change::Session(self.name.clone()));
-        let mut turn = recorder.entry;
+        let Recorder { record, entry: mut turn, .. } = *recorder;
+        let is_named = record.name_for_thread() == record.details.thread_name.as_deref();
+        self.to_name = (written.is_ok() && !is_named && !turn.details.ephemeral).then_some(record);
         if let Err(error) = written {
             self.not_recorded(&mut turn, &error);
         }
@@ -348,22 +352,25 @@ impl<E: Into<SessionError>> From<E> for Failed {
 /// The turn to start. Model and effort are always said, so that what one turn chose for itself does not stick to the
 /// next.
 fn turn_request(
-    queued: &QueuedTurn,
+    input: Input,
     plan: &Plan,
     thread: &Thread,
     model: Option<&str>,
     opened: &Opened,
-) -> TurnRequest {
-    let prompt = &queued.request.prompt;
-    let prompt = match opened.preamble.as_slice() {
-        [] => prompt.clone(),
-        items => context::preamble(items, prompt),
+) -> (TurnRequest, Expected) {
+    let Input { text, images, output_schema, expected } = input;
+    let text = match opened.preamble.as_slice() {
+        [] => text,
+        items => context::preamble(items, &text),
     };
-    TurnRequest {
-        work: queued.request.turn_work(prompt),
+    let request = TurnRequest {
+        text,
+        images,
+        output_schema,
         cwd: plan.directory.clone(),
         model: model.or(thread.model()).map(str::to_owned),
         effort: plan.effort.as_deref().or(thread.effort()).map(str::to_owned),
         approval_policy: plan.approval_policy,
-    }
+    };
+    (request, expected)
 }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::naming::title;
 use crate::{
     codex::{EffectiveSettings, FailureKind, Partial, Thread, TurnFailure, TurnId},
     session::{
@@ -107,6 +108,12 @@ impl Recorder {
             self.restart();
         }
         let record = &mut self.record;
+        if record.thread_id.as_ref() != thread.id() {
+            record.details.thread_name = None;
+        }
+        if record.automatic && record.details.title.is_none() {
+            record.details.title = title(&self.entry.prompt);
+        }
         record.thread_id = thread.id().cloned();
         record.codex_version = Some(thread.codex_version().to_string());
         record.effective = Some(effective.clone());

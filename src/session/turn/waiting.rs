@@ -109,6 +109,9 @@ impl Actor {
                     Message::Delete(reply) => {
                         answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
                     }
+                    Message::Rename(_, reply) => {
+                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+                    }
                     message => self.at_rest(message).await,
                 },
             }

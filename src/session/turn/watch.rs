@@ -174,6 +174,9 @@ impl Actor {
                 return Some(Stop::Interrupted);
             }
             Message::CheckInbox => return self.check_inbox(watch, queued).await,
+            Message::Rename(_, reply) => {
+                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            }
             Message::Delete(reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }

@@ -92,12 +92,14 @@ impl ModelRequest {
         tools.into_iter().find(|tool| tool["name"] == name || tool["type"] == name)
     }
 
-    /// Whether it is a review that asks, Codex's own or one in words.
+    /// Whether it is a review that asks: the schema of its answer is in the prompt.
     pub fn is_review(&self) -> bool {
-        let told = self.messages("developer").join("\n");
-        let system = self.body["instructions"].as_str().unwrap_or_default();
-        let last = self.prompts().pop().unwrap_or_default();
-        [&told, system, &last].iter().any(|text| text.contains("overall_correctness"))
+        self.prompts().pop().is_some_and(|last| last.contains("\"needs-attention\""))
+    }
+
+    /// The schema that the answer must fit, if one was sent besides the prompt.
+    pub fn schema(&self) -> Option<&Value> {
+        self.body.pointer("/text/format/schema")
     }
 
     /// The images the user gave, as data URLs.

@@ -29,7 +29,8 @@ use super::{ModelRequest, Reply};
 /// | `cut` | breaks the stream off |
 /// | `overflow` | fails because the context window is full |
 ///
-/// A review finds two things, and says in the first what it was asked. A prompt that begins with `Search
+/// A review finds two things, and says in the worse one what it was asked; by its last line it does otherwise:
+/// `approve SUMMARY`, `find FINDINGS` (JSON), `truncate BYTES`, `answer TEXT`. A prompt that begins with `Search
 /// the web` opens a page and answers with a link.
 ///
 /// Anything else is repeated: `you said: …`. A model whose name begins with `missing` does not exist.
@@ -128,19 +129,34 @@ fn spawned(output: &str) -> Option<String> {
     Some(output.get("agent_id")?.as_str()?.to_owned())
 }
 
-/// A review in the form Codex asks for.
+/// A review in the form that is asked for: the first finding is in what has changed.
 fn review(prompt: &str) -> Reply {
-    let place = |start: u32, end: u32| json!({"absolute_file_path": "/repo/a.txt", "line_range": {"start": start, "end": end}});
+    let found = |title: &str, severity: &str, confidence: f64, line: u32, body: String| {
+        json!({"title": title, "severity": severity, "confidence": confidence, "file": "a.txt",
+            "lineStart": line, "lineEnd": line + 1, "body": body, "recommendation": "Count again."})
+    };
     let verdict = json!({
+        "verdict": "needs-attention",
+        "summary": "Two things.",
         "findings": [
-            {"title": "[P1] Counts wrong", "body": format!("Asked: {prompt}"), "priority": 1,
-             "confidence_score": 0.9, "code_location": place(2, 3)},
-            {"title": "Says too little", "body": "More words.", "confidence_score": 0.4,
-             "code_location": place(7, 7)},
+            found("Says too little", "low", 0.4, 70, "More words.".to_owned()),
+            found("Counts wrong", "high", 0.9, 2, format!("Asked: {prompt}")),
         ],
-        "overall_correctness": "patch is incorrect",
-        "overall_explanation": "Two things.",
-        "overall_confidence_score": 0.8,
     });
-    Reply::text(verdict.to_string())
+    let verdict = verdict.to_string();
+    match prompt.split_once(' ') {
+        Some(("approve", summary)) => Reply::text(
+            json!({"verdict": "approve", "summary": summary, "findings": []}).to_string(),
+        ),
+        Some(("find", findings)) => {
+            let findings: Value = findings.parse().unwrap_or_default();
+            let all = json!({"verdict": "needs-attention", "summary": "", "findings": findings});
+            Reply::text(all.to_string())
+        }
+        Some(("truncate", bytes)) => {
+            Reply::text(verdict.get(..bytes.parse().unwrap_or(9)).unwrap_or_default())
+        }
+        Some(("answer", text)) => Reply::text(text),
+        _ => Reply::text(verdict),
+    }
 }

@@ -7,7 +7,7 @@ use super::{script::Script, *};
 use crate::codex::{
     app_server::AppThread,
     approval::{Answer, Decision},
-    settings::{ApprovalPolicy, Sandbox, ThreadOptions, ThreadSettings, TurnRequest, TurnWork},
+    settings::{ApprovalPolicy, Sandbox, ThreadOptions, ThreadSettings, TurnRequest},
     turn::{Turn, TurnEvent, TurnStatus},
 };
 
@@ -29,7 +29,9 @@ fn settings() -> ThreadSettings {
 
 fn request() -> TurnRequest {
     TurnRequest {
-        work: TurnWork::Prompt { text: "hi".into(), images: vec![], output_schema: None },
+        text: "hi".into(),
+        images: vec![],
+        output_schema: None,
         cwd: "/w".into(),
         model: None,
         effort: None,
@@ -211,14 +213,13 @@ async fn an_approval_of_no_turn_is_declined_and_said() {
 #[tokio::test(start_paused = true)]
 async fn a_thread_on_which_a_turn_may_still_run_is_never_used_again() {
     let (connection, mut server) = pair();
-    let work = request().work;
     // A turn that Codex does not end in time.
     let thread = thread(&connection, &mut server, "t").await;
-    assert!(thread.can_run(&settings(), &work));
+    assert!(thread.can_run(&settings()));
     let mut turn = turn(&thread, &mut server).await;
     let ended = turn.interrupt().await;
     assert_eq!((ended.confirmed, ended.outcome.status), (false, TurnStatus::Interrupted));
-    assert!(!thread.can_run(&settings(), &work));
+    assert!(!thread.can_run(&settings()));
     // It is archived, which would end the turn; as Codex does not confirm that, it is not resumed either.
     thread.release().await;
     let settings = settings();
@@ -233,7 +234,7 @@ async fn a_turn_that_may_have_begun_unseen_makes_its_thread_unusable() {
     let thread = thread(&connection, &mut server, "t").await;
     let started = thread.start_turn(&request()).await;
     assert!(matches!(started, Err(CodexError::Timeout { .. })), "{:?}", started.err());
-    assert!(!thread.can_run(&settings(), &request().work));
+    assert!(!thread.can_run(&settings()));
     // Once Codex confirms that it is unloaded, it can be resumed.
     let ((), ()) = tokio::join!(thread.discard(), async {
         server.answers("thread/archive", &json!({})).await;
@@ -254,22 +255,16 @@ async fn models_are_asked_for_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_review_runs_only_on_a_thread_that_was_opened_for_it() {
+async fn a_turn_runs_only_on_a_thread_that_can_be_set_for_it() {
     let (connection, mut server) = pair();
     let thread = thread(&connection, &mut server, "t").await;
-    let review = TurnWork::Review(crate::codex::ReviewTarget::UncommittedChanges);
-    let prompt = request().work;
-    assert!(thread.can_run(&settings(), &review));
+    assert!(thread.can_run(&settings()));
     let elsewhere = ThreadSettings { cwd: "/x".into(), ..settings() };
     let stronger = ThreadSettings { effort: Some("high".into()), ..settings() };
     let wider = ThreadSettings { sandbox: Sandbox::WorkspaceWrite, ..settings() };
-    for (wanted, can_review, can_prompt) in
-        [(elsewhere, false, true), (stronger, false, true), (wider, false, false)]
-    {
-        assert_eq!(thread.can_run(&wanted, &review), can_review, "{wanted:?}");
-        assert_eq!(thread.can_run(&wanted, &prompt), can_prompt, "{wanted:?}");
+    for (wanted, can_run) in [(elsewhere, true), (stronger, true), (wider, false)] {
+        assert_eq!(thread.can_run(&wanted), can_run, "{wanted:?}");
     }
-    // What a turn has changed, a review may or may not take over.
     let moved = TurnRequest { cwd: "/x".into(), effort: Some("high".into()), ..request() };
     let started = json!({"turn": {"id": "1"}});
     let (turn, ()) =
@@ -281,7 +276,7 @@ async fn a_review_runs_only_on_a_thread_that_was_opened_for_it() {
     server.ends("t", "1").await;
     assert!(matches!(turn.next().await, Some(TurnEvent::Ended(_))));
     let same = ThreadSettings { cwd: "/x".into(), effort: Some("high".into()), ..settings() };
-    assert!(thread.can_run(&same, &prompt) && !thread.can_run(&same, &review));
+    assert!(thread.can_run(&same));
     // A turn cannot go back to the effort that Codex chooses by itself.
-    assert!(!thread.can_run(&settings(), &prompt));
+    assert!(!thread.can_run(&settings()));
 }

@@ -8,18 +8,16 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use serde_json::Value;
-
-use super::connection::Connection;
+use super::{connection::Connection, queries};
 use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
     protocol::{
-        Empty, InjectItemsParams, ReviewStartParams, ThreadParams, TurnStartParams, TurnStarted,
-        UserInput, response_item,
+        Empty, InjectItemsParams, ThreadParams, TurnStartParams, TurnStarted, UserInput,
+        response_item,
     },
     record::EnvironmentContext,
-    settings::{ContextItem, EffectiveSettings, Sandbox, ThreadSettings, TurnRequest, TurnWork},
+    settings::{ContextItem, EffectiveSettings, Sandbox, ThreadSettings, TurnRequest},
     turn::{Begun, Driver, Trust, Turn},
     version::CodexVersion,
 };
@@ -90,6 +88,14 @@ impl AppThread {
         Ok(())
     }
 
+    /// Gives it a name for Codex's own lists.
+    ///
+    /// # Errors
+    /// If Codex refuses, as versions before 0.93 do.
+    pub(crate) async fn set_name(&self, name: &str) -> Result<(), CodexError> {
+        queries::name_thread(&self.connection, &self.id, name).await
+    }
+
     /// Starts a turn. Returns once Codex has acknowledged it, which is when the thread has a record.
     ///
     /// Only one turn may run on a thread; Codex would merge a second one into the first.
@@ -98,28 +104,13 @@ impl AppThread {
     /// If Codex refuses or dies. After [`CodexError::NotReached`] nothing was begun; after any other
     /// error it may have been, and asking again could do it twice.
     pub(crate) async fn start_turn(&self, request: &TurnRequest) -> Result<Turn, CodexError> {
-        let mut effective = match &request.work {
-            TurnWork::Review(_) => self.in_force().clone(),
-            TurnWork::Prompt { .. } => self.in_force_with(request),
-        };
+        let mut effective = self.in_force_with(request);
         // Before the turn begins: from then on nothing may keep it from its owner.
-        let caveats = self.caveats(&request.work, &mut effective).await;
+        let caveats = self.caveats(&mut effective).await;
         let events = self.connection.listen(&self.id);
         // Until Codex has answered, also if the caller gives up before, a turn may run unseen.
         let begun = Unacknowledged { trust: &self.trust, is_known: false };
-        let started = match &request.work {
-            TurnWork::Review(target) => {
-                let params =
-                    ReviewStartParams { thread_id: &self.id.0, target, delivery: "inline" };
-                self.connection.call("review/start", params).await
-            }
-            TurnWork::Prompt { text, images, output_schema } => {
-                let mut input = vec![UserInput::Text { text }];
-                input.extend(images.iter().map(|path| UserInput::LocalImage { path }));
-                self.say(input, output_schema.as_ref(), request).await
-            }
-        };
-        let started: TurnStarted = begun.settle(started)?;
+        let started: TurnStarted = begun.settle(self.say(request).await)?;
         self.recorded.store(true, Ordering::Relaxed);
         let id = TurnId(started.turn.id);
         Ok(Turn::new(Begun {
@@ -133,13 +124,10 @@ impl AppThread {
         }))
     }
 
-    async fn say(
-        &self,
-        input: Vec<UserInput<'_>>,
-        output_schema: Option<&Value>,
-        wanted: &TurnRequest,
-    ) -> Result<TurnStarted, CodexError> {
+    async fn say(&self, wanted: &TurnRequest) -> Result<TurnStarted, CodexError> {
         let now = self.in_force().clone();
+        let mut input = vec![UserInput::Text { text: &wanted.text }];
+        input.extend(wanted.images.iter().map(|path| UserInput::LocalImage { path }));
         // Saying again what holds already makes Codex write it down again: 15 ms a turn (0.169).
         let params = TurnStartParams {
             thread_id: &self.id.0,
@@ -149,7 +137,7 @@ impl AppThread {
                 .filter(|policy| *policy != now.approval_policy),
             model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
             effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.reasoning_effort),
-            output_schema,
+            output_schema: wanted.output_schema.as_ref(),
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
         let then = self.in_force_with(wanted);

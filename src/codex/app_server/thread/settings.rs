@@ -4,14 +4,14 @@ use std::sync::PoisonError;
 
 use super::AppThread;
 use crate::codex::{
-    caveats::{self, REVIEW_EFFORT},
-    settings::{EffectiveSettings, ThreadSettings, TurnRequest, TurnWork},
+    caveats,
+    settings::{EffectiveSettings, ThreadSettings, TurnRequest},
     version::CodexVersion,
 };
 
 impl AppThread {
-    /// Whether it can run `work` with exactly the `wanted` settings, without being opened again.
-    pub(crate) fn can_run(&self, wanted: &ThreadSettings, work: &TurnWork) -> bool {
+    /// Whether it can run a turn with exactly the `wanted` settings, without being opened again.
+    pub(crate) fn can_run(&self, wanted: &ThreadSettings) -> bool {
         let (with, opened, now) = (&self.settings, &self.opened, self.in_force());
         let model = Choice {
             wanted: wanted.model.as_deref(),
@@ -31,46 +31,21 @@ impl AppThread {
             && with.options.equals(&wanted.options)
             // A sandbox with all the user's details is only given to a thread when it is opened.
             && opened.sandbox == Some(wanted.sandbox)
-            && match work {
-                TurnWork::Prompt { .. } => model.can_be_set() && effort.can_be_set(),
-                // `review/start` takes no settings at all, and takes over what turns have changed in part
-                // (0.98, 0.125), not at all (0.72) or as a whole (0.169).
-                TurnWork::Review(_) => {
-                    *now == **opened
-                        && model.holds()
-                        && effort.holds()
-                        && now.working_directory == wanted.cwd
-                        && now.approval_policy == wanted.approval_policy
-                }
-            }
+            && model.can_be_set()
+            && effort.can_be_set()
     }
 
     /// What does not hold although Codex accepts it; corrects `effective` by that.
-    pub(super) async fn caveats(
-        &self,
-        work: &TurnWork,
-        effective: &mut EffectiveSettings,
-    ) -> Vec<String> {
+    pub(super) async fn caveats(&self, effective: &mut EffectiveSettings) -> Vec<String> {
         let version = self.connection.found().version;
         let mut caveats = Vec::new();
         if version < CodexVersion::TELLS_ON_RESUME {
-            match work {
-                TurnWork::Review(_) => {
-                    let known = effective.reasoning_effort.replace(REVIEW_EFFORT.to_owned());
-                    if known.is_some_and(|known| known != REVIEW_EFFORT) {
-                        caveats.push(caveats::review_effort(version));
-                    }
-                    return caveats;
-                }
-                TurnWork::Prompt { .. } => {
-                    let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                    if self.in_force().working_directory != effective.working_directory {
-                        // Said with the turn, and passed on.
-                        told.directory = None;
-                    }
-                    caveats.extend(caveats::outdated(version, &told, effective));
-                }
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.in_force().working_directory != effective.working_directory {
+                // Said with the turn, and passed on.
+                told.directory = None;
             }
+            caveats.extend(caveats::outdated(version, &told, effective));
         }
         if let (Some(model), Some(_)) = (&effective.model, &effective.reasoning_effort)
             && !self.takes_effort(model).await

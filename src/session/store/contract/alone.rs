@@ -5,8 +5,9 @@ use super::{
     session, turn,
 };
 use crate::session::{
-    record::ThreadId,
-    store::{CopiedTurns, Created, Excerpt, Page, StoreError, Turns},
+    ApprovalPolicy, EffectiveSettings,
+    record::{SessionRecord, ThreadId, Usage},
+    store::{CopiedTurns, Created, DailyUsage, Excerpt, Page, Renamed, StoreError, Turns},
 };
 
 on_every_store! {
@@ -14,6 +15,8 @@ on_every_store! {
     turns_come_in_order_and_in_parts,
     a_restart_leaves_one_turn,
     turns_are_copied_with_a_new_session,
+    a_session_is_renamed_with_all_that_is_its,
+    tokens_are_counted_once_by_day_and_model,
     only_so_many_can_wait,
     what_expired_is_gone_also_before_it_is_swept,
     a_protected_session_neither_expires_nor_makes_room,
@@ -98,6 +101,83 @@ async fn turns_are_copied_with_a_new_session(Pair { one: store, .. }: Pair) {
     let copied = store.turns(&name("b"), 0, 9, Excerpt::ALL).await.unwrap();
     assert_eq!(copied, [1, 2].map(|number| turn(number, SessionStatus::Completed)));
     assert_eq!(store.turns(&from, 0, 9, Excerpt::ALL).await.unwrap().len(), 3);
+}
+
+async fn a_session_is_renamed_with_all_that_is_its(Pair { one: store, two, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    let ended = turn(1, SessionStatus::Completed);
+    record.status = SessionStatus::Completed;
+    store.commit(&lease, &record, Turns::Put(&ended)).await.unwrap();
+    record.revision += 1;
+    store.create(&session("b", false, 0), None, 9, at(0)).await.unwrap();
+    let old = record.clone();
+    record.details.title = Some("T".into());
+    record.name = name("b");
+    assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Taken);
+    record.name = name("c");
+    let place = two.enqueue(&name("a"), 9, LEASE).await.unwrap().unwrap();
+    assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Wanted);
+    two.dequeue(place).await.unwrap();
+    let stale = store.rename(&lease, &SessionRecord { revision: 0, ..record.clone() }, at(1)).await;
+    assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
+    assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Done);
+    let renamed = store.load(&name("c"), at(1)).await.unwrap().unwrap();
+    assert_eq!(renamed, SessionRecord { revision: record.revision + 1, ..record.clone() });
+    assert_eq!(store.turns(&name("c"), 0, 9, Excerpt::ALL).await.unwrap(), [ended]);
+    assert!(store.load(&name("a"), at(1)).await.unwrap().is_none());
+    // The lease has ended with the old name, also if there is a session of that name again.
+    let lost = store.rename(&lease, &record, at(1)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+    begun(&*store, "a", 1).await;
+    let lost = store.commit(&lease, &old, Turns::Keep).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+    claimed(&*two, "c", 1).await;
+}
+
+async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    let mut put = async |number: u32, status: SessionStatus, model: Option<&str>, tokens: u64| {
+        let mut turn = turn(number, status);
+        turn.timestamp = at(i64::from(number) * 86_400);
+        turn.details.usage =
+            Some(Usage { input_tokens: tokens, total_tokens: tokens, ..Usage::default() });
+        turn.details.effective = model.map(|model| EffectiveSettings {
+            model: Some(model.into()),
+            reasoning_effort: None,
+            sandbox: None,
+            approval_policy: ApprovalPolicy::Never,
+            working_directory: "/".into(),
+        });
+        record.turn_count = number;
+        record.status = status;
+        store.commit(&lease, &record, Turns::Put(&turn)).await.unwrap();
+        record.revision += 1;
+    };
+    let (running, completed) = (SessionStatus::Running, SessionStatus::Completed);
+    for (number, model, tokens) in [(1, Some("m"), 5), (2, Some("m"), 7), (3, None, 1)] {
+        put(number, running, None, 0).await;
+        put(number, running, model, tokens - 1).await;
+        put(number, completed, model, tokens).await;
+        // Written once more.
+        put(number, completed, model, tokens).await;
+    }
+    put(4, running, Some("m"), 2).await;
+    let by_day = async || {
+        let days = store.usage_by_day("1970-01-03".parse().unwrap()).await.unwrap();
+        let short =
+            |day: DailyUsage| (day.day.to_string(), day.model, day.turns, day.usage.input_tokens);
+        days.into_iter().map(short).collect::<Vec<_>>()
+    };
+    let third = ("1970-01-04".to_owned(), String::new(), 1, 1);
+    let second = ("1970-01-03".to_owned(), "m".to_owned(), 1, 7);
+    assert_eq!(by_day().await, [third.clone(), second.clone()]);
+    // A turn that its server left running counts as far as it is known, and a copy of turns counts nothing.
+    claimed(&*store, "a", 1).await;
+    let from = name("a");
+    let copy = Some(CopiedTurns { from: &from, through: 4 });
+    store.create(&session("b", false, 0), copy, 9, at(0)).await.unwrap();
+    let fourth = ("1970-01-05".to_owned(), "m".to_owned(), 1, 2);
+    assert_eq!(by_day().await, [fourth, third, second]);
 }
 
 async fn only_so_many_can_wait(Pair { one: store, two, clock, .. }: Pair) {

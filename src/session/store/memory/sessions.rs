@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     MemoryStore,
@@ -13,8 +13,8 @@ use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, ThreadId, TurnRecord},
     store::{
-        CopiedTurns, Created, Cursor, Excerpt, Lease, Listing, Page, SessionStore, StoreError,
-        Turns,
+        CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
+        SessionStore, StoreError, Turns,
     },
 };
 
@@ -70,9 +70,15 @@ impl SessionStore for MemoryStore {
         match turns {
             Turns::Keep => {}
             Turns::Put(turn) => {
-                match entry.turns.iter_mut().find(|known| known.number == turn.number) {
+                let known = entry.turns.iter_mut().find(|known| known.number == turn.number);
+                let was_running =
+                    known.as_ref().is_some_and(|known| known.status == SessionStatus::Running);
+                match known {
                     Some(known) => known.clone_from(turn),
                     None => entry.turns.push(turn.clone()),
+                }
+                if was_running && turn.status != SessionStatus::Running {
+                    state.count(turn);
                 }
             }
             Turns::Restart(turn) => {
@@ -89,6 +95,29 @@ impl SessionStore for MemoryStore {
         state.held(lease, self.owner, clock)?;
         state.remove(&lease.session);
         Ok(())
+    }
+
+    async fn rename(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        now: Timestamp,
+    ) -> Result<Renamed, StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        let entry = state.held(lease, self.owner, clock)?;
+        if entry.record.revision != record.revision {
+            return Err(StoreError::Stale { name: record.name.clone() });
+        }
+        if state.others_before(&lease.session, None, self.owner, clock) > 0 {
+            return Ok(Renamed::Wanted);
+        }
+        state.remove_expired(now, clock);
+        if record.name != lease.session && state.entries.contains_key(&record.name) {
+            return Ok(Renamed::Taken);
+        }
+        state.rename(&lease.session, record);
+        Ok(Renamed::Done)
     }
 
     async fn load(
@@ -168,6 +197,18 @@ impl SessionStore for MemoryStore {
                 ..turn
             })
             .collect())
+    }
+
+    async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError> {
+        let state = self.lock();
+        let days = state.usage.iter().filter(|((Reverse(day), _), _)| *day >= since);
+        let days = days.map(|((Reverse(day), model), (turns, usage))| DailyUsage {
+            day: *day,
+            model: model.clone(),
+            turns: *turns,
+            usage: *usage,
+        });
+        Ok(days.collect())
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {

@@ -1,12 +1,15 @@
 //! What the memory holds, and the rules about leases that several operations share.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::session::{
     SessionName,
-    record::{ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnRecord},
+    record::{ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnRecord, Usage},
     store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
 };
 
@@ -17,6 +20,8 @@ pub(super) struct State {
     pub(super) queue: Vec<Place>,
     pub(super) messages: Vec<Posted>,
     pub(super) approvals: Vec<Opened>,
+    /// Turns that have ended and their tokens, by day and model, newest day first.
+    pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage)>,
     /// The owners that are not dead.
     pub(super) alive: HashSet<u64>,
     last_owner: u64,
@@ -165,6 +170,30 @@ impl State {
         self.approvals.retain(|opened| opened.record.session != *name);
     }
 
+    /// Stores a session under the name in `record`, in place of the one named `old`, whose lease ends.
+    pub(super) fn rename(&mut self, old: &SessionName, record: &SessionRecord) {
+        let Some(entry) = self.entries.remove(old) else { return };
+        self.epochs = self.epochs.max(entry.epoch);
+        let record = SessionRecord { revision: record.revision + 1, ..record.clone() };
+        self.messages.retain(|posted| posted.session != *old);
+        for opened in &mut self.approvals {
+            if opened.record.session == *old {
+                opened.record.session = record.name.clone();
+            }
+        }
+        let entry = Entry { holder: None, epoch: self.epochs, record, ..entry };
+        self.entries.insert(entry.record.name.clone(), entry);
+    }
+
+    /// Counts the tokens of a turn that has ended.
+    pub(super) fn count(&mut self, turn: &TurnRecord) {
+        let day = Reverse(turn.timestamp.to_zoned(TimeZone::UTC).date());
+        let model = turn.details.effective.as_ref().and_then(|with| with.model.clone());
+        let (turns, usage) = self.usage.entry((day, model.unwrap_or_default())).or_default();
+        *turns += 1;
+        *usage += turn.details.usage.unwrap_or_default();
+    }
+
     /// The session that is worth least among those that may go.
     pub(super) fn least_worth(&self, clock: i64) -> Option<SessionName> {
         let may_go = self.entries.values().filter(|entry| !Self::is_protected(entry, clock));
@@ -194,13 +223,20 @@ impl State {
 
     /// Ends what an earlier holder left: its running turn and the approvals that were open.
     pub(super) fn end_turns(&mut self, name: &SessionName) {
+        let mut ended = Vec::new();
         if let Some(entry) = self.entries.get_mut(name) {
-            let running =
-                entry.turns.iter_mut().filter(|turn| turn.status == SessionStatus::Running);
-            running.for_each(|turn| turn.status = SessionStatus::Interrupted);
+            for turn in &mut entry.turns {
+                if turn.status == SessionStatus::Running {
+                    turn.status = SessionStatus::Interrupted;
+                    ended.push(turn.clone());
+                }
+            }
             if entry.record.status == SessionStatus::Running {
                 entry.record.status = SessionStatus::Interrupted;
             }
+        }
+        for turn in &ended {
+            self.count(turn);
         }
         let unsettled = |opened: &&mut Opened| {
             opened.record.session == *name && !opened.record.state.is_settled()

@@ -32,6 +32,10 @@ pub(super) enum Operation {
         write: Write,
     },
     Delete(Index),
+    Rename {
+        lease: Index,
+        name: usize,
+    },
     Enqueue(usize),
     Dequeue(Index),
     RenewPlaces(usize),
@@ -85,6 +89,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => index().prop_map(Operation::Release),
         8 => (index(), write).prop_map(|(lease, write)| Operation::Commit { lease, write }),
         1 => index().prop_map(Operation::Delete),
+        2 => (index(), name()).prop_map(|(lease, name)| Operation::Rename { lease, name }),
         3 => name().prop_map(Operation::Enqueue),
         1 => index().prop_map(Operation::Dequeue),
         1 => name().prop_map(Operation::RenewPlaces),

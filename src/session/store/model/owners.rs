@@ -20,7 +20,7 @@ use crate::{
         SessionName,
         record::{AnswerRecord, ApprovalState, SessionRecord, examples::approval},
         store::{
-            Claim, Created, Excerpt, Lease, MemoryStore, SqliteStore, Store, StoreClock,
+            Claim, Created, Excerpt, Lease, MemoryStore, Renamed, SqliteStore, Store, StoreClock,
             StoreError, Ticket, Turns,
         },
     },
@@ -224,6 +224,7 @@ impl Owners {
             Operation::Renew(lease)
             | Operation::Release(lease)
             | Operation::Delete(lease)
+            | Operation::Rename { lease, .. }
             | Operation::OpenApproval(lease)
             | Operation::Commit { lease, .. }
             | Operation::Settle { lease, .. } => {
@@ -305,6 +306,18 @@ impl Owners {
                 let done = self
                     .run(store, cut, async { store.delete(lease).await.map(|()| Answer::Nothing) });
                 self.judge(&done, |reference| reference.delete(by, claimed));
+            }
+            Operation::Rename { name, .. } => {
+                let renamed = SessionRecord { name: named(*name), ..record };
+                let done = self.run(store, cut, async {
+                    Ok(match store.rename(lease, &renamed, now).await? {
+                        Renamed::Done => Answer::Nothing,
+                        Renamed::Taken => Answer::Conflict,
+                        Renamed::Wanted => Answer::Yes(false),
+                    })
+                });
+                let wall = now.as_second();
+                self.judge(&done, |reference| reference.rename(by, claimed, &renamed, wall));
             }
             Operation::OpenApproval(_) => {
                 let approval = approval(&number.to_string(), lease.session.as_str());

@@ -285,6 +285,47 @@ impl Reference {
         Answer::Nothing
     }
 
+    pub(super) fn rename(
+        &mut self,
+        by: u64,
+        lease: &Claimed,
+        record: &SessionRecord,
+        wall: i64,
+    ) -> Answer {
+        if !self.holds(by, lease) {
+            return Answer::LeaseLost;
+        }
+        let session = self.sessions.get(&lease.session).cloned();
+        let Some(session) = session.filter(|it| it.record.revision == record.revision) else {
+            return Answer::Stale;
+        };
+        let others = self.queue.iter().filter(|place| {
+            place.session == lease.session
+                && place.owner != by
+                && place.until > self.clock
+                && self.alive.contains(&place.owner)
+        });
+        if others.count() > 0 {
+            return Answer::Yes(false);
+        }
+        let mut next = self.clone();
+        next.remove_expired(wall);
+        if record.name != lease.session && next.sessions.contains_key(&record.name) {
+            return Answer::Conflict;
+        }
+        next.sessions.remove(&lease.session);
+        for approval in &mut next.approvals {
+            if approval.session == lease.session {
+                approval.session = record.name.clone();
+            }
+        }
+        let record = SessionRecord { revision: record.revision + 1, ..record.clone() };
+        let renamed = Session { record, holder: None, ..session };
+        next.sessions.insert(renamed.record.name.clone(), renamed);
+        *self = next;
+        Answer::Nothing
+    }
+
     pub(super) fn enqueue(&mut self, by: u64, name: &SessionName, ticket: u64) -> Answer {
         let there = |place: &&Place| place.session == *name && place.until > self.clock;
         if self.queue.iter().filter(there).count() >= PLACES {

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "sessions", include_str!("../migrations/sqlite/0001_sessions.sql")),
     (2, "queue", include_str!("../migrations/sqlite/0002_queue.sql")),
     (3, "leases", include_str!("../migrations/sqlite/0003_leases.sql")),
+    (4, "details", include_str!("../migrations/sqlite/0004_details.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

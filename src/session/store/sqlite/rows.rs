@@ -7,8 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{FromRow, Row, sqlite::SqliteRow};
 
 use crate::session::{
-    record::{SessionRecord, SessionStatus, TurnRecord},
-    store::{Cursor, StoreError},
+    record::{SessionRecord, SessionStatus, TurnRecord, Usage},
+    store::{Cursor, DailyUsage, StoreError},
 };
 
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(super) struct SessionRow {
     usage: String,
     codex_version: Option<String>,
     effective: Option<String>,
+    details: String,
     revision: i64,
 }
 
@@ -37,6 +38,15 @@ pub(super) struct TurnRow {
     prompt: String,
     response: String,
     details: String,
+}
+
+/// The tokens of one day's turns with one model.
+#[derive(Debug)]
+pub(super) struct UsageRow {
+    day: String,
+    model: String,
+    turns: i64,
+    tokens: [i64; 5],
 }
 
 type Reason = Box<dyn Error + Send + Sync>;
@@ -56,6 +66,7 @@ impl FromRow<'_, SqliteRow> for SessionRow {
             usage: row.try_get("usage")?,
             codex_version: row.try_get("codex_version")?,
             effective: row.try_get("effective")?,
+            details: row.try_get("details")?,
             revision: row.try_get("revision")?,
         })
     }
@@ -71,6 +82,43 @@ impl FromRow<'_, SqliteRow> for TurnRow {
             prompt: row.try_get("prompt")?,
             response: row.try_get("response")?,
             details: row.try_get("details")?,
+        })
+    }
+}
+
+impl FromRow<'_, SqliteRow> for UsageRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            day: row.try_get("day")?,
+            model: row.try_get("model")?,
+            turns: row.try_get("turns")?,
+            tokens: [
+                row.try_get("input_tokens")?,
+                row.try_get("cached_tokens")?,
+                row.try_get("output_tokens")?,
+                row.try_get("reasoning_tokens")?,
+                row.try_get("total_tokens")?,
+            ],
+        })
+    }
+}
+
+impl UsageRow {
+    /// `None` if its day is none.
+    pub(super) fn into_usage(self) -> Option<DailyUsage> {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        let [input, cached, output, reasoning, total] = self.tokens.map(count);
+        Some(DailyUsage {
+            day: self.day.parse().ok()?,
+            model: self.model,
+            turns: count(self.turns),
+            usage: Usage {
+                input_tokens: input,
+                cached_input_tokens: cached,
+                output_tokens: output,
+                reasoning_output_tokens: reasoning,
+                total_tokens: total,
+            },
         })
     }
 }
@@ -100,6 +148,7 @@ impl SessionRow {
             usage: parse(&self.usage)?,
             codex_version: self.codex_version,
             effective: self.effective.as_deref().map(parse_some).transpose()?.flatten(),
+            details: parse(&self.details)?,
             revision: self.revision,
         })
     }

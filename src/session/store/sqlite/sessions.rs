@@ -1,20 +1,20 @@
 //! What is kept, as SQL.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     eviction,
     open::SqliteStore,
-    rows::{SessionRow, TurnRow, millis},
+    rows::{SessionRow, TurnRow, UsageRow, millis},
     write::session_columns,
 };
 use crate::session::{
     SessionName,
     record::{SessionRecord, ThreadId, TurnRecord},
     store::{
-        CopiedTurns, Created, Cursor, Excerpt, Lease, Listing, Page, SessionStore, StoreError,
-        Turns,
+        CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
+        SessionStore, StoreError, Turns,
     },
 };
 
@@ -109,6 +109,39 @@ impl SessionStore for SqliteStore {
         if deleted.rows_affected() == 1 { Ok(()) } else { Err(Self::lost(lease)) }
     }
 
+    async fn rename(
+        &self,
+        lease: &Lease,
+        record: &SessionRecord,
+        now: Timestamp,
+    ) -> Result<Renamed, StoreError> {
+        let action = "rename a session in";
+        let mut tx = self.begin(action).await?;
+        let others = self.others_before(&mut *tx, &lease.session, None).await;
+        let wanted = others.map_err(self.failed(action))? > 0;
+        let renamed = async {
+            eviction::remove_expired(&mut tx, now, self.clock.now()).await?;
+            self.put_renamed(&mut tx, lease, record).await
+        };
+        match renamed.await {
+            Ok(false) => {
+                drop(tx);
+                let held = self.is_in_force(lease).await.map_err(self.failed(action))?;
+                let stale = StoreError::Stale { name: record.name.clone() };
+                Err(if held { stale } else { Self::lost(lease) })
+            }
+            Ok(true) if wanted => Ok(Renamed::Wanted),
+            Ok(true) => {
+                tx.commit().await.map_err(self.failed(action))?;
+                Ok(Renamed::Done)
+            }
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                Ok(if wanted { Renamed::Wanted } else { Renamed::Taken })
+            }
+            Err(error) => Err(self.failed(action)(error)),
+        }
+    }
+
     async fn load(
         &self,
         name: &SessionName,
@@ -183,6 +216,18 @@ impl SessionStore for SqliteStore {
         .await
         .map_err(self.failed("read turns from"))?;
         rows.into_iter().map(TurnRow::into_record).collect()
+    }
+
+    async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError> {
+        let action = "read the usage in";
+        let rows: Vec<UsageRow> =
+            sqlx::query_as("SELECT * FROM usage_by_day WHERE day >= ? ORDER BY day DESC, model")
+                .bind(since.to_string())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(self.failed(action))?;
+        // A day that cannot be read hides no other.
+        Ok(rows.into_iter().filter_map(UsageRow::into_usage).collect())
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {

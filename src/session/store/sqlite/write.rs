@@ -18,7 +18,7 @@ type Tx<'a> = Transaction<'a, Sqlite>;
 macro_rules! session_columns {
     () => {
         "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, turn_count, settings, \
-         usage, codex_version, effective, revision"
+         usage, codex_version, effective, details, revision"
     };
 }
 pub(super) use session_columns;
@@ -45,7 +45,7 @@ impl SqliteStore {
         let inserted = sqlx::query(concat!(
             "INSERT INTO sessions (",
             session_columns!(),
-            ", lease_epoch) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, greatest FROM epochs \
+            ", lease_epoch) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, greatest FROM epochs \
              WHERE true ON CONFLICT DO NOTHING"
         ))
         .bind(new.name.as_str())
@@ -60,6 +60,7 @@ impl SqliteStore {
         .bind(json(&new.usage))
         .bind(&new.codex_version)
         .bind(new.effective.as_ref().map(json))
+        .bind(json(&new.details))
         .bind(new.revision)
         .execute(&mut **tx)
         .await?;
@@ -75,7 +76,7 @@ impl SqliteStore {
     ) -> sqlx::Result<bool> {
         let written = sqlx::query(
             "UPDATE sessions SET last_accessed_at = ?, expires_at = ?, thread_id = ?, status = ?, \
-             turn_count = ?, settings = ?, usage = ?, codex_version = ?, effective = ?, lease_busy = ?, \
+             turn_count = ?, settings = ?, usage = ?, codex_version = ?, effective = ?, details = ?, lease_busy = ?, \
              revision = revision + 1 WHERE name = ? AND revision = ? \
              AND lease_owner = ? AND lease_epoch = ? AND lease_until > ?",
         )
@@ -88,6 +89,7 @@ impl SqliteStore {
         .bind(json(&record.usage))
         .bind(&record.codex_version)
         .bind(record.effective.as_ref().map(json))
+        .bind(json(&record.details))
         .bind(record.status == SessionStatus::Running)
         .bind(record.name.as_str())
         .bind(record.revision)
@@ -97,6 +99,47 @@ impl SqliteStore {
         .execute(&mut **tx)
         .await?;
         Ok(written.rows_affected() == 1)
+    }
+
+    /// Writes a session under its lease and the name in `record`, and ends the lease. Says whether the lease is in force
+    /// and the revision the stored one.
+    pub(super) async fn put_renamed(
+        &self,
+        tx: &mut Tx<'_>,
+        lease: &Lease,
+        record: &SessionRecord,
+    ) -> sqlx::Result<bool> {
+        let under_old = SessionRecord { name: lease.session.clone(), ..record.clone() };
+        if !self.update(tx, lease, &under_old).await? {
+            return Ok(false);
+        }
+        // What refers to the session by its name follows in the same transaction.
+        sqlx::query("PRAGMA defer_foreign_keys = ON").execute(&mut **tx).await?;
+        // An old lease on either name must never look like a new one.
+        let (greatest,): (i64,) =
+            sqlx::query_as("UPDATE epochs SET greatest = max(greatest, ?) RETURNING greatest")
+                .bind(lease.epoch)
+                .fetch_one(&mut **tx)
+                .await?;
+        sqlx::query(
+            "UPDATE sessions SET name = ?, automatic = ?, lease_epoch = ?, lease_owner = NULL, \
+             lease_until = NULL, lease_busy = 0 WHERE name = ?",
+        )
+        .bind(record.name.as_str())
+        .bind(record.automatic)
+        .bind(greatest)
+        .bind(lease.session.as_str())
+        .execute(&mut **tx)
+        .await?;
+        for follow in [
+            "UPDATE turns SET session = ?1 WHERE session = ?2",
+            "UPDATE approvals SET session = ?1 WHERE session = ?2",
+            "DELETE FROM control_messages WHERE session = ?2 AND ?1 <> ?2",
+        ] {
+            let names = (record.name.as_str(), lease.session.as_str());
+            sqlx::query(follow).bind(names.0).bind(names.1).execute(&mut **tx).await?;
+        }
+        Ok(true)
     }
 
     pub(super) async fn put_turn(

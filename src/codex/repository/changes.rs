@@ -1,0 +1,278 @@
+//! The changes that a review looks at, as one diff. Never cut: what is too large is refused.
+
+use std::path::PathBuf;
+
+use super::{error::RepositoryError, git::Repository};
+
+/// What is reviewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReviewTarget {
+    /// What is staged, unstaged and untracked.
+    UncommittedChanges,
+    /// What the current branch has changed since it left this one, with what is not committed yet.
+    BaseBranch {
+        /// The branch.
+        branch: String,
+    },
+    /// What a commit changed.
+    Commit {
+        /// The commit.
+        sha: String,
+    },
+    /// Whatever the prompt says.
+    Custom,
+}
+
+/// Changes to a code base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The top directory of the repository, to which the paths in the diff are relative.
+    pub root: PathBuf,
+    /// A diff in git's format, with the prefixes `a/` and `b/`.
+    pub diff: String,
+}
+
+/// How a diff is written, whatever the user has configured.
+const DIFF: [&str; 7] = [
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--find-renames",
+    "--unified=3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+];
+
+/// How many of the largest files are named when there is too much.
+const LARGEST: usize = 5;
+
+impl Repository {
+    /// The changes to review, at most `limit` bytes of them, in `paths` alone if there are any. `None` for
+    /// [`ReviewTarget::Custom`].
+    ///
+    /// # Errors
+    /// [`RepositoryError`]; each of them before any model is asked.
+    pub async fn changes(
+        &self,
+        target: &ReviewTarget,
+        paths: &[String],
+        limit: u64,
+    ) -> Result<Option<Changes>, RepositoryError> {
+        if *target == ReviewTarget::Custom {
+            return Ok(None);
+        }
+        let root = self.root().await?;
+        let at_root = Self::at(&root);
+        let folder = temporary()?;
+        let working = at_root.with_index(&folder.path().join("index"));
+        let (from, repository) = match target {
+            ReviewTarget::Commit { sha } => {
+                let commit = self.commit("commit", sha).await?;
+                (From::Commit(commit), &at_root)
+            }
+            ReviewTarget::BaseBranch { branch } => {
+                let base = self.commit("branch", branch).await?;
+                let merge_base = self.merge_base(&base, branch).await?;
+                working.add_untracked().await?;
+                (From::Tree(merge_base), &working)
+            }
+            ReviewTarget::UncommittedChanges | ReviewTarget::Custom => {
+                working.add_untracked().await?;
+                (From::Tree(self.head_tree().await?), &working)
+            }
+        };
+        let diff = repository.diff(&from, &self.pathspecs(&root, paths), limit).await?;
+        if diff.trim().is_empty() {
+            let place = root.display();
+            let only = if paths.is_empty() { "" } else { " of those paths" };
+            return Err(RepositoryError::Unchanged(match target {
+                ReviewTarget::BaseBranch { branch } => {
+                    format!("nothing{only} has changed against `{branch}` in `{place}`")
+                }
+                ReviewTarget::Commit { sha } => {
+                    format!("commit `{sha}` changes no files{only} in `{place}`")
+                }
+                _ => format!("nothing{only} is uncommitted in `{place}`"),
+            }));
+        }
+        Ok(Some(Changes { root, diff }))
+    }
+
+    /// The top directory of the repository.
+    ///
+    /// # Errors
+    /// [`RepositoryError::None`] if the directory is in none.
+    pub(super) async fn root(&self) -> Result<PathBuf, RepositoryError> {
+        let action = "find the repository";
+        let arguments = ["rev-parse", "--show-toplevel"];
+        match self.text(action, &arguments).await {
+            Ok(root) if !root.is_empty() => Ok(root.into()),
+            // A bare repository has no top directory.
+            Ok(_) => Err(RepositoryError::None(self.directory.clone())),
+            Err(RepositoryError::Failed { reason, .. })
+                if reason.contains("not a git repository")
+                    || reason.contains("must be run in a work tree") =>
+            {
+                Err(RepositoryError::None(self.directory.clone()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of a commit.
+    pub(super) async fn commit(
+        &self,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<String, RepositoryError> {
+        let unknown = || RepositoryError::Unknown {
+            kind,
+            name: name.to_owned(),
+            directory: self.directory.clone(),
+        };
+        // A name like this would be an option.
+        if name.starts_with('-') {
+            return Err(unknown());
+        }
+        let commit = format!("{name}^{{commit}}");
+        let id = self.text("find a commit", &["rev-parse", "--verify", "--quiet", &commit]).await;
+        match id {
+            Err(RepositoryError::Failed { reason, .. }) if reason.starts_with("exit status") => {
+                Err(unknown())
+            }
+            other => other,
+        }
+    }
+
+    /// The commit that is checked out. `None` if there is none yet.
+    pub(super) async fn head(&self) -> Result<Option<String>, RepositoryError> {
+        match self.commit("commit", "HEAD").await {
+            Ok(id) => Ok(Some(id)),
+            Err(RepositoryError::Unknown { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is compared with: the commit that is checked out, or the empty tree if there is none yet.
+    async fn head_tree(&self) -> Result<String, RepositoryError> {
+        match self.head().await? {
+            Some(head) => Ok(head),
+            None => {
+                self.text("make the empty tree", &["hash-object", "-t", "tree", "--stdin"]).await
+            }
+        }
+    }
+
+    async fn merge_base(&self, base: &str, branch: &str) -> Result<String, RepositoryError> {
+        let found = self.text("find where the branch began", &["merge-base", "HEAD", base]).await;
+        found.map_err(|error| match error {
+            RepositoryError::Failed { action, reason } if reason.starts_with("exit status") => {
+                let reason = format!(
+                    "this branch and `{branch}` have no common commit here; if the clone is shallow, \
+                     `git fetch --unshallow` gets the rest"
+                );
+                RepositoryError::Failed { action, reason }
+            }
+            other => other,
+        })
+    }
+
+    /// Fills this index with the working tree's own, and with the names of untracked files that are not ignored.
+    async fn add_untracked(&self) -> Result<(), RepositoryError> {
+        let action = "look through the working tree";
+        let own = Self::at(&self.directory);
+        let index = own.text(action, &["rev-parse", "--git-path", "index"]).await?;
+        if let Some(to) = &self.index {
+            // Copied, so that git need not read every file again. There is none before the first `git add`.
+            match tokio::fs::copy(self.directory.join(index), to).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(RepositoryError::Failed { action, reason: error.to_string() });
+                }
+            }
+        }
+        self.text(action, &["add", "--intent-to-add", "--all", "--", ":/"]).await.map(drop)
+    }
+
+    /// Paths as a caller gives them, from where it works, as pathspecs from the top.
+    fn pathspecs(&self, root: &std::path::Path, paths: &[String]) -> Vec<String> {
+        let below = self.directory.strip_prefix(root).unwrap_or(std::path::Path::new(""));
+        let spec = |path: &String| {
+            let path = std::path::Path::new(path);
+            let path = path.strip_prefix(root).map_or_else(|_| below.join(path), Into::into);
+            format!(":(top){}", path.display())
+        };
+        paths.iter().map(spec).collect()
+    }
+
+    async fn diff(
+        &self,
+        from: &From,
+        pathspecs: &[String],
+        limit: u64,
+    ) -> Result<String, RepositoryError> {
+        let action = "compare";
+        let paths: Vec<&str> =
+            ["--"].into_iter().chain(pathspecs.iter().map(String::as_str)).collect();
+        let arguments = [from.arguments().as_slice(), &DIFF, &paths].concat();
+        let output = self.run(action, &arguments, &[], limit.saturating_add(1)).await?;
+        if output.bytes.len() as u64 > limit {
+            return Err(self.too_large(from, &paths, limit).await?);
+        }
+        Ok(String::from_utf8_lossy(&output.succeeded(action)?.bytes).into_owned())
+    }
+
+    async fn too_large(
+        &self,
+        from: &From,
+        paths: &[&str],
+        limit: u64,
+    ) -> Result<RepositoryError, RepositoryError> {
+        let action = "compare";
+        let whole = [from.arguments().as_slice(), &DIFF, paths].concat();
+        let bytes = self.run(action, &whole, &[], u64::MAX).await?.bytes.len() as u64;
+        let counted = [from.arguments().as_slice(), &["--numstat"], paths].concat();
+        let counted = self.text(action, &counted).await?;
+        let mut files: Vec<(u64, &str)> = counted.lines().filter_map(lines_of).collect();
+        files.sort_by(|one, other| other.cmp(one));
+        let largest = files.iter().take(LARGEST);
+        let largest = largest.map(|(lines, path)| format!("`{path}` ({lines} lines)"));
+        let largest = largest.collect::<Vec<_>>().join(", ");
+        Ok(RepositoryError::TooLarge { bytes, limit, largest })
+    }
+}
+
+/// A folder for an index.
+pub(super) fn temporary() -> Result<tempfile::TempDir, RepositoryError> {
+    tempfile::tempdir().map_err(|error| RepositoryError::Failed {
+        action: "make a folder for an index",
+        reason: error.to_string(),
+    })
+}
+
+/// Where a diff begins.
+enum From {
+    /// A tree that the working tree is compared with.
+    Tree(String),
+    /// The parent of this commit, which is compared with the commit.
+    Commit(String),
+}
+
+impl From {
+    fn arguments(&self) -> Vec<&str> {
+        match self {
+            Self::Tree(tree) => vec!["diff", tree],
+            Self::Commit(commit) => vec!["show", "--format=", "-m", "--first-parent", commit],
+        }
+    }
+}
+
+/// A line of `--numstat`: how many lines of a file have changed.
+fn lines_of(line: &str) -> Option<(u64, &str)> {
+    let mut parts = line.splitn(3, '\t');
+    let (added, removed, path) = (parts.next()?, parts.next()?, parts.next()?);
+    // Of binary files git does not say.
+    let count = |text: &str| text.parse::<u64>().unwrap_or_default();
+    Some((count(added) + count(removed), path))
+}

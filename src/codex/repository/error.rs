@@ -1,0 +1,42 @@
+//! Why git could not do what was asked.
+
+use std::path::PathBuf;
+
+/// Why git could not do what was asked.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RepositoryError {
+    /// The directory is in no repository.
+    #[error("`{}` is in no git repository", .0.display())]
+    None(PathBuf),
+    /// There is no such branch or commit.
+    #[error("there is no {kind} `{name}` in the repository at `{}`", directory.display())]
+    Unknown {
+        /// `branch` or `commit`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Where.
+        directory: PathBuf,
+    },
+    /// Nothing has changed.
+    #[error("there is nothing to review: {0}")]
+    Unchanged(String),
+    /// The changes are more than a review takes.
+    #[error("the changes are {} KiB, and a review takes {}; the largest are {largest}", bytes.div_ceil(1024), limit.div_ceil(1024))]
+    TooLarge {
+        /// How much it is.
+        bytes: u64,
+        /// How much is allowed.
+        limit: u64,
+        /// The files with the most changed lines.
+        largest: String,
+    },
+    /// Git is not there, takes too long or fails.
+    #[error("git cannot {action}: {reason}")]
+    Failed {
+        /// What was tried.
+        action: &'static str,
+        /// What git says.
+        reason: String,
+    },
+}

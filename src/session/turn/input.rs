@@ -1,0 +1,62 @@
+//! What the model is given in a turn, and what its answer is then read against.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::plan::Plan;
+use crate::{
+    codex::Repository,
+    session::{Limits, Request, SessionError, Work, review},
+};
+
+/// What the model is given in a turn.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) text: String,
+    pub(super) images: Vec<PathBuf>,
+    pub(super) output_schema: Option<Value>,
+    pub(super) expected: Expected,
+}
+
+/// What its answer is read against.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// Where the turn runs.
+    pub(super) directory: PathBuf,
+    /// The lines that a review is about, if it is about changes.
+    pub(super) changed: Option<review::ChangedLines>,
+}
+
+impl Input {
+    /// Collects it. For a review that is the diff as it is now.
+    ///
+    /// # Errors
+    /// [`SessionError::Review`] if there is nothing to review, or too much.
+    pub(super) async fn collect(
+        request: &Request,
+        plan: &Plan,
+        limits: &Limits,
+    ) -> Result<Self, SessionError> {
+        let expected = Expected { directory: plan.directory.clone(), changed: None };
+        let text = request.prompt.clone();
+        let prompt = Self { text, images: Vec::new(), output_schema: None, expected };
+        match &request.work {
+            Work::Search => Ok(prompt),
+            Work::Ask { images, output_schema } => {
+                Ok(Self { images: images.clone(), output_schema: output_schema.clone(), ..prompt })
+            }
+            Work::Review { target, paths, focus, style } => {
+                let repository = Repository::at(&plan.directory);
+                let diff = repository.changes(target, paths, limits.review_bytes).await?;
+                let lines = diff.as_ref().map(|it| review::ChangedLines::read(&it.root, &it.diff));
+                Ok(Self {
+                    text: review::prompt(*style, target, diff.as_ref(), focus.as_deref()),
+                    output_schema: Some(review::schema()),
+                    expected: Expected { changed: lines, ..prompt.expected },
+                    ..prompt
+                })
+            }
+        }
+    }
+}

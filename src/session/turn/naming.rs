@@ -1,0 +1,127 @@
+//! The names of threads in Codex: a session's thread carries the session's name, so that `codex resume NAME`, `codex
+//! agents` and Codex's apps show it. Nothing of it can fail a turn.
+
+use jiff::Timestamp;
+
+use super::{actor::Actor, message::RenamedSession};
+use crate::{
+    codex::CodexError,
+    session::{
+        Change, SessionError, SessionName, SessionRecord,
+        store::{Renamed, Turns},
+    },
+};
+
+/// The longest title, in characters.
+const TITLE: usize = 60;
+
+impl Actor {
+    /// Gives the loaded thread the name it is to have, and notes that in the session's record. A failure is logged; the
+    /// end of the next turn tries again.
+    pub(super) async fn name_thread(&mut self, mut record: SessionRecord) {
+        let (Some(loaded), Some(guard)) = (&self.loaded, &self.lease) else { return };
+        let Some(name) = record.name_for_thread().map(str::to_owned) else { return };
+        match loaded.thread.set_name(&name).await {
+            Ok(()) => {
+                record.details.thread_name = Some(name);
+                let written = guard.store().commit(guard.lease(), &record, Turns::Keep).await;
+                if let Err(error) = written {
+                    tracing::debug!(session = %self.name, %error, "the name of a thread is not recorded");
+                }
+            }
+            Err(CodexError::Unsupported { .. }) => {}
+            Err(error) => {
+                tracing::warn!(session = %self.name, %error, "cannot name a thread");
+            }
+        }
+    }
+
+    /// Renames the session and then its thread. Returns the session, and why its thread could not be renamed.
+    pub(super) async fn rename(
+        &mut self,
+        new: SessionName,
+    ) -> Result<RenamedSession, SessionError> {
+        let guard = match self.lease.take() {
+            Some(guard) => guard,
+            None => self.claim_at_rest().await?,
+        };
+        let now = Timestamp::now();
+        let store = guard.store();
+        let missing = || SessionError::Unknown { name: self.name.clone() };
+        let mut record = store.load(&self.name, now).await?.ok_or_else(missing)?;
+        record.name = new;
+        record.automatic = false;
+        let renamed = store.rename(guard.lease(), &record, now).await;
+        match renamed {
+            Ok(Renamed::Done) => {}
+            other => {
+                self.unload().await;
+                guard.release().await;
+                return Err(match other {
+                    Ok(Renamed::Taken) => SessionError::Taken { name: record.name },
+                    Ok(_) => SessionError::Busy { name: self.name.clone() },
+                    Err(error) => error.into(),
+                });
+            }
+        }
+        // The lease has ended with the old name.
+        guard.release().await;
+        record.revision += 1;
+        let unnamed = self.rename_thread(&record).await;
+        self.unload().await;
+        tracing::info!(session = %self.name, new = %record.name, "session renamed");
+        self.shared.changed(Change::List);
+        Ok((record, unnamed.err().map(|error| error.to_string())))
+    }
+
+    async fn rename_thread(&self, record: &SessionRecord) -> Result<(), CodexError> {
+        let Some(name) = record.name_for_thread() else { return Ok(()) };
+        match (&self.loaded, &record.thread_id) {
+            (Some(loaded), _) => loaded.thread.set_name(name).await,
+            (None, Some(thread)) => self.shared.codex.name_thread(thread, name).await,
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// How a prompt begins, in one line of at most 60 characters.
+pub(super) fn title(prompt: &str) -> Option<String> {
+    let printable = |c: &char| !c.is_control();
+    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let line = line.trim_start_matches(['#', '>', '-', '*', ' ']);
+    let words: Vec<String> =
+        line.split_whitespace().map(|word| word.chars().filter(printable).collect()).collect();
+    let line = words.join(" ");
+    let Some((end, _)) = line.char_indices().nth(TITLE) else {
+        return (!line.is_empty()).then_some(line);
+    };
+    let cut = line.get(..end).unwrap_or_default();
+    // At the end of a word, unless that is far away.
+    let whole = cut.rsplit_once(' ').map(|(whole, _)| whole);
+    let cut = whole.filter(|whole| whole.len() > cut.len() / 2).unwrap_or(cut);
+    Some(format!("{}…", cut.trim_end_matches([' ', ',', ';', ':'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_how_the_prompt_begins() {
+        for (prompt, expected) in [
+            ("Fix the login", Some("Fix the login")),
+            ("\n  ## Fix\tthe   login\nIt fails.", Some("Fix the login")),
+            ("", None),
+            (" \n\t", None),
+            ("###", None),
+        ] {
+            assert_eq!(title(prompt).as_deref(), expected, "{prompt:?}");
+        }
+        let long =
+            title("Find out why the nightly build of the documentation fails on one machine alone");
+        assert_eq!(long.unwrap(), "Find out why the nightly build of the documentation fails…");
+        let one = title(&"ä".repeat(99)).unwrap();
+        assert_eq!(one.chars().count(), TITLE + 1);
+        assert!(!title("a\u{1b}[31mb").unwrap().contains('\u{1b}'));
+    }
+}
