@@ -136,6 +136,11 @@ fn limits(limits: &config::Limits) -> session::Limits {
         models: limits.models.clone(),
         config_keys: limits.config_keys.clone(),
         review_bytes: limits.review_bytes,
+        min_remaining: limits.min_remaining,
+        when_exhausted: match limits.when_exhausted {
+            config::WhenExhausted::Refuse => session::WhenExhausted::Refuse,
+            config::WhenExhausted::Wait => session::WhenExhausted::Wait,
+        },
         images: limits.images,
         image_bytes: limits.image_bytes,
     }

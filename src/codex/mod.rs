@@ -56,5 +56,5 @@ pub use turn::{
     CommandRun, FailureKind, FileChange, Interrupted, Partial, Turn, TurnEvent, TurnFailure,
     TurnOutcome, TurnStatus,
 };
-pub use usage::{RateLimits, RateWindow, Usage};
+pub use usage::{AccountLimits, Credits, RateLimits, RateWindow, Usage};
 pub use version::{CodexVersion, Missing};

@@ -31,6 +31,33 @@ pub struct RateLimits {
     pub secondary: Option<RateWindow>,
 }
 
+/// What the account itself says of its allowance.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AccountLimits {
+    /// Its windows.
+    pub limits: RateLimits,
+    /// The kind of the account, in the vendor's words.
+    pub plan: Option<String>,
+    /// Credits beside the windows.
+    pub credits: Option<Credits>,
+}
+
+/// Credits that are used once the windows are full.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credits {
+    /// Whether there are any.
+    #[serde(default)]
+    pub has_credits: bool,
+    /// Whether they never end.
+    #[serde(default)]
+    pub unlimited: bool,
+    /// How many are left, as the vendor writes it.
+    #[serde(default)]
+    pub balance: Option<String>,
+}
+
 /// One window in which use is counted.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

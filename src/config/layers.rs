@@ -311,6 +311,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(1..=900_000).contains(&config.limits.review_bytes) {
         return wrong("limits.review_bytes", "1 to 900000 are possible");
     }
+    if config.limits.min_remaining > 99 {
+        return wrong("limits.min_remaining", "0 to 99 percent are possible");
+    }
     if config.limits.image_bytes == 0 && config.limits.images > 0 {
         return wrong(
             "limits.image_bytes",

@@ -14,6 +14,6 @@ pub use schema::schema;
 pub(crate) use settings::OPTIONAL;
 pub use settings::{
     CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
-    NotifySettings, Results, SessionSettings, Store, StoreKind,
+    NotifySettings, Results, SessionSettings, Store, StoreKind, WhenExhausted,
 };
 pub use span::Span;

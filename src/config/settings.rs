@@ -176,6 +176,16 @@ pub enum StoreKind {
     Memory,
 }
 
+/// What becomes of a turn for which too little of the account's allowance is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenExhausted {
+    /// It is refused, with the time when enough is left again.
+    Refuse,
+    /// It waits by itself until enough is left.
+    Wait,
+}
+
 /// What no call can exceed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -194,6 +204,10 @@ pub struct Limits {
     pub config_keys: Vec<String>,
     /// The most changes one review looks at, in bytes of diff, up to 900000. More is refused, never cut.
     pub review_bytes: u64,
+    /// How much of the account's allowance must be left for a new turn, in percent (0 to 99; 0 for any).
+    pub min_remaining: u8,
+    /// What becomes of a turn for which less is left.
+    pub when_exhausted: WhenExhausted,
     /// How many images one call may have.
     pub images: usize,
     /// How big each image may be, in bytes.
@@ -332,6 +346,8 @@ impl Default for Limits {
             .map(str::to_owned)
             .into(),
             review_bytes: 256 * 1024,
+            min_remaining: 0,
+            when_exhausted: WhenExhausted::Refuse,
             images: 10,
             image_bytes: 20 * 1024 * 1024,
         }

@@ -160,6 +160,17 @@ impl From<&SessionError> for ToolError {
                 "Leave it out; for sandbox, approvals, model and directory use their own arguments. The \
                  operator sets `limits.config_keys`.",
             ),
+            SessionError::UsageLimit { until: Some(until), .. } => {
+                let next = format!(
+                    "Call again after {until}. `usage` shows what is left. The operator sets \
+                     `limits.min_remaining`, and `limits.when_exhausted` to have turns wait."
+                );
+                return Self::caller("usage_limit", message, next);
+            }
+            SessionError::UsageLimit { until: None, .. } => (
+                "usage_limit",
+                "Call again later. `usage` shows what is left. The operator sets `limits.min_remaining`.",
+            ),
             SessionError::Review(error) => nothing_to_review(error),
             SessionError::Nested => (
                 "recursion",

@@ -158,6 +158,18 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Too little of the account's allowance is left.
+    #[error(
+        "{remaining:.0} % of the account's allowance is left, and the operator keeps {wanted} %"
+    )]
+    UsageLimit {
+        /// How much is left of the fullest window, in percent.
+        remaining: f64,
+        /// How much must be left.
+        wanted: u8,
+        /// When it is, if Codex says.
+        until: Option<jiff::Timestamp>,
+    },
     /// There is nothing to review, or the code to review cannot be found.
     #[error(transparent)]
     Review(#[from] RepositoryError),

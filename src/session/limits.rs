@@ -24,10 +24,24 @@ pub struct Limits {
     pub config_keys: Vec<String>,
     /// The most changes one review looks at, in bytes of diff.
     pub review_bytes: u64,
+    /// How much of the account's allowance must be left for a new turn, in percent. 0 for none.
+    pub min_remaining: u8,
+    /// What becomes of a turn for which less is left.
+    pub when_exhausted: WhenExhausted,
     /// How many images one call may have.
     pub images: usize,
     /// How big one image may be, in bytes.
     pub image_bytes: u64,
+}
+
+/// What becomes of a turn for which too little of the account's allowance is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenExhausted {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It waits until enough is left.
+    Wait,
 }
 
 /// The first bytes of each image format that models can see.

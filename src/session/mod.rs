@@ -14,6 +14,7 @@ mod model;
 mod name;
 mod notice;
 mod output;
+mod quota;
 mod reading;
 mod record;
 mod remote;
@@ -29,11 +30,11 @@ mod turn;
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
 pub use fork::{ForkSource, Forked};
-pub use limits::Limits;
+pub use limits::{Limits, WhenExhausted};
 pub use model::ModelSource;
 pub use name::{InvalidName, SessionName};
 pub use notice::Notice;
-pub use reading::Transcript;
+pub use reading::{Transcript, UsageReport};
 pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionDetails, SessionRecord,
     SessionStatus, Stop, TurnDetails, TurnRecord,
@@ -48,8 +49,9 @@ pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.
 pub use crate::codex::{
-    Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Decision,
-    EffectiveSettings, FailureKind, FileChange, Found, InputField, Login, Missing, Model, Profile,
-    RateLimits, RateWindow, RepositoryError, ReviewTarget, Sandbox, Subject, ThreadFilter,
-    ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
+    AccountLimits, Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion,
+    CommandRun, Credits, Decision, EffectiveSettings, FailureKind, FileChange, Found, InputField,
+    Login, Missing, Model, Profile, RateLimits, RateWindow, RepositoryError, ReviewTarget, Sandbox,
+    Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage,
+    WebSearch,
 };

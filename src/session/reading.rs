@@ -1,13 +1,15 @@
 //! What can be read without running a turn: sessions, their turns, Codex's own threads, and facts about Codex.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     Reply, SessionConfig, SessionError, SessionName, SessionRecord, Sessions, TurnRecord,
     model::{ModelChoice, ModelSource},
-    store::{Excerpt, Listing, Page},
+    store::{DailyUsage, Excerpt, Listing, Page},
 };
-use crate::codex::{Found, Login, Model, Profile, ThreadFilter, ThreadInfo};
+use crate::codex::{
+    AccountLimits, Found, Login, Model, Profile, RateLimits, ThreadFilter, ThreadInfo,
+};
 
 /// A session and some of its turns.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,19 @@ pub struct Transcript {
     pub session: SessionRecord,
     /// The turns, oldest first.
     pub turns: Vec<TurnRecord>,
+}
+
+/// What is left, and what was used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UsageReport {
+    /// The windows of the account, as far as anybody said.
+    pub limits: Option<RateLimits>,
+    /// What the account itself says now.
+    pub account: Option<AccountLimits>,
+    /// Why it says nothing.
+    pub unknown: Option<String>,
+    /// Tokens by day and model, newest day first.
+    pub by_day: Vec<DailyUsage>,
 }
 
 impl Sessions {
@@ -112,6 +127,24 @@ impl Sessions {
             ModelChoice::unnamed(codex, &own, false).await?
         };
         Ok((choice.model, choice.source))
+    }
+
+    /// What is left of the account's allowance, and what turns have used since that day.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn usage(&self, since: Date) -> Result<UsageReport, SessionError> {
+        let shared = self.shared();
+        let store = shared.store(Timestamp::now()).await?;
+        let by_day = store.usage_by_day(since).await?;
+        let (account, unknown) = match shared.codex.account_limits().await {
+            Ok(account) => {
+                shared.quota.heard(account.limits);
+                (Some(account), None)
+            }
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Ok(UsageReport { limits: shared.quota.known(), account, unknown, by_day })
     }
 
     /// Where sessions are kept, for display.

@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Notice, SessionConfig, SessionError, SessionName, SessionRecord,
+    quota::Quota,
     store::{LazyStore, Store, StoreError},
     turn::{LiveTurn, Message},
 };
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) codex: Codex,
     pub(super) store: LazyStore,
     pub(super) config: SessionConfig,
+    pub(super) quota: Quota,
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) actors: TaskTracker,
@@ -64,6 +66,7 @@ impl Shared {
             codex,
             store,
             config,
+            quota: Quota::default(),
             closing: CancellationToken::new(),
             tasks,
             actors: TaskTracker::new(),

@@ -61,6 +61,32 @@ impl Home {
         self.codex_config(&format!("{known}{text}"));
     }
 
+    /// Logs Codex in to an account whose own back end is at `account_url`.
+    pub fn log_in(&self, account_url: &str) {
+        let claims = serde_json::json!({
+            "email": "t@example.com",
+            "exp": 4_102_444_800_i64,
+            "https://api.openai.com/auth": {
+                "chatgpt_plan_type": "pro", "chatgpt_account_id": "a", "chatgpt_user_id": "u",
+            },
+        });
+        let part =
+            |text: &str| base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, text);
+        let token =
+            format!("{}.{}.{}", part("{\"alg\":\"none\"}"), part(&claims.to_string()), part("x"));
+        let login = serde_json::json!({
+            "auth_mode": "chatgpt",
+            "OPENAI_API_KEY": null,
+            "tokens": {"id_token": token, "access_token": token, "refresh_token": "r", "account_id": "a"},
+            "last_refresh": "2099-01-01T00:00:00Z",
+        });
+        let file = self.codex_home().join("auth.json");
+        fs::write(file, login.to_string()).expect("write Codex's auth.json");
+        let known = fs::read_to_string(self.codex_home().join("config.toml"));
+        let known = known.expect("read Codex's config.toml");
+        self.codex_config(&format!("chatgpt_base_url = \"{account_url}\"\n{known}"));
+    }
+
     /// The home directory itself.
     pub fn path(&self) -> &Path {
         self.root.path()

@@ -34,3 +34,114 @@ async fn a_used_up_allowance_says_when_it_is_back() {
     let next = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
     assert_eq!(next["response"], "hi");
 }
+
+#[tokio::test]
+async fn usage_is_told_by_day_model_and_session() {
+    let world = World::new().await;
+    let server = world.server().await;
+    for (session, model) in [("a", "m1"), ("a", "m1"), ("b", "m2")] {
+        let call = json!({"prompt": "say x", "sessionId": session, "model": model});
+        server.call("codex", call).await.ok();
+    }
+    server.call("deleteSession", json!({"sessionId": "b"})).await.ok();
+    let usage = server.call("usage", json!({})).await.ok();
+    let models: Vec<_> = usage["byModel"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| {
+            (
+                model["model"].as_str().unwrap(),
+                model["turns"].as_u64().unwrap(),
+                model["usage"]["totalTokens"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(models, [("m1", 2, 240), ("m2", 1, 120)], "{}", usage.raw);
+    assert_eq!(usage["total"]["totalTokens"], 360);
+    assert_eq!(usage["byDay"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        usage["sessions"],
+        json!([{"id": "a", "turns": 2, "usage": usage["byModel"][0]["usage"]}])
+    );
+    // Nobody is logged in, and the provider has said nothing.
+    assert!(usage["warnings"][0].as_str().unwrap().contains("authentication"), "{}", usage.raw);
+    server.call("usage", json!({"days": 0})).await.failed_with("invalid_argument");
+    let prompt = format!("used 42 {THEN}");
+    server.call("codex", json!({"prompt": prompt})).await.ok();
+    let usage = server.call("usage", json!({})).await.ok();
+    assert_eq!(
+        (&usage["rateLimits"]["primary"]["usedPercent"], &usage["rateLimitsFrom"]),
+        (&json!(42.0), &json!("turn"))
+    );
+}
+
+#[tokio::test]
+async fn the_account_says_what_is_left() {
+    let world = World::new().await;
+    world.home.log_in(&world.model.account_url());
+    world.model.set_allowance(30, THEN);
+    let server = world.server().await;
+    let usage = server.call("usage", json!({})).await.ok();
+    assert_eq!(usage["rateLimits"]["primary"]["usedPercent"], 30.0, "{}", usage.raw);
+    assert_eq!(usage["rateLimits"]["primary"]["resetsAt"], "2030-01-01T00:00:00Z");
+    assert_eq!((&usage["plan"], &usage["rateLimitsFrom"]), (&json!("pro"), &json!("account")));
+    assert_eq!(usage["credits"]["balance"], "12.5");
+    assert_eq!(usage["warnings"], json!([]));
+}
+
+#[tokio::test]
+async fn a_turn_is_refused_while_too_little_is_left() {
+    let world = World::new().await;
+    world.home.log_in(&world.model.account_url());
+    world.model.set_allowance(95, THEN);
+    let server = world.launch().args(["--set", "limits.min_remaining=10"]).connect().await;
+    let call = json!({"prompt": "say hi", "sessionId": "s"});
+    let refused = server.call("codex", call.clone()).await.failed_with("usage_limit");
+    assert!(refused.text.contains("2030-01-01T00:00:00Z"), "{}", refused.text);
+    assert!(world.model.requests().is_empty());
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"], json!([]));
+    // A window that is over counts no more.
+    world.model.set_allowance(95, 1);
+    server.call("usage", json!({})).await.ok();
+    assert_eq!(server.call("codex", call).await.ok()["response"], "hi");
+}
+
+#[tokio::test]
+async fn a_turn_waits_by_itself_until_enough_is_left() {
+    let world = World::new().await;
+    world.home.log_in(&world.model.account_url());
+    let settings = ["--set", "limits.min_remaining=10", "--set", "limits.when_exhausted=wait"];
+    world.model.set_allowance(95, THEN);
+    let launch = world.launch().args(settings);
+    let server = launch.connect().await;
+    let call = json!({"prompt": "say hi", "sessionId": "s", "waitSeconds": 1});
+    let waiting = server.call("codex", call.clone()).await.ok();
+    assert_eq!(
+        (&waiting["status"], &waiting["turn"]),
+        (&json!("running"), &json!(1)),
+        "{}",
+        waiting.raw
+    );
+    assert!(world.model.requests().is_empty());
+    // It can be stopped.
+    let stopped = server.call("interrupt", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(stopped["interrupted"], true, "{}", stopped.raw);
+    let again = server.call("codex", call).await.ok();
+    assert_eq!((&again["status"], &again["turn"]), (&json!("running"), &json!(2)));
+    server.close_stdin().await;
+    // Another window sees it begin once there is enough.
+    let other = launch.connect().await;
+    world.model.set_allowance(20, THEN);
+    other.call("usage", json!({})).await.ok();
+    let done = other.call("wait", json!({"sessionId": "s"})).await;
+    if std::env::var("HOST_MODE").as_deref() == Ok("off") {
+        // The window's own server ended with it.
+        assert_eq!(done["status"], "interrupted", "{}", done.raw);
+    } else {
+        assert_eq!((&done["response"], &done["turn"]), (&json!("hi"), &json!(2)), "{}", done.raw);
+        let kept = other.call("getSession", json!({"sessionId": "s"})).await.ok();
+        assert_eq!(kept["session"]["turnCount"], 2, "{}", kept.raw);
+    }
+}

@@ -8,10 +8,12 @@ use crate::codex::{
     error::CodexError,
     ids::ThreadId,
     protocol::{
-        ConfigRead, ConfigReadParams, Empty, ModelList, ModelListParams, ThreadHead, ThreadList,
-        ThreadListParams, ThreadNameParams, ThreadParams, ThreadRead,
+        ConfigRead, ConfigReadParams, Empty, ModelList, ModelListParams, NoParams,
+        RateLimitsOfAccount, RateLimitsRead, ThreadHead, ThreadList, ThreadListParams,
+        ThreadNameParams, ThreadParams, ThreadRead,
     },
     record,
+    usage::AccountLimits,
     version::CodexVersion,
 };
 
@@ -83,6 +85,14 @@ impl ThreadInfo {
         };
         let page: ThreadList = connection.call("thread/list", params).await?;
         Ok((page.data.into_iter().map(Self::from).collect(), page.next_cursor))
+    }
+}
+
+impl AccountLimits {
+    pub(in crate::codex) async fn read(connection: &Connection) -> Result<Self, CodexError> {
+        let read: RateLimitsRead = connection.call("account/rateLimits/read", NoParams {}).await?;
+        let RateLimitsOfAccount { windows, credits, plan_type } = read.rate_limits;
+        Ok(Self { limits: windows, plan: plan_type, credits })
     }
 }
 

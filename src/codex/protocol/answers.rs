@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::codex::{settings::Sandbox, usage::RateLimits};
+use crate::codex::{
+    settings::Sandbox,
+    usage::{Credits, RateLimits},
+};
 
 /// An answer with nothing in it for us.
 #[derive(Debug, Deserialize)]
@@ -130,6 +133,23 @@ pub(crate) struct TurnHead {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RateLimitsUpdated {
     pub(crate) rate_limits: RateLimits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RateLimitsRead {
+    pub(crate) rate_limits: RateLimitsOfAccount,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RateLimitsOfAccount {
+    #[serde(flatten)]
+    pub(crate) windows: RateLimits,
+    #[serde(default)]
+    pub(crate) credits: Option<Credits>,
+    #[serde(default)]
+    pub(crate) plan_type: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,13 +10,14 @@ mod items;
 mod requests;
 
 pub(crate) use answers::{
-    AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsUpdated, ThreadHead,
-    ThreadList, ThreadOpened, ThreadRead, TurnStarted,
+    AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsOfAccount, RateLimitsRead,
+    RateLimitsUpdated, ThreadHead, ThreadList, ThreadOpened, ThreadRead, TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;
 pub(crate) use requests::{
-    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, ThreadForkParams,
-    ThreadListParams, ThreadNameParams, ThreadParams, ThreadResumeParams, ThreadStartParams,
-    TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput, response_item,
+    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, NoParams,
+    ThreadForkParams, ThreadListParams, ThreadNameParams, ThreadParams, ThreadResumeParams,
+    ThreadStartParams, TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput,
+    response_item,
 };

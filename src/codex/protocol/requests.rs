@@ -144,6 +144,9 @@ pub(crate) struct ThreadParams<'a> {
 }
 
 #[derive(Debug, Serialize)]
+pub(crate) struct NoParams {}
+
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadNameParams<'a> {
     pub(crate) thread_id: &'a str,

@@ -17,6 +17,7 @@ use crate::codex::{
     record,
     settings::ThreadSettings,
     thread::Thread,
+    usage::AccountLimits,
 };
 
 #[cfg(test)]
@@ -193,6 +194,14 @@ impl Codex {
                 self.checked(&connection, login).await
             }
         }
+    }
+
+    /// What the account itself says of its allowance.
+    ///
+    /// # Errors
+    /// [`CodexError::Refused`] in Codex's words if there is no such account, and if Codex cannot be started or dies.
+    pub async fn account_limits(&self) -> Result<AccountLimits, CodexError> {
+        AccountLimits::read(&*self.connection("limits of the account").await?).await
     }
 
     /// The models Codex offers.

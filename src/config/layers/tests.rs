@@ -126,6 +126,7 @@ fn what_would_break_every_call_is_refused() {
         ("limits.prompt_characters", "0"),
         ("limits.image_bytes", "0"),
         ("limits.review_bytes", "0"),
+        ("limits.min_remaining", "100"),
         ("limits.review_bytes", "900001"),
         ("limits.result_characters", "0"),
     ] {

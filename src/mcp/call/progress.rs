@@ -151,6 +151,9 @@ impl Lines {
                 return Some(format!("queued, {} ahead", position.ahead));
             }
             Update::Begun(_) => return Some("asking the model".to_owned()),
+            Update::WaitingForQuota(until) => {
+                return Some(format!("waiting for the usage limit, until {until}"));
+            }
             Update::ApprovalAsked(asked) => {
                 let asked = asked.approval.subject.in_short();
                 return Some(one_line(&format!("waiting for your decision: Codex asks {asked}")));

@@ -9,7 +9,7 @@ use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
     list_sessions, ping, rename_session, review, steer,
     tool::{Cx, Effect, Outcome, Tool},
-    wait, websearch,
+    usage, wait, websearch,
 };
 use crate::mcp::{arguments, call::Caller, error::ToolError, offer::Offer};
 
@@ -28,6 +28,7 @@ pub(super) static ALL: &[Tool] = &[
     rename_session::TOOL,
     delete_session::TOOL,
     list_models::TOOL,
+    usage::TOOL,
     ping::TOOL,
     help::TOOL,
 ];

@@ -11,6 +11,7 @@ mod interrupt;
 mod list;
 mod list_models;
 mod list_sessions;
+mod parts;
 mod ping;
 mod rename_session;
 mod review;
@@ -19,6 +20,7 @@ mod session_view;
 mod steer;
 mod tool;
 mod turn_view;
+mod usage;
 mod wait;
 mod websearch;
 

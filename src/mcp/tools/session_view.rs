@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
-use super::turn_view::UsageView;
+use super::parts::UsageView;
 use crate::session::{ApprovalPolicy, Sandbox, SessionRecord, Usage};
 
 #[skip_serializing_none]

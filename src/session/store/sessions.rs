@@ -51,7 +51,7 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     async fn delete(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Stores `record` in place of the leased session, whose name may be another one: turns and approvals go with it.
-    /// The lease ends, and the revision in the store is one higher.
+    /// The lease ends, and the revision in the store is one higher. An expired session of the new name goes first.
     ///
     /// # Errors
     /// As for [`SessionStore::commit`].

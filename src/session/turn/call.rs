@@ -113,7 +113,7 @@ impl Call {
     /// to be heard.
     pub fn cancel(&self) {
         if self.is_attached() {
-            self.turn.cancelled.cancel();
+            self.turn.cancel();
         }
     }
 

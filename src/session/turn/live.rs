@@ -6,7 +6,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -30,6 +30,8 @@ pub(in crate::session) struct LiveTurn {
     callers: AtomicUsize,
     attached: AtomicUsize,
     askable: AtomicUsize,
+    /// Whether it goes on whatever becomes of the calls that are attached to it.
+    goes_on: AtomicBool,
 }
 
 /// Counts a call whose answer the turn is. Dropping it ends that.
@@ -85,6 +87,7 @@ impl LiveTurn {
             callers: AtomicUsize::new(0),
             attached: AtomicUsize::new(0),
             askable: AtomicUsize::new(0),
+            goes_on: AtomicBool::new(false),
         })
     }
 
@@ -103,7 +106,24 @@ impl LiveTurn {
 
     /// Whether it goes on by itself: no call is attached to it, and none that was has been dropped.
     pub(super) fn is_detached(&self) -> bool {
-        self.attached.load(Ordering::Relaxed) == 0 && !self.cancelled.is_cancelled()
+        let is_held = self.attached.load(Ordering::Relaxed) > 0 && !self.goes_by_itself();
+        !is_held && !self.cancelled.is_cancelled()
+    }
+
+    /// Detaches it from all its calls, for good.
+    pub(super) fn go_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Cancels it for an attached call, unless it goes on by itself meanwhile.
+    pub(super) fn cancel(&self) {
+        if !self.goes_by_itself() {
+            self.cancelled.cancel();
+        }
+    }
+
+    fn goes_by_itself(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
     }
 
     /// Whether it is the turn of a call like this that nobody waits for as its caller any more.
@@ -150,7 +170,7 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(turn) = self.0.take() {
             turn.attached.fetch_sub(1, Ordering::Relaxed);
-            turn.cancelled.cancel();
+            turn.cancel();
         }
     }
 }

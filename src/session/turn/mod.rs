@@ -18,6 +18,7 @@ mod outcome;
 mod phases;
 mod plan;
 mod queued;
+mod quota;
 mod recorder;
 mod steering;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
     outcome::{has_refused_model, interpret, note},
     plan::Plan,
     queued::QueuedTurn,
+    quota::Admission,
     recorder::{Acknowledged, Recorder},
     waiting::Claimed,
     watch::Watched,
@@ -56,6 +57,14 @@ impl Actor {
             return Ok(Some(reply));
         }
         let untouched = record.clone();
+        let record = match self.admit(queued, record).await {
+            Ok(Admission::Admitted(record)) => *record,
+            Ok(Admission::Stopped(reply)) => return Ok(Some(*reply)),
+            Err(error) => {
+                self.forget_if_new(is_new).await;
+                return Err(error);
+            }
+        };
         match self.go_through(queued, Phase::Opening(record)).await {
             Ok(Some(reply)) => Ok(Some(reply)),
             Ok(None) => {

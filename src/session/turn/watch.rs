@@ -110,6 +110,9 @@ impl Actor {
         let Interrupted { mut outcome, confirmed } = interrupted;
         let Watch { turn, recorder, mut approvals, steering, .. } = watch;
         recorder.entry.details.rate_limits = turn.rate_limits();
+        if let Some(news) = turn.rate_limits() {
+            self.shared.quota.heard(news);
+        }
         // Dropped, the turn declines what is still open.
         drop(turn);
         self.withdraw_all(&mut approvals, queued).await;

@@ -39,6 +39,8 @@ struct Seen {
     requests: Mutex<Vec<ModelRequest>>,
     open: AtomicUsize,
     gatherings: Mutex<HashMap<usize, Arc<Barrier>>>,
+    /// How much of the account's allowance is used, in percent, and when it resets.
+    allowance: Mutex<(u32, i64)>,
     responder: Option<Box<Responder>>,
 }
 
@@ -63,6 +65,7 @@ impl Model {
         let app = Router::new()
             .route("/v1/responses", post(respond))
             .route("/v1/models", get(models))
+            .route("/backend-api/wham/usage", get(allowance))
             .with_state(Arc::clone(&seen));
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
@@ -73,6 +76,16 @@ impl Model {
     /// The base URL for a Codex model provider.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
+    }
+
+    /// The base URL of the account's own back end; see [`crate::Home::log_in`].
+    pub fn account_url(&self) -> String {
+        format!("http://{}/backend-api", self.address)
+    }
+
+    /// Says how much of the account's allowance is used, in percent, and when it resets (a Unix time).
+    pub fn set_allowance(&self, used: u32, resets_at: i64) {
+        *self.seen.allowance.lock().expect("unpoisoned") = (used, resets_at);
     }
 
     /// Every request so far, oldest first.
@@ -130,6 +143,15 @@ impl Drop for OpenStream {
 
 async fn models() -> Json<Value> {
     Json(json!({"object": "list", "data": [], "models": []}))
+}
+
+async fn allowance(State(seen): State<Arc<Seen>>) -> Json<Value> {
+    let (used, resets_at) = *seen.allowance.lock().expect("unpoisoned");
+    let window = json!({"used_percent": used, "limit_window_seconds": 18_000,
+        "reset_after_seconds": 1000, "reset_at": resets_at});
+    let limit = json!({"allowed": true, "limit_reached": false, "primary_window": window});
+    let credits = json!({"has_credits": true, "unlimited": false, "balance": "12.5"});
+    Json(json!({"plan_type": "pro", "rate_limit": limit, "credits": credits}))
 }
 
 async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Response {

@@ -112,9 +112,12 @@ impl SessionStore for MemoryStore {
         if state.others_before(&lease.session, None, self.owner, clock) > 0 {
             return Ok(Renamed::Wanted);
         }
-        state.remove_expired(now, clock);
-        if record.name != lease.session && state.entries.contains_key(&record.name) {
-            return Ok(Renamed::Taken);
+        if record.name != lease.session {
+            let there = state.entries.get(&record.name);
+            if there.is_some_and(|entry| State::is_live(entry, now, clock)) {
+                return Ok(Renamed::Taken);
+            }
+            state.remove(&record.name);
         }
         state.rename(&lease.session, record);
         Ok(Renamed::Done)

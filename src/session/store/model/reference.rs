@@ -309,9 +309,12 @@ impl Reference {
             return Answer::Yes(false);
         }
         let mut next = self.clone();
-        next.remove_expired(wall);
-        if record.name != lease.session && next.sessions.contains_key(&record.name) {
-            return Answer::Conflict;
+        if record.name != lease.session {
+            let there = next.sessions.get(&record.name);
+            if there.is_some_and(|session| next.is_live(session, wall)) {
+                return Answer::Conflict;
+            }
+            next.remove(&record.name);
         }
         next.sessions.remove(&lease.session);
         for approval in &mut next.approvals {

@@ -60,12 +60,14 @@ impl Coordination for SqliteStore {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         sqlx::query(
+            // One that has run out stays for the sweep, which ends the turn that was left running.
             "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_busy = 0 \
-             WHERE name = ? AND lease_owner = ? AND lease_epoch = ?",
+             WHERE name = ? AND lease_owner = ? AND lease_epoch = ? AND lease_until > ?",
         )
         .bind(lease.session.as_str())
         .bind(self.owner.id())
         .bind(lease.epoch)
+        .bind(self.clock.now())
         .execute(&self.pool)
         .await
         .map(drop)

@@ -25,6 +25,19 @@ pub(super) async fn remove_expired(
     Ok(removed.into_iter().filter_map(|(name,)| name.parse().ok()).collect())
 }
 
+/// Removes one session if its time is over.
+pub(super) async fn remove_if_expired(
+    tx: &mut Tx<'_>,
+    name: &SessionName,
+    now: Timestamp,
+    clock: i64,
+) -> sqlx::Result<()> {
+    let remove = "DELETE FROM sessions WHERE name = ? AND expires_at <= ? \
+                  AND NOT (lease_busy AND ifnull(lease_until, 0) > ?)";
+    let removed = sqlx::query(remove).bind(name.as_str()).bind(millis(now)).bind(clock);
+    removed.execute(&mut **tx).await.map(drop)
+}
+
 /// Removes sessions until there are no more than `cap`, but not the new one. None if that cannot be done.
 pub(super) async fn evict(
     tx: &mut Tx<'_>,

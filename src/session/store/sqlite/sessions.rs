@@ -120,7 +120,9 @@ impl SessionStore for SqliteStore {
         let others = self.others_before(&mut *tx, &lease.session, None).await;
         let wanted = others.map_err(self.failed(action))? > 0;
         let renamed = async {
-            eviction::remove_expired(&mut tx, now, self.clock.now()).await?;
+            if record.name != lease.session {
+                eviction::remove_if_expired(&mut tx, &record.name, now, self.clock.now()).await?;
+            }
             self.put_renamed(&mut tx, lease, record).await
         };
         match renamed.await {

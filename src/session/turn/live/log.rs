@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::LiveTurn;
@@ -28,6 +29,8 @@ const PASSING_BYTES: usize = 256 * 1024;
 pub enum Update {
     /// It waits for others to be over.
     Queued(QueuePosition),
+    /// It waits until enough of the account's allowance is left, at the latest from this moment on.
+    WaitingForQuota(Timestamp),
     /// It runs, as the turn of this number.
     Begun(u32),
     /// Something happened in it.
