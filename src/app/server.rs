@@ -73,6 +73,9 @@ pub(super) fn server(
     force_kill: CancellationToken,
 ) -> Result<Server, ServerError> {
     let tasks = TaskTracker::new();
+    let is_kept = config.store.kind != StoreKind::Memory;
+    let worktrees = environment.own_state().filter(|_| is_kept);
+    let worktrees = worktrees.map(|state| state.join("worktrees"));
     let store = store(&config, &environment)?;
     let codex = Codex::new(
         CodexConfig {
@@ -108,9 +111,10 @@ pub(super) fn server(
             reasoning_effort: defaults.reasoning_effort,
             sandbox: defaults.sandbox,
             approval_policy: defaults.approval_policy,
-            working_directory: None,
+            ..Settings::default()
         },
         directory,
+        worktrees,
         limits: limits(&config.limits),
         mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),
     };
@@ -133,6 +137,9 @@ fn limits(limits: &config::Limits) -> session::Limits {
         sandbox_ceiling: Some(limits.sandbox_ceiling),
         prompt_characters: limits.prompt_characters,
         roots: limits.roots.clone(),
+        writable_roots: limits.writable_roots.clone(),
+        network: limits.network,
+        auto_review: limits.auto_review,
         models: limits.models.clone(),
         config_keys: limits.config_keys.clone(),
         review_bytes: limits.review_bytes,

@@ -81,6 +81,7 @@ impl DoctorArgs {
         let mut checks = Checks::default();
         checks.configuration(resolved);
         checks.store(resolved, sessions).await;
+        checks.worktrees(sessions).await;
         checks.limits(sessions);
         checks.hosts(resolved, host_folders);
         let can_work = checks.codex(sessions).await;
@@ -162,6 +163,28 @@ impl Checks {
                 _ => running.join("; "),
             },
         );
+    }
+
+    /// Names worktrees that no session has any more. Nothing is said if there are none at all.
+    async fn worktrees(&mut self, sessions: &Sessions) {
+        // What is wrong with the store is said elsewhere.
+        let all = sessions.worktrees().await.unwrap_or_default();
+        let left: Vec<_> = all
+            .iter()
+            .filter(|listed| listed.is_left_over)
+            .map(|listed| listed.worktree.path.display().to_string())
+            .collect();
+        match (all.len(), left.as_slice()) {
+            (0, _) => {}
+            (count, []) => self.ok("worktrees", format!("{count}, each of a session")),
+            (count, left) => self.warning(
+                "worktrees",
+                format!("{} of {count} belong to no session: {}", left.len(), left.join(", ")),
+                "they are removed by themselves, and what is nowhere else is kept on their branches; or use \
+                 `git worktree remove`"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn limits(&mut self, sessions: &Sessions) {

@@ -80,11 +80,35 @@ pub enum SessionsCommand {
         #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
         new: String,
     },
+    /// Show what one has changed in its worktree
+    Diff {
+        /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+        session: String,
+    },
+    /// Bring what one has changed in its worktree into yours: everything, or nothing
+    Apply {
+        /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+        session: String,
+    },
+    /// Remove the worktree of one and its branch
+    Discard {
+        /// Its name
+        #[arg(allow_hyphen_values = true, value_parser = not_an_option)]
+        session: String,
+        /// Even if something in it is nowhere else
+        #[arg(long)]
+        force: bool,
+    },
     /// Delete some; Codex keeps its threads
     Delete {
         /// Their names
         #[arg(required = true, allow_hyphen_values = true, value_parser = not_an_option)]
         sessions: Vec<String>,
+        /// Even if something in their worktrees is nowhere else
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -131,17 +155,32 @@ impl SessionsCommand {
                 let target = output.map_or(Target::Screen, |path| Target::File { path, force });
                 export(streams, &session, None, format, target).await
             }
-            Self::Delete { sessions } => delete(streams, sessions).await,
+            Self::Diff { session } => {
+                let arguments = json!({"sessionId": session, "action": "diff"});
+                super::run::run_tool(call("worktree", arguments), streams).await
+            }
+            Self::Apply { session } => {
+                let arguments = json!({"sessionId": session, "action": "apply"});
+                super::run::run_tool(call("worktree", arguments), streams).await
+            }
+            Self::Discard { session, force } => {
+                let arguments = json!({"sessionId": session, "action": "discard", "force": force});
+                super::run::run_tool(call("worktree", arguments), streams).await
+            }
+            Self::Delete { sessions, force } => delete(streams, sessions, force).await,
         }
     }
 }
 
-async fn delete(streams: Streams, sessions: Vec<String>) -> Result<Exit, CliError> {
+async fn delete(streams: Streams, sessions: Vec<String>, force: bool) -> Result<Exit, CliError> {
     let mut terminal = Terminal::silent();
     let mut client = Client::begin(streams, false).await?;
     let mut exit = Exit::Done;
     for session in sessions {
-        let arguments = Map::from_iter([("sessionId".to_owned(), session.clone().into())]);
+        let arguments = Map::from_iter([
+            ("sessionId".to_owned(), session.clone().into()),
+            ("force".to_owned(), force.into()),
+        ]);
         let output = client.call("deleteSession", arguments, &mut terminal).await?;
         if output.is_error {
             exit = complain(&output)?;

@@ -16,6 +16,8 @@ pub struct Defaults {
     pub review_model: Option<String>,
     /// `sandbox_mode`.
     pub sandbox: Option<Sandbox>,
+    /// `sandbox_workspace_write.writable_roots`.
+    pub writable_roots: Vec<PathBuf>,
     /// The names of Codex's own MCP servers.
     pub mcp_servers: Vec<String>,
 }

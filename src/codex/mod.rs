@@ -45,10 +45,12 @@ pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
 pub(crate) use process::command;
 pub use profile::Profile;
-pub use repository::{Changes, Repository, RepositoryError, ReviewTarget};
+pub use repository::{
+    Begin, Changes, Extent, NewWorktree, Repository, RepositoryError, ReviewTarget,
+};
 pub use settings::{
-    ApprovalPolicy, ContextItem, EffectiveSettings, Role, Sandbox, ThreadOptions, ThreadSettings,
-    TurnRequest, WebSearch,
+    ApprovalPolicy, ContextItem, EffectiveSettings, Reviewer, Role, Sandbox, ThreadOptions,
+    ThreadSettings, TurnRequest, WebSearch,
 };
 pub use supervise::Codex;
 pub use thread::Thread;

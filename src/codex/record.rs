@@ -124,6 +124,9 @@ impl From<TurnContext> for EffectiveSettings {
             approval_policy: ApprovalPolicy::deserialize(&payload.approval_policy)
                 .unwrap_or(ApprovalPolicy::OnRequest),
             working_directory: payload.cwd,
+            writable_roots: Vec::new(),
+            network: None,
+            approvals_reviewer: None,
         }
     }
 }
@@ -200,6 +203,9 @@ mod tests {
             sandbox: Some(Sandbox::WorkspaceWrite),
             approval_policy: ApprovalPolicy::Untrusted,
             working_directory: "/b".into(),
+            writable_roots: Vec::new(),
+            network: None,
+            approvals_reviewer: None,
         };
         assert_eq!(last_turn(record.clone()).await, Some(expected.clone()));
         fs::write(&record, format!("{}\nhalf a li", turn("/b", "mode"))).unwrap();

@@ -37,6 +37,18 @@ pub enum ApprovalPolicy {
     Never,
 }
 
+/// Who decides what Codex asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Reviewer {
+    /// The user.
+    User,
+    /// A model of Codex's own (from 0.115).
+    #[serde(alias = "guardian_subagent")]
+    AutoReview,
+}
+
 /// The settings of a thread. They are sent at every start and resume, because what a resume inherits
 /// differs by version.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +78,15 @@ pub struct ThreadOptions {
     pub disabled_mcp_servers: Vec<String>,
     /// Where MCP servers that ask for a login send the user back to.
     pub callback_uri: Option<String>,
+    /// Where commands may write besides the working directory, with [`Sandbox::WorkspaceWrite`].
+    pub writable_roots: Vec<PathBuf>,
+    /// The same, as the user's own configuration has it: Codex takes one list or the other.
+    pub own_writable_roots: Vec<PathBuf>,
+    /// Whether commands may use the network, with [`Sandbox::WorkspaceWrite`]. `None` leaves it to the user's own
+    /// configuration.
+    pub network: Option<bool>,
+    /// Who decides what Codex asks. `None` leaves it to the user's own configuration.
+    pub reviewer: Option<Reviewer>,
     /// What the model is told in place of Codex's own instructions.
     pub base_instructions: Option<String>,
     /// What the model is told besides.
@@ -105,6 +126,15 @@ pub struct EffectiveSettings {
     pub approval_policy: ApprovalPolicy,
     /// Where commands run.
     pub working_directory: PathBuf,
+    /// Where commands could write besides, with [`Sandbox::WorkspaceWrite`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable_roots: Vec<PathBuf>,
+    /// Whether commands could use the network, with [`Sandbox::WorkspaceWrite`]. `None` if Codex does not say.
+    #[serde(default)]
+    pub network: Option<bool>,
+    /// Who decided what Codex asked. `None` if Codex does not say.
+    #[serde(default)]
+    pub approvals_reviewer: Option<Reviewer>,
 }
 
 /// One turn on an open thread.
@@ -145,17 +175,26 @@ pub enum Role {
 }
 
 impl ThreadOptions {
-    /// Whether a thread opened with these can serve a call that wants `other`. Which MCP servers there
-    /// are to disable is only known when a thread is opened, so those do not count.
+    /// Whether a thread opened with these can serve a call that wants `other`. What the user's own
+    /// configuration adds is only known when a thread is opened, so that does not count.
     pub(super) fn equals(&self, other: &Self) -> bool {
         let disabled_mcp_servers = self.disabled_mcp_servers.clone();
-        *self == Self { disabled_mcp_servers, ..other.clone() }
+        let own_writable_roots = self.own_writable_roots.clone();
+        *self == Self { disabled_mcp_servers, own_writable_roots, ..other.clone() }
     }
 
     /// The keys of Codex's configuration that are set.
     pub(super) fn keys(&self) -> Map<String, Value> {
         let mut keys = self.profile.clone();
         keys.extend(self.config.clone());
+        if !self.writable_roots.is_empty() {
+            let roots = self.writable_roots.iter().chain(&self.own_writable_roots);
+            let roots = roots.map(|root| root.to_string_lossy().into_owned());
+            keys.insert("sandbox_workspace_write.writable_roots".to_owned(), roots.collect());
+        }
+        if let Some(network) = self.network {
+            keys.insert("sandbox_workspace_write.network_access".to_owned(), network.into());
+        }
         keys
     }
 }
@@ -180,9 +219,27 @@ impl ApprovalPolicy {
     }
 }
 
+impl Reviewer {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::User, Self::AutoReview];
+
+    /// The name our own arguments use.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The name that every version takes which has one at all.
+    pub(super) fn in_codex(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::AutoReview => "guardian_subagent",
+        }
+    }
+}
+
 /// A plain list of words; what each means is said where it is asked for.
-fn words(words: [&str; 3]) -> Schema {
-    json_schema!({"type": "string", "enum": words})
+fn words<const N: usize>(words: [&str; N]) -> Schema {
+    json_schema!({"type": "string", "enum": words.as_slice()})
 }
 
 impl JsonSchema for Sandbox {
@@ -202,6 +259,20 @@ impl JsonSchema for Sandbox {
 impl JsonSchema for ApprovalPolicy {
     fn schema_name() -> Cow<'static, str> {
         "ApprovalPolicy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        words(Self::ALL.map(Self::as_str))
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl JsonSchema for Reviewer {
+    fn schema_name() -> Cow<'static, str> {
+        "Reviewer".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

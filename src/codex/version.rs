@@ -68,6 +68,8 @@ impl CodexVersion {
     pub(crate) const KNOWS_BY_LIST: Self = Self::new(0, 111, 0);
     /// The first version that sends a reasoning effort to a model it does not know.
     pub(crate) const EFFORT_FOR_ANY_MODEL: Self = Self::new(0, 145, 0);
+    /// The first version in which a model can decide approvals.
+    pub(crate) const REVIEWER: Self = Self::new(0, 115, 0);
     /// The first version that gives threads names.
     pub(crate) const THREAD_NAMES: Self = Self::new(0, 93, 0);
     /// The first version in which more can be said to a running turn.

@@ -198,6 +198,12 @@ pub struct Limits {
     pub result_characters: usize,
     /// Directories that work and images must be below, links resolved; any if empty.
     pub roots: Vec<PathBuf>,
+    /// What `writableRoots` of a call must be below; a call may name none if empty.
+    pub writable_roots: Vec<PathBuf>,
+    /// Whether a call may let commands use the network (`network`).
+    pub network: bool,
+    /// Whether a call may have a model decide what Codex asks (`approvalsReviewer`).
+    pub auto_review: bool,
     /// The models a call may name; any if empty.
     pub models: Vec<String>,
     /// The keys of Codex's configuration a call may set (`config`).
@@ -333,6 +339,9 @@ impl Default for Limits {
             // The smallest cap of a common client is 50,000 for the whole result.
             result_characters: 40_000,
             roots: Vec::new(),
+            writable_roots: Vec::new(),
+            network: false,
+            auto_review: false,
             models: Vec::new(),
             // Nothing that widens what commands may do.
             config_keys: [

@@ -29,6 +29,8 @@ pub struct SessionConfig {
     pub defaults: Settings,
     /// Where commands run if no setting and no client says so: the directory the server was started in.
     pub directory: PathBuf,
+    /// The folder that worktrees are made in. `None` if nothing is kept.
+    pub worktrees: Option<PathBuf>,
     /// What no call can exceed.
     pub limits: Limits,
     /// Which of its own MCP servers Codex may use.
@@ -72,6 +74,7 @@ impl SessionConfig {
             approval_timeout: limit,
             defaults: Settings::default(),
             directory: "/".into(),
+            worktrees: None,
             limits: Limits { prompt_characters: 9999, ..Limits::default() },
             mcp_servers: McpServers::All,
         }

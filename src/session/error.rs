@@ -158,6 +158,42 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The call does not go together with the session's worktree, or none can be made.
+    #[error("no worktree for this call: {reason}")]
+    Worktree {
+        /// Why.
+        reason: String,
+    },
+    /// The session has no worktree.
+    #[error("session `{name}` has no worktree")]
+    NoWorktree {
+        /// The session.
+        name: SessionName,
+    },
+    /// Somebody has removed the worktree.
+    #[error("the session's worktree at `{}` is gone", path.display())]
+    WorktreeGone {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// Something in the worktree is nowhere else.
+    #[error("the worktree of session `{name}` at `{}` has changes in {files} files that are nowhere else", path.display())]
+    Unapplied {
+        /// The session.
+        name: SessionName,
+        /// Where it is.
+        path: PathBuf,
+        /// How many files differ from what it began with.
+        files: u32,
+    },
+    /// The operator does not allow it.
+    #[error("the operator does not allow {what}")]
+    NotAllowed {
+        /// What was asked for.
+        what: &'static str,
+        /// The setting that allows it.
+        setting: &'static str,
+    },
     /// Too little of the account's allowance is left.
     #[error(
         "{remaining:.0} % of the account's allowance is left, and the operator keeps {wanted} %"
@@ -170,9 +206,9 @@ pub enum SessionError {
         /// When it is, if Codex says.
         until: Option<jiff::Timestamp>,
     },
-    /// There is nothing to review, or the code to review cannot be found.
+    /// There is nothing to review, the code to review cannot be found, or git cannot do what is needed.
     #[error(transparent)]
-    Review(#[from] RepositoryError),
+    Repository(#[from] RepositoryError),
     /// This server runs inside a Codex that another `codex-mcp-server` started.
     #[error("this server was started by a Codex that a codex-mcp-server runs")]
     Nested,

@@ -51,6 +51,7 @@ impl Sessions {
         if shared.store(now).await?.load(&name, now).await?.is_some() {
             return Err(SessionError::Taken { name });
         }
+        let mut apart = None;
         let (thread, through, from) = match source {
             ForkSource::Thread(thread) => {
                 let info = shared.codex.thread_info(&thread).await?;
@@ -66,6 +67,7 @@ impl Sessions {
                 let (number, through) = last_turn(shared, &source, turn).await?;
                 record.settings = source.settings;
                 record.effective = source.effective;
+                apart = source.details.worktree;
                 record.details.title = source.details.title.filter(|_| automatic);
                 record.turn_count = number;
                 if number > 0 {
@@ -75,40 +77,62 @@ impl Sessions {
             }
         };
         // Checked before anything is made: the new session must be able to run turns.
-        let plan = Plan::new(
+        let mut plan = Plan::new(
             &Request { origin, ..Request::ask("fork") },
             &record.settings,
             &shared.config,
         )
         .await?;
-        let is_ours = from.is_some();
-        let forked = match thread {
-            Some(thread) => {
-                fork_thread(shared, &plan, &thread, through.as_ref(), &mut record).await
-            }
-            None => Err("there is no thread yet".to_owned()),
-        };
-        let rebuilt = match forked {
-            Ok(()) => None,
-            // We have no record to rebuild the context from.
-            Err(reason) if !is_ours => {
-                return Err(SessionError::Codex(CodexError::Refused {
-                    method: "thread/fork",
-                    message: reason,
-                }));
-            }
-            Err(reason) => Some(reason),
-        };
-        let store = shared.store(now).await?;
-        let copy = from.as_ref().map(|(from, through)| CopiedTurns { from, through: *through });
-        match store.create(&record, copy, shared.config.cap, now).await? {
-            Created::Done { .. } => {}
-            Created::Conflict => return Err(SessionError::Taken { name }),
-            Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
+        if let (Some(other), Some(worktrees)) = (&apart, &shared.worktrees) {
+            let worktree = worktrees.fork(&name, other).await?;
+            plan.move_into(&worktree).await?;
+            record.details.worktree = Some(worktree);
         }
-        shared.changed(Change::List);
-        Ok(Forked { session: record, rebuilt })
+        let worktree = record.details.worktree.clone();
+        let made = make(shared, record, thread, through, from, &plan, now).await;
+        if let (Err(_), Some(worktree)) = (&made, &worktree) {
+            shared.remove_worktree(worktree).await?;
+        }
+        made
     }
+}
+
+/// Forks the thread and adds the session.
+async fn make(
+    shared: &Shared,
+    mut record: SessionRecord,
+    thread: Option<ThreadId>,
+    through: Option<TurnId>,
+    from: Option<(SessionName, u32)>,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<Forked, SessionError> {
+    let name = record.name.clone();
+    let is_ours = from.is_some();
+    let forked = match thread {
+        Some(thread) => fork_thread(shared, plan, &thread, through.as_ref(), &mut record).await,
+        None => Err("there is no thread yet".to_owned()),
+    };
+    let rebuilt = match forked {
+        Ok(()) => None,
+        // We have no record to rebuild the context from.
+        Err(reason) if !is_ours => {
+            return Err(SessionError::Codex(CodexError::Refused {
+                method: "thread/fork",
+                message: reason,
+            }));
+        }
+        Err(reason) => Some(reason),
+    };
+    let store = shared.store(now).await?;
+    let copy = from.as_ref().map(|(from, through)| CopiedTurns { from, through: *through });
+    match store.create(&record, copy, shared.config.cap, now).await? {
+        Created::Done { .. } => {}
+        Created::Conflict => return Err(SessionError::Taken { name }),
+        Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
+    }
+    shared.changed(Change::List);
+    Ok(Forked { session: record, rebuilt })
 }
 
 /// The last turn of the fork, and its id in Codex unless the whole thread is forked.

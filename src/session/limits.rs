@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Request, SessionConfig, SessionError, Work};
-use crate::codex::Sandbox;
+use super::{Request, SessionConfig, SessionError, Settings, Work};
+use crate::codex::{Reviewer, Sandbox};
 
 /// What calls may use.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,12 @@ pub struct Limits {
     pub prompt_characters: usize,
     /// Working directories and images must be below one of these. If empty, any path is allowed.
     pub roots: Vec<PathBuf>,
+    /// What `writableRoots` of a call must be below. If empty, a call may name none.
+    pub writable_roots: Vec<PathBuf>,
+    /// Whether a call may let commands use the network.
+    pub network: bool,
+    /// Whether a call may have a model decide what Codex asks.
+    pub auto_review: bool,
     /// The models a call may name. If empty, any model is allowed.
     pub models: Vec<String>,
     /// The keys of Codex's configuration that a call may set.
@@ -66,6 +72,7 @@ impl Request {
         if let Some(asked) = self.settings.sandbox {
             limits.check_sandbox(asked)?;
         }
+        limits.check_widening(&self.settings).await?;
         if let Some(model) = &self.settings.model {
             limits.check_model(model)?;
         }
@@ -114,6 +121,30 @@ impl Limits {
             return Err(SessionError::SandboxAboveCeiling { asked, ceiling });
         }
         Ok(())
+    }
+
+    /// Checked on every turn, as the operator may have changed the limits since the session pinned its settings.
+    pub(super) async fn check_widening(&self, settings: &Settings) -> Result<(), SessionError> {
+        if settings.network == Some(true) && !self.network {
+            return Err(SessionError::NotAllowed {
+                what: "the network",
+                setting: "limits.network",
+            });
+        }
+        if settings.approvals_reviewer == Some(Reviewer::AutoReview) && !self.auto_review {
+            let what = "approvals decided by a model";
+            return Err(SessionError::NotAllowed { what, setting: "limits.auto_review" });
+        }
+        let wanted = settings.writable_roots.clone().unwrap_or_default();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let (what, setting) = ("writing outside the working directory", "limits.writable_roots");
+        if self.writable_roots.is_empty() {
+            return Err(SessionError::NotAllowed { what, setting });
+        }
+        let allowed = self.writable_roots.clone();
+        blocking(move || wanted.iter().try_for_each(|path| check_root(&allowed, path))).await
     }
 
     /// Needed because Codex runs a turn even if its directory does not exist (observed in all versions).

@@ -26,6 +26,7 @@ mod shared;
 mod sources;
 pub mod store;
 mod turn;
+mod worktree;
 
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
@@ -37,7 +38,7 @@ pub use notice::Notice;
 pub use reading::{Transcript, UsageReport};
 pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionDetails, SessionRecord,
-    SessionStatus, Stop, TurnDetails, TurnRecord,
+    SessionStatus, Stop, TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
@@ -46,12 +47,13 @@ pub use settings::Settings;
 pub use shared::Change;
 pub use sources::Source;
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
+pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequest};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.
 pub use crate::codex::{
     AccountLimits, Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion,
     CommandRun, Credits, Decision, EffectiveSettings, FailureKind, FileChange, Found, InputField,
-    Login, Missing, Model, Profile, RateLimits, RateWindow, RepositoryError, ReviewTarget, Sandbox,
-    Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage,
-    WebSearch,
+    Login, Missing, Model, Profile, RateLimits, RateWindow, RepositoryError, ReviewTarget,
+    Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent,
+    TurnFailure, Usage, WebSearch,
 };

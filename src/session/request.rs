@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord};
+use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord, WorktreeRequest};
 use crate::codex::{ReviewTarget, ThreadOptions};
 
 /// One turn to run.
@@ -35,6 +35,8 @@ pub struct Request {
     pub ephemeral: bool,
     /// How the thread differs from the user's own Codex configuration, for this call only.
     pub options: ThreadOptions,
+    /// What the session's worktree is to begin with, if the turn makes one.
+    pub worktree: WorktreeRequest,
     /// Whether the turn goes on when its call is cancelled or its client goes away.
     pub detached: bool,
     /// Whether a call that repeats an earlier one, of which nobody has the answer, gets that one's turn.
@@ -140,6 +142,7 @@ impl Request {
             can_ask: false,
             ephemeral: false,
             options: ThreadOptions::default(),
+            worktree: WorktreeRequest::default(),
             detached: false,
             joins: false,
             beside: Map::new(),

@@ -255,14 +255,15 @@ impl Sessions {
         answered.await.unwrap_or(Err(SessionError::ShuttingDown))
     }
 
-    /// Deletes a session and our record of its turns. The thread stays Codex's.
+    /// Deletes a session, our record of its turns, and its worktree. The thread stays Codex's.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`], [`SessionError::Busy`], or if the store cannot be written.
-    pub async fn delete(&self, name: &SessionName) -> Result<(), SessionError> {
+    /// [`SessionError::Unknown`], [`SessionError::Busy`], [`SessionError::Unapplied`] unless it is forced, or if the
+    /// store cannot be written.
+    pub async fn delete(&self, name: &SessionName, force: bool) -> Result<(), SessionError> {
         let answered = self.post(name, |_| {
             let (reply, answered) = oneshot::channel();
-            (Message::Delete(reply), answered)
+            (Message::Delete(force, reply), answered)
         })?;
         answered.await.unwrap_or(Err(SessionError::ShuttingDown))
     }
@@ -315,7 +316,7 @@ impl Sessions {
     }
 
     /// Posts a message to the session's actor, starting the actor if it is not running.
-    fn post<T>(
+    pub(super) fn post<T>(
         &self,
         name: &SessionName,
         message: impl FnOnce(&mut Live) -> (Message, T),
@@ -366,6 +367,9 @@ async fn sweep(shared: Arc<Shared>) {
     let closing = shared.closing.clone();
     while closing.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {
         let Some(store) = shared.store.opened() else { continue };
+        if let Some(worktrees) = &shared.worktrees {
+            worktrees.sweep(&*store).await;
+        }
         match store.sweep(Timestamp::now()).await {
             Ok(expired) if expired.is_empty() => {}
             Ok(expired) => {

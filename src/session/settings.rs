@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codex::{ApprovalPolicy, Sandbox, ThreadInfo};
+use crate::codex::{ApprovalPolicy, Reviewer, Sandbox, ThreadInfo};
 
 /// What a call can set and a session keeps. A field is `None` if nobody has set it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,6 +25,18 @@ pub struct Settings {
     /// Where commands run; absolute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<PathBuf>,
+    /// Where commands may write besides; absolute. Only with [`Sandbox::WorkspaceWrite`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writable_roots: Option<Vec<PathBuf>>,
+    /// Whether commands may use the network. Only with [`Sandbox::WorkspaceWrite`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<bool>,
+    /// Who decides what Codex asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvals_reviewer: Option<Reviewer>,
+    /// Whether Codex works in a git worktree of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<bool>,
 }
 
 impl Settings {
@@ -40,6 +52,7 @@ impl Settings {
             // Depends on whether the client can show approvals, which may differ here.
             approval_policy: None,
             working_directory,
+            ..Self::default()
         }
     }
 
@@ -52,6 +65,10 @@ impl Settings {
             sandbox: self.sandbox.or(other.sandbox),
             approval_policy: self.approval_policy.or(other.approval_policy),
             working_directory: self.working_directory.or_else(|| other.working_directory.clone()),
+            writable_roots: self.writable_roots.or_else(|| other.writable_roots.clone()),
+            network: self.network.or(other.network),
+            approvals_reviewer: self.approvals_reviewer.or(other.approvals_reviewer),
+            worktree: self.worktree.or(other.worktree),
         }
     }
 }

@@ -10,10 +10,11 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Notice, SessionConfig, SessionError, SessionName, SessionRecord,
+    Notice, SessionConfig, SessionError, SessionName, SessionRecord, WorktreeRecord,
     quota::Quota,
     store::{LazyStore, Store, StoreError},
     turn::{LiveTurn, Message},
+    worktree::Worktrees,
 };
 use crate::codex::Codex;
 
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) store: LazyStore,
     pub(super) config: SessionConfig,
     pub(super) quota: Quota,
+    pub(super) worktrees: Option<Worktrees>,
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) actors: TaskTracker,
@@ -62,8 +64,10 @@ impl Shared {
         config: SessionConfig,
         tasks: TaskTracker,
     ) -> Self {
+        let worktrees = config.worktrees.clone();
         Self {
             codex,
+            worktrees: worktrees.map(|folder| Worktrees::new(folder, store.config().to_string())),
             store,
             config,
             quota: Quota::default(),
@@ -79,6 +83,17 @@ impl Shared {
     /// The store, opened if it is not open yet.
     pub(super) async fn store(&self, now: Timestamp) -> Result<Arc<dyn Store>, StoreError> {
         self.store.get(now).await
+    }
+
+    /// Removes a worktree, whatever is in it.
+    pub(super) async fn remove_worktree(
+        &self,
+        worktree: &WorktreeRecord,
+    ) -> Result<(), SessionError> {
+        match &self.worktrees {
+            Some(worktrees) => worktrees.remove(worktree).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn record(&self, name: &SessionName) -> Result<SessionRecord, SessionError> {

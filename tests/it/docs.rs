@@ -46,9 +46,10 @@ async fn the_readme_lists_the_tools_and_settings_there_are() {
 fn the_readme_names_codes_and_settings_there_are() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let errors = ["error.rs", "restarted.rs"]
-        .map(|file| fs::read_to_string(root.join("src/mcp").join(file)).unwrap())
-        .concat();
+    let errors =
+        ["error/session.rs", "error/codex.rs", "error/turn.rs", "error/mod.rs", "restarted.rs"]
+            .map(|file| fs::read_to_string(root.join("src/mcp").join(file)).unwrap())
+            .concat();
     let (_, rest) = readme.split_once("## Troubleshooting").unwrap();
     let (table, _) = rest.split_once("\n## ").unwrap();
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(" | ").collect()).collect();

@@ -65,3 +65,4 @@ mod usage;
 mod versions;
 mod websearch;
 mod wire_schema;
+mod worktrees;

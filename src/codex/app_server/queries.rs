@@ -30,6 +30,10 @@ impl Defaults {
                     model: config.model,
                     review_model: config.review_model,
                     sandbox: config.sandbox_mode,
+                    writable_roots: config
+                        .sandbox_workspace_write
+                        .unwrap_or_default()
+                        .writable_roots,
                     mcp_servers,
                 })
             }

@@ -24,6 +24,7 @@ pub(in crate::codex) fn defaults(home: &Path) -> Defaults {
         model: config.model,
         // Reviews in words are turns like any other.
         review_model: None,
+        writable_roots: Vec::new(),
         sandbox: config.sandbox_mode,
         mcp_servers: config.mcp_servers.into_iter().map(|(name, _)| name).collect(),
     }

@@ -21,7 +21,7 @@ use crate::codex::{
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
     record::{self, EnvironmentContext},
-    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings, TurnRequest},
+    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings, TurnRequest},
     turn::{Begun, Driver, Trust, Turn},
 };
 
@@ -53,6 +53,9 @@ impl ExecThread {
         let options = &settings.options;
         if options.base_instructions.is_some() || options.developer_instructions.is_some() {
             return Err(unsupported("instructions with a call"));
+        }
+        if options.reviewer == Some(Reviewer::AutoReview) {
+            return Err(unsupported("approvals decided by a model"));
         }
         if options.callback_uri.is_some() {
             return Err(unsupported("a callbackUri with a call"));
@@ -98,6 +101,9 @@ impl ExecThread {
             sandbox: Some(self.settings.sandbox),
             approval_policy: ApprovalPolicy::Never,
             working_directory: request.cwd.clone(),
+            writable_roots: self.settings.options.writable_roots.clone(),
+            network: self.settings.options.network,
+            approvals_reviewer: None,
         };
         let caveats = self.caveats(known.as_ref(), &mut effective).await;
         let files = schema.into_iter().collect();

@@ -32,6 +32,8 @@ pub(crate) struct ThreadOpened {
     pub(crate) reasoning_effort: Option<String>,
     #[serde(default)]
     pub(crate) sandbox: Option<SandboxPolicy>,
+    #[serde(default)]
+    pub(crate) approvals_reviewer: Value,
     /// A word, or an object for policies this server never asks for.
     #[serde(default)]
     pub(crate) approval_policy: Value,
@@ -99,11 +101,16 @@ pub(crate) struct ThreadList {
     pub(crate) next_cursor: Option<String>,
 }
 
-/// A sandbox with its details, of which only the kind matters here.
-#[derive(Debug, Deserialize)]
+/// A sandbox with its details.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SandboxPolicy {
     #[serde(rename = "type", default)]
     kind: String,
+    #[serde(default)]
+    pub(crate) writable_roots: Vec<PathBuf>,
+    #[serde(default)]
+    pub(crate) network_access: Option<bool>,
 }
 
 impl SandboxPolicy {
@@ -167,6 +174,12 @@ pub(crate) struct ConfigRead {
     pub(crate) config: UserConfig,
 }
 
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WorkspaceWrite {
+    #[serde(default)]
+    pub(crate) writable_roots: Vec<PathBuf>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct UserConfig {
     #[serde(default)]
@@ -175,6 +188,8 @@ pub(crate) struct UserConfig {
     pub(crate) review_model: Option<String>,
     #[serde(default)]
     pub(crate) sandbox_mode: Option<Sandbox>,
+    #[serde(default)]
+    pub(crate) sandbox_workspace_write: Option<WorkspaceWrite>,
     #[serde(default)]
     pub(crate) mcp_servers: Option<Map<String, Value>>,
 }

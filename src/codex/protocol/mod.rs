@@ -11,7 +11,8 @@ mod requests;
 
 pub(crate) use answers::{
     AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsOfAccount, RateLimitsRead,
-    RateLimitsUpdated, ThreadHead, ThreadList, ThreadOpened, ThreadRead, TurnStarted,
+    RateLimitsUpdated, SandboxPolicy, ThreadHead, ThreadList, ThreadOpened, ThreadRead,
+    TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use serde_with::skip_serializing_none;
 
 use crate::codex::{
-    settings::{ApprovalPolicy, ContextItem, Role, Sandbox, ThreadSettings, WebSearch},
+    settings::{ApprovalPolicy, ContextItem, Reviewer, Role, Sandbox, ThreadSettings, WebSearch},
     version::CodexVersion,
 };
 
@@ -76,6 +76,7 @@ pub(crate) struct ThreadStartParams<'a> {
     ephemeral: bool,
     base_instructions: Option<&'a str>,
     developer_instructions: Option<&'a str>,
+    approvals_reviewer: Option<&'static str>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     config: Map<String, Value>,
 }
@@ -92,6 +93,7 @@ impl<'a> ThreadStartParams<'a> {
             ephemeral: settings.ephemeral,
             base_instructions: options.base_instructions.as_deref(),
             developer_instructions: options.developer_instructions.as_deref(),
+            approvals_reviewer: options.reviewer.map(Reviewer::in_codex),
             config: config(settings, version),
         }
     }

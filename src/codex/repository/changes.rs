@@ -180,6 +180,13 @@ impl Repository {
     /// Fills this index with the working tree's own, and with the names of untracked files that are not ignored.
     async fn add_untracked(&self) -> Result<(), RepositoryError> {
         let action = "look through the working tree";
+        self.copy_index().await?;
+        self.text(action, &["add", "--intent-to-add", "--all", "--", ":/"]).await.map(drop)
+    }
+
+    /// Makes this index a copy of the working tree's own.
+    pub(super) async fn copy_index(&self) -> Result<(), RepositoryError> {
+        let action = "look through the working tree";
         let own = Self::at(&self.directory);
         let index = own.text(action, &["rev-parse", "--git-path", "index"]).await?;
         if let Some(to) = &self.index {
@@ -192,7 +199,7 @@ impl Repository {
                 }
             }
         }
-        self.text(action, &["add", "--intent-to-add", "--all", "--", ":/"]).await.map(drop)
+        Ok(())
     }
 
     /// Paths as a caller gives them, from where it works, as pathspecs from the top.

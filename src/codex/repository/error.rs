@@ -31,6 +31,15 @@ pub enum RepositoryError {
         /// The files with the most changed lines.
         largest: String,
     },
+    /// There is no commit yet.
+    #[error("the repository at `{}` has no commits yet", .0.display())]
+    NoCommits(PathBuf),
+    /// Both sides have changed the same.
+    #[error("{} {} changed on both sides: {}", files.len(), if files.len() == 1 { "file is" } else { "files are" }, files.join(", "))]
+    Conflicts {
+        /// The files.
+        files: Vec<String>,
+    },
     /// Git is not there, takes too long or fails.
     #[error("git cannot {action}: {reason}")]
     Failed {

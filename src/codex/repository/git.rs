@@ -66,6 +66,18 @@ impl Repository {
         Ok(String::from_utf8_lossy(&output.bytes).trim_end_matches('\n').to_owned())
     }
 
+    /// Whether git succeeds.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Failed`] if git cannot be run.
+    pub(super) async fn holds(
+        &self,
+        action: &'static str,
+        arguments: &[&str],
+    ) -> Result<bool, RepositoryError> {
+        Ok(self.run(action, arguments, &[], u64::MAX).await?.status.success())
+    }
+
     /// Runs git with `input` on stdin, and reads at most `limit` bytes of what it writes.
     ///
     /// # Errors

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{
-        ApprovalPolicy, OnBusy, Origin, Profile, Request, Sandbox, SessionName, Settings,
-        ThreadOptions, WebSearch, Work,
+        ApprovalPolicy, OnBusy, Origin, Profile, Request, Reviewer, Sandbox, SessionName, Settings,
+        ThreadOptions, WebSearch, Work, WorktreeRequest,
     },
 };
 
@@ -69,6 +69,12 @@ struct Input {
     /// user cannot be asked. Default: on-request where they can, else never.
     #[serde(alias = "approval-policy")]
     approval_policy: Option<ApprovalPolicy>,
+    /// Directories that commands may write in besides, with sandbox workspace-write, if the operator allows them.
+    writable_roots: Option<Vec<PathBuf>>,
+    /// Whether commands may use the network, with sandbox workspace-write, if the operator allows it.
+    network: Option<bool>,
+    /// Who decides what Codex asks: user, or `auto_review` (a model of Codex's, if the operator allows it).
+    approvals_reviewer: Option<Reviewer>,
     /// Short for sandbox workspace-write and approvalPolicy never. Default: false.
     full_auto: Option<bool>,
     /// Directory Codex works in; relative to where the server was started. Default: the session's, else
@@ -90,6 +96,14 @@ struct Input {
     ephemeral: Option<bool>,
     /// Where MCP servers of Codex that ask for a login send the user back to.
     callback_uri: Option<String>,
+    /// Work in a git worktree of the session's own, on a branch of its own, so that nothing here changes until `worktree`
+    /// applies it. Default: false.
+    worktree: Option<bool>,
+    /// Commit or branch that a new worktree begins with. Default: what is checked out.
+    #[schemars(length(min = 1))]
+    worktree_base: Option<String>,
+    /// Bring what is not committed yet into a new worktree. Default: false.
+    worktree_changes: Option<bool>,
     /// If the session is running a turn: queue (wait for it), steer (say this to the running turn and
     /// share its answer) or reject. Default: queue.
     on_busy: Option<Busy>,
@@ -201,6 +215,12 @@ impl Input {
                 .or(full_auto.then_some(ApprovalPolicy::Never))
                 .or(profile.approval_policy),
             working_directory: self.working_directory.map(|path| base.join(path)),
+            writable_roots: self
+                .writable_roots
+                .map(|roots| roots.into_iter().map(|path| base.join(path)).collect()),
+            network: self.network,
+            approvals_reviewer: self.approvals_reviewer,
+            worktree: self.worktree,
         };
         let name = match (self.session_id, self.thread_id) {
             (Some(_), Some(_)) => {
@@ -214,6 +234,12 @@ impl Input {
             let reason = "nothing is kept of such a call, so it has no session";
             return Err(ToolError::argument("ephemeral", reason));
         }
+        let worktree = worktree(
+            self.worktree_base,
+            self.worktree_changes.unwrap_or_default(),
+            settings.worktree,
+            ephemeral,
+        )?;
         let timeout = arguments::seconds("timeoutSeconds", self.timeout_seconds, 1)?;
         let images = self.images.unwrap_or_default();
         let mut config = self.config.unwrap_or_default();
@@ -244,6 +270,7 @@ impl Input {
                 profile: profile.rest,
                 ..ThreadOptions::default()
             },
+            worktree,
             on_busy: match self.on_busy {
                 None | Some(Busy::Queue) => OnBusy::Queue,
                 Some(Busy::Steer) => OnBusy::Steer,
@@ -258,4 +285,26 @@ impl Input {
         };
         Ok((name, request))
     }
+}
+
+/// What a new worktree begins with.
+fn worktree(
+    base: Option<String>,
+    changes: bool,
+    is_wanted: Option<bool>,
+    ephemeral: bool,
+) -> Result<WorktreeRequest, ToolError> {
+    if changes && base.is_some() {
+        let reason =
+            "what is not committed belongs to what is checked out; leave out `worktreeBase`";
+        return Err(ToolError::argument("worktreeChanges", reason));
+    }
+    if (changes || base.is_some()) && is_wanted == Some(false) {
+        return Err(ToolError::argument("worktree", "it is false, so there is none to begin"));
+    }
+    if ephemeral && is_wanted == Some(true) {
+        let reason = "nothing is kept of such a call, so its changes would be lost";
+        return Err(ToolError::argument("worktree", reason));
+    }
+    Ok(WorktreeRequest { base, changes })
 }

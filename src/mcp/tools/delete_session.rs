@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "deleteSession",
     hidden: &[],
     title: "Delete a session",
-    description: "Deletes a session and this server's record of its turns. Codex's own thread stays \
+    description: "Deletes a session, this server's record of its turns, and its worktree. Codex's own thread stays \
                   and can still be resumed with `codex resume`.",
     effect: Effect::Removes,
     input: schema::of::<Input>,
@@ -28,6 +28,8 @@ struct Input {
     /// The session to delete.
     #[schemars(with = "schema::Name")]
     session_id: SessionName,
+    /// Delete it even if its worktree has changes that are nowhere else. Default: false.
+    force: Option<bool>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -42,8 +44,8 @@ struct Output {
 }
 
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let Input { session_id } = arguments::read(given)?;
-    cx.sessions.delete(&session_id).await?;
+    let Input { session_id, force } = arguments::read(given)?;
+    cx.sessions.delete(&session_id, force.unwrap_or_default()).await?;
     let text = format!("Session {session_id} is deleted.");
     let output = Output { session_id: session_id.to_string(), deleted: true, warnings: Vec::new() };
     Ok(Answer::new(&output, text))

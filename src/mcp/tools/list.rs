@@ -9,7 +9,7 @@ use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
     list_sessions, ping, rename_session, review, steer,
     tool::{Cx, Effect, Outcome, Tool},
-    usage, wait, websearch,
+    usage, wait, websearch, worktree,
 };
 use crate::mcp::{arguments, call::Caller, error::ToolError, offer::Offer};
 
@@ -21,6 +21,7 @@ pub(super) static ALL: &[Tool] = &[
     websearch::TOOL,
     wait::TOOL,
     steer::TOOL,
+    worktree::TOOL,
     interrupt::TOOL,
     list_sessions::TOOL,
     get_session::TOOL,

@@ -23,6 +23,7 @@ mod turn_view;
 mod usage;
 mod wait;
 mod websearch;
+mod worktree;
 
 pub(crate) use help::missing_in_words;
 pub(super) use list::Tools;

@@ -56,6 +56,21 @@ pub(super) struct SourceView {
     title: Option<String>,
 }
 
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct WorktreeView {
+    /// Where it is
+    path: String,
+    /// Its branch
+    branch: String,
+    /// The commit its changes are counted from
+    base: String,
+    files_changed: u32,
+    insertions: u32,
+    deletions: u32,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct LimitsView {
     /// The shorter window.

@@ -98,6 +98,8 @@ pub(super) enum Effect {
     Looks,
     /// Removes something of ours; doing it twice does no more.
     Removes,
+    /// Changes files of the user's, here, by rules of ours.
+    Changes,
     /// Adds something of ours and changes nothing that is there.
     Adds,
     /// May do anything its sandbox allows, and talks to a model elsewhere.
@@ -134,6 +136,7 @@ impl Effect {
             Self::Adds => (false, false, false, false),
             Self::Looks => (true, false, false, true),
             Self::Removes => (false, true, true, false),
+            Self::Changes => (false, true, false, false),
             Self::Acts => (false, true, false, true),
         };
         ToolAnnotations::with_title(title)

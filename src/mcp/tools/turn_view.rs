@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    parts::{CommandView, FileView, FindingView, LimitsView, SourceView, UsageView},
+    parts::{CommandView, FileView, FindingView, LimitsView, SourceView, UsageView, WorktreeView},
     tool::{Cx, Outcome},
 };
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     },
     session::{
         CommandRun, Continuity, Detached, FileChange, Finding, ModelSource, QueuePosition, Reply,
-        Sandbox, SessionName, SessionStatus, Source, TurnDetails, Usage, Verdict,
+        Reviewer, Sandbox, SessionName, SessionStatus, Source, TurnDetails, Usage, Verdict,
+        WorktreeState,
     },
 };
 
@@ -82,6 +83,19 @@ pub(super) struct Output {
     /// Where Codex worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     working_directory: Option<String>,
+    /// Where commands could write besides, with workspace-write.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    writable_roots: Vec<String>,
+    /// Whether commands could use the network, with workspace-write; absent if Codex does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<bool>,
+    /// Who decided what Codex asked, if a model did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approvals_reviewer: Option<&'static str>,
+    /// What is in the session's worktree, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WorktreeView>")]
+    worktree: Option<WorktreeState>,
     /// Tokens used by this turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<UsageView>")]
@@ -212,6 +226,8 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
     let beside = beside.chain(details.beside);
     let links: Vec<_> = details.sources.iter().map(resources::page).collect();
     let effective = details.effective;
+    let is_writing =
+        effective.as_ref().filter(|with| with.sandbox == Some(Sandbox::WorkspaceWrite));
     let output = Output {
         session_id: is_kept.then(|| session.to_string()),
         content: cx.is_vendor.then(|| response.to_owned()),
@@ -230,8 +246,20 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
             .as_ref()
             .map(|with| with.working_directory.display().to_string()),
         sandbox: effective.as_ref().and_then(|with| with.sandbox).map(Sandbox::as_str),
+        writable_roots: is_writing
+            .into_iter()
+            .flat_map(|with| &with.writable_roots)
+            .map(|root| root.display().to_string())
+            .collect(),
+        network: is_writing.and_then(|with| with.network),
+        approvals_reviewer: effective
+            .as_ref()
+            .and_then(|with| with.approvals_reviewer)
+            .filter(|reviewer| *reviewer != Reviewer::User)
+            .map(Reviewer::as_str),
         model: effective.as_ref().and_then(|with| with.model.clone()),
         reasoning_effort: effective.and_then(|with| with.reasoning_effort),
+        worktree: details.worktree,
         usage: details.usage,
         rate_limits: details.rate_limits.map(LimitsView::from),
         duration_ms: details.duration_ms,
@@ -281,6 +309,10 @@ impl Output {
             sandbox: None,
             approval_policy: None,
             working_directory: None,
+            writable_roots: Vec::new(),
+            network: None,
+            approvals_reviewer: None,
+            worktree: None,
             usage: None,
             rate_limits: None,
             duration_ms: None,

@@ -5,11 +5,13 @@ mod approval;
 pub(super) mod examples;
 mod session;
 mod turn;
+mod worktree;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
 pub(crate) use session::after;
 pub use session::{SessionDetails, SessionRecord, SessionStatus};
 pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
+pub use worktree::{WorktreeRecord, WorktreeState};
 
 use super::Settings;
 pub(super) use crate::codex::{ApprovalId, ThreadId, Usage};

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
+use super::{Settings, WorktreeRecord};
 use crate::{
     codex::{EffectiveSettings, ThreadId, Usage},
     session::SessionName,
@@ -54,6 +54,9 @@ pub struct SessionDetails {
     /// The name that this server has given to the session's thread in Codex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_name: Option<String>,
+    /// The git worktree it works in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeRecord>,
 }
 
 /// The status of a turn, or of a session's last turn.
@@ -104,12 +107,15 @@ impl SessionRecord {
         self.expires_at <= now
     }
 
-    /// The session without thread, turns and usage. Name and settings stay.
+    /// The session without thread, turns and usage. Name, settings and worktree stay.
     #[must_use]
     pub fn reset(&self) -> Self {
         Self {
             thread_id: None,
-            details: SessionDetails::default(),
+            details: SessionDetails {
+                worktree: self.details.worktree.clone(),
+                ..SessionDetails::default()
+            },
             turn_count: 0,
             status: SessionStatus::New,
             usage: Usage::default(),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::SessionStatus;
+use super::{SessionStatus, WorktreeState};
 use crate::{
     codex::{
         CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId, Usage,
@@ -105,6 +105,9 @@ pub struct TurnDetails {
     /// What the tool that was called adds to the result for its own clients.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub beside: Map<String, Value>,
+    /// What it left in the session's worktree, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeState>,
     /// Warnings for the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -19,6 +19,7 @@ use crate::session::{
     lease::LeaseGuard,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
+    worktree::check_removal,
 };
 
 /// How often a resting actor checks whether another server wants the session.
@@ -97,7 +98,7 @@ impl Actor {
             Ok(Some(reply)) => {
                 // Deleted before the reply, so that a caller with the reply does not find the session.
                 let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
-                if forget && let Err(error) = self.delete().await {
+                if forget && let Err(error) = self.delete(true).await {
                     tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
                 }
                 let number = reply.turn.number;
@@ -190,7 +191,8 @@ impl Actor {
         // Messages posted just before the server began to shut down.
         while let Ok(message) = self.mailbox.try_recv() {
             match message {
-                Message::Delete(reply) => answer(reply, Err(SessionError::ShuttingDown)),
+                Message::Delete(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
+                Message::Worktree(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
                 Message::Rename(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
                 _ => {}
             }
@@ -213,20 +215,33 @@ impl Actor {
                 let renamed = self.rename(new).await;
                 answer(reply, renamed);
             }
-            Message::Delete(reply) => {
-                let deleted = self.delete().await;
+            Message::Worktree(action, reply) => {
+                let done = self.with_worktree(action).await;
+                answer(reply, done);
+            }
+            Message::Delete(force, reply) => {
+                let deleted = self.delete(force).await;
                 answer(reply, deleted);
             }
         }
     }
 
-    /// Deletes the session under its lease.
-    pub(super) async fn delete(&mut self) -> Result<(), SessionError> {
+    /// Deletes the session under its lease, and its worktree. Unless forced, not if something in that is nowhere else.
+    pub(super) async fn delete(&mut self, force: bool) -> Result<(), SessionError> {
         self.unload().await;
         let guard = match self.lease.take() {
             Some(guard) => guard,
             None => self.claim_at_rest().await?,
         };
+        // A record that cannot be read can still be deleted.
+        let record = guard.store().load(&self.name, Timestamp::now()).await.ok().flatten();
+        let worktree = record.and_then(|record| record.details.worktree);
+        if let Some(worktree) = worktree.as_ref().filter(|_| !force)
+            && let Err(error) = check_removal(&self.name, worktree).await
+        {
+            guard.release().await;
+            return Err(error);
+        }
         match guard.store().delete(guard.lease()).await {
             Ok(()) => {}
             // Another server has just taken it over; nothing was removed.
@@ -234,6 +249,9 @@ impl Actor {
             Err(error) => return Err(error.into()),
         }
         guard.release().await;
+        if let Some(worktree) = worktree {
+            self.shared.remove_worktree(&worktree).await?;
+        }
         tracing::info!(session = %self.name, "session deleted");
         self.shared.changed(Change::List);
         Ok(())

@@ -32,7 +32,7 @@ impl Input {
     /// Collects it. For a review that is the diff as it is now.
     ///
     /// # Errors
-    /// [`SessionError::Review`] if there is nothing to review, or too much.
+    /// [`SessionError::Repository`] if there is nothing to review, or too much.
     pub(super) async fn collect(
         request: &Request,
         plan: &Plan,

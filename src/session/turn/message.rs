@@ -3,7 +3,9 @@
 use tokio::sync::oneshot;
 
 use super::{live::TurnKey, queued::QueuedTurn};
-use crate::session::{Reply, SessionError, SessionName, SessionRecord};
+use crate::session::{
+    Reply, SessionError, SessionName, SessionRecord, WorktreeAction, WorktreeOutcome,
+};
 
 /// A session under its new name, and why its thread could not be renamed.
 pub(super) type RenamedSession = (SessionRecord, Option<String>);
@@ -25,6 +27,8 @@ pub(in crate::session) enum Message {
     CheckInbox,
     /// Rename the session. The answer is the session, and why its thread could not be renamed.
     Rename(SessionName, oneshot::Sender<Result<RenamedSession, SessionError>>),
-    /// Delete the session.
-    Delete(oneshot::Sender<Result<(), SessionError>>),
+    /// Apply or discard what is in the session's worktree.
+    Worktree(WorktreeAction, oneshot::Sender<Result<WorktreeOutcome, SessionError>>),
+    /// Delete the session. If it is not forced, work that is nowhere else prevents that.
+    Delete(bool, oneshot::Sender<Result<(), SessionError>>),
 }

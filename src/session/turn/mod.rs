@@ -6,6 +6,7 @@
 //! [`live`] turn; a [`Call`] is a reader of that log.
 
 mod actor;
+mod apart;
 mod approvals;
 mod call;
 mod input;

@@ -27,8 +27,8 @@ pub(super) struct Opened {
     pub(super) continuity: Continuity,
     /// Rebuilt context to put before the prompt, for a Codex that takes no context items.
     pub(super) preamble: Vec<ContextItem>,
-    /// Why the context was rebuilt.
-    pub(super) warning: Option<String>,
+    /// What to know besides.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Actor {
@@ -145,24 +145,24 @@ impl Actor {
             return Ok(Opened::simply(Continuity::New));
         }
         tracing::warn!(session = %self.name, reason, "the context is rebuilt");
-        let warning = Some(format!(
+        let warnings = vec![format!(
             "Codex's own thread could not be continued ({reason}); a new one was given the last {} of \
              {} turns from this server's record. Anything older is not known to the model.",
             turns.len(),
             record.turn_count,
-        ));
+        )];
         let preamble = if thread.takes_context() {
             thread.give_context(&items).await?;
             Vec::new()
         } else {
             items
         };
-        Ok(Opened { continuity: Continuity::Rebuilt, preamble, warning })
+        Ok(Opened { continuity: Continuity::Rebuilt, preamble, warnings })
     }
 }
 
 impl Opened {
     fn simply(continuity: Continuity) -> Self {
-        Self { continuity, preamble: Vec::new(), warning: None }
+        Self { continuity, preamble: Vec::new(), warnings: Vec::new() }
     }
 }

@@ -22,21 +22,22 @@ use crate::{
     codex::{ApprovalPolicy, CodexError, Thread, Turn, TurnRequest},
     session::{
         Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop,
-        TurnRecord, context,
+        TurnRecord, WorktreeRecord, context,
         store::{Excerpt, StoreError},
+        worktree::state,
     },
 };
 
 /// How far a turn is.
 enum Phase {
     /// The session is ours; its thread is to be opened.
-    Opening(SessionRecord),
+    Opening(Box<SessionRecord>),
     /// The thread is open; the turn is to be recorded and started.
-    Starting(Box<Recorder>, Plan, Opened, Box<Input>),
+    Starting(Box<Recorder>, Box<Plan>, Opened, Box<Input>),
     /// Codex has acknowledged the turn.
-    Running(Box<Recorder>, Opened, Turn, Expected),
+    Running(Box<Recorder>, Opened, Box<Turn>, Expected),
     /// There is an answer, or nothing to do any more.
-    Over(Option<Reply>),
+    Over(Option<Box<Reply>>),
 }
 
 /// Why a turn came to nothing, and whether its record says so already.
@@ -65,7 +66,7 @@ impl Actor {
                 return Err(error);
             }
         };
-        match self.go_through(queued, Phase::Opening(record)).await {
+        match self.go_through(queued, Phase::Opening(Box::new(record))).await {
             Ok(Some(reply)) => Ok(Some(reply)),
             Ok(None) => {
                 self.forget_if_new(is_new).await;
@@ -113,7 +114,7 @@ impl Actor {
         let mut retried = false;
         loop {
             phase = match phase {
-                Phase::Opening(record) => match self.open_phase(queued, record.clone()).await {
+                Phase::Opening(record) => match self.open_phase(queued, (*record).clone()).await {
                     // Codex has died since the last turn. As nothing was begun, it is asked again, once.
                     Err(Failed {
                         error: SessionError::Codex(CodexError::NotReached(cause)),
@@ -135,10 +136,10 @@ impl Actor {
                     }
                 }
                 Phase::Running(recorder, opened, turn, expected) => {
-                    let reply = self.run_phase(queued, recorder, opened, (turn, expected)).await;
-                    Phase::Over(Some(reply))
+                    let reply = self.run_phase(queued, recorder, opened, (*turn, expected)).await;
+                    Phase::Over(Some(Box::new(reply)))
                 }
-                Phase::Over(reply) => return Ok(reply),
+                Phase::Over(reply) => return Ok(reply.map(|reply| *reply)),
             };
         }
     }
@@ -146,28 +147,53 @@ impl Actor {
     async fn open_phase(
         &mut self,
         queued: &QueuedTurn,
+        record: SessionRecord,
+    ) -> Result<Phase, Failed> {
+        let mut fresh = None;
+        let phase = self.open_with(queued, record, &mut fresh).await;
+        if let (Some(worktree), Err(_) | Ok(Phase::Over(_))) = (fresh, &phase)
+            && let Err(error) = self.shared.remove_worktree(&worktree).await
+        {
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "a worktree is left over");
+        }
+        phase
+    }
+
+    /// Opens the session's thread. `fresh` is the worktree that was made for that and is in no record yet.
+    async fn open_with(
+        &mut self,
+        queued: &QueuedTurn,
         mut record: SessionRecord,
+        fresh: &mut Option<WorktreeRecord>,
     ) -> Result<Phase, Failed> {
         let request = &queued.request;
         let is_unused = record.turn_count == 0 && record.thread_id.is_none();
         if is_unused && !queued.automatic && !request.reset {
             self.adopt(&mut record).await?;
         }
-        let plan = Plan::new(request, &record.settings, &self.shared.config).await?;
+        let shared = &self.shared;
+        let mut plan = Plan::new(request, &record.settings, &shared.config).await?;
+        let worktrees = shared.worktrees.as_ref();
+        let had_worktree = record.details.worktree.is_some();
+        let apart = plan.work_apart(request, &mut record, &shared.config, worktrees).await;
+        *fresh = record.details.worktree.clone().filter(|_| !had_worktree);
+        let warnings = apart?;
         let input = Input::collect(request, &plan, &self.shared.config.limits).await?;
-        let opened = if request.reset {
+        let mut opened = if request.reset {
             // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
             self.open(&record.reset(), &plan).await?
         } else {
             self.open(&record, &plan).await?
         };
+        opened.warnings.extend(warnings);
+        opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
         if queued.is_cancelled() {
             return Ok(Phase::Over(None));
         }
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
-        Ok(Phase::Starting(Box::new(recorder), plan, opened, Box::new(input)))
+        Ok(Phase::Starting(Box::new(recorder), Box::new(plan), opened, Box::new(input)))
     }
 
     async fn start_phase(
@@ -189,7 +215,7 @@ impl Actor {
         recorder.begin().await.map_err(SessionError::from)?;
         self.shared.changed(Change::Session(self.name.clone()));
         let error = match thread.start_turn(&request).await {
-            Ok(turn) => return Ok(Phase::Running(recorder, opened, turn, expected)),
+            Ok(turn) => return Ok(Phase::Running(recorder, opened, Box::new(turn), expected)),
             Err(error) => error,
         };
         let written = recorder.fail(error.to_string()).await;
@@ -201,7 +227,7 @@ impl Actor {
                 // The second attempt takes its place in the record.
                 let mut record = recorder.record;
                 record.turn_count -= 1;
-                return Ok(Phase::Opening(record));
+                return Ok(Phase::Opening(Box::new(record)));
             }
             // Codex said no, so it runs nothing.
             CodexError::Refused { .. } | CodexError::NotReached(_) => {}
@@ -223,9 +249,20 @@ impl Actor {
         let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
         let Recorder { record, entry, started, .. } = &mut *recorder;
         entry.details.stopped = stop;
-        entry.details.warnings.extend(opened.warning);
+        entry.details.warnings.extend(opened.warnings);
         entry.details.warnings.extend(caveats);
         let mut status = note(record, entry, outcome, *started);
+        if let Some(worktree) = &record.details.worktree {
+            match state(worktree).await {
+                Ok(state) => entry.details.worktree = Some(state),
+                Err(error) => {
+                    entry
+                        .details
+                        .warnings
+                        .push(format!("What is in the worktree is not known: {error}."));
+                }
+            }
+        }
         if status == SessionStatus::Completed {
             status = interpret(entry, &queued.request.work, &expected);
         }

@@ -11,13 +11,13 @@ use crate::{
 /// The settings of one turn, as far as they do not depend on Codex.
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Plan {
-    pub(super) directory: PathBuf,
-    pub(super) sandbox: Option<Sandbox>,
+    pub(in crate::session) directory: PathBuf,
+    pub(in crate::session) sandbox: Option<Sandbox>,
     pub(super) approval_policy: ApprovalPolicy,
     pub(super) effort: Option<String>,
     pub(super) model: Option<ModelChoice>,
     /// As the call has them; which MCP servers there are to disable only Codex knows.
-    pub(super) options: ThreadOptions,
+    pub(in crate::session) options: ThreadOptions,
     pub(super) ephemeral: bool,
     /// Whether Codex's own choice of a model for reviews counts.
     is_review: bool,
@@ -39,7 +39,8 @@ impl Plan {
             operator.model.as_deref(),
         );
         let settings = call.clone().or(session).or(operator);
-        let directory = settings.working_directory.or_else(|| request.origin.directory.clone());
+        let directory =
+            settings.working_directory.clone().or_else(|| request.origin.directory.clone());
         let directory = directory.unwrap_or_else(|| config.directory.clone());
         config.limits.check_directory(&directory).await?;
         // One pinned before the operator changed the list is not allowed either.
@@ -49,6 +50,13 @@ impl Plan {
             config.limits.check_sandbox(sandbox)?;
         }
         let only_looks = request.only_looks();
+        config.limits.check_widening(&settings).await?;
+        let mut options = request.options.clone();
+        if !only_looks {
+            options.writable_roots = settings.writable_roots.unwrap_or_default();
+            options.network = settings.network;
+            options.reviewer = settings.approvals_reviewer;
+        }
         Ok(Self {
             directory,
             sandbox: if only_looks { Some(Sandbox::ReadOnly) } else { settings.sandbox },
@@ -62,7 +70,7 @@ impl Plan {
             ),
             effort: settings.reasoning_effort,
             model,
-            options: request.options.clone(),
+            options,
             ephemeral: request.ephemeral,
             is_review: matches!(request.work, Work::Review { .. }),
         })
@@ -94,7 +102,11 @@ impl Plan {
             sandbox,
             approval_policy: self.approval_policy,
             ephemeral: self.ephemeral,
-            options: ThreadOptions { disabled_mcp_servers: disabled, ..self.options.clone() },
+            options: ThreadOptions {
+                disabled_mcp_servers: disabled,
+                own_writable_roots: defaults.writable_roots,
+                ..self.options.clone()
+            },
         };
         Ok((settings, choice))
     }
@@ -121,6 +133,17 @@ impl Plan {
             options: ThreadOptions { disabled_mcp_servers, ..self.options.clone() },
         };
         Some((settings, choice))
+    }
+
+    /// What the call wants that has no effect in the sandbox of the thread.
+    pub(super) fn without_effect(&self, loaded: Option<&Loaded>) -> Option<String> {
+        let sandbox = loaded?.settings.sandbox;
+        let is_wider =
+            self.options.network == Some(true) || !self.options.writable_roots.is_empty();
+        (is_wider && sandbox == Sandbox::ReadOnly).then(|| {
+            "network and writableRoots have an effect with sandbox workspace-write alone; this turn is read-only."
+                .to_owned()
+        })
     }
 
     /// Refuses an effort that the model's own list does not have. What cannot be checked is for Codex to refuse.

@@ -146,7 +146,10 @@ impl Actor {
             Message::Rename(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }
-            Message::Delete(reply) => {
+            Message::Worktree(_, reply) => {
+                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            }
+            Message::Delete(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }
             message => self.at_rest(message).await,

@@ -106,7 +106,10 @@ impl Actor {
                         }
                     }
                     Message::Send(other) => self.queue_up(*other, None).await,
-                    Message::Delete(reply) => {
+                    Message::Worktree(_, reply) => {
+                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+                    }
+                    Message::Delete(_, reply) => {
                         answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
                     }
                     Message::Rename(_, reply) => {

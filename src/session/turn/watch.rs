@@ -180,7 +180,10 @@ impl Actor {
             Message::Rename(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }
-            Message::Delete(reply) => {
+            Message::Worktree(_, reply) => {
+                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            }
+            Message::Delete(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }
         }

@@ -11,10 +11,11 @@ use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
     protocol::{
-        Empty, ThreadForkParams, ThreadOpened, ThreadParams, ThreadResumeParams, ThreadStartParams,
+        Empty, SandboxPolicy, ThreadForkParams, ThreadOpened, ThreadParams, ThreadResumeParams,
+        ThreadStartParams,
     },
     record::EnvironmentContext,
-    settings::{ApprovalPolicy, EffectiveSettings, ThreadSettings},
+    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
 };
@@ -24,7 +25,9 @@ impl AppThread {
         connection: Arc<Connection>,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
-        let params = ThreadStartParams::new(settings, connection.found().version);
+        let version = connection.found().version;
+        check(settings, version)?;
+        let params = ThreadStartParams::new(settings, version);
         let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
         Self::opened(connection, opened, settings, false).await.if_logged_in().await
@@ -35,6 +38,7 @@ impl AppThread {
         thread: &ThreadId,
         settings: &ThreadSettings,
     ) -> Result<Self, CodexError> {
+        check(settings, connection.found().version)?;
         if connection.is_haunted(thread) {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
@@ -68,6 +72,7 @@ impl AppThread {
         if version < CodexVersion::FORK {
             return Err(CodexError::Unsupported { what: "forking threads", version });
         }
+        check(settings, version)?;
         let params = ThreadForkParams {
             thread_id: &thread.0,
             last_turn_id: through.map(|turn| turn.0.as_str()),
@@ -109,7 +114,10 @@ impl AppThread {
             model: opened.model,
             // Old versions do not say; they take what they are told.
             reasoning_effort: opened.reasoning_effort.or_else(|| settings.effort.clone()),
-            sandbox: opened.sandbox.map_or(Some(settings.sandbox), |policy| policy.mode()),
+            sandbox: opened.sandbox.as_ref().map_or(Some(settings.sandbox), SandboxPolicy::mode),
+            network: opened.sandbox.as_ref().and_then(|policy| policy.network_access),
+            writable_roots: opened.sandbox.unwrap_or_default().writable_roots,
+            approvals_reviewer: Reviewer::deserialize(&opened.approvals_reviewer).ok(),
             approval_policy: policy(&opened.approval_policy).unwrap_or(settings.approval_policy),
             working_directory: opened.cwd.unwrap_or_else(|| settings.cwd.clone()),
         };
@@ -124,6 +132,15 @@ impl AppThread {
             connection,
         }
     }
+}
+
+/// Refuses what this version would silently ignore.
+fn check(settings: &ThreadSettings, version: CodexVersion) -> Result<(), CodexError> {
+    let is_reviewed = settings.options.reviewer == Some(Reviewer::AutoReview);
+    if is_reviewed && version < CodexVersion::REVIEWER {
+        return Err(CodexError::Unsupported { what: "approvals decided by a model", version });
+    }
+    Ok(())
 }
 
 /// A policy this server knows; newer ones are objects.

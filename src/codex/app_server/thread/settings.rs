@@ -75,6 +75,7 @@ impl AppThread {
             sandbox: now.sandbox,
             approval_policy: wanted.approval_policy,
             working_directory: wanted.cwd.clone(),
+            ..now
         }
     }
 }

@@ -147,6 +147,9 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
             sandbox: None,
             approval_policy: ApprovalPolicy::Never,
             working_directory: "/".into(),
+            writable_roots: Vec::new(),
+            network: None,
+            approvals_reviewer: None,
         });
         record.turn_count = number;
         record.status = status;

@@ -1,0 +1,150 @@
+//! What a client is told when something goes wrong: a stable code, one sentence, the next step.
+//!
+//! What the caller can act on is a tool result; only our own fault is a protocol error. The mapping is
+//! exhaustive on purpose: a new error does not compile until it has a code and a next step. [`session`] maps what the
+//! core refuses, [`codex`] what Codex and the store do, [`turn`] how a turn ended.
+
+mod codex;
+mod session;
+mod turn;
+
+use std::sync::Arc;
+
+use rmcp::model::ErrorData;
+use serde::Serialize;
+
+use crate::session::SessionError;
+pub(super) use turn::{failed_turn, interrupted_turn, question_expired};
+
+/// Why a tool did not do what was asked.
+#[derive(Debug)]
+pub(in crate::mcp) enum ToolError {
+    /// Something the caller, or the person behind it, can act on.
+    Caller(UserError),
+    /// A fault of this server. The detail is for the log.
+    Internal(String),
+}
+
+/// An error that the caller, or the person behind it, can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserError {
+    /// Stable; for programs.
+    pub code: &'static str,
+    /// One sentence; for people.
+    pub message: String,
+    /// The next step.
+    pub next: String,
+}
+
+/// Says what an error means and what to do about it.
+pub fn explain(error: SessionError) -> UserError {
+    match ToolError::from(error) {
+        ToolError::Caller(error) => error,
+        ToolError::Internal(message) => {
+            let next = "This is a fault of this server; please report it.".to_owned();
+            UserError { code: "internal", message, next }
+        }
+    }
+}
+
+impl ToolError {
+    /// The error for a bad argument.
+    pub(in crate::mcp) fn argument(name: &str, reason: &str) -> Self {
+        Self::caller(
+            "invalid_argument",
+            format!("Argument `{name}`: {reason}."),
+            format!("Call again with a valid `{name}`, or without it if it is optional."),
+        )
+    }
+
+    fn caller(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Caller(UserError { code, message: message.into(), next: next.into() })
+    }
+
+    #[cfg(test)]
+    pub(in crate::mcp) fn message(&self) -> &str {
+        match self {
+            Self::Caller(error) => &error.message,
+            Self::Internal(detail) => detail,
+        }
+    }
+}
+
+/// A protocol error with an id that the log has too. The detail is only in the log.
+pub(in crate::mcp) fn internal(detail: &str) -> ErrorData {
+    let id = uuid::Uuid::new_v4();
+    tracing::error!(%id, detail, "internal error");
+    ErrorData::internal_error(
+        format!("internal error {id}; the server's log (stderr) has the details under this id"),
+        None,
+    )
+}
+
+impl From<SessionError> for ToolError {
+    fn from(error: SessionError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<Arc<SessionError>> for ToolError {
+    fn from(error: Arc<SessionError>) -> Self {
+        Self::from(&*error)
+    }
+}
+
+/// What to do when another server may have gone on with a session.
+const LEASE_LOST: &str = "Use `getSession` to see what is recorded of it, then call again: the session continues with \
+                          that.";
+
+fn sentence(error: &dyn std::error::Error) -> String {
+    capitalised(error.to_string())
+}
+
+fn capitalised(text: String) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).chain(['.']).collect(),
+        None => text,
+    }
+}
+
+/// The error with everything that led to it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        // Some say their cause themselves.
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::CodexError;
+
+    #[test]
+    fn an_error_says_what_and_what_next() {
+        let ToolError::Caller(error) = ToolError::from(SessionError::Full { cap: 3 }) else {
+            panic!("not for the caller");
+        };
+        assert_eq!(error.code, "too_many_sessions");
+        assert_eq!(error.message, "All 3 sessions are running a turn.");
+        assert!(error.next.contains("session.cap"));
+    }
+
+    #[test]
+    fn our_own_fault_is_not_the_callers() {
+        let source = serde_json::from_str::<i32>("x").unwrap_err();
+        let error = CodexError::Answer { method: "thread/start", source };
+        let ToolError::Internal(detail) = ToolError::from(&error) else {
+            panic!("blames the caller")
+        };
+        assert!(detail.contains("thread/start") && detail.contains("expected value"), "{detail}");
+    }
+}

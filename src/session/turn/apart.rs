@@ -1,0 +1,78 @@
+//! What an actor does with its session's worktree, under the session's lease.
+
+use jiff::Timestamp;
+
+use super::actor::Actor;
+use crate::{
+    codex::Repository,
+    session::{
+        Change, SessionError, SessionRecord, WorktreeAction, WorktreeOutcome,
+        lease::LeaseGuard,
+        store::Turns,
+        worktree::{check_removal, of, state},
+    },
+};
+
+impl Actor {
+    /// Applies or discards what is in the session's worktree.
+    pub(super) async fn with_worktree(
+        &mut self,
+        action: WorktreeAction,
+    ) -> Result<WorktreeOutcome, SessionError> {
+        let guard = match self.lease.take() {
+            Some(guard) => guard,
+            None => self.claim_at_rest().await?,
+        };
+        let done = self.act(action, &guard).await;
+        if matches!(action, WorktreeAction::Discard { .. }) {
+            // Its thread was opened for a directory that is gone.
+            self.unload().await;
+        }
+        if self.loaded.is_some() {
+            // The actor rests with thread and lease, as after a turn.
+            self.lease = Some(guard);
+        } else {
+            guard.release().await;
+        }
+        self.shared.changed(Change::Session(self.name.clone()));
+        done
+    }
+
+    async fn act(
+        &self,
+        action: WorktreeAction,
+        guard: &LeaseGuard,
+    ) -> Result<WorktreeOutcome, SessionError> {
+        let now = Timestamp::now();
+        let missing = || SessionError::Unknown { name: self.name.clone() };
+        let mut record: SessionRecord =
+            guard.store().load(&self.name, now).await?.ok_or_else(missing)?;
+        let mut worktree = of(&record)?;
+        record.touch(now, self.shared.config.ttl);
+        match action {
+            WorktreeAction::Apply => {
+                let before = state(&worktree).await?;
+                let repository = Repository::at(&worktree.root);
+                let last = worktree.applied.as_deref();
+                let (files, applied) =
+                    repository.merge(&worktree.path, &worktree.base, last).await?;
+                worktree.applied = Some(applied);
+                record.details.worktree = Some(worktree);
+                guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
+                Ok(WorktreeOutcome { state: Some(before), files })
+            }
+            WorktreeAction::Discard { force } => {
+                if !force {
+                    check_removal(&self.name, &worktree).await?;
+                }
+                let before = state(&worktree).await.ok();
+                // The record first: what is left if this server is killed now, the sweep removes.
+                record.details.worktree = None;
+                record.settings.worktree = None;
+                guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
+                self.shared.remove_worktree(&worktree).await?;
+                Ok(WorktreeOutcome { state: before, files: Vec::new() })
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What can be done with a session's worktree: look at its changes, apply them, discard them.
+
+use super::folder::{self, ListedWorktree, is_only_there};
+use crate::{
+    codex::Repository,
+    session::{
+        SessionError, SessionName, SessionRecord, Sessions,
+        record::{WorktreeRecord, WorktreeState},
+        turn::Message,
+    },
+};
+use tokio::sync::oneshot;
+
+/// What to do with a session's worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorktreeAction {
+    /// Bring its changes into the user's working tree: all of them, or none.
+    Apply,
+    /// Remove it with its branch. Unless forced, not if something in it is nowhere else.
+    Discard {
+        /// Whatever is in it.
+        force: bool,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorktreeOutcome {
+    /// The worktree before.
+    pub state: Option<WorktreeState>,
+    /// The files of the user's working tree that have changed.
+    pub files: Vec<String>,
+}
+
+impl Sessions {
+    /// The changes in a session's worktree, at most `limit` bytes of them, and whether that is all.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::NoWorktree`], [`SessionError::WorktreeGone`], or if git fails.
+    pub async fn worktree_diff(
+        &self,
+        name: &SessionName,
+        limit: u64,
+    ) -> Result<(WorktreeState, String, bool), SessionError> {
+        let worktree = of(&self.record(name).await?)?;
+        let state = folder::state(&worktree).await?;
+        let repository = Repository::at(&worktree.path);
+        let (diff, is_all) = repository.difference(&worktree.base, limit).await?;
+        Ok((state, diff, is_all))
+    }
+
+    /// The worktrees that this server's sessions have, or have left.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn worktrees(&self) -> Result<Vec<ListedWorktree>, SessionError> {
+        let shared = self.shared();
+        let store = shared.store(jiff::Timestamp::now()).await?;
+        match &shared.worktrees {
+            Some(worktrees) => Ok(worktrees.list(&*store).await),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Applies or discards what is in a session's worktree, while no turn runs.
+    ///
+    /// # Errors
+    /// [`SessionError::Unknown`], [`SessionError::NoWorktree`], [`SessionError::Busy`], [`SessionError::Unapplied`],
+    /// [`SessionError::Repository`] with the conflicts, or if git or the store fails.
+    pub async fn worktree(
+        &self,
+        name: &SessionName,
+        action: WorktreeAction,
+    ) -> Result<WorktreeOutcome, SessionError> {
+        of(&self.record(name).await?)?;
+        let answered = self.post(name, |_| {
+            let (reply, answered) = oneshot::channel();
+            (Message::Worktree(action, reply), answered)
+        })?;
+        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
+    }
+}
+
+/// The worktree of a session.
+pub(in crate::session) fn of(record: &SessionRecord) -> Result<WorktreeRecord, SessionError> {
+    let missing = || SessionError::NoWorktree { name: record.name.clone() };
+    record.details.worktree.clone().ok_or_else(missing)
+}
+
+/// Refuses to remove a worktree if something in it is nowhere else.
+pub(in crate::session) async fn check_removal(
+    name: &SessionName,
+    worktree: &WorktreeRecord,
+) -> Result<(), SessionError> {
+    if !is_only_there(worktree).await? {
+        return Ok(());
+    }
+    let files = folder::state(worktree).await.map_or(0, |state| state.files_changed);
+    let (name, path) = (name.clone(), worktree.path.clone());
+    Err(SessionError::Unapplied { name, path, files })
+}

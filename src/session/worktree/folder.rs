@@ -1,0 +1,218 @@
+//! The folder that worktrees are in: making, removing and sweeping them.
+
+use std::{
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use super::{
+    note::{self, Note},
+    plan::WorktreeRequest,
+};
+use crate::{
+    codex::{Begin, NewWorktree, Repository, RepositoryError},
+    session::{
+        SessionError, SessionName,
+        record::{WorktreeRecord, WorktreeState},
+        store::Store,
+    },
+};
+
+/// How much of a session's name is in the name of its worktree.
+const NAME: usize = 40;
+
+/// The worktrees of one store's sessions.
+#[derive(Debug, Clone)]
+pub(in crate::session) struct Worktrees {
+    folder: PathBuf,
+    store: String,
+}
+
+impl Worktrees {
+    pub(in crate::session) fn new(folder: PathBuf, store: String) -> Self {
+        Self { folder, store }
+    }
+
+    /// Makes a worktree for a session, of the repository that `directory` is in. Returns it and what to know besides.
+    pub(in crate::session) async fn add(
+        &self,
+        session: &SessionName,
+        directory: &Path,
+        request: &WorktreeRequest,
+    ) -> Result<(WorktreeRecord, Vec<String>), SessionError> {
+        let begin = match request {
+            WorktreeRequest { changes: true, .. } => Begin::WithChanges,
+            WorktreeRequest { base, .. } => Begin::At(base.as_deref()),
+        };
+        self.make(session, directory, begin).await
+    }
+
+    /// Makes a worktree for a session that is forked from one with this worktree.
+    pub(in crate::session) async fn fork(
+        &self,
+        session: &SessionName,
+        other: &WorktreeRecord,
+    ) -> Result<WorktreeRecord, SessionError> {
+        let begin = Begin::Like { path: &other.path, base: &other.base };
+        if !other.path.is_dir() {
+            return Err(SessionError::WorktreeGone { path: other.path.clone() });
+        }
+        Ok(self.make(session, &other.root, begin).await?.0)
+    }
+
+    async fn make(
+        &self,
+        session: &SessionName,
+        directory: &Path,
+        begin: Begin<'_>,
+    ) -> Result<(WorktreeRecord, Vec<String>), SessionError> {
+        let failed = |error: std::io::Error| {
+            let action = "make a folder for worktrees";
+            SessionError::from(RepositoryError::Failed { action, reason: error.to_string() })
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
+        let name: String = session.as_str().chars().take(NAME).collect();
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let path = self.folder.join(format!("{name}-{}", id.get(..8).unwrap_or(&id)));
+        let repository = Repository::at(directory);
+        let made = repository.add_worktree(&path, session.as_str(), begin).await?;
+        let NewWorktree { root, branch, base, warnings } = made;
+        let worktree = WorktreeRecord { path, branch, base, root, applied: None };
+        let note = Note {
+            session: session.clone(),
+            store: self.store.clone(),
+            worktree: worktree.clone(),
+        };
+        if let Err(error) = note.write() {
+            self.remove(&worktree).await?;
+            return Err(failed(error));
+        }
+        tracing::info!(session = %session, branch = worktree.branch, "worktree made");
+        Ok((worktree, warnings))
+    }
+
+    /// Removes a worktree and its branch, whatever is in them.
+    pub(in crate::session) async fn remove(
+        &self,
+        worktree: &WorktreeRecord,
+    ) -> Result<(), SessionError> {
+        let WorktreeRecord { path, branch, root, .. } = worktree;
+        if root.is_dir() {
+            Repository::at(root).remove_worktree(path, branch).await?;
+        }
+        note::remove(path).map_err(|error| {
+            let action = "remove a worktree";
+            RepositoryError::Failed { action, reason: error.to_string() }.into()
+        })
+    }
+
+    /// Removes the worktrees of sessions that are gone. What is nowhere else stays, on its branch.
+    pub(in crate::session) async fn sweep(&self, store: &dyn Store) {
+        for (note, is_settled) in self.notes().await {
+            if !is_settled || !is_left_over(&note, store).await {
+                continue;
+            }
+            let Note { session, worktree, .. } = note;
+            let done = match is_only_there(&worktree).await {
+                Ok(true) => self.keep(&session, &worktree).await,
+                Ok(false) => self.remove(&worktree).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                tracing::warn!(session = %session, path = %worktree.path.display(), error = &error as &dyn std::error::Error, "a worktree is left over");
+            }
+        }
+    }
+
+    /// All worktrees: where each is, its session, and whether that does not have it any more.
+    pub(in crate::session) async fn list(&self, store: &dyn Store) -> Vec<ListedWorktree> {
+        let mut all = Vec::new();
+        for (note, _) in self.notes().await {
+            let is_left_over = is_left_over(&note, store).await;
+            let Note { session, worktree, .. } = note;
+            all.push(ListedWorktree { session, worktree, is_left_over });
+        }
+        all
+    }
+
+    async fn notes(&self) -> Vec<(Note, bool)> {
+        let (folder, place) = (self.folder.clone(), self.store.clone());
+        let notes = tokio::task::spawn_blocking(move || note::all(&folder, &place)).await;
+        notes.unwrap_or_default()
+    }
+
+    async fn keep(
+        &self,
+        session: &SessionName,
+        worktree: &WorktreeRecord,
+    ) -> Result<(), SessionError> {
+        let WorktreeRecord { path, branch, root, .. } = worktree;
+        if path.is_dir() {
+            Repository::at(root).keep(path, branch).await?;
+        }
+        tracing::warn!(
+            session = %session,
+            branch,
+            repository = %root.display(),
+            "a session is gone whose changes were not applied; they are kept on its branch"
+        );
+        note::remove(path).map_err(|error| {
+            let action = "remove a worktree";
+            RepositoryError::Failed { action, reason: error.to_string() }.into()
+        })
+    }
+}
+
+/// A worktree that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedWorktree {
+    /// The session it was made for.
+    pub session: SessionName,
+    /// Where it is, and what of.
+    pub worktree: WorktreeRecord,
+    /// Whether its session is gone or has it no more.
+    pub is_left_over: bool,
+}
+
+/// Whether the session of a worktree is gone, or has it no more. If nobody can say, it is in use.
+async fn is_left_over(note: &Note, store: &dyn Store) -> bool {
+    match store.load(&note.session, Timestamp::now()).await {
+        Ok(Some(record)) => {
+            record.details.worktree.is_none_or(|worktree| worktree.path != note.worktree.path)
+        }
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// Whether something in the worktree is nowhere else.
+pub(super) async fn is_only_there(worktree: &WorktreeRecord) -> Result<bool, SessionError> {
+    let WorktreeRecord { path, branch, base, root, applied } = worktree;
+    if !root.is_dir() {
+        // Without its repository it is no worktree any more.
+        return Ok(path.is_dir());
+    }
+    Ok(Repository::at(root).is_only_there(path, branch, base, applied.as_deref()).await?)
+}
+
+/// What is in a worktree now.
+pub(in crate::session) async fn state(
+    worktree: &WorktreeRecord,
+) -> Result<WorktreeState, SessionError> {
+    let WorktreeRecord { path, branch, base, .. } = worktree.clone();
+    if !path.is_dir() {
+        return Err(SessionError::WorktreeGone { path });
+    }
+    let extent = Repository::at(&path).extent(&base).await?;
+    Ok(WorktreeState {
+        path,
+        branch,
+        base,
+        files_changed: extent.files_changed,
+        insertions: extent.insertions,
+        deletions: extent.deletions,
+    })
+}
