@@ -183,12 +183,39 @@ async fn dispatch(
                 async |sessions, streams| doctor.run(&resolved, &sessions, streams, &folders).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
+        Command::Fixed(Fixed::Gate(gate)) => {
+            let hook = if gate.is_hook() { piped_json() } else { serde_json::Value::Null };
+            let (directory, state) = (environment.directory.clone(), environment.own_state());
+            let state = state.context("there is no folder for state")?;
+            let review = async |tree| {
+                let work = |streams| cli::review_since(streams, tree);
+                let done = serve_terminal(config, environment, shutdown, true, work).await?;
+                done.unwrap_or_else(|| Ok(serde_json::Value::Null))
+            };
+            Box::pin(gate.run(&directory, &state, &hook, review)).await?
+        }
+        Command::Fixed(Fixed::Transfer(transfer)) => {
+            let in_home = || environment.home.clone().unwrap_or_default().join(".claude");
+            let claude = environment.claude_folder.clone().unwrap_or_else(in_home);
+            let directory = environment.directory.clone();
+            let work = async |sessions, _| transfer.run(&sessions, &claude, directory).await;
+            Box::pin(serve_here(config, environment, shutdown, work)).await??
+        }
         Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &environment).await?,
         Command::Fixed(_) => {
             Box::pin(serve_stdio(config, environment, shutdown)).await?;
             Exit::Done
         }
     })
+}
+
+/// What a client that runs this program as a hook says of its turn. Null if that is not JSON.
+fn piped_json() -> serde_json::Value {
+    const LONGEST: u64 = 4 * 1024 * 1024;
+    let mut bytes = Vec::new();
+    // What cannot be read says nothing.
+    let _ = io::Read::read_to_end(&mut io::Read::take(io::stdin().lock(), LONGEST), &mut bytes);
+    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
 #[expect(

@@ -33,7 +33,7 @@ pub struct Environment {
 
 impl Environment {
     /// Where this program keeps what lasts.
-    pub(super) fn own_state(&self) -> Option<PathBuf> {
+    pub fn own_state(&self) -> Option<PathBuf> {
         self.state_folder.as_ref().map(|folder| folder.join("codex-mcp-server"))
     }
 }

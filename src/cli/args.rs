@@ -7,10 +7,12 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error
 use super::{
     approvals::ApprovalsArgs,
     doctor::DoctorArgs,
+    gate::GateCommand,
     screen,
     sessions::SessionsCommand,
     setup::SetupArgs,
     tools::{self, ToolCall},
+    transfer::TransferArgs,
 };
 use crate::{config::Flags, mcp::visible};
 
@@ -100,6 +102,11 @@ pub enum Fixed {
     #[cfg(unix)]
     #[command(subcommand)]
     Host(super::host::HostCommand),
+    /// Have Codex review what changed before Claude Code ends a turn
+    #[command(subcommand)]
+    Gate(GateCommand),
+    /// Make a session of what was said in Claude Code
+    Transfer(TransferArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

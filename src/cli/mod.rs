@@ -4,7 +4,7 @@
 //! through [`client`], a client of the server in this very process, so that a terminal gets what every
 //! other client gets; [`run`] goes along with it, [`terminal`] and [`ask`] show what happens and put
 //! questions, [`mod@print`] and [`transcript`] write answers. [`doctor`] looks for trouble, [`setup`]
-//! registers the server with clients.
+//! registers the server with clients. [`gate`] and [`transfer`] are for the plugin of Claude Code.
 
 mod approvals;
 mod args;
@@ -12,6 +12,7 @@ mod ask;
 mod client;
 mod doctor;
 mod error;
+mod gate;
 #[cfg(unix)]
 mod host;
 mod print;
@@ -24,12 +25,14 @@ mod target;
 mod terminal;
 mod tools;
 mod transcript;
+mod transfer;
 
 pub use approvals::ApprovalsArgs;
 pub use args::{Args, Command, ConfigCommand, Fixed};
 pub use client::ClientError;
 pub use doctor::DoctorArgs;
 pub use error::CliError;
+pub use gate::{GateCommand, review_since};
 #[cfg(unix)]
 pub use host::HostCommand;
 pub use run::{Exit, run_tool, written};
@@ -38,3 +41,4 @@ pub use sessions::{Format, SessionsCommand};
 pub use setup::{Client, EditError, SetupArgs, SetupError};
 pub use show::{show_completions, show_config, show_manual, show_schema};
 pub use tools::ToolCall;
+pub use transfer::TransferArgs;

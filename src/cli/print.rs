@@ -133,6 +133,54 @@ pub(super) fn models(listed: &Map<String, Value>, mut out: Screen<impl Write>) -
     Ok(())
 }
 
+/// Prints what is left of the account, and tokens as tables.
+pub(super) fn usage(told: &Map<String, Value>, mut out: Screen<impl Write>) -> io::Result<()> {
+    let windows = [("primary", "shorter window"), ("secondary", "longer window")];
+    for (key, name) in windows {
+        let window = told.get("rateLimits").and_then(|limits| limits.get(key));
+        let Some(used) = window.and_then(|window| window.get("usedPercent")?.as_f64()) else {
+            continue;
+        };
+        let resets = window.and_then(|window| window.get("resetsAt")?.as_str());
+        let resets = resets.map_or_else(String::new, |at| format!(", resets at {at}"));
+        writeln!(out, "{name}: {used:.0} % used{resets}")?;
+    }
+    let row = |item: &Value, keys: &[&str]| -> Vec<String> {
+        let cell = |key: &&str| match item.pointer(key) {
+            Some(Value::String(text)) => one_line(text),
+            Some(value) => value.to_string(),
+            None => "-".to_owned(),
+        };
+        keys.iter().map(cell).collect()
+    };
+    let tables = [
+        (
+            "byDay",
+            ["DAY", "MODEL", "TURNS", "TOKENS"],
+            ["/day", "/model", "/turns", "/usage/totalTokens"],
+        ),
+        (
+            "sessions",
+            ["SESSION", "TITLE", "TURNS", "TOKENS"],
+            ["/id", "/title", "/turns", "/usage/totalTokens"],
+        ),
+    ];
+    for (key, titles, keys) in tables {
+        let items = told.get(key).and_then(Value::as_array).into_iter().flatten();
+        let rows: Vec<_> = items.map(|item| row(item, &keys)).collect();
+        if !rows.is_empty() {
+            writeln!(out)?;
+            table(&titles, &rows, &mut out)?;
+        }
+    }
+    let total = told.get("total").and_then(|total| total.get("totalTokens")?.as_u64());
+    writeln!(out, "{} tokens in all", total.unwrap_or_default())?;
+    for warning in strings(told.get("warnings")) {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
 /// Text for one cell of a table.
 pub(super) fn one_line(text: &str) -> String {
     text.replace(['\n', '\t'], " ")

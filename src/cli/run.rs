@@ -107,6 +107,7 @@ pub async fn run_tool(call: ToolCall, streams: Streams) -> Result<Exit, CliError
     let mut client = Client::begin(streams, terminal.can_ask()).await?;
     let is_list = call.name == "listSessions";
     let is_models = call.name == "listModels";
+    let is_usage = call.name == "usage";
     let ToolCall { name, mut arguments, json, is_waited_for, .. } = call;
     if is_waited_for {
         terminal
@@ -128,6 +129,7 @@ pub async fn run_tool(call: ToolCall, streams: Streams) -> Result<Exit, CliError
         _ if json => print::json(&Value::Object(output.structured), out),
         false if is_list => print::sessions(&output.structured, out),
         false if is_models => print::models(&output.structured, out),
+        false if is_usage => print::usage(&output.structured, out),
         _ => print::answer(&output, out, screen::stderr()),
     };
     written(printed, "the answer")?;

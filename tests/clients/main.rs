@@ -14,6 +14,7 @@ mod agents;
 mod claude_tasks;
 mod fuzzer;
 mod inspector;
+mod plugin;
 mod sdks;
 mod set_up;
 mod world;

@@ -46,6 +46,7 @@ mod notifying;
 mod operator;
 mod packaging;
 mod parallel;
+mod plugin;
 mod processes;
 mod progress;
 mod resetting;

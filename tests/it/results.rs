@@ -7,6 +7,7 @@ use crate::support::World;
 #[tokio::test]
 async fn every_result_keeps_to_its_declared_schema() {
     let world = World::new().await;
+    world.home.repository();
     let server = world.server().await;
     let listed = server.request("tools/list", json!({})).await;
     let calls = [
@@ -31,6 +32,11 @@ async fn every_result_keeps_to_its_declared_schema() {
             json!({"prompt": "say {}", "outputSchema": {"type": "object"}, "ephemeral": true}),
         ),
         ("listSessions", json!({"includeThreads": true})),
+        ("codex", json!({"prompt": "run echo x > x", "sessionId": "w", "worktree": true})),
+        ("worktree", json!({"sessionId": "w", "action": "diff"})),
+        ("worktree", json!({"sessionId": "w", "action": "apply"})),
+        ("worktree", json!({"sessionId": "w", "action": "discard"})),
+        ("usage", json!({})),
         ("deleteSession", json!({"sessionId": "s"})),
         ("listSessions", json!({"odd": 1})),
         ("listModels", json!({})),

@@ -19,6 +19,11 @@ pub enum ReviewTarget {
         /// The commit.
         sha: String,
     },
+    /// What has changed in the working tree since it was like this commit or tree.
+    Since {
+        /// The commit or tree.
+        tree: String,
+    },
     /// Whatever the prompt says.
     Custom,
 }
@@ -76,6 +81,11 @@ impl Repository {
                 working.add_untracked().await?;
                 (From::Tree(merge_base), &working)
             }
+            ReviewTarget::Since { tree } => {
+                let tree = self.tree(tree).await?;
+                working.add_untracked().await?;
+                (From::Tree(tree), &working)
+            }
             ReviewTarget::UncommittedChanges | ReviewTarget::Custom => {
                 working.add_untracked().await?;
                 (From::Tree(self.head_tree().await?), &working)
@@ -102,7 +112,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::None`] if the directory is in none.
-    pub(super) async fn root(&self) -> Result<PathBuf, RepositoryError> {
+    pub async fn root(&self) -> Result<PathBuf, RepositoryError> {
         let action = "find the repository";
         let arguments = ["rev-parse", "--show-toplevel"];
         match self.text(action, &arguments).await {
@@ -142,6 +152,21 @@ impl Repository {
             }
             other => other,
         }
+    }
+
+    /// The id of a commit or a tree.
+    async fn tree(&self, name: &str) -> Result<String, RepositoryError> {
+        let (kind, directory) = ("commit or tree", self.directory.clone());
+        let unknown = RepositoryError::Unknown { kind, name: name.to_owned(), directory };
+        if name.starts_with('-') {
+            return Err(unknown);
+        }
+        let tree = format!("{name}^{{tree}}");
+        let id = self.text("find a tree", &["rev-parse", "--verify", "--quiet", &tree]).await;
+        id.map_err(|error| match error {
+            RepositoryError::Failed { reason, .. } if reason.starts_with("exit status") => unknown,
+            other => other,
+        })
     }
 
     /// The commit that is checked out. `None` if there is none yet.

@@ -144,8 +144,11 @@ impl Repository {
         Ok(branch)
     }
 
-    /// The state of the working tree as a tree object.
-    pub(super) async fn snapshot(&self) -> Result<String, RepositoryError> {
+    /// The state of the working tree, committed or not and untracked files included, as git's id of a tree.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] if there is no repository, or git fails.
+    pub async fn snapshot(&self) -> Result<String, RepositoryError> {
         let action = "read the working tree";
         let folder = temporary()?;
         let mine = self.with_index(&folder.path().join("index"));

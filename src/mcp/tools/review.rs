@@ -18,7 +18,8 @@ use crate::{
 
 pub(super) const TOOL: Tool = Tool {
     name: "review",
-    hidden: &[],
+    // For the plugin's gate, which knows trees and not commits.
+    hidden: &["since"],
     title: "Review code",
     description: "Has Codex review code in a git repository: uncommitted changes, a branch against its \
                   base, a commit, or whatever `prompt` says. It only reads. The result has a verdict \
@@ -51,6 +52,8 @@ struct Input {
     /// Review only these files and folders of the changes.
     #[schemars(length(min = 1))]
     paths: Option<Vec<String>>,
+    #[schemars(skip)]
+    since: Option<String>,
     /// What to call it.
     title: Option<String>,
     /// Model to use. Default: the session's or the user's own.
@@ -61,6 +64,8 @@ struct Input {
     /// Session to do it in: 1 to 256 of A-Z a-z 0-9 _ -. Default: a new one.
     #[schemars(with = "Option<schema::Name>")]
     session_id: Option<SessionName>,
+    /// Keep nothing: no session, no record in Codex. Default: false.
+    ephemeral: Option<bool>,
     /// Go on even if this call is cancelled or its client goes away; `wait` gets the result. Default: false.
     detach: Option<bool>,
     /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
@@ -89,6 +94,10 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     };
     let paths = input.paths()?;
     let name = input.session_id.clone();
+    if input.ephemeral == Some(true) && name.is_some() {
+        let reason = "nothing is kept of such a call, so it has no session";
+        return Err(ToolError::argument("ephemeral", reason));
+    }
     let base = cx.directory();
     let request = Request {
         work: Work::Review { target: target.clone(), paths, focus: focus.clone(), style },
@@ -98,6 +107,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
             ..Settings::default()
         },
         timeout,
+        ephemeral: input.ephemeral.unwrap_or_default(),
         detached: input.detach.unwrap_or_default(),
         joins: true,
         beside: [("base", &input.base), ("commit", &input.commit)]
@@ -123,6 +133,11 @@ impl Input {
                 "review one thing at a time: `uncommitted`, `base` or `commit`",
             )
         };
+        if let (Some(tree), None, None, false) =
+            (&self.since, &self.base, &self.commit, uncommitted)
+        {
+            return Ok((ReviewTarget::Since { tree: tree.clone() }, focus));
+        }
         let target = match (&self.base, &self.commit) {
             (Some(_), Some(_)) => return Err(several("base")),
             (Some(_), None) if uncommitted => return Err(several("base")),
@@ -162,6 +177,7 @@ fn in_words(
         ReviewTarget::UncommittedChanges => " the uncommitted changes".to_owned(),
         ReviewTarget::BaseBranch { branch } => format!(" the changes against {branch}"),
         ReviewTarget::Commit { sha } => format!(" commit {sha}"),
+        ReviewTarget::Since { tree } => format!(" the changes since {tree}"),
         ReviewTarget::Custom => String::new(),
     };
     let title = title.map_or_else(String::new, |title| format!("{title}: "));

@@ -66,6 +66,10 @@ pub(in crate::session) fn prompt(
             "The change is what this branch has changed since it left `{branch}`, with what is not committed yet."
         ),
         ReviewTarget::Commit { sha } => format!("The change is commit `{sha}`."),
+        ReviewTarget::Since { .. } => {
+            "The change is what has happened in the working tree since it was last looked at."
+                .to_owned()
+        }
         ReviewTarget::Custom => "What to review is said below.".to_owned(),
     };
     let mut parts = vec![style.to_owned(), format!("{what} {RULES}")];

@@ -32,5 +32,6 @@ pub use call::{Call, Detached, Follower, Step};
 pub(super) use live::{LiveTurn, LogOwner};
 pub use live::{QueuePosition, Update};
 pub(super) use message::Message;
+pub(super) use naming::title;
 pub(super) use plan::Plan;
 pub(super) use queued::QueuedTurn;

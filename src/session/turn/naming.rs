@@ -85,7 +85,7 @@ impl Actor {
 }
 
 /// How a prompt begins, in one line of at most 60 characters.
-pub(super) fn title(prompt: &str) -> Option<String> {
+pub(in crate::session) fn title(prompt: &str) -> Option<String> {
     let printable = |c: &char| !c.is_control();
     let line = prompt.lines().map(str::trim).find(|line| !line.is_empty())?;
     let line = line.trim_start_matches(['#', '>', '-', '*', ' ']);

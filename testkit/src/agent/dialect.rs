@@ -53,11 +53,11 @@ impl Dialect {
 
     /// The stream that calls a tool of `server`; `number` tells this answer from all others.
     pub(super) fn call(self, server: &str, number: usize, tool: &ToolUse) -> String {
-        let ToolUse { name, arguments } = tool;
+        let ToolUse { name, arguments, is_own } = tool;
         let words = arguments.to_string();
         match self {
             Self::Messages => {
-                let name = format!("mcp__{server}__{name}");
+                let name = if *is_own { name.clone() } else { format!("mcp__{server}__{name}") };
                 let block = json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": name, "input": {}});
                 let delta = json!({"type": "input_json_delta", "partial_json": words});
                 messages(number, &block, &delta, "tool_use")

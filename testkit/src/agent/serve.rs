@@ -21,12 +21,19 @@ pub struct ToolUse {
     pub name: String,
     /// Its arguments.
     pub arguments: Value,
+    /// Whether it is one of the client's own, not of the MCP server.
+    pub is_own: bool,
 }
 
 impl ToolUse {
     /// A call of `name` with these arguments.
     pub fn new(name: &str, arguments: Value) -> Self {
-        Self { name: name.to_owned(), arguments }
+        Self { name: name.to_owned(), arguments, is_own: false }
+    }
+
+    /// A call of a tool of the client's own.
+    pub fn own(name: &str, arguments: Value) -> Self {
+        Self { is_own: true, ..Self::new(name, arguments) }
     }
 }
 

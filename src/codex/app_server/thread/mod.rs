@@ -85,6 +85,8 @@ impl AppThread {
         let items = items.iter().map(response_item).collect();
         let params = InjectItemsParams { thread_id: &self.id.0, items };
         let _: Empty = self.connection.call("thread/inject_items", params).await?;
+        // They are written down, also if no turn ever comes (observed from 0.125 on).
+        self.recorded.store(true, Ordering::Relaxed);
         Ok(())
     }
 

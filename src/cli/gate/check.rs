@@ -1,0 +1,156 @@
+//! The check before a turn ends: a review, and what it says to Claude Code.
+
+use serde_json::{Value, json};
+
+use super::{OFF, state::State};
+use crate::{
+    cli::{client::Client, error::CliError, terminal::Terminal},
+    codex::Repository,
+    serve::Streams,
+};
+
+/// How long a review may take, in seconds. Claude Code waits a little longer for the hook.
+const LIMIT: u32 = 540;
+
+/// What the review is to look for.
+const FOCUS: &str =
+    "Would you let this work be called done? Report only what has to be mended first.";
+
+/// Checks what the turn has changed. `None` if there is nothing to say.
+pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
+    repository: &Repository,
+    mut state: State,
+    hook: &Value,
+    review: impl FnOnce(String) -> C,
+) -> Option<Value> {
+    // It was blocked once already: the user decides what comes next, not another review.
+    if hook.get("stop_hook_active").and_then(Value::as_bool).unwrap_or_default() {
+        return None;
+    }
+    let Some(began) = state.began.take() else {
+        return Some(notice("The gate begins with your next prompt."));
+    };
+    let _held = match state.lock() {
+        Ok(Some(held)) => held,
+        Ok(None) => {
+            return Some(notice(
+                "Another review of this project is under way; this turn was not reviewed.",
+            ));
+        }
+        Err(error) => return Some(open(&error.to_string())),
+    };
+    match repository.snapshot().await {
+        Ok(now) if now == began.tree => return None,
+        Ok(_) => {}
+        Err(error) => return Some(open(&error.to_string())),
+    }
+    let reviewed = match review(began.tree).await {
+        Ok(reviewed) => reviewed,
+        Err(error) => return Some(open(&error.to_string())),
+    };
+    if let Some(code) = reviewed.get("code").and_then(Value::as_str) {
+        let message = reviewed.get("message").and_then(Value::as_str).unwrap_or_default();
+        return (code != "nothing_to_review").then(|| open(message));
+    }
+    let found = findings(&reviewed);
+    let is_blocking =
+        reviewed.get("verdict") == Some(&"needs-attention".into()) && !found.is_empty();
+    let marks: Vec<String> = found.iter().map(|finding| mark(finding)).collect();
+    let is_known = marks.iter().all(|mark| state.blocked.contains(mark));
+    let answer = if !is_blocking {
+        notice("ALLOW: Codex has nothing against it.")
+    } else if is_known {
+        notice(
+            "ALLOW: Codex found the same as the last time it blocked; it does not block for that again.",
+        )
+    } else {
+        let listed: Vec<String> =
+            (1..).zip(&found).map(|(number, finding)| in_words(number, finding)).collect();
+        let reason = format!(
+            "BLOCK: Codex reviewed what this turn has changed and would not call it done.\n\n{}\n\nMend what is \
+             right about this, or say why it is not. {OFF}",
+            listed.join("\n")
+        );
+        json!({"decision": "block", "reason": reason})
+    };
+    state.blocked = if is_blocking && !is_known { marks } else { Vec::new() };
+    // Not written, it may block for the same once more, at worst.
+    let _ = state.write();
+    Some(answer)
+}
+
+/// Asks for the review.
+pub(super) async fn review(streams: Streams, tree: String) -> Result<Value, CliError> {
+    let arguments = json!({
+        "since": tree, "prompt": FOCUS, "ephemeral": true, "timeoutSeconds": LIMIT,
+    });
+    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    let mut client = Client::begin(streams, false).await?;
+    let output = client.call("review", arguments, &mut Terminal::silent()).await?;
+    Ok(Value::Object(output.structured))
+}
+
+/// What a turn is stopped for: what is about its own changes, and more than a trifle.
+fn findings(reviewed: &Value) -> Vec<&Value> {
+    let all = reviewed.get("findings").and_then(Value::as_array).into_iter().flatten();
+    let is_outside = |finding: &&Value| finding.get("outsideDiff") == Some(&true.into());
+    let is_trifle = |finding: &&Value| finding.get("severity") == Some(&"low".into());
+    all.filter(|finding| !is_outside(finding) && !is_trifle(finding)).collect()
+}
+
+fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
+    finding.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Tells a finding from others, whatever line it is on by now.
+fn mark(finding: &Value) -> String {
+    let words = text(finding, "title").to_lowercase();
+    let words: Vec<&str> =
+        words.split(|c: char| !c.is_alphanumeric()).filter(|it| !it.is_empty()).collect();
+    format!("{}: {}", text(finding, "file"), words.join(" "))
+}
+
+fn in_words(number: u32, finding: &Value) -> String {
+    let line = finding.get("lineStart").and_then(Value::as_u64);
+    let line = line.map_or_else(String::new, |line| format!(":{line}"));
+    format!(
+        "{number}. [{}] {} — {}{line}\n   {}\n   {}",
+        text(finding, "severity"),
+        text(finding, "title"),
+        text(finding, "file"),
+        text(finding, "body"),
+        text(finding, "recommendation"),
+    )
+}
+
+/// The turn may end, because there was no review.
+fn open(reason: &str) -> Value {
+    notice(&format!("This turn was not reviewed: {}.", reason.trim_end_matches('.')))
+}
+
+fn notice(text: &str) -> Value {
+    json!({"systemMessage": format!("Codex gate: {text} {OFF}")})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_known_again_on_another_line() {
+        let one = json!({"title": "Loses  data!", "file": "a.rs", "lineStart": 3});
+        let other = json!({"title": "loses data", "file": "a.rs", "lineStart": 9});
+        assert_eq!(mark(&one), mark(&other));
+        assert_ne!(mark(&one), mark(&json!({"title": "Loses data", "file": "b.rs"})));
+    }
+
+    #[test]
+    fn trifles_and_what_is_elsewhere_stop_nobody() {
+        let reviewed = json!({"findings": [
+            {"title": "1", "severity": "low"}, {"title": "2", "severity": "high", "outsideDiff": true},
+            {"title": "3", "severity": "medium"},
+        ]});
+        let titles: Vec<_> = findings(&reviewed).into_iter().map(|it| text(it, "title")).collect();
+        assert_eq!(titles, ["3"]);
+    }
+}
