@@ -2,7 +2,7 @@
 //
 //   node packaging/build.mjs BINARIES OUT
 //
-// BINARIES has a folder per target of targets.json (at least one) with the binary in it. OUT gets an archive and
+// BINARIES has a folder per target of targets.json (at least one) with both binaries in it. OUT gets an archive and
 // an MCPB bundle per target, npm packages, server.json for the MCP registry, and SHA256SUMS. Nothing is
 // downloaded and nothing is published.
 import { execFileSync } from "node:child_process";
@@ -27,9 +27,9 @@ const owner = new URL(repository).pathname.split("/")[1];
 const npmName = `@${owner}/${NAME}`;
 const registryName = `io.github.${owner}/${NAME}`;
 const targets = JSON.parse(fs.readFileSync(path.join(here, "targets.json"), "utf8"));
-const built = Object.entries(targets).filter(([target]) => fs.existsSync(path.join(binaries, target, NAME)));
+const built = Object.entries(targets).filter(([target]) => ["codex-mcp-server", "codex-mcp-bridge"].every((name) => fs.existsSync(path.join(binaries, target, name))));
 if (built.length === 0) {
-  console.error(`no binary of any target in ${binaries}; there must be TARGET/${NAME}`);
+  console.error(`no binary of any target in ${binaries}; there must be TARGET/${NAME} and TARGET/codex-mcp-bridge`);
   process.exit(1);
 }
 
@@ -44,10 +44,15 @@ const folder = (...parts) => {
   fs.mkdirSync(made, { recursive: true });
   return made;
 };
+// The server starts the bridge that is beside it.
+const BRIDGE = "codex-mcp-bridge";
 const install = (target, to) => {
-  fs.mkdirSync(path.dirname(to), { recursive: true });
-  fs.copyFileSync(path.join(binaries, target, NAME), to);
-  fs.chmodSync(to, 0o755);
+  for (const name of [NAME, BRIDGE]) {
+    const file = path.join(path.dirname(to), name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.copyFileSync(path.join(binaries, target, name), file);
+    fs.chmodSync(file, 0o755);
+  }
 };
 const papers = (to) => {
   for (const file of ["README.md", "CHANGELOG.md", "LICENSE", "LICENSE-MIT", "LICENSE-APACHE"]) {

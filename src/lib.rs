@@ -14,6 +14,8 @@ pub mod telemetry;
 
 mod app;
 
-pub use app::{Environment, ServerError, check_tools, serve_here, serve_stdio, serve_terminal};
 #[cfg(unix)]
-pub use app::{NotShared, become_bridge, find_host, host_folders, serve_host};
+pub use app::{
+    BridgeFailure, NotShared, become_bridge, find_host, host_folders, serve_bridge, serve_host,
+};
+pub use app::{Environment, ServerError, check_tools, serve_here, serve_stdio, serve_terminal};

@@ -10,13 +10,12 @@ use std::{
 use anyhow::Context;
 use codex_mcp_server::{
     cli::Exit,
-    config, find_host,
+    find_host,
     serve::{
         Role,
-        bridge::{BridgeConfig, BridgeError, relay},
         host::{HostConfig, start_and_leave},
     },
-    serve_host, telemetry,
+    serve_bridge, serve_host, telemetry,
 };
 
 use super::{Served, Typed, environment, fail, read, typed, wait_for};
@@ -25,7 +24,7 @@ use super::{Served, Typed, environment, fail, read, typed, wait_for};
 pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
     let done = match role {
         Role::Server => return typed(arguments, Served::Here),
-        Role::Bridge => bridge(arguments),
+        Role::Bridge => serve_bridge(arguments).map_err(Into::into),
         Role::Finder => find(arguments),
         Role::Starter => executable().and_then(|program| Ok(start_and_leave(&program)?)),
         Role::Host => host(),
@@ -33,25 +32,6 @@ pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, Exit::Failed),
-    }
-}
-
-fn bridge(arguments: &[OsString]) -> anyhow::Result<()> {
-    let (config, arguments) = arguments.split_first().context("this is for the program itself")?;
-    let config = config.to_str().context("this is for the program itself")?;
-    let config: BridgeConfig = serde_json::from_str(config)?;
-    let (log, executable) = (config.log.clone(), config.executable.clone());
-    // Not before it is needed: it is most of what a bridge would have in memory.
-    let start_log = |log: &config::Log| drop(telemetry::start(log));
-    match relay(config, arguments.to_vec(), start_log) {
-        Err(reason @ BridgeError::NoHost { .. }) => {
-            // The client has not been listened to yet, so another program can.
-            start_log(&log);
-            let reason: &dyn std::error::Error = &reason;
-            tracing::warn!(reason, "this client has a server of its own");
-            Err(Role::Server.take(&executable, arguments).into())
-        }
-        ended => Ok(ended?),
     }
 }
 

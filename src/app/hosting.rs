@@ -2,13 +2,14 @@
 
 use std::{ffi::OsString, io, path::PathBuf};
 
-use super::{Environment, ServerError, notify::Notifier, server::server};
+use super::{Environment, ServerError, bridge::PROGRAM, notify::Notifier, server::server};
 use crate::{
     config::{Config, HostMode, StoreKind},
     serve::{
         Role, Shutdown, Streams,
         bridge::{self, BridgeConfig},
         host::{self, ClientAbout, HostConfig, HostError, HostFiles, Identity, Key, Program},
+        replace,
     },
 };
 
@@ -82,6 +83,11 @@ pub fn become_bridge(
         Ok(bridge) => {
             let arguments: Vec<_> =
                 std::iter::once(bridge.into()).chain(arguments.iter().cloned()).collect();
+            let own = environment.executable.with_file_name(PROGRAM);
+            if own.is_file() {
+                // If it does not start, this program is as good.
+                drop(replace(&own, &arguments));
+            }
             NotShared::Exec(Role::Bridge.take(&environment.executable, &arguments))
         }
         Err(error) => NotShared::Exec(error.into()),

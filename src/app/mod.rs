@@ -1,5 +1,7 @@
 //! Puts the parts together: the only place that knows them all, and holds no rule of its own.
 
+#[cfg(unix)]
+mod bridge;
 mod environment;
 #[cfg(unix)]
 mod hosting;
@@ -7,6 +9,8 @@ mod notify;
 mod server;
 mod terminal;
 
+#[cfg(unix)]
+pub use bridge::{BridgeFailure, serve_bridge};
 pub use environment::Environment;
 #[cfg(unix)]
 pub use hosting::{NotShared, become_bridge, find_host, host_folders, serve_host};

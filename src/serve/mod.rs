@@ -17,6 +17,8 @@ mod transport;
 
 pub use connection::{ServeError, serve, serve_over};
 pub use role::Role;
+#[cfg(unix)]
+pub use role::replace;
 pub use shutdown::{Shutdown, Signals};
 pub use streams::Streams;
 use streams::{Reader, Writer};

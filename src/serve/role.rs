@@ -59,6 +59,15 @@ impl Role {
     }
 }
 
+/// Replaces this process by a program. Returns only if that fails.
+#[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "it starts a program of ours, not Codex")]
+pub fn replace(program: &Path, arguments: &[OsString]) -> io::Error {
+    use std::os::unix::process::CommandExt;
+
+    Command::new(program).args(arguments).exec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

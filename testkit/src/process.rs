@@ -77,7 +77,7 @@ pub fn host_of(bridge: u32) -> Option<u32> {
 pub(crate) fn host_socket(bridge: u32) -> Option<PathBuf> {
     let words = fs::read(format!("/proc/{bridge}/cmdline")).unwrap_or_default();
     let mut words = words.split(|byte| *byte == 0);
-    words.find(|word| *word == b"as-bridge")?;
+    words.find(|word| *word == b"as-bridge" || word.ends_with(b"/codex-mcp-bridge"))?;
     let config: Value = serde_json::from_slice(words.next()?).expect("the bridge's configuration");
     let (folder, key) = (config["files"]["folder"].as_str()?, config["files"]["key"].as_str()?);
     Some(Path::new(folder).join(format!("{}.sock", key.get(..16)?)))

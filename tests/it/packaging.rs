@@ -22,8 +22,12 @@ fn assembled(folder: &Path) -> PathBuf {
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let binaries = folder.join("binaries").join(target);
     fs::create_dir_all(&binaries).unwrap();
-    let ours = env!("CARGO_BIN_EXE_codex-mcp-server");
-    run("strip", &["-o", binaries.join("codex-mcp-server").to_str().unwrap(), ours], folder);
+    for (name, ours) in [
+        ("codex-mcp-server", env!("CARGO_BIN_EXE_codex-mcp-server")),
+        ("codex-mcp-bridge", env!("CARGO_BIN_EXE_codex-mcp-bridge")),
+    ] {
+        run("strip", &["-o", binaries.join(name).to_str().unwrap(), ours], folder);
+    }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/build.mjs");
     run("node", &[script.to_str().unwrap(), "binaries", "out"], folder);
     folder.join("out")
@@ -58,6 +62,9 @@ async fn what_is_released_installs_and_runs() {
     {
         assert!(unpacked.join(file).is_file(), "{file}");
     }
+    answers(&unpacked.join("codex-mcp-server")).await;
+    // Without its small companion it does the same.
+    fs::remove_file(unpacked.join("codex-mcp-bridge")).unwrap();
     answers(&unpacked.join("codex-mcp-server")).await;
 
     let bundle = files(&out, ".mcpb").pop().unwrap();
