@@ -24,6 +24,9 @@ const MOST_BYTES: usize = 400 * 1024;
 /// The most exchanges that are taken.
 const MOST: usize = 200;
 
+/// How the client begins what the user has not said.
+const WRAPPERS: [&str; 4] = ["<command-", "<local-command-", "<system-reminder>", "<bash-"];
+
 /// Make a session of what was said in Claude Code.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TransferArgs {
@@ -78,7 +81,7 @@ impl TransferArgs {
         let unreadable =
             |error: std::io::Error| CliError::Usage(format!("{}: {error}", path.display()));
         let file = std::fs::File::open(&path).map_err(unreadable)?;
-        let exchanges = exchanges(BufReader::new(file));
+        let (exchanges, skipped) = exchanges(BufReader::new(file));
         if exchanges.is_empty() {
             return Err(CliError::Usage(format!("nothing was said in {}", path.display())));
         }
@@ -88,11 +91,14 @@ impl TransferArgs {
             Ok(Imported { session, unknown }) => {
                 let title = session.details.title.map_or_else(String::new, |it| format!(" ({it})"));
                 let known = match unknown {
+                    None if skipped > 0 => {
+                        format!("Codex knows these; the first {skipped} were left out")
+                    }
                     None => "Codex knows all of it".to_owned(),
                     Some(reason) => format!("Codex is given the last turns of it ({reason})"),
                 };
                 format!(
-                    "Session {}{title} has this conversation, {count} exchanges; {known}. Go on with `codex`, \
+                    "Session {}{title} has this conversation ({count} exchanges); {known}. Go on with `codex`, \
                      sessionId {}.\n",
                     session.name, session.name
                 )
@@ -119,18 +125,20 @@ fn find(conversation: &str, claude_folder: &Path) -> Option<PathBuf> {
     projects.flatten().map(|project| project.path().join(&name)).find(|path| path.is_file())
 }
 
-/// What was said, oldest first; of a long conversation, the end.
-fn exchanges(transcript: impl BufRead) -> Vec<Exchange> {
+/// What was said, oldest first, and how many exchanges of a long conversation were left out at its beginning.
+fn exchanges(transcript: impl BufRead) -> (Vec<Exchange>, usize) {
     let mut exchanges: Vec<Exchange> = Vec::new();
     // Lines of other kinds, and those that are not complete, say nothing.
-    for line in transcript.lines().map_while(Result::ok) {
+    for line in transcript.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
         let Ok(line) = serde_json::from_str::<Line>(&line) else { continue };
         if line.is_meta || line.is_sidechain {
             continue;
         }
         let text = said(&line.message.content);
-        if text.is_empty() || text.starts_with('<') {
-            // Results of tools, and what the client writes for its own commands.
+        // Results of tools, and what the client writes for its own commands.
+        let is_ours = WRAPPERS.iter().any(|wrapper| text.starts_with(wrapper));
+        if text.is_empty() || line.kind == "user" && is_ours {
             continue;
         }
         match (line.kind.as_str(), exchanges.last_mut()) {
@@ -155,8 +163,19 @@ fn exchanges(transcript: impl BufRead) -> Vec<Exchange> {
         bytes <= MOST_BYTES
     };
     let kept = exchanges.iter().rev().take(MOST).take_while(fits).count();
-    let skipped = exchanges.len() - kept;
-    exchanges.split_off(skipped)
+    let skipped = exchanges.len() - kept.max(1).min(exchanges.len());
+    let mut last = exchanges.split_off(skipped);
+    if let ([only], 0) = (last.as_mut_slice(), kept) {
+        // Even one is too long: its beginning.
+        for text in [&mut only.prompt, &mut only.response] {
+            let mut end = text.len().min(MOST_BYTES / 2);
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            text.truncate(end);
+        }
+    }
+    (last, skipped)
 }
 
 /// The words of a message, without calls of tools and their results.
@@ -189,7 +208,8 @@ mod tests {
 {"type":"user","message":{"role":"user","content":"<command-name>/codex:transfer</command-name>"}}
 {"type":"user","message":{"role":"user","content":[{"type":"text","text":"Mend it"}]}}
 {"type":"user","mess"#;
-        let read = exchanges(lines.as_bytes());
+        let (read, skipped) = exchanges(lines.as_bytes());
+        assert_eq!(skipped, 0);
         let short: Vec<_> =
             read.iter().map(|it| (it.prompt.as_str(), it.response.as_str())).collect();
         assert_eq!(short, [("Why is it slow?", "I look.\n\nIt sleeps."), ("Mend it", "")]);
@@ -205,7 +225,11 @@ mod tests {
         let text: String = (0..5)
             .flat_map(|number| [line("user", &format!("{number}")), line("assistant", &long)])
             .collect();
-        let read = exchanges(text.as_bytes());
+        let (read, skipped) = exchanges(text.as_bytes());
         assert_eq!(read.iter().map(|it| it.prompt.as_str()).collect::<Vec<_>>(), ["3", "4"]);
+        assert_eq!(skipped, 3);
+        let one = line("user", "q") + &line("assistant", &"ä".repeat(MOST_BYTES));
+        let (read, _) = exchanges(one.as_bytes());
+        assert!(read[0].response.len() <= MOST_BYTES / 2 && !read[0].response.is_empty());
     }
 }

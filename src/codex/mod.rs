@@ -45,9 +45,7 @@ pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
 pub(crate) use process::command;
 pub use profile::Profile;
-pub use repository::{
-    Begin, Changes, Extent, NewWorktree, Repository, RepositoryError, ReviewTarget,
-};
+pub use repository::{Begin, Changes, Extent, Repository, RepositoryError, ReviewTarget, Worktree};
 pub use settings::{
     ApprovalPolicy, ContextItem, EffectiveSettings, Reviewer, Role, Sandbox, ThreadOptions,
     ThreadSettings, TurnRequest, WebSearch,

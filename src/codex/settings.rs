@@ -78,8 +78,9 @@ pub struct ThreadOptions {
     pub disabled_mcp_servers: Vec<String>,
     /// Where MCP servers that ask for a login send the user back to.
     pub callback_uri: Option<String>,
-    /// Where commands may write besides the working directory, with [`Sandbox::WorkspaceWrite`].
-    pub writable_roots: Vec<PathBuf>,
+    /// Where commands may write besides the working directory, with [`Sandbox::WorkspaceWrite`]. `None` says nothing: a
+    /// resumed thread keeps what it was told.
+    pub writable_roots: Option<Vec<PathBuf>>,
     /// The same, as the user's own configuration has it: Codex takes one list or the other.
     pub own_writable_roots: Vec<PathBuf>,
     /// Whether commands may use the network, with [`Sandbox::WorkspaceWrite`]. `None` leaves it to the user's own
@@ -183,15 +184,16 @@ impl ThreadOptions {
         *self == Self { disabled_mcp_servers, own_writable_roots, ..other.clone() }
     }
 
+    /// Where commands may write besides the working directory, the user's own choice included, if a call says.
+    pub(super) fn all_writable_roots(&self) -> Option<Vec<PathBuf>> {
+        let roots = self.writable_roots.as_ref()?;
+        Some(roots.iter().chain(&self.own_writable_roots).cloned().collect())
+    }
+
     /// The keys of Codex's configuration that are set.
     pub(super) fn keys(&self) -> Map<String, Value> {
         let mut keys = self.profile.clone();
         keys.extend(self.config.clone());
-        if !self.writable_roots.is_empty() {
-            let roots = self.writable_roots.iter().chain(&self.own_writable_roots);
-            let roots = roots.map(|root| root.to_string_lossy().into_owned());
-            keys.insert("sandbox_workspace_write.writable_roots".to_owned(), roots.collect());
-        }
         if let Some(network) = self.network {
             keys.insert("sandbox_workspace_write.network_access".to_owned(), network.into());
         }

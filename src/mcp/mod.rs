@@ -25,8 +25,8 @@ mod visible;
 
 pub use call::{TERMINAL, approval_answer, approval_form};
 pub use error::{UserError, explain};
-pub use restarted::host_restarted;
+pub use restarted::{host_restarted, only_reads};
 pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
-pub use tools::{ToolSummary, only_reads, tool_names, tool_summaries};
+pub use tools::{ToolSummary, tool_names, tool_summaries};
 pub use visible::{visible, visible_line};

@@ -4,6 +4,15 @@ use serde_json::{Value, json};
 
 use super::error::UserError;
 
+/// The tools that only read what is here. By name, because the bridge must not bring the tools themselves along.
+pub(super) const READS: [&str; 7] =
+    ["getSession", "help", "listModels", "listSessions", "ping", "usage", "wait"];
+
+/// Whether a call of the tool of this name can be made again without harm.
+pub fn only_reads(name: &str) -> bool {
+    READS.contains(&name)
+}
+
 /// The result of a call whose host has died: what became of it, and how to go on. `session` is the one it named.
 pub fn host_restarted(session: Option<&str>, is_modern: bool) -> Value {
     let (of, next) = match session {

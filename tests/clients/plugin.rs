@@ -170,7 +170,7 @@ async fn what_was_said_becomes_a_session() {
     run(claude(&world, &agent).args(["-p", "Remember the blue door.", "--session-id", id])).await;
     let said = run(claude(&world, &agent).args(["-p", "/codex:transfer", "--resume", id])).await;
     assert!(said.contains("done"), "{said}");
-    assert!(agent.has_heard("has this conversation, 1 exchanges; Codex knows all of it"));
+    assert!(agent.has_heard("has this conversation (1 exchanges); Codex knows all of it"));
     let mut ours = client(&world, Path::new(World::server()));
     let listed = run(ours.args(["listSessions", "--json"]).current_dir(project(&world))).await;
     let listed: Value = serde_json::from_str(&listed).unwrap();

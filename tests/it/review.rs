@@ -87,6 +87,11 @@ async fn a_branch_a_commit_and_anything_else_can_be_reviewed() {
             vec![untracked],
             vec![committed],
         ),
+        (
+            json!({"workingDirectory": "sub", "paths": ["./../sub/new.txt"]}),
+            vec![untracked],
+            vec![committed],
+        ),
         (json!({"commit": "HEAD", "title": "Two"}), vec![committed], vec![untracked]),
         (
             json!({"base": "main", "prompt": "Look for secrets."}),
@@ -132,6 +137,7 @@ async fn what_cannot_be_reviewed_is_said_before_the_model_is_asked() {
     review(json!({"base": "main", "commit": "HEAD"})).await.failed_with("invalid_argument");
     review(json!({"style": "kind"})).await.failed_with("invalid_argument");
     review(json!({"paths": [""]})).await.failed_with("invalid_argument");
+    review(json!({"paths": ["/etc"]})).await.failed_with("unknown_revision");
     let elsewhere = tempfile::tempdir().unwrap();
     let nowhere = json!({"workingDirectory": elsewhere.path()});
     review(nowhere).await.failed_with("not_a_repository");

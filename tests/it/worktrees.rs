@@ -303,3 +303,110 @@ async fn the_operator_allows_what_widens_a_sandbox() {
     let reviewed = json!({"prompt": "say hi", "approvalsReviewer": "auto_review", "approvalPolicy": "on-request"});
     assert_eq!(wide.call("codex", reviewed).await.ok()["approvalsReviewer"], "auto_review");
 }
+
+/// Codex can write into the git folder of its worktree: nothing there may run anything outside the sandbox.
+#[tokio::test]
+async fn nothing_that_codex_writes_runs_outside_its_sandbox() {
+    let world = repository().await;
+    let server = world.server().await;
+    let mark = world.home.path().join("escaped");
+    let script = format!(
+        "mkdir -p evil/refs && ln -s \"$(git rev-parse --git-common-dir)/objects\" evil/objects; \
+         cp \"$(git rev-parse --git-common-dir)/HEAD\" evil/HEAD; \
+         printf '[core]\\nrepositoryformatversion=0\\n[filter \"x\"]\\nclean=touch {mark}; cat\\n[core]\\nfsmonitor=touch {mark}\\n' > evil/config; \
+         echo '* filter=x' > .gitattributes; echo text > file; \
+         d=$(git rev-parse --git-dir); echo \"$PWD/evil\" > $d/commondir; cp evil/config $d/config.worktree; true",
+        mark = mark.display()
+    );
+    fs::write(world.home.path().join("attack.sh"), script).unwrap();
+    let line = format!("sh {}/attack.sh", world.home.path().display());
+    let made = run(&server, "s", &line).await;
+    assert!(!mark.exists(), "{}", made.raw);
+    assert!(made["worktree"]["filesChanged"].as_u64().unwrap() >= 2, "{}", made.raw);
+    act(&server, "s", "diff").await.ok();
+    assert!(!mark.exists(), "diff");
+    act(&server, "s", "apply").await;
+    assert!(!mark.exists(), "apply");
+    server.call("review", json!({"sessionId": "s", "uncommitted": true})).await.ok();
+    assert!(!mark.exists(), "review");
+    server.call("forkSession", json!({"sessionId": "s", "newSessionId": "f"})).await;
+    server
+        .call("worktree", json!({"sessionId": "s", "action": "discard", "force": true}))
+        .await
+        .ok();
+    assert!(!mark.exists());
+    assert_eq!(git(&world, &["branch", "--list", "codex/s"]), "");
+    assert!(!git(&world, &["log", "--format=%s", "-1"]).is_empty());
+}
+
+#[tokio::test]
+async fn work_that_is_in_no_state_is_work_as_well() {
+    let world = repository().await;
+    let server = world.server().await;
+    let by = "git -c user.name=x -c user.email=x@x";
+    // Commits whose content is gone again, and commits that no branch has.
+    let reverted =
+        format!("echo w > w && git add w && {by} commit -qm w && {by} revert --no-edit HEAD");
+    let detached = format!(
+        "git checkout -q --detach && echo w > w && git add w && {by} commit -qm w && git checkout -q --detach HEAD~1 && git checkout -q --detach @{{-1}}"
+    );
+    let nested = format!(
+        "mkdir sub && cd sub && git init -q && echo precious > p && git add p && {by} commit -qm p"
+    );
+    for (session, line) in [("reverted", reverted), ("detached", detached), ("nested", nested)] {
+        let made = run(&server, session, &line).await;
+        assert!(
+            made["response"].as_str().unwrap().contains("code 0"),
+            "{session}: {}",
+            made["response"]
+        );
+        act(&server, session, "discard").await.failed_with("unapplied_work");
+    }
+    act(&server, "nested", "apply").await.failed_with("nested_repository");
+    // What git ignores is named.
+    fs::write(world.home.work().join(".gitignore"), "*.env\n").unwrap();
+    world.home.git(&["add", ".gitignore"]);
+    world.home.git(&["commit", "-qm", "ignore"]);
+    run(&server, "ignored", "echo secret > my.env").await;
+    let gone = act(&server, "ignored", "discard").await.ok();
+    assert!(gone["warnings"].to_string().contains("my.env"), "{}", gone.raw);
+    // The session goes on here, says so, and its commands still work.
+    let back = json!({"prompt": "run echo x > here", "sessionId": "ignored", "sandbox": "workspace-write"});
+    let back = server.call("codex", back).await.ok();
+    assert!(back["warnings"].to_string().contains("worktree was discarded"), "{}", back.raw);
+    assert_eq!(read(&world, "here"), "x\n", "{}", back["response"]);
+    let missing = json!({"prompt": "say x", "worktreeChanges": true});
+    server.call("codex", missing).await.failed_with("worktree_unusable");
+}
+
+#[tokio::test]
+async fn an_apply_that_stops_half_way_is_undone() {
+    let world = repository().await;
+    let server = world.server().await;
+    write(&world, ".gitignore", "build\n");
+    world.home.git(&["add", ".gitignore"]);
+    world.home.git(&["commit", "-qm", "ignore"]);
+    write(&world, "build", "an ignored file of the user's\n");
+    run(
+        &server,
+        "s",
+        "rm .gitignore && mkdir build && echo x > build/x && echo changed > a.txt && echo z > zz",
+    )
+    .await;
+    let failed = act(&server, "s", "apply").await;
+    assert_eq!(failed.raw["isError"], true, "{}", failed.raw);
+    assert_eq!(
+        (read(&world, "a.txt").as_str(), read(&world, "build").as_str()),
+        ("one\n", "an ignored file of the user's\n")
+    );
+    assert!(
+        world.home.work().join(".gitignore").exists() && !world.home.work().join("zz").exists()
+    );
+    assert_eq!(git(&world, &["status", "--porcelain"]), "");
+    // It survives that git throws away what nothing names.
+    fs::remove_file(world.home.work().join("build")).unwrap();
+    act(&server, "s", "apply").await.ok();
+    world.home.git(&["gc", "-q", "--prune=now"]);
+    run(&server, "s", "echo more >> a.txt").await;
+    assert_eq!(act(&server, "s", "apply").await.ok()["files"], json!(["a.txt"]));
+}

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{OFF, state::State};
+use super::{
+    OFF, conversation,
+    state::{Began, Place},
+};
 use crate::{
     cli::{client::Client, error::CliError, terminal::Terminal},
     codex::Repository,
@@ -19,7 +22,7 @@ const FOCUS: &str =
 /// Checks what the turn has changed. `None` if there is nothing to say.
 pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
     repository: &Repository,
-    mut state: State,
+    place: &Place,
     hook: &Value,
     review: impl FnOnce(String) -> C,
 ) -> Option<Value> {
@@ -27,24 +30,29 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
     if hook.get("stop_hook_active").and_then(Value::as_bool).unwrap_or_default() {
         return None;
     }
-    let Some(began) = state.began.take() else {
-        return Some(notice("The gate begins with your next prompt."));
+    let conversation = conversation(hook);
+    let mut began = None;
+    let took = place.change(|state| began = state.began.remove(&conversation));
+    let tree = match (took, began) {
+        (Ok(()), Some(Began::At(tree))) => tree,
+        (Ok(()), Some(Began::Unknown(reason))) => return Some(open(&reason)),
+        (Ok(()), None) => return Some(notice("The gate begins with your next prompt.")),
+        (Err(error), _) => return Some(open(&error.to_string())),
     };
-    let _held = match state.lock() {
+    let _held = match place.review() {
         Ok(Some(held)) => held,
         Ok(None) => {
-            return Some(notice(
-                "Another review of this project is under way; this turn was not reviewed.",
-            ));
+            let text = "Another review of this project is under way; this turn was not reviewed.";
+            return Some(notice(text));
         }
         Err(error) => return Some(open(&error.to_string())),
     };
     match repository.snapshot().await {
-        Ok(now) if now == began.tree => return None,
+        Ok(now) if now == tree => return None,
         Ok(_) => {}
         Err(error) => return Some(open(&error.to_string())),
     }
-    let reviewed = match review(began.tree).await {
+    let reviewed = match review(tree).await {
         Ok(reviewed) => reviewed,
         Err(error) => return Some(open(&error.to_string())),
     };
@@ -53,30 +61,40 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
         return (code != "nothing_to_review").then(|| open(message));
     }
     let found = findings(&reviewed);
-    let is_blocking =
-        reviewed.get("verdict") == Some(&"needs-attention".into()) && !found.is_empty();
+    let is_blocking = !found.is_empty();
     let marks: Vec<String> = found.iter().map(|finding| mark(finding)).collect();
-    let is_known = marks.iter().all(|mark| state.blocked.contains(mark));
-    let answer = if !is_blocking {
-        notice("ALLOW: Codex has nothing against it.")
-    } else if is_known {
-        notice(
+    let blocked = place.read().unwrap_or_default().blocked;
+    let is_known = marks.iter().all(|mark| blocked.contains(mark));
+    let answer = match (is_blocking, is_known) {
+        (false, _) if has_objections(&reviewed) => notice(
+            "ALLOW: what Codex found is not about these changes, or is no reason to stop; `codex-mcp-server review` \
+             shows it.",
+        ),
+        (false, _) => notice("ALLOW: Codex has nothing against it."),
+        (true, true) => notice(
             "ALLOW: Codex found the same as the last time it blocked; it does not block for that again.",
-        )
-    } else {
-        let listed: Vec<String> =
-            (1..).zip(&found).map(|(number, finding)| in_words(number, finding)).collect();
-        let reason = format!(
-            "BLOCK: Codex reviewed what this turn has changed and would not call it done.\n\n{}\n\nMend what is \
-             right about this, or say why it is not. {OFF}",
-            listed.join("\n")
-        );
-        json!({"decision": "block", "reason": reason})
+        ),
+        (true, false) => {
+            let listed: Vec<String> =
+                (1..).zip(&found).map(|(number, finding)| in_words(number, finding)).collect();
+            let reason = format!(
+                "BLOCK: Codex reviewed what this turn has changed and would not call it done.\n\n{}\n\nMend what is \
+                 right about this, or say why it is not. {OFF}",
+                listed.join("\n")
+            );
+            json!({"decision": "block", "reason": reason})
+        }
     };
-    state.blocked = if is_blocking && !is_known { marks } else { Vec::new() };
+    let marks = if is_blocking && !is_known { marks } else { Vec::new() };
     // Not written, it may block for the same once more, at worst.
-    let _ = state.write();
+    let _ = place.change(|state| state.blocked = marks);
     Some(answer)
+}
+
+/// Whether the review found anything at all, or would not approve.
+fn has_objections(reviewed: &Value) -> bool {
+    let found = reviewed.get("findings").and_then(Value::as_array);
+    reviewed.get("verdict") != Some(&"approve".into()) || found.is_some_and(|all| !all.is_empty())
 }
 
 /// Asks for the review.
@@ -124,7 +142,7 @@ fn in_words(number: u32, finding: &Value) -> String {
 }
 
 /// The turn may end, because there was no review.
-fn open(reason: &str) -> Value {
+pub(super) fn open(reason: &str) -> Value {
     notice(&format!("This turn was not reviewed: {}.", reason.trim_end_matches('.')))
 }
 

@@ -16,7 +16,7 @@ use super::{
     run::{Exit, written},
 };
 use crate::{codex::Repository, serve::Streams};
-use state::{Began, State};
+use state::{Began, Place, State};
 
 /// How to turn it off, said in every message.
 const OFF: &str = "Turn the gate off with /codex:gate-off, or `codex-mcp-server gate off`.";
@@ -59,36 +59,41 @@ impl GateCommand {
             Err(_) if is_hook => return Ok(Exit::Done),
             Err(error) => return Err(CliError::Usage(error.to_string())),
         };
-        let mut state = State::read(folder, &root);
-        let said = match self {
-            Self::On => {
-                state.is_on = true;
-                state.write().map_err(|error| unwritten(&error))?;
+        let place = Place::new(folder, &root);
+        let state = place.read();
+        let said = match (self, state) {
+            (Self::On, _) => {
+                place.change(|state| state.is_on = true).map_err(|error| unwritten(&error))?;
+                let root = root.display();
                 Some(format!(
-                    "The gate is on for {}: before a turn ends in which files have changed, Codex reviews them. {OFF}",
-                    root.display()
+                    "The gate is on for {root}: before a turn ends in which files have changed, Codex reviews them. {OFF}"
                 ))
             }
-            Self::Off => {
-                (state.is_on, state.began) = (false, None);
-                state.blocked.clear();
-                state.write().map_err(|error| unwritten(&error))?;
+            (Self::Off, _) => {
+                let off = |state: &mut State| *state = State::default();
+                place.change(off).map_err(|error| unwritten(&error))?;
                 Some(format!("The gate is off for {}.", root.display()))
             }
-            Self::Status => {
+            (Self::Status, state) => {
+                let state = state.map_err(|error| unwritten(&error))?;
                 let is = if state.is_on { "on" } else { "off" };
                 Some(format!("The gate is {is} for {}.", root.display()))
             }
-            Self::Begin | Self::Check if !state.is_on => None,
-            Self::Begin => {
-                // A hook's output would become part of the prompt.
-                let tree = repository.snapshot().await.ok();
-                state.began = tree.map(|tree| Began { tree });
-                let _ = state.write();
+            // Its output would become part of the prompt.
+            (Self::Begin, Err(_)) => None,
+            (Self::Check, Err(error)) => Some(check::open(&error.to_string()).to_string()),
+            (_, Ok(state)) if !state.is_on => None,
+            (Self::Begin, Ok(_)) => {
+                let began = match repository.snapshot().await {
+                    Ok(tree) => Began::At(tree),
+                    Err(error) => Began::Unknown(error.to_string()),
+                };
+                // If that is not written, the check says that it knows no beginning.
+                let _ = place.change(|state| drop(state.began.insert(conversation(hook), began)));
                 None
             }
-            Self::Check => {
-                let answer = check::check(&repository, state, hook, review).await;
+            (Self::Check, Ok(_)) => {
+                let answer = check::check(&repository, &place, hook, review).await;
                 answer.map(|answer| answer.to_string())
             }
         };
@@ -111,6 +116,11 @@ pub async fn review_since(streams: Streams, tree: String) -> Result<Value, CliEr
     check::review(streams, tree).await
 }
 
+/// The client's name for the conversation that a turn belongs to.
+fn conversation(hook: &Value) -> String {
+    hook.get("session_id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 fn unwritten(error: &std::io::Error) -> CliError {
-    CliError::Usage(format!("the gate's state cannot be written: {error}"))
+    CliError::Usage(format!("the gate's state cannot be read or written: {error}"))
 }

@@ -1,6 +1,7 @@
-//! What is kept of a project's gate.
+//! What is kept of a project's gate. Several windows may write it, so it is read and written under a lock.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -9,52 +10,108 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// How many turns that never came to an end are kept.
+const MOST: usize = 64;
+
 /// A project's gate.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) is_on: bool,
-    /// The turn that is under way.
+    /// The turns that are under way, by the client's name for their conversation.
     #[serde(default)]
-    pub(super) began: Option<Began>,
+    pub(super) began: BTreeMap<String, Began>,
     /// What the last review that blocked found.
     #[serde(default)]
     pub(super) blocked: Vec<String>,
-    #[serde(skip)]
-    file: PathBuf,
 }
 
 /// Where a turn began.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Began {
-    /// The state of the working tree, as git's id of a tree.
-    pub(super) tree: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Began {
+    /// With the working tree in this state, as git's id of a tree.
+    At(String),
+    /// Nobody knows, for this reason.
+    Unknown(String),
 }
 
-impl State {
-    /// The gate of the project at `root`. Off if there is none, or if it cannot be read.
-    pub(super) fn read(folder: &Path, root: &Path) -> Self {
+/// Where the state of a project is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    file: PathBuf,
+}
+
+impl Place {
+    /// That of the project at `root`.
+    pub(super) fn new(folder: &Path, root: &Path) -> Self {
         let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
         let name: Vec<String> = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let file = folder.join("gates").join(format!("{}.json", name.concat()));
-        let text = std::fs::read(&file).unwrap_or_default();
-        let state: Self = serde_json::from_slice(&text).unwrap_or_default();
-        Self { file, ..state }
+        Self { file: folder.join("gates").join(format!("{}.json", name.concat())) }
     }
 
-    pub(super) fn write(&self) -> io::Result<()> {
+    /// The state. Off if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read(&self) -> io::Result<State> {
+        match std::fs::read(&self.file) {
+            Ok(text) => Ok(serde_json::from_slice(&text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Changes the state as it is now. A state that cannot be read is made anew.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
         if let Some(folder) = self.file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        std::fs::write(&self.file, serde_json::to_vec(self)?)
+        let lock = File::create(self.file.with_extension("lock"))?;
+        lock.lock()?;
+        let mut state = self.read().unwrap_or_default();
+        change(&mut state);
+        while state.began.len() > MOST {
+            state.began.pop_first();
+        }
+        let fresh = self.file.with_extension("new");
+        std::fs::write(&fresh, serde_json::to_vec(&state)?)?;
+        std::fs::rename(fresh, &self.file)
     }
 
     /// Held while a review is under way. `None` if another one is.
-    pub(super) fn lock(&self) -> io::Result<Option<File>> {
-        let file = File::create(self.file.with_extension("lock"))?;
+    ///
+    /// # Errors
+    /// If the file for that cannot be made.
+    pub(super) fn review(&self) -> io::Result<Option<File>> {
+        let file = File::create(self.file.with_extension("review"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_change_it_one_after_the_other_and_damage_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), Path::new("/r"));
+        assert!(!place.read().unwrap().is_on);
+        place.change(|state| state.is_on = true).unwrap();
+        place.change(|state| drop(state.began.insert("a".into(), Began::At("t".into())))).unwrap();
+        let state = place.read().unwrap();
+        assert!(state.is_on && state.began.contains_key("a"));
+        std::fs::write(&place.file, "{\"is_on\": tr").unwrap();
+        assert!(place.read().is_err());
+        place.change(|state| state.is_on = true).unwrap();
+        assert!(place.read().unwrap().is_on);
+        let held = place.review().unwrap();
+        assert!(held.is_some() && place.review().unwrap().is_none());
     }
 }

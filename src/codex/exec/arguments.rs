@@ -56,6 +56,11 @@ pub(super) fn of(
 fn config(options: &ThreadOptions) -> Vec<(String, String)> {
     let mut config: Vec<_> =
         options.keys().into_iter().map(|(key, value)| (key, toml(&value))).collect();
+    if let Some(roots) = options.all_writable_roots() {
+        let roots = roots.iter().map(|root| root.to_string_lossy().into_owned());
+        let roots = toml::Value::from(roots.collect::<Vec<_>>());
+        config.push(("sandbox_workspace_write.writable_roots".to_owned(), roots.to_string()));
+    }
     if let Some(search) = options.web_search {
         // The word of these versions.
         config.push(("tools.web_search".to_owned(), (search != WebSearch::Off).to_string()));

@@ -101,7 +101,7 @@ impl ExecThread {
             sandbox: Some(self.settings.sandbox),
             approval_policy: ApprovalPolicy::Never,
             working_directory: request.cwd.clone(),
-            writable_roots: self.settings.options.writable_roots.clone(),
+            writable_roots: self.settings.options.all_writable_roots().unwrap_or_default(),
             network: self.settings.options.network,
             approvals_reviewer: None,
         };

@@ -31,7 +31,7 @@ pub(crate) struct ThreadOpened {
     #[serde(default)]
     pub(crate) reasoning_effort: Option<String>,
     #[serde(default)]
-    pub(crate) sandbox: Option<SandboxPolicy>,
+    pub(crate) sandbox: Option<Value>,
     #[serde(default)]
     pub(crate) approvals_reviewer: Value,
     /// A word, or an object for policies this server never asks for.

@@ -155,8 +155,8 @@ pub(crate) struct ThreadNameParams<'a> {
     pub(crate) name: &'a str,
 }
 
-/// What is absent stays as it is on the thread. The sandbox is not here: as an object it would lose what
-/// the user configured for it, so it is only said, by name, when a thread is opened.
+/// What is absent stays as it is on the thread. The sandbox is only here if it is to be wider than its name says:
+/// directories that a thread is opened with stay writable for ever (from 0.140 on), those of a turn until another's.
 #[skip_serializing_none]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -168,6 +168,7 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) model: Option<&'a str>,
     pub(crate) effort: Option<&'a str>,
     pub(crate) output_schema: Option<&'a Value>,
+    pub(crate) sandbox_policy: Option<&'a Value>,
 }
 
 #[skip_serializing_none]

@@ -1,6 +1,6 @@
 //! The changes that a review looks at, as one diff. Never cut: what is too large is refused.
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use super::{error::RepositoryError, git::Repository};
 
@@ -67,7 +67,7 @@ impl Repository {
             return Ok(None);
         }
         let root = self.root().await?;
-        let at_root = Self::at(&root);
+        let at_root = Self { directory: root.clone(), ..self.clone() };
         let folder = temporary()?;
         let working = at_root.with_index(&folder.path().join("index"));
         let (from, repository) = match target {
@@ -91,10 +91,12 @@ impl Repository {
                 (From::Tree(self.head_tree().await?), &working)
             }
         };
-        let diff = repository.diff(&from, &self.pathspecs(&root, paths), limit).await?;
+        let paths_given = paths;
+        let paths = self.pathspecs(&root, paths_given).await?;
+        let diff = repository.diff(&from, &paths, limit).await?;
         if diff.trim().is_empty() {
             let place = root.display();
-            let only = if paths.is_empty() { "" } else { " of those paths" };
+            let only = if paths_given.is_empty() { "" } else { " of those paths" };
             return Err(RepositoryError::Unchanged(match target {
                 ReviewTarget::BaseBranch { branch } => {
                     format!("nothing{only} has changed against `{branch}` in `{place}`")
@@ -171,10 +173,18 @@ impl Repository {
 
     /// The commit that is checked out. `None` if there is none yet.
     pub(super) async fn head(&self) -> Result<Option<String>, RepositoryError> {
-        match self.commit("commit", "HEAD").await {
+        match self.commit("commit", &self.head_name()).await {
             Ok(id) => Ok(Some(id)),
             Err(RepositoryError::Unknown { .. }) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What is checked out, for git.
+    fn head_name(&self) -> String {
+        match &self.apart {
+            Some(apart) => format!("refs/heads/{}", apart.branch),
+            None => "HEAD".to_owned(),
         }
     }
 
@@ -189,7 +199,8 @@ impl Repository {
     }
 
     async fn merge_base(&self, base: &str, branch: &str) -> Result<String, RepositoryError> {
-        let found = self.text("find where the branch began", &["merge-base", "HEAD", base]).await;
+        let arguments = ["merge-base", &self.head_name(), base];
+        let found = self.text("find where the branch began", &arguments).await;
         found.map_err(|error| match error {
             RepositoryError::Failed { action, reason } if reason.starts_with("exit status") => {
                 let reason = format!(
@@ -212,6 +223,14 @@ impl Repository {
     /// Makes this index a copy of the working tree's own.
     pub(super) async fn copy_index(&self) -> Result<(), RepositoryError> {
         let action = "look through the working tree";
+        if let (Some(apart), Some(to)) = (&self.apart, &self.index) {
+            // Its own index is Codex's to write.
+            let known = apart.top.with_extension("index");
+            if tokio::fs::copy(known, to).await.is_err() {
+                self.text(action, &["read-tree", &self.head_name()]).await?;
+            }
+            return Ok(());
+        }
         let own = Self::at(&self.directory);
         let index = own.text(action, &["rev-parse", "--git-path", "index"]).await?;
         if let Some(to) = &self.index {
@@ -228,14 +247,30 @@ impl Repository {
     }
 
     /// Paths as a caller gives them, from where it works, as pathspecs from the top.
-    fn pathspecs(&self, root: &std::path::Path, paths: &[String]) -> Vec<String> {
-        let below = self.directory.strip_prefix(root).unwrap_or(std::path::Path::new(""));
-        let spec = |path: &String| {
-            let path = std::path::Path::new(path);
-            let path = path.strip_prefix(root).map_or_else(|_| below.join(path), Into::into);
-            format!(":(top){}", path.display())
+    async fn pathspecs(
+        &self,
+        root: &Path,
+        paths: &[String],
+    ) -> Result<Vec<String>, RepositoryError> {
+        let real = async |path: &Path| {
+            // The part that there is, without links.
+            for part in path.ancestors() {
+                if let Ok(real) = tokio::fs::canonicalize(part).await {
+                    return real.join(path.strip_prefix(part).unwrap_or(Path::new("")));
+                }
+            }
+            path.to_owned()
         };
-        paths.iter().map(spec).collect()
+        let mut specs = Vec::new();
+        for path in paths {
+            let whole = real(&plain(&self.directory.join(path))).await;
+            let Ok(below) = whole.strip_prefix(real(root).await) else {
+                let (name, directory) = (path.clone(), self.directory.clone());
+                return Err(RepositoryError::Unknown { kind: "path", name, directory });
+            };
+            specs.push(format!(":(top,literal){}", below.display()));
+        }
+        Ok(specs)
     }
 
     async fn diff(
@@ -298,6 +333,19 @@ impl From {
             Self::Commit(commit) => vec!["show", "--format=", "-m", "--first-parent", commit],
         }
     }
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// A line of `--numstat`: how many lines of a file have changed.

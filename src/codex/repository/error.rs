@@ -31,6 +31,12 @@ pub enum RepositoryError {
         /// The files with the most changed lines.
         largest: String,
     },
+    /// There are repositories within the repository, whose content git does not take.
+    #[error("there is another git repository inside: {}", paths.join(", "))]
+    Nested {
+        /// Where.
+        paths: Vec<String>,
+    },
     /// There is no commit yet.
     #[error("the repository at `{}` has no commits yet", .0.display())]
     NoCommits(PathBuf),

@@ -31,6 +31,20 @@ pub struct Repository {
     pub(super) directory: PathBuf,
     /// An index to use in place of the repository's own.
     pub(super) index: Option<PathBuf>,
+    /// Set for a worktree that Codex works in.
+    pub(super) apart: Option<Apart>,
+}
+
+/// What git is told of a worktree in which Codex can write whatever it likes, the worktree's own git folder included:
+/// nothing there decides how git runs.
+#[derive(Debug, Clone)]
+pub(super) struct Apart {
+    /// The git folder of the repository.
+    pub(super) common: PathBuf,
+    /// The top directory of the worktree.
+    pub(super) top: PathBuf,
+    /// Its branch.
+    pub(super) branch: String,
 }
 
 /// What git answered.
@@ -44,7 +58,7 @@ pub(super) struct Output {
 impl Repository {
     /// The repository a directory is in, if it is in one.
     pub fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), index: None }
+        Self { directory: directory.to_owned(), index: None, apart: None }
     }
 
     /// The same repository with another index.
@@ -93,11 +107,16 @@ impl Repository {
         let mut command = process::command(Path::new("git"));
         // Quoted paths and the user's own prefixes would have to be undone.
         command.args(["-c", "core.quotePath=false", "-c", "core.fsmonitor=false"]);
+        // What we do are no acts of the user's. A sparse checkout hides nothing from us.
+        command.args(["-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false"]);
         command.arg("-C").arg(&self.directory).args(arguments);
         for name in FOREIGN {
             command.env_remove(name);
         }
         command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+        if let Some(Apart { common, top, .. }) = &self.apart {
+            command.env("GIT_DIR", common).env("GIT_WORK_TREE", top);
+        }
         if let Some(index) = &self.index {
             command.env("GIT_INDEX_FILE", index);
         }
@@ -137,12 +156,24 @@ impl Repository {
 }
 
 impl Output {
+    /// Whether git succeeded.
+    pub(super) fn is_success(&self) -> bool {
+        self.status.success()
+    }
+
     /// The output, if git succeeded.
     pub(super) fn succeeded(self, action: &'static str) -> Result<Self, RepositoryError> {
         if self.status.success() {
             return Ok(self);
         }
-        let mut reason = self.stderr;
+        // What git advises besides is about what the user would do, not we.
+        let lines = self.stderr.lines().filter(|line| !line.starts_with("hint:"));
+        let mut reason = lines.collect::<Vec<_>>().join("\n");
+        if let Some(path) = reason.split("error: '").nth(1)
+            && let Some((path, _)) = path.split_once("/' does not have a commit checked out")
+        {
+            return Err(RepositoryError::Nested { paths: vec![path.to_owned()] });
+        }
         if reason.is_empty() {
             reason = self.status.to_string();
         }

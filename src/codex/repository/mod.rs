@@ -5,9 +5,10 @@
 mod changes;
 mod error;
 mod git;
+mod merge;
 mod worktree;
 
 pub use changes::{Changes, ReviewTarget};
 pub use error::RepositoryError;
 pub use git::Repository;
-pub use worktree::{Begin, Extent, NewWorktree};
+pub use worktree::{Begin, Extent, Worktree};

@@ -1,26 +1,38 @@
-//! Git worktrees: a place of its own to work in, the changes made there, and bringing them back.
+//! Git worktrees: a place of its own to work in, the changes made there, and removing it.
 //!
 //! The state of a working tree, committed or not, untracked files included, is written as a tree object by way of an
-//! index of our own: nobody's index is touched.
+//! index of our own: nobody's index is touched. Codex can write into the git folder of a worktree, so nothing that is
+//! there is believed; see [`super::git`].
 
 use std::path::{Path, PathBuf};
 
-use super::{changes::temporary, error::RepositoryError, git::Repository};
+use super::{
+    changes::temporary,
+    error::RepositoryError,
+    git::{Apart, Repository},
+};
 
 /// Where refs are kept that only hold objects for us.
 const REFS: &str = "refs/codex-mcp-server";
 
-/// A worktree that was made.
+/// How much of a session's name is in the name of its branch.
+const NAME: usize = 100;
+
+/// A worktree of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewWorktree {
-    /// The top directory of the repository it belongs to.
-    pub root: PathBuf,
+pub struct Worktree {
+    /// Where it is.
+    pub path: PathBuf,
     /// The branch that is checked out in it.
     pub branch: String,
-    /// The commit its changes are counted from.
+    /// The commit that its changes are counted from.
     pub base: String,
-    /// What to know besides.
-    pub warnings: Vec<String>,
+    /// The top directory of the repository, which is the user's own working tree.
+    pub root: PathBuf,
+    /// The git folder of the worktree.
+    pub git_dir: PathBuf,
+    /// The git folder of the repository.
+    pub common_dir: PathBuf,
 }
 
 /// What a new worktree begins with.
@@ -31,12 +43,7 @@ pub enum Begin<'a> {
     /// The one that is checked out, with what is not committed yet.
     WithChanges,
     /// As another worktree is now, with its changes counted from the same commit.
-    Like {
-        /// The other worktree.
-        path: &'a Path,
-        /// The commit its changes are counted from.
-        base: &'a str,
-    },
+    Like(&'a Worktree),
 }
 
 /// How much has changed.
@@ -51,7 +58,7 @@ pub struct Extent {
 }
 
 impl Repository {
-    /// Makes a worktree at `path`, which must not exist, on a new branch for `name`.
+    /// Makes a worktree at `path`, which must not exist, on a new branch for `name`. Returns it and what to know besides.
     ///
     /// # Errors
     /// [`RepositoryError`] if there is no repository, it has no commits, or git fails; then nothing is left of it.
@@ -60,86 +67,93 @@ impl Repository {
         path: &Path,
         name: &str,
         begin: Begin<'_>,
-    ) -> Result<NewWorktree, RepositoryError> {
+    ) -> Result<(Worktree, Vec<String>), RepositoryError> {
         let root = self.root().await?;
         let own = Self::at(&root);
-        let commit = match begin {
+        let base = match begin {
             Begin::At(Some(base)) => own.commit("commit", base).await?,
-            Begin::Like { path, .. } => Self::at(path).commit("commit", "HEAD").await?,
+            Begin::Like(other) => {
+                own.commit("branch", &format!("refs/heads/{}", other.branch)).await?
+            }
             _ => own.head().await?.ok_or_else(|| RepositoryError::NoCommits(root.clone()))?,
         };
+        let action = "find the repository";
+        let common = own.text(action, &["rev-parse", "--git-common-dir"]).await?;
+        let common_dir = root.join(common);
         let branch = own.free_branch(name).await?;
-        let place = path.to_string_lossy().into_owned();
-        let action = "make a worktree";
-        own.text(action, &["worktree", "add", "--quiet", "-b", &branch, &place, &commit]).await?;
-        let filled = own.fill(path, &branch, begin, &commit).await;
-        match filled {
-            Ok(base) => {
-                let mut warnings = Vec::new();
-                if root.join(".gitmodules").exists() {
-                    warnings.push(
-                        "The repository has submodules; git leaves them empty in a worktree."
-                            .to_owned(),
-                    );
-                }
-                Ok(NewWorktree { root, branch, base, warnings })
-            }
-            Err(error) => {
-                own.remove_worktree(path, &branch).await?;
-                Err(error)
-            }
+        let mut new = Worktree {
+            path: path.to_owned(),
+            branch,
+            base,
+            root,
+            git_dir: PathBuf::new(),
+            common_dir,
+        };
+        if let Err(error) = own.make(&mut new, begin).await {
+            new.remove().await?;
+            return Err(error);
         }
+        let mut warnings = Vec::new();
+        if new.root.join(".gitmodules").exists() {
+            let text = "The repository has submodules; git leaves them empty in a worktree.";
+            warnings.push(text.to_owned());
+        }
+        Ok((new, warnings))
     }
 
-    /// Brings the changes into a new worktree. Returns the commit that its own changes are counted from.
-    async fn fill(
-        &self,
-        path: &Path,
-        branch: &str,
-        begin: Begin<'_>,
-        commit: &str,
-    ) -> Result<String, RepositoryError> {
+    async fn make(&self, new: &mut Worktree, begin: Begin<'_>) -> Result<(), RepositoryError> {
+        let action = "make a worktree";
+        let place = new.path.to_string_lossy().into_owned();
+        let add = ["worktree", "add", "--quiet", "-b", &new.branch, &place, &new.base];
+        self.text(action, &add).await?;
+        // Nobody else has written there yet.
+        let fresh = Self::at(&new.path);
+        new.git_dir = fresh.text(action, &["rev-parse", "--absolute-git-dir"]).await?.into();
         let action = "bring the changes along";
-        let new = Self::at(path);
         let lay = async |tree: &str| {
-            new.text(action, &["read-tree", "-m", "-u", commit, tree]).await.map(drop)
+            fresh.text(action, &["read-tree", "-m", "-u", &new.base, tree]).await.map(drop)
         };
         match begin {
-            Begin::At(_) => Ok(commit.to_owned()),
-            Begin::Like { path, base } => {
-                lay(&Self::at(path).snapshot().await?).await?;
-                Ok(base.to_owned())
+            Begin::At(_) => {}
+            Begin::Like(other) => {
+                lay(&other.snapshot().await?).await?;
+                new.base.clone_from(&other.base);
             }
             Begin::WithChanges => {
                 let tree = self.snapshot().await?;
                 lay(&tree).await?;
-                // Kept by a ref, because git throws away what nothing names.
-                let base = self.commit_of(&tree, commit, "what was not committed").await?;
-                let name = format!("{REFS}/{branch}");
-                self.text(action, &["update-ref", &name, &base]).await?;
-                Ok(base)
+                let base = self.commit_of(&tree, &new.base, "what was not committed").await?;
+                self.hold("base", &new.branch, &base).await?;
+                new.base = base;
             }
         }
+        Ok(())
     }
 
-    /// A branch name that is not taken.
+    /// A branch name that is not taken, nor has branches below it.
     async fn free_branch(&self, name: &str) -> Result<String, RepositoryError> {
         let action = "look for a branch";
-        let is_taken = async |branch: &str| {
-            self.holds(
-                action,
-                &["show-ref", "--verify", "--quiet", &format!("refs/heads/{branch}")],
-            )
-            .await
-        };
+        let name: String = name.chars().take(NAME).collect();
+        let listed = [
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/heads/codex",
+            "refs/heads/codex-sessions",
+        ];
+        let listed = self.text(action, &listed).await?;
+        let taken: Vec<&str> = listed.lines().collect();
         // A branch of that name leaves no room for branches below it.
-        let folder = if is_taken("codex").await? { "codex-sessions" } else { "codex" };
+        let folder = if taken.contains(&"refs/heads/codex") { "codex-sessions" } else { "codex" };
+        let is_taken = |branch: &str| {
+            let full = format!("refs/heads/{branch}");
+            let below = format!("{full}/");
+            taken.iter().any(|other| *other == full || other.starts_with(&below))
+        };
         let mut branch = format!("{folder}/{name}");
-        for number in 2..u32::MAX {
-            if !is_taken(&branch).await? {
-                break;
-            }
+        let mut number = 2;
+        while is_taken(&branch) {
             branch = format!("{folder}/{name}-{number}");
+            number += 1;
         }
         Ok(branch)
     }
@@ -151,33 +165,121 @@ impl Repository {
     pub async fn snapshot(&self) -> Result<String, RepositoryError> {
         let action = "read the working tree";
         let folder = temporary()?;
-        let mine = self.with_index(&folder.path().join("index"));
+        let index = folder.path().join("index");
+        let mine = self.with_index(&index);
         mine.copy_index().await?;
-        mine.text(action, &["add", "--all", "--", ":/"]).await?;
-        mine.text(action, &["write-tree"]).await
+        let add = ["-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ":/"];
+        mine.text(action, &add).await?;
+        let tree = mine.text(action, &["write-tree"]).await?;
+        if let Some(apart) = &self.apart {
+            // The next one need not read every file again. Without it, it does.
+            drop(tokio::fs::copy(&index, apart.top.with_extension("index")).await);
+        }
+        Ok(tree)
     }
 
-    async fn commit_of(
+    pub(super) async fn commit_of(
         &self,
         tree: &str,
         parent: &str,
         message: &str,
     ) -> Result<String, RepositoryError> {
-        // Whoever uses this repository need not have told git a name.
-        let by =
-            ["-c", "user.name=codex-mcp-server", "-c", "user.email=codex-mcp-server@localhost"];
+        // Whoever uses this repository need not have told git a name, and signs what is their own.
+        let by = [
+            "-c",
+            "user.name=codex-mcp-server",
+            "-c",
+            "user.email=codex-mcp-server@localhost",
+            "-c",
+            "commit.gpgSign=false",
+        ];
         let commit = ["commit-tree", tree, "-p", parent, "-m", message];
         self.text("write a commit", &[by.as_slice(), &commit].concat()).await
     }
 
-    /// How much the working tree differs from a commit.
+    /// Keeps a commit that nothing else names: git would throw it away.
+    pub(super) async fn hold(
+        &self,
+        kind: &str,
+        branch: &str,
+        commit: &str,
+    ) -> Result<(), RepositoryError> {
+        let name = format!("{REFS}/{kind}/{branch}");
+        self.text("keep a commit", &["update-ref", &name, commit]).await.map(drop)
+    }
+
+    /// Whether a ref or object is there.
+    async fn has(&self, name: &str) -> Result<bool, RepositoryError> {
+        self.holds("look for a commit", &["rev-parse", "--verify", "--quiet", name]).await
+    }
+}
+
+impl Worktree {
+    /// The worktree for git, in a directory in it.
+    pub fn repository(&self, directory: &Path) -> Repository {
+        Repository {
+            directory: directory.to_owned(),
+            index: None,
+            apart: Some(Apart {
+                common: self.common_dir.clone(),
+                top: self.path.clone(),
+                branch: self.branch.clone(),
+            }),
+        }
+    }
+
+    /// The repository it belongs to.
+    pub(super) fn own(&self) -> Repository {
+        Repository::at(&self.root)
+    }
+
+    /// Puts the files back by which git finds the repository from the worktree, if they are not what they were: Codex
+    /// itself runs git there, outside of its sandbox, and believes them. Says whether that was needed.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Failed`] if they cannot be written.
+    pub async fn mend(&self) -> Result<bool, RepositoryError> {
+        let action = "mend the worktree's links";
+        let failed =
+            |error: std::io::Error| RepositoryError::Failed { action, reason: error.to_string() };
+        let said = |prefix: &str, path: &Path| format!("{prefix}{}\n", path.display());
+        let link = self.path.join(".git");
+        let mut was_changed = false;
+        for (file, wanted) in [
+            (self.git_dir.join("commondir"), said("", &self.common_dir)),
+            (self.git_dir.join("gitdir"), said("", &link)),
+            (link, said("gitdir: ", &self.git_dir)),
+        ] {
+            let is = tokio::fs::read_to_string(&file).await.unwrap_or_default();
+            if is == wanted {
+                continue;
+            }
+            // Git's own way to say the same is a relative path.
+            was_changed |= is != "../..\n";
+            drop(tokio::fs::remove_file(&file).await);
+            tokio::fs::write(&file, wanted).await.map_err(failed)?;
+        }
+        match tokio::fs::remove_file(self.git_dir.join("config.worktree")).await {
+            Ok(()) => was_changed = true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        Ok(was_changed)
+    }
+
+    /// Its state; see [`Repository::snapshot`].
+    pub(super) async fn snapshot(&self) -> Result<String, RepositoryError> {
+        self.repository(&self.path).snapshot().await
+    }
+
+    /// How much it differs from what it began with.
     ///
     /// # Errors
     /// [`RepositoryError`] if it is gone, or git fails.
-    pub async fn extent(&self, base: &str) -> Result<Extent, RepositoryError> {
+    pub async fn extent(&self) -> Result<Extent, RepositoryError> {
         let tree = self.snapshot().await?;
-        let listed =
-            self.text("compare", &["diff", "--numstat", "--no-renames", base, &tree]).await?;
+        let counted = ["diff", "--numstat", "--no-renames", &self.base, &tree];
+        let listed = self.own().text("compare", &counted).await?;
         let mut extent = Extent::default();
         for line in listed.lines() {
             let mut counts = line.split('\t').map(|count| count.parse::<u32>().unwrap_or_default());
@@ -188,18 +290,22 @@ impl Repository {
         Ok(extent)
     }
 
-    /// The difference of the working tree to a commit, at most `limit` bytes of it, and whether that is all.
+    /// The difference to what it began with, at most `limit` bytes of it, and whether that is all.
     ///
     /// # Errors
     /// [`RepositoryError`] if it is gone, or git fails.
-    pub async fn difference(
-        &self,
-        base: &str,
-        limit: u64,
-    ) -> Result<(String, bool), RepositoryError> {
+    pub async fn difference(&self, limit: u64) -> Result<(String, bool), RepositoryError> {
         let tree = self.snapshot().await?;
-        let arguments = ["diff", "--no-color", "--no-ext-diff", "--find-renames", base, &tree];
-        let output = self.run("compare", &arguments, &[], limit.saturating_add(1)).await?;
+        let arguments = [
+            "diff",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--find-renames",
+            &self.base,
+            &tree,
+        ];
+        let output = self.own().run("compare", &arguments, &[], limit.saturating_add(1)).await?;
         let is_all = output.bytes.len() as u64 <= limit;
         let mut text = String::from_utf8_lossy(&output.bytes).into_owned();
         if !is_all {
@@ -209,189 +315,180 @@ impl Repository {
         Ok((text, is_all))
     }
 
-    /// Merges what the worktree at `path` has changed since `base`, or since the state of it that was merged last, into
-    /// this working tree: all of it, or nothing. Returns the files that were changed here, and the state of the
-    /// worktree that is here now.
-    ///
-    /// # Errors
-    /// [`RepositoryError::Conflicts`] names the files that both have changed; then nothing is touched.
-    pub async fn merge(
-        &self,
-        path: &Path,
-        base: &str,
-        applied: Option<&str>,
-    ) -> Result<(Vec<String>, String), RepositoryError> {
-        let action = "merge the changes";
-        let root = self.root().await?;
-        let own = Self::at(&root);
-        let theirs = Self::at(path).snapshot().await?;
-        let ours = own.snapshot().await?;
-        let base = match applied {
-            Some(applied) => own.commit_of(applied, base, "applied").await?,
-            None => base.to_owned(),
-        };
-        let sides = [
-            own.commit_of(&ours, &base, "ours").await?,
-            own.commit_of(&theirs, &base, "theirs").await?,
-        ];
-        let merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages"];
-        let [ours_now, theirs_now] = &sides;
-        let merge = [merge.as_slice(), &[ours_now, theirs_now]].concat();
-        let merged = own.run(action, &merge, &[], u64::MAX).await?;
-        let text = String::from_utf8_lossy(&merged.bytes).into_owned();
-        let mut lines = text.lines().filter(|line| !line.is_empty());
-        let (Some(result), conflicts) =
-            (lines.next(), lines.map(str::to_owned).collect::<Vec<_>>())
-        else {
-            let reason = "this needs git 2.38 or newer".to_owned();
-            return Err(merged
-                .succeeded(action)
-                .err()
-                .unwrap_or(RepositoryError::Failed { action, reason }));
-        };
-        if !conflicts.is_empty() {
-            return Err(RepositoryError::Conflicts { files: conflicts });
-        }
-        let files =
-            own.text(action, &["diff", "--name-only", "--no-renames", &ours, result]).await?;
-        let change = own.patch(&ours, result).await?;
-        if !change.is_empty() {
-            // Git checks all of a patch before it writes any of it: a file that has changed meanwhile stops it.
-            let apply = ["apply", "--whitespace=nowarn", "-"];
-            own.run(action, &apply, &change, u64::MAX).await?.succeeded(action)?;
-        }
-        Ok((files.lines().map(str::to_owned).collect(), theirs))
+    /// Repositories that were made inside of it: git takes nothing of what is in them.
+    pub(super) async fn nested(&self, tree: &str) -> Result<Vec<String>, RepositoryError> {
+        let action = "look for repositories";
+        let changed = ["diff", "--raw", "--no-renames", "--abbrev", &self.base, tree];
+        let changed = self.own().text(action, &changed).await?;
+        let is_link = |line: &&str| line.split(' ').nth(1) == Some("160000");
+        let path = |line: &str| line.split_once('\t').map(|(_, path)| path.to_owned());
+        Ok(changed.lines().filter(is_link).filter_map(path).collect())
     }
 
-    async fn patch(&self, from: &str, to: &str) -> Result<Vec<u8>, RepositoryError> {
-        let action = "compare";
-        let arguments = [
-            "diff",
-            "--binary",
-            "--full-index",
-            "--no-renames",
-            "--no-color",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--src-prefix=a/",
-            "--dst-prefix=b/",
-            from,
-            to,
-        ];
-        Ok(self.run(action, &arguments, &[], u64::MAX).await?.succeeded(action)?.bytes)
-    }
-
-    /// Whether the state of the worktree at `path` is nowhere else: not what it began with, not `applied`, and not what
-    /// another branch has.
+    /// Files that git ignores, and folders of nothing else: they are in no state and go with the worktree.
     ///
     /// # Errors
     /// [`RepositoryError`] if git fails.
-    pub async fn is_only_there(
-        &self,
-        path: &Path,
-        branch: &str,
-        base: &str,
-        applied: Option<&str>,
-    ) -> Result<bool, RepositoryError> {
-        let action = "compare";
+    pub async fn ignored(&self) -> Result<Vec<String>, RepositoryError> {
+        let list = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory"];
+        let folder = temporary()?;
+        let repository = self.repository(&self.path).with_index(&folder.path().join("index"));
+        repository.copy_index().await?;
+        let listed = repository.text("list ignored files", &list).await?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether something in it is nowhere else: its state is not what it began with, not `applied`, and not what another
+    /// branch has; or it has commits that no other branch has and whose content was not applied.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] if git fails.
+    pub async fn is_only_there(&self, applied: Option<&str>) -> Result<bool, RepositoryError> {
+        let (own, action) = (self.own(), "compare");
+        let tip = format!("refs/heads/{}", self.branch);
+        let has_tip = own.has(&tip).await?;
         let tree_of = async |commit: &str| {
-            self.text(action, &["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+            own.text(action, &["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
         };
-        let tip = format!("refs/heads/{branch}");
-        let state = if path.is_dir() {
-            Self::at(path).snapshot().await?
-        } else if self.holds(action, &["show-ref", "--verify", "--quiet", &tip]).await? {
-            tree_of(&tip).await?
+        let state = if self.path.is_dir() {
+            self.snapshot().await
+        } else if has_tip {
+            tree_of(&tip).await
         } else {
             return Ok(false);
         };
-        if Some(state.as_str()) == applied || state == tree_of(base).await? {
-            return Ok(false);
-        }
-        if state != tree_of(&tip).await? {
+        let state = match state {
+            Err(RepositoryError::Nested { .. }) => return Ok(true),
+            state => state?,
+        };
+        if !self.nested(&state).await?.is_empty() || self.is_elsewhere(&own, &tip).await? {
             return Ok(true);
         }
-        let others = [
-            "for-each-ref",
-            "--format=%(refname)",
-            "--contains",
-            &tip,
-            "refs/heads",
-            "refs/remotes",
+        let is_applied = Some(state.as_str()) == applied;
+        let is_untouched = state == tree_of(&self.base).await?;
+        if !has_tip || is_applied {
+            return Ok(!is_applied && !is_untouched);
+        }
+        let is_committed = state == tree_of(&tip).await?;
+        Ok(!(is_committed || is_untouched) || self.has_commits(&own, &tip).await?)
+    }
+
+    /// Whether its branch has commits that no other branch has.
+    async fn has_commits(&self, own: &Repository, tip: &str) -> Result<bool, RepositoryError> {
+        let exclude = format!("--exclude={}", self.branch);
+        let count = [
+            "rev-list",
+            "--count",
+            tip,
+            &format!("^{}", self.base),
+            "--not",
+            &exclude,
+            "--branches",
+            "--remotes",
         ];
-        let others = self.text(action, &others).await?;
-        Ok(!others.lines().any(|other| other != tip))
+        Ok(own.text("count commits", &count).await? != "0")
     }
 
-    /// Commits what is not committed in the worktree at `path` to its branch, so that it lasts without the worktree.
+    /// Whether something else than its branch is checked out, which the branch does not have. What its own git folder
+    /// says is read as text.
+    async fn is_elsewhere(&self, own: &Repository, tip: &str) -> Result<bool, RepositoryError> {
+        let head = tokio::fs::read_to_string(self.git_dir.join("HEAD")).await.unwrap_or_default();
+        let head = head.trim();
+        if head.len() < 40 || !head.chars().all(|c| c.is_ascii_hexdigit()) || !own.has(head).await?
+        {
+            return Ok(false);
+        }
+        let ancestor = ["merge-base", "--is-ancestor", head, tip];
+        Ok(!own.holds("compare commits", &ancestor).await?)
+    }
+
+    /// Commits what is not committed to its branch, so that it lasts without the worktree, which is removed.
     ///
     /// # Errors
-    /// [`RepositoryError`] if git fails.
-    pub async fn keep(&self, path: &Path, branch: &str) -> Result<(), RepositoryError> {
-        let action = "keep the changes";
-        let tip = format!("refs/heads/{branch}");
-        let state = Self::at(path).snapshot().await?;
-        let parent = self.text(action, &["rev-parse", "--verify", &tip]).await?;
+    /// [`RepositoryError`] if git fails, or cannot keep all of it; then the worktree stays.
+    pub async fn keep(&self) -> Result<(), RepositoryError> {
+        let (own, action) = (self.own(), "keep the changes");
+        let tip = format!("refs/heads/{}", self.branch);
+        let state = self.snapshot().await?;
+        let nested = self.nested(&state).await?;
+        if !nested.is_empty() {
+            return Err(RepositoryError::Nested { paths: nested });
+        }
+        if self.is_elsewhere(&own, &tip).await? {
+            let reason = "something else than its branch is checked out".to_owned();
+            return Err(RepositoryError::Failed { action, reason });
+        }
+        let parent = own.text(action, &["rev-parse", "--verify", &tip]).await?;
         let before =
-            self.text(action, &["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await?;
+            own.text(action, &["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await?;
         if state != before {
-            let commit = self.commit_of(&state, &parent, "What Codex had not committed").await?;
-            self.text(action, &["update-ref", &tip, &commit, &parent]).await?;
+            let commit = own.commit_of(&state, &parent, "What Codex had not committed").await?;
+            own.text(action, &["update-ref", &tip, &commit, &parent]).await?;
         }
-        self.text(action, &["worktree", "remove", "--force", &path.to_string_lossy()])
-            .await
-            .map(drop)
+        self.remove_folders().await
     }
 
-    /// Removes a worktree and its branch, whatever is in them. What is gone already is no error.
+    /// Removes it and its branch, whatever is in them. What is gone already is no error.
     ///
     /// # Errors
-    /// [`RepositoryError`] if git fails.
-    pub async fn remove_worktree(&self, path: &Path, branch: &str) -> Result<(), RepositoryError> {
-        let action = "remove a worktree";
-        if path.exists() {
-            let place = path.to_string_lossy();
-            let remove = ["worktree", "remove", "--force", "--force", &place];
-            if !self.holds(action, &remove).await? {
-                // Git does not know it any more.
-                tokio::fs::remove_dir_all(path).await.map_err(|error| RepositoryError::Failed {
-                    action,
-                    reason: error.to_string(),
-                })?;
-            }
+    /// [`RepositoryError`] if git fails, or a folder cannot be removed.
+    pub async fn remove(&self) -> Result<(), RepositoryError> {
+        self.remove_folders().await?;
+        if !self.root.is_dir() {
+            return Ok(());
         }
-        self.text(action, &["worktree", "prune"]).await?;
-        for name in [format!("refs/heads/{branch}"), format!("{REFS}/{branch}")] {
-            self.text(action, &["update-ref", "-d", &name]).await?;
+        let own = self.own();
+        own.text("remove a worktree", &["worktree", "prune"]).await?;
+        let branch = &self.branch;
+        if branch.is_empty() {
+            return Ok(());
+        }
+        for name in [
+            format!("refs/heads/{branch}"),
+            format!("{REFS}/base/{branch}"),
+            format!("{REFS}/applied/{branch}"),
+        ] {
+            own.text("remove a branch", &["update-ref", "-d", &name]).await?;
         }
         Ok(())
     }
 
-    /// What a sandbox must let commands write so that they can commit in the worktree at `path`, and no more: the index
-    /// of the worktree, objects, and the branches beside its own. Makes those folders that git makes when needed.
+    /// Removes its folders by their names: git would ask the worktree where it is.
+    async fn remove_folders(&self) -> Result<(), RepositoryError> {
+        let is_made = !self.git_dir.as_os_str().is_empty();
+        let git_dir = is_made.then_some(&self.git_dir);
+        for folder in [Some(&self.path), git_dir].into_iter().flatten() {
+            match tokio::fs::remove_dir_all(folder).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let action = "remove a worktree";
+                    return Err(RepositoryError::Failed { action, reason: error.to_string() });
+                }
+                _ => {}
+            }
+        }
+        // There is none before the first look at it.
+        drop(tokio::fs::remove_file(self.path.with_extension("index")).await);
+        Ok(())
+    }
+
+    /// What a sandbox must let commands write so that they can commit in it, and no more: the git folder of the worktree,
+    /// objects, and the branches beside its own. Makes those folders that git makes when needed.
     ///
     /// # Errors
-    /// [`RepositoryError`] if git fails, or a folder cannot be made.
-    pub async fn writable_for_commits(
-        path: &Path,
-        branch: &str,
-    ) -> Result<Vec<PathBuf>, RepositoryError> {
-        let action = "find the repository";
-        let worktree = Self::at(path);
-        let own = worktree.text(action, &["rev-parse", "--absolute-git-dir"]).await?;
-        let common = worktree.text(action, &["rev-parse", "--git-common-dir"]).await?;
-        let common = path.join(common);
-        let folder = branch.rsplit_once('/').map_or("", |(folder, _)| folder);
+    /// [`RepositoryError::Failed`] if a folder cannot be made.
+    pub async fn writable_for_commits(&self) -> Result<Vec<PathBuf>, RepositoryError> {
+        let folder = self.branch.rsplit_once('/').map_or("", |(folder, _)| folder);
         let folders = [
-            own.into(),
-            common.join("objects"),
-            common.join("refs/heads").join(folder),
-            common.join("logs/refs/heads").join(folder),
+            self.git_dir.clone(),
+            self.common_dir.join("objects"),
+            self.common_dir.join("refs/heads").join(folder),
+            self.common_dir.join("logs/refs/heads").join(folder),
         ];
         for folder in &folders {
-            tokio::fs::create_dir_all(folder)
-                .await
-                .map_err(|error| RepositoryError::Failed { action, reason: error.to_string() })?;
+            tokio::fs::create_dir_all(folder).await.map_err(|error| {
+                let action = "find the repository";
+                RepositoryError::Failed { action, reason: error.to_string() }
+            })?;
         }
         Ok(folders.into())
     }

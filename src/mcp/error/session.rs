@@ -24,7 +24,7 @@ impl From<&SessionError> for ToolError {
                 ("unknown_turn", "Leave `turn` out for the one that is running, else the last.")
             }
             SessionError::NotSteered { .. } => {
-                ("not_steered", "Its turn may have just ended. Use `codex` to ask again.")
+                ("not_steered", "Use `codex` to ask again, or `wait` for its turn.")
             }
             SessionError::SteerUnconfirmed { .. } => (
                 "steer_unconfirmed",
@@ -91,9 +91,7 @@ impl From<&SessionError> for ToolError {
                 "Codex cannot ask itself through its own MCP server: do it in this conversation. To stop \
                  offering it, disable this server for Codex (`codex.mcp_servers` of the outer one).",
             ),
-            SessionError::Taken { .. } => {
-                ("session_exists", "Pick another `newSessionId`, or leave it out.")
-            }
+            SessionError::Taken { .. } => ("session_exists", "Pick another name."),
             SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
         };
         Self::caller(code, message, next)
@@ -129,7 +127,7 @@ fn of_worktree(error: &SessionError) -> (&'static str, &'static str) {
         }
         SessionError::WorktreeGone { .. } => (
             "worktree_gone",
-            "What was committed is still on its branch. Use `worktree` with action discard; then `codex` with \
+            "What was committed is still on its branch. If you have moved the repository, move it back. Else use `worktree` with action discard; then `codex` with \
              worktree true makes a new one.",
         ),
         SessionError::Unapplied { .. } => (
@@ -168,6 +166,11 @@ fn of_repository(error: &RepositoryError) -> (&'static str, &'static str) {
             "review_too_large",
             "Review it in parts: some `paths` at a time, a `commit` at a time, or against a nearer `base`. The \
              operator can raise `limits.review_bytes`.",
+        ),
+        RepositoryError::Nested { .. } => (
+            "nested_repository",
+            "Git keeps nothing of what is in there. Have its files moved out of it or its `.git` removed, or have it \
+             ignored by a .gitignore.",
         ),
         RepositoryError::NoCommits(_) => {
             ("no_commits", "Commit something first: a worktree begins with a commit.")

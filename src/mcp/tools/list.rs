@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
     list_sessions, ping, rename_session, review, steer,
-    tool::{Cx, Effect, Outcome, Tool},
+    tool::{Cx, Outcome, Tool},
     usage, wait, websearch, worktree,
 };
 use crate::mcp::{arguments, call::Caller, error::ToolError, offer::Offer};
@@ -37,11 +37,6 @@ pub(super) static ALL: &[Tool] = &[
 /// The names of all tools.
 pub fn tool_names() -> Vec<&'static str> {
     ALL.iter().map(|tool| tool.name).collect()
-}
-
-/// Whether a call of the tool of this name can be made again without harm: it only reads what is here.
-pub fn only_reads(name: &str) -> bool {
-    ALL.iter().any(|tool| tool.name == name && matches!(tool.effect, Effect::Reads))
 }
 
 /// What a tool says of itself.

@@ -55,6 +55,14 @@ fn assert_no_forbidden_keys(name: &str, schema: &Value) {
 }
 
 #[test]
+fn the_bridge_knows_which_tools_only_read() {
+    let reads = |tool: &&tool::Tool| matches!(tool.effect, tool::Effect::Reads);
+    let mut names: Vec<_> = ALL.iter().filter(reads).map(|tool| tool.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, crate::mcp::restarted::READS);
+}
+
+#[test]
 fn the_operator_chooses_tools_by_name() {
     let names = |wanted: &[&str]| {
         let wanted: Vec<_> = wanted.iter().map(ToString::to_string).collect();

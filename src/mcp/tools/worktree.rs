@@ -68,6 +68,15 @@ struct Output {
     warnings: Vec<String>,
 }
 
+/// Names some of the ignored files that went with a worktree.
+fn ignored(files: &[String]) -> Vec<String> {
+    const NAMED: usize = 10;
+    let more = if files.len() > NAMED { " …" } else { "" };
+    let named = files.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let text = format!("Files that git ignores went with it: {named}{more}.");
+    if files.is_empty() { Vec::new() } else { vec![text] }
+}
+
 async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let Input { session_id, action, force } = arguments::read(given)?;
     let force = force.unwrap_or_default();
@@ -115,6 +124,7 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
             let done = cx.sessions.worktree(&name, WorktreeAction::Discard { force }).await?;
             output.worktree = done.state;
             output.discarded = Some(true);
+            output.warnings = ignored(&done.ignored);
             "The worktree and its branch are removed.".to_owned()
         }
     };

@@ -57,6 +57,9 @@ pub struct SessionDetails {
     /// The git worktree it works in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeRecord>,
+    /// Whether it had a worktree that was discarded: its thread was told that it may write elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_worktree: bool,
 }
 
 /// The status of a turn, or of a session's last turn.
@@ -114,6 +117,7 @@ impl SessionRecord {
             thread_id: None,
             details: SessionDetails {
                 worktree: self.details.worktree.clone(),
+                left_worktree: self.details.left_worktree,
                 ..SessionDetails::default()
             },
             turn_count: 0,

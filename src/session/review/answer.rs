@@ -37,8 +37,8 @@ struct Found {
     severity: Severity,
     confidence: f64,
     file: Option<String>,
-    line_start: Option<u32>,
-    line_end: Option<u32>,
+    line_start: Value,
+    line_end: Value,
     body: String,
     recommendation: String,
 }
@@ -121,29 +121,48 @@ fn placed(found: Found, directory: &Path, changed: Option<&ChangedLines>) -> Fin
     let Found { title, severity, confidence, body, recommendation, .. } = found;
     let named = found.file.filter(|file| !file.is_empty());
     let in_diff = named.as_deref().and_then(|file| changed?.file(directory, file));
-    let touched = |lines: &ChangedLines| {
-        in_diff.is_some_and(|file| lines.touches(file, found.line_start, found.line_end))
-    };
+    let (mut start, mut end) = (line(&found.line_start), line(&found.line_end));
+    if start > end && end.is_some() {
+        (start, end) = (end, start);
+    }
+    let touched =
+        |lines: &ChangedLines| in_diff.is_some_and(|file| lines.touches(file, start, end));
     Finding {
         title,
         severity: Some(severity),
-        confidence: (0.0..=1.0).contains(&confidence).then_some(confidence),
+        confidence: share(confidence),
         outside_diff: changed.is_some_and(|lines| !touched(lines)),
         file: in_diff.map(str::to_owned).or(named),
-        line_start: found.line_start,
-        line_end: found.line_end.or(found.line_start),
+        line_start: start,
+        line_end: end.or(start),
         body,
         recommendation,
     }
 }
 
+/// A line, if it can be one: a number that cannot does not undo the rest of a review.
+fn line(value: &Value) -> Option<u32> {
+    let whole = value.as_u64().or_else(|| value.to_string().strip_suffix(".0")?.parse().ok());
+    whole.and_then(|line| u32::try_from(line).ok()).filter(|line| *line > 0)
+}
+
+/// A confidence from 0 to 1; some models say percent.
+fn share(confidence: f64) -> Option<f64> {
+    match confidence {
+        share if (0.0..=1.0).contains(&share) => Some(share),
+        percent if (1.0..=100.0).contains(&percent) => Some(percent / 100.0),
+        _ => None,
+    }
+}
+
 fn in_words(verdict: Verdict, summary: &str, findings: &[Finding]) -> String {
+    let is_approved = verdict == Verdict::Approve;
     let verdict = match verdict {
         Verdict::Approve => "Verdict: approve.",
         Verdict::NeedsAttention => "Verdict: needs attention.",
     };
     let mut paragraphs = vec![format!("{verdict} {}", summary.trim())];
-    if findings.is_empty() {
+    if findings.is_empty() && is_approved {
         paragraphs.push("Nothing was found.".to_owned());
     }
     for (number, finding) in (1..).zip(findings) {
@@ -205,6 +224,23 @@ mod tests {
             &json!({"verdict": "approve", "summary": "", "findings": [found("high", "a", 1)]}),
         );
         assert!(odd.warnings[0].contains("approves although"));
+    }
+
+    #[test]
+    fn odd_numbers_undo_nothing() {
+        let mut odd = found("high", "a", 2);
+        for (start, end, confidence, expected) in [
+            (json!(-1), json!(null), 85.0, (None, None, Some(0.85))),
+            (json!(3.0), json!(2), -1.0, (Some(2), Some(3), None)),
+            (json!(4_294_967_296_u64), json!(2), 0.5, (None, Some(2), Some(0.5))),
+        ] {
+            (odd["lineStart"], odd["lineEnd"]) = (start, end);
+            odd["confidence"] = confidence.into();
+            let review =
+                read_all(&json!({"verdict": "needs-attention", "summary": "", "findings": [odd]}));
+            let it = &review.findings[0];
+            assert_eq!((it.line_start, it.line_end, it.confidence), expected);
+        }
     }
 
     #[test]

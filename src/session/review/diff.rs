@@ -34,19 +34,21 @@ impl ChangedLines {
                 }
             } else if let Some(header) = line.strip_prefix("diff --git ") {
                 // Of binary files and pure renames there is nothing else.
-                file = header.rsplit_once(" b/").map(|(_, path)| unquoted(path));
+                file = named_twice(header);
                 files.entry(file.clone().unwrap_or_default()).or_default();
             } else if let Some(path) = line.strip_prefix("--- ") {
-                old = path.strip_prefix("a/").map(unquoted);
+                old = unquoted(path).strip_prefix("a/").map(str::to_owned);
             } else if let Some(path) = line.strip_prefix("+++ ") {
                 // A file that is gone is found under its old name.
-                file = path.strip_prefix("b/").map(unquoted).or_else(|| old.clone());
+                file = unquoted(path).strip_prefix("b/").map(str::to_owned).or_else(|| old.clone());
             } else if let Some(hunk) = hunk(line) {
                 removed = hunk.removed;
                 added = hunk.added;
-                let last = hunk.start + hunk.added.saturating_sub(1);
                 let lines = files.entry(file.clone().unwrap_or_default()).or_default();
-                lines.push((hunk.start, last));
+                // Of lines that are gone a model says where they were.
+                for (start, count) in [(hunk.start, hunk.added), (hunk.old_start, hunk.removed)] {
+                    lines.push((start, start + count.saturating_sub(1)));
+                }
             }
         }
         files.remove("");
@@ -82,6 +84,7 @@ impl ChangedLines {
 }
 
 struct Hunk {
+    old_start: u32,
     removed: u32,
     start: u32,
     added: u32,
@@ -95,14 +98,53 @@ fn hunk(line: &str) -> Option<Hunk> {
         let (start, count) = text.split_once(',').unwrap_or((text, "1"));
         Some((start.parse().ok()?, count.parse().ok()?))
     };
-    let ((_, removed), (start, added)) = (range(old)?, range(new)?);
-    Some(Hunk { removed, start, added })
+    let ((old_start, removed), (start, added)) = (range(old)?, range(new)?);
+    Some(Hunk { old_start, removed, start, added })
 }
 
-/// A path as git writes it: names with tabs, quotes or line breaks are quoted.
+/// The path in `a/PATH b/PATH`, which is the same on both sides but for renames.
+fn named_twice(header: &str) -> Option<String> {
+    let same =
+        (0..header.len()).filter(|at| header.get(*at..).is_some_and(|rest| rest.starts_with(' ')));
+    let halves = same.filter_map(|at| Some((header.get(..at)?, header.get(at + 1..)?)));
+    let plain = |text: &str, side: &str| unquoted(text).strip_prefix(side).map(str::to_owned);
+    let mut named = halves.filter_map(|(old, new)| Some((plain(old, "a/")?, plain(new, "b/")?)));
+    let mut last = None;
+    named
+        .find_map(|(old, new)| {
+            last = Some(new.clone());
+            (old == new).then_some(new)
+        })
+        .or(last)
+}
+
+/// A path as git writes it: names with quotes, tabs or line breaks are in quotes, with C's escapes.
 fn unquoted(path: &str) -> String {
-    let path = path.trim_end_matches(['\t', '"']);
-    path.replace("\\\"", "\"").replace("\\t", "\t").replace("\\\\", "\\")
+    let path = path.trim_end_matches('\t');
+    let Some(inside) = path.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return path.to_owned();
+    };
+    let mut bytes = Vec::new();
+    let mut rest = inside.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        match rest.next() {
+            Some(b'n') => bytes.push(b'\n'),
+            Some(b't') => bytes.push(b'\t'),
+            Some(b'r') => bytes.push(b'\r'),
+            Some(high @ b'0'..=b'3') => {
+                let digits = [high, rest.next().unwrap_or(b'0'), rest.next().unwrap_or(b'0')];
+                let value = digits.iter().fold(0_u32, |sum, digit| sum * 8 + u32::from(digit & 7));
+                bytes.push(u8::try_from(value).unwrap_or_default());
+            }
+            Some(other) => bytes.push(other),
+            None => {}
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -142,10 +184,24 @@ Binary files a/with space.bin and b/with space.bin differ
         assert_eq!(names, ["gone.txt", "src/a.rs", "with space.bin"]);
         let at = |start, end| lines.touches("src/a.rs", Some(start), Some(end));
         assert!(at(1, 1) && at(4, 9) && at(21, 21) && at(0, 99));
-        assert!(!at(5, 20) && !at(22, 30));
-        assert!(lines.touches("src/a.rs", None, None) && lines.touches("gone.txt", Some(0), None));
+        assert!(!at(5, 19) && !at(22, 30));
+        assert!(lines.touches("src/a.rs", None, None) && lines.touches("gone.txt", Some(2), None));
         assert!(lines.touches("with space.bin", Some(7), None));
         assert!(!lines.touches("src/b.rs", None, None));
+    }
+
+    #[test]
+    fn odd_names_are_read() {
+        for (written, name) in [
+            ("b/plain b/c", "b/plain b/c"),
+            (r#""b/a\"b\tc\nd\\e""#, "b/a\"b\tc\nd\\e"),
+            (r#""b/\303\244""#, "b/ä"),
+        ] {
+            assert_eq!(unquoted(written), name, "{written}");
+        }
+        assert_eq!(named_twice("a/x b/y b/x b/y").as_deref(), Some("x b/y"));
+        assert_eq!(named_twice("a/old b/new").as_deref(), Some("new"));
+        assert_eq!(named_twice(r#""a/q\"" "b/q\"""#).as_deref(), Some("q\""));
     }
 
     #[test]

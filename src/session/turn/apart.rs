@@ -3,14 +3,11 @@
 use jiff::Timestamp;
 
 use super::actor::Actor;
-use crate::{
-    codex::Repository,
-    session::{
-        Change, SessionError, SessionRecord, WorktreeAction, WorktreeOutcome,
-        lease::LeaseGuard,
-        store::Turns,
-        worktree::{check_removal, of, state},
-    },
+use crate::session::{
+    Change, SessionError, SessionRecord, WorktreeAction, WorktreeOutcome,
+    lease::LeaseGuard,
+    store::Turns,
+    worktree::{check_removal, of, state},
 };
 
 impl Actor {
@@ -52,26 +49,26 @@ impl Actor {
         match action {
             WorktreeAction::Apply => {
                 let before = state(&worktree).await?;
-                let repository = Repository::at(&worktree.root);
                 let last = worktree.applied.as_deref();
-                let (files, applied) =
-                    repository.merge(&worktree.path, &worktree.base, last).await?;
+                let (files, applied) = worktree.worktree().merge(last).await?;
                 worktree.applied = Some(applied);
                 record.details.worktree = Some(worktree);
                 guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
-                Ok(WorktreeOutcome { state: Some(before), files })
+                Ok(WorktreeOutcome { state: Some(before), files, ignored: Vec::new() })
             }
             WorktreeAction::Discard { force } => {
                 if !force {
                     check_removal(&self.name, &worktree).await?;
                 }
                 let before = state(&worktree).await.ok();
+                let ignored = worktree.worktree().ignored().await.unwrap_or_default();
                 // The record first: what is left if this server is killed now, the sweep removes.
                 record.details.worktree = None;
+                record.details.left_worktree = true;
                 record.settings.worktree = None;
                 guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
                 self.shared.remove_worktree(&worktree).await?;
-                Ok(WorktreeOutcome { state: before, files: Vec::new() })
+                Ok(WorktreeOutcome { state: before, files: Vec::new(), ignored })
             }
         }
     }

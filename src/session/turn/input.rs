@@ -47,7 +47,10 @@ impl Input {
                 Ok(Self { images: images.clone(), output_schema: output_schema.clone(), ..prompt })
             }
             Work::Review { target, paths, focus, style } => {
-                let repository = Repository::at(&plan.directory);
+                let repository = match &plan.apart {
+                    Some(apart) => apart.worktree().repository(&plan.directory),
+                    None => Repository::at(&plan.directory),
+                };
                 let diff = repository.changes(target, paths, limits.review_bytes).await?;
                 let lines = diff.as_ref().map(|it| review::ChangedLines::read(&it.root, &it.diff));
                 Ok(Self {

@@ -51,11 +51,12 @@ impl Actor {
         let mut record = store.load(&self.name, now).await?.ok_or_else(missing)?;
         record.name = new;
         record.automatic = false;
+        // Before it can be claimed under its new name, whose actor opens the thread again.
+        self.unload().await;
         let renamed = store.rename(guard.lease(), &record, now).await;
         match renamed {
             Ok(Renamed::Done) => {}
             other => {
-                self.unload().await;
                 guard.release().await;
                 return Err(match other {
                     Ok(Renamed::Taken) => SessionError::Taken { name: record.name },
@@ -68,7 +69,6 @@ impl Actor {
         guard.release().await;
         record.revision += 1;
         let unnamed = self.rename_thread(&record).await;
-        self.unload().await;
         tracing::info!(session = %self.name, new = %record.name, "session renamed");
         self.shared.changed(Change::List);
         Ok((record, unnamed.err().map(|error| error.to_string())))
@@ -76,10 +76,9 @@ impl Actor {
 
     async fn rename_thread(&self, record: &SessionRecord) -> Result<(), CodexError> {
         let Some(name) = record.name_for_thread() else { return Ok(()) };
-        match (&self.loaded, &record.thread_id) {
-            (Some(loaded), _) => loaded.thread.set_name(name).await,
-            (None, Some(thread)) => self.shared.codex.name_thread(thread, name).await,
-            (None, None) => Ok(()),
+        match &record.thread_id {
+            Some(thread) => self.shared.codex.name_thread(thread, name).await,
+            None => Ok(()),
         }
     }
 }

@@ -253,6 +253,14 @@ impl Actor {
         entry.details.warnings.extend(caveats);
         let mut status = note(record, entry, outcome, *started);
         if let Some(worktree) = &record.details.worktree {
+            match worktree.worktree().mend().await {
+                Ok(false) => {}
+                Ok(true) => entry.details.warnings.push(
+                    "The turn has changed by which files git finds the repository from the worktree; that was undone."
+                        .to_owned(),
+                ),
+                Err(error) => entry.details.warnings.push(format!("{error}.")),
+            }
             match state(worktree).await {
                 Ok(state) => entry.details.worktree = Some(state),
                 Err(error) => {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use super::loaded::Loaded;
 use crate::{
     codex::{ApprovalPolicy, Codex, Sandbox, ThreadOptions, ThreadSettings},
-    session::{Request, SessionConfig, SessionError, Settings, Work, model::ModelChoice},
+    session::{
+        Request, SessionConfig, SessionError, Settings, Work, WorktreeRecord, model::ModelChoice,
+    },
 };
 
 /// The settings of one turn, as far as they do not depend on Codex.
@@ -19,6 +21,8 @@ pub(in crate::session) struct Plan {
     /// As the call has them; which MCP servers there are to disable only Codex knows.
     pub(in crate::session) options: ThreadOptions,
     pub(super) ephemeral: bool,
+    /// The worktree it works in, if it does.
+    pub(in crate::session) apart: Option<WorktreeRecord>,
     /// Whether Codex's own choice of a model for reviews counts.
     is_review: bool,
 }
@@ -53,7 +57,7 @@ impl Plan {
         config.limits.check_widening(&settings).await?;
         let mut options = request.options.clone();
         if !only_looks {
-            options.writable_roots = settings.writable_roots.unwrap_or_default();
+            options.writable_roots = settings.writable_roots;
             options.network = settings.network;
             options.reviewer = settings.approvals_reviewer;
         }
@@ -72,6 +76,7 @@ impl Plan {
             model,
             options,
             ephemeral: request.ephemeral,
+            apart: None,
             is_review: matches!(request.work, Work::Review { .. }),
         })
     }
@@ -138,8 +143,9 @@ impl Plan {
     /// What the call wants that has no effect in the sandbox of the thread.
     pub(super) fn without_effect(&self, loaded: Option<&Loaded>) -> Option<String> {
         let sandbox = loaded?.settings.sandbox;
+        let roots = self.options.writable_roots.as_ref();
         let is_wider =
-            self.options.network == Some(true) || !self.options.writable_roots.is_empty();
+            self.options.network == Some(true) || roots.is_some_and(|roots| !roots.is_empty());
         (is_wider && sandbox == Sandbox::ReadOnly).then(|| {
             "network and writableRoots have an effect with sandbox workspace-write alone; this turn is read-only."
                 .to_owned()

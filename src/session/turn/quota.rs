@@ -172,7 +172,7 @@ impl Actor {
                 self.report(id, ControlOutcome::Done).await;
                 return true;
             }
-            let reason = format!("turn {number} waits for the usage limit");
+            let reason = format!("turn {number} has not begun: it waits for the usage limit");
             self.report(id, ControlOutcome::Refused(reason)).await;
         }
         false

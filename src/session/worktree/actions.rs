@@ -1,13 +1,10 @@
 //! What can be done with a session's worktree: look at its changes, apply them, discard them.
 
 use super::folder::{self, ListedWorktree, is_only_there};
-use crate::{
-    codex::Repository,
-    session::{
-        SessionError, SessionName, SessionRecord, Sessions,
-        record::{WorktreeRecord, WorktreeState},
-        turn::Message,
-    },
+use crate::session::{
+    SessionError, SessionName, SessionRecord, Sessions,
+    record::{WorktreeRecord, WorktreeState},
+    turn::Message,
 };
 use tokio::sync::oneshot;
 
@@ -30,6 +27,8 @@ pub struct WorktreeOutcome {
     pub state: Option<WorktreeState>,
     /// The files of the user's working tree that have changed.
     pub files: Vec<String>,
+    /// Ignored files that were removed with the worktree.
+    pub ignored: Vec<String>,
 }
 
 impl Sessions {
@@ -44,8 +43,7 @@ impl Sessions {
     ) -> Result<(WorktreeState, String, bool), SessionError> {
         let worktree = of(&self.record(name).await?)?;
         let state = folder::state(&worktree).await?;
-        let repository = Repository::at(&worktree.path);
-        let (diff, is_all) = repository.difference(&worktree.base, limit).await?;
+        let (diff, is_all) = worktree.worktree().difference(limit).await?;
         Ok((state, diff, is_all))
     }
 

@@ -12,7 +12,7 @@ use super::{
     plan::WorktreeRequest,
 };
 use crate::{
-    codex::{Begin, NewWorktree, Repository, RepositoryError},
+    codex::{Begin, Repository, RepositoryError},
     session::{
         SessionError, SessionName,
         record::{WorktreeRecord, WorktreeState},
@@ -55,11 +55,10 @@ impl Worktrees {
         session: &SessionName,
         other: &WorktreeRecord,
     ) -> Result<WorktreeRecord, SessionError> {
-        let begin = Begin::Like { path: &other.path, base: &other.base };
         if !other.path.is_dir() {
             return Err(SessionError::WorktreeGone { path: other.path.clone() });
         }
-        Ok(self.make(session, &other.root, begin).await?.0)
+        Ok(self.make(session, &other.root, Begin::Like(&other.worktree())).await?.0)
     }
 
     async fn make(
@@ -77,16 +76,22 @@ impl Worktrees {
         let name: String = session.as_str().chars().take(NAME).collect();
         let id = uuid::Uuid::new_v4().simple().to_string();
         let path = self.folder.join(format!("{name}-{}", id.get(..8).unwrap_or(&id)));
-        let repository = Repository::at(directory);
-        let made = repository.add_worktree(&path, session.as_str(), begin).await?;
-        let NewWorktree { root, branch, base, warnings } = made;
-        let worktree = WorktreeRecord { path, branch, base, root, applied: None };
-        let note = Note {
-            session: session.clone(),
-            store: self.store.clone(),
-            worktree: worktree.clone(),
+        let note = |worktree: &WorktreeRecord| {
+            let (session, store) = (session.clone(), self.store.clone());
+            Note { session, store, worktree: worktree.clone() }.write()
         };
-        if let Err(error) = note.write() {
+        // First of all, so that the sweep finds what is left if this server is killed now.
+        note(&WorktreeRecord::planned(&path, directory)).map_err(failed)?;
+        let made = Repository::at(directory).add_worktree(&path, session.as_str(), begin).await;
+        let (made, warnings) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                note::remove(&path).map_err(failed)?;
+                return Err(error.into());
+            }
+        };
+        let worktree = WorktreeRecord::new(made);
+        if let Err(error) = note(&worktree) {
             self.remove(&worktree).await?;
             return Err(failed(error));
         }
@@ -99,11 +104,8 @@ impl Worktrees {
         &self,
         worktree: &WorktreeRecord,
     ) -> Result<(), SessionError> {
-        let WorktreeRecord { path, branch, root, .. } = worktree;
-        if root.is_dir() {
-            Repository::at(root).remove_worktree(path, branch).await?;
-        }
-        note::remove(path).map_err(|error| {
+        worktree.worktree().remove().await?;
+        note::remove(&worktree.path).map_err(|error| {
             let action = "remove a worktree";
             RepositoryError::Failed { action, reason: error.to_string() }.into()
         })
@@ -151,7 +153,7 @@ impl Worktrees {
     ) -> Result<(), SessionError> {
         let WorktreeRecord { path, branch, root, .. } = worktree;
         if path.is_dir() {
-            Repository::at(root).keep(path, branch).await?;
+            worktree.worktree().keep().await?;
         }
         tracing::warn!(
             session = %session,
@@ -190,12 +192,15 @@ async fn is_left_over(note: &Note, store: &dyn Store) -> bool {
 
 /// Whether something in the worktree is nowhere else.
 pub(super) async fn is_only_there(worktree: &WorktreeRecord) -> Result<bool, SessionError> {
-    let WorktreeRecord { path, branch, base, root, applied } = worktree;
+    let WorktreeRecord { path, root, applied, .. } = worktree;
+    if !worktree.is_made() {
+        return Ok(false);
+    }
     if !root.is_dir() {
-        // Without its repository it is no worktree any more.
+        // Without its repository nobody can say what is new in it.
         return Ok(path.is_dir());
     }
-    Ok(Repository::at(root).is_only_there(path, branch, base, applied.as_deref()).await?)
+    Ok(worktree.worktree().is_only_there(applied.as_deref()).await?)
 }
 
 /// What is in a worktree now.
@@ -206,7 +211,7 @@ pub(in crate::session) async fn state(
     if !path.is_dir() {
         return Err(SessionError::WorktreeGone { path });
     }
-    let extent = Repository::at(&path).extent(&base).await?;
+    let extent = worktree.worktree().extent().await?;
     Ok(WorktreeState {
         path,
         branch,

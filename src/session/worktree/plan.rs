@@ -1,7 +1,7 @@
 //! Having a turn work in its session's worktree.
 
 use crate::{
-    codex::{Repository, Sandbox},
+    codex::Sandbox,
     session::{
         Request, SessionConfig, SessionError, SessionRecord, record::WorktreeRecord, turn::Plan,
     },
@@ -54,7 +54,14 @@ impl Plan {
                 }
                 worktree
             }
-            None if !is_wanted => return Ok(warnings),
+            None if !is_wanted && !request.worktree.is_empty() => {
+                let reason = "worktreeBase and worktreeChanges go with worktree: true".to_owned();
+                return Err(SessionError::Worktree { reason });
+            }
+            None if !is_wanted => {
+                warnings.extend(self.back_in_place(record));
+                return Ok(warnings);
+            }
             None => {
                 config.limits.check_sandbox(Sandbox::WorkspaceWrite)?;
                 let missing = || SessionError::Worktree {
@@ -74,15 +81,32 @@ impl Plan {
         Ok(warnings)
     }
 
+    /// What to say if the last turn ran in a worktree that was discarded since.
+    fn back_in_place(&mut self, record: &SessionRecord) -> Option<String> {
+        if !record.details.left_worktree {
+            return None;
+        }
+        // Else a resumed thread keeps what it was told.
+        self.options.writable_roots.get_or_insert_default();
+        let before = record.effective.as_ref().map(|with| &with.working_directory);
+        (before != Some(&self.directory)).then(|| {
+            let directory = self.directory.display();
+            format!(
+                "The session's worktree was discarded; this turn works in `{directory}` itself."
+            )
+        })
+    }
+
     /// Points the turn at a worktree.
     pub(in crate::session) async fn move_into(
         &mut self,
         worktree: &WorktreeRecord,
     ) -> Result<(), SessionError> {
-        let WorktreeRecord { path, branch, root, .. } = worktree;
+        let WorktreeRecord { path, root, .. } = worktree;
         if !path.is_dir() {
             return Err(SessionError::WorktreeGone { path: path.clone() });
         }
+        worktree.worktree().mend().await?;
         let directory = tokio::fs::canonicalize(&self.directory).await;
         let directory = directory.unwrap_or_else(|_| self.directory.clone());
         let Ok(below) = directory.strip_prefix(root) else {
@@ -97,10 +121,14 @@ impl Plan {
         // The folder may not be in the commit that the worktree began with.
         let is_below = !below.as_os_str().is_empty() && inside.is_dir();
         self.directory = if is_below { inside } else { path.clone() };
+        self.apart = Some(worktree.clone());
         self.sandbox.get_or_insert(Sandbox::WorkspaceWrite);
         if self.sandbox == Some(Sandbox::WorkspaceWrite) {
-            let roots = Repository::writable_for_commits(path, branch).await?;
-            self.options.writable_roots.extend(roots);
+            let roots = worktree.worktree().writable_for_commits().await?;
+            let widened = self.options.writable_roots.get_or_insert_default();
+            // All of it, also where the turn works in a folder of it.
+            widened.push(path.clone());
+            widened.extend(roots);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use serde_json::Value;
+
 use super::{connection::Connection, queries};
 use crate::codex::{
     error::CodexError,
@@ -35,6 +37,8 @@ pub(crate) struct AppThread {
     /// What is in force by now: a turn's settings stay until another turn's. We hold the thread, so
     /// nobody else changes them.
     in_force: Mutex<EffectiveSettings>,
+    /// The sandbox that each turn is given, if it is wider than what the thread was opened with.
+    wider: Option<Value>,
     /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
     recorded: AtomicBool,
     trust: Trust,
@@ -140,6 +144,7 @@ impl AppThread {
             model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
             effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.reasoning_effort),
             output_schema: wanted.output_schema.as_ref(),
+            sandbox_policy: self.wider.as_ref(),
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
         let then = self.in_force_with(wanted);

@@ -1,6 +1,9 @@
 //! Opening a thread: new, resumed, or as a fork.
 
-use std::sync::{Arc, Mutex, atomic::AtomicBool};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +18,7 @@ use crate::codex::{
         ThreadStartParams,
     },
     record::EnvironmentContext,
-    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings},
+    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, Sandbox, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
 };
@@ -110,28 +113,50 @@ impl AppThread {
             _ => EnvironmentContext::default(),
         };
         connection.thread_opened();
-        let opened_with = EffectiveSettings {
+        // An object of a form we do not know says nothing.
+        let told_policy = opened.sandbox.unwrap_or_default();
+        let sandbox = SandboxPolicy::deserialize(&told_policy).ok();
+        let (wider, roots) = wider(settings, &told_policy);
+        let mut opened_with = EffectiveSettings {
             model: opened.model,
             // Old versions do not say; they take what they are told.
             reasoning_effort: opened.reasoning_effort.or_else(|| settings.effort.clone()),
-            sandbox: opened.sandbox.as_ref().map_or(Some(settings.sandbox), SandboxPolicy::mode),
-            network: opened.sandbox.as_ref().and_then(|policy| policy.network_access),
-            writable_roots: opened.sandbox.unwrap_or_default().writable_roots,
+            sandbox: sandbox.as_ref().map_or(Some(settings.sandbox), SandboxPolicy::mode),
+            network: sandbox.as_ref().and_then(|policy| policy.network_access),
+            writable_roots: sandbox.unwrap_or_default().writable_roots,
             approvals_reviewer: Reviewer::deserialize(&opened.approvals_reviewer).ok(),
             approval_policy: policy(&opened.approval_policy).unwrap_or(settings.approval_policy),
             working_directory: opened.cwd.unwrap_or_else(|| settings.cwd.clone()),
         };
+        if let Some(roots) = roots {
+            opened_with.writable_roots = roots;
+        }
         Self {
             id: ThreadId(opened.thread.id),
             settings: Box::new(settings.clone()),
             in_force: Mutex::new(opened_with.clone()),
             opened: Box::new(opened_with),
+            wider,
             recorded: AtomicBool::new(recorded),
             trust: Trust::default(),
             told: Mutex::new(told),
             connection,
         }
     }
+}
+
+/// The sandbox of each turn, and its writable directories, if a call names some: Codex's own answer with those.
+fn wider(settings: &ThreadSettings, told: &Value) -> (Option<Value>, Option<Vec<PathBuf>>) {
+    let roots = settings.options.all_writable_roots();
+    let roots = roots.filter(|_| settings.sandbox == Sandbox::WorkspaceWrite);
+    let policy = roots.as_ref().map(|roots| {
+        let mut policy = told.as_object().cloned().unwrap_or_default();
+        policy.insert("type".to_owned(), "workspaceWrite".into());
+        let roots = roots.iter().map(|root| root.to_string_lossy().into_owned());
+        policy.insert("writableRoots".to_owned(), roots.collect());
+        Value::Object(policy)
+    });
+    (policy, roots)
 }
 
 /// Refuses what this version would silently ignore.
