@@ -410,3 +410,33 @@ async fn an_apply_that_stops_half_way_is_undone() {
     run(&server, "s", "echo more >> a.txt").await;
     assert_eq!(act(&server, "s", "apply").await.ok()["files"], json!(["a.txt"]));
 }
+
+#[tokio::test]
+async fn every_codex_can_commit_there_and_goes_on_after_it() {
+    for version in ["0.66.0", "0.98.0", "0.120.0", "0.146.0"] {
+        let world = repository().await;
+        let codex = testkit::codex_cli::fetch(version).unwrap();
+        let launch = world.launch().env("CODEX_BIN", codex.to_string_lossy());
+        let server = launch.connect().await;
+        let line = "echo w > w && git add w && git -c user.name=x -c user.email=x@x commit -qm work && echo x >> a.txt";
+        let made = run(&server, "s", line).await;
+        assert_eq!(
+            git(&world, &["log", "--format=%s", "-1", "codex/s"]),
+            "work",
+            "{version}: {}",
+            made["response"]
+        );
+        assert_eq!(made["worktree"]["filesChanged"], 2, "{version}: {}", made.raw);
+        assert_eq!(
+            act(&server, "s", "apply").await.ok()["files"],
+            json!(["a.txt", "w"]),
+            "{version}"
+        );
+        act(&server, "s", "discard").await.ok();
+        let call =
+            json!({"prompt": "run echo x > here", "sessionId": "s", "sandbox": "workspace-write"});
+        let back = server.call("codex", call).await.ok();
+        assert_eq!(read(&world, "here"), "x\n", "{version}: {}", back["response"]);
+        assert_eq!(back["continuity"], "resumed", "{version}");
+    }
+}

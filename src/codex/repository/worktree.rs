@@ -168,7 +168,12 @@ impl Repository {
         let index = folder.path().join("index");
         let mine = self.with_index(&index);
         mine.copy_index().await?;
-        let add = ["-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ":/"];
+        let mut add = vec!["-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ":/"];
+        // Some versions leave an empty file of this name behind where a command has run (0.120, 0.125).
+        let left = self.apart.as_ref().map(|apart| apart.top.join(".codex"));
+        if left.is_some_and(|left| left.metadata().is_ok_and(|it| it.is_file() && it.len() == 0)) {
+            add.push(":(exclude,top,literal).codex");
+        }
         mine.text(action, &add).await?;
         let tree = mine.text(action, &["write-tree"]).await?;
         if let Some(apart) = &self.apart {
