@@ -167,7 +167,7 @@ impl Checks {
 
     /// Names worktrees that no session has any more. Nothing is said if there are none at all.
     async fn worktrees(&mut self, sessions: &Sessions) {
-        // What is wrong with the store is said elsewhere.
+        // The check of the store says what is wrong with that.
         let all = sessions.worktrees().await.unwrap_or_default();
         let left: Vec<_> = all
             .iter()

@@ -1,4 +1,4 @@
-//! Making a session of a conversation that was held elsewhere, with another model: its words become the context.
+//! Making a session of a conversation with another model: its words become the context.
 
 use jiff::Timestamp;
 
@@ -48,6 +48,8 @@ impl Sessions {
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
         let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl);
+        // Where the user works stays with the session, whatever Codex says.
+        record.settings.working_directory.clone_from(&origin.directory);
         record.details.title = automatic.then(|| title(&first.prompt)).flatten();
         let store = shared.store(now).await?;
         match store.create(&record, None, shared.config.cap, now).await? {
@@ -108,8 +110,6 @@ impl Sessions {
         }
         thread.release().await;
         given?;
-        // Where the user works stays with the session.
-        record.settings.working_directory = Some(plan.directory);
         store.commit(guard.lease(), record, Turns::Keep).await?;
         record.revision += 1;
         Ok(())

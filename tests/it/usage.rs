@@ -102,6 +102,14 @@ async fn a_turn_is_refused_while_too_little_is_left() {
     assert!(world.model.requests().is_empty());
     let listed = server.call("listSessions", json!({})).await.ok();
     assert_eq!(listed["sessions"], json!([]));
+    // A caller that does not wait for it finds out as well.
+    let background = json!({"prompt": "say hi", "sessionId": "b", "waitSeconds": 0});
+    let told = server.call("codex", background).await;
+    if told.raw["isError"] == false {
+        let ended = server.call("wait", json!({"sessionId": "b"})).await;
+        assert!(ended.text.contains("allowance is left"), "{}", ended.raw);
+        server.call("deleteSession", json!({"sessionId": "b"})).await.ok();
+    }
     // A window that is over counts no more.
     world.model.set_allowance(95, 1);
     server.call("usage", json!({})).await.ok();

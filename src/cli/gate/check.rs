@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     OFF, conversation,
-    state::{Began, Place},
+    state::{Began, StateFile},
 };
 use crate::{
     cli::{client::Client, error::CliError, terminal::Terminal},
@@ -22,7 +22,7 @@ const FOCUS: &str =
 /// Checks what the turn has changed. `None` if there is nothing to say.
 pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
     repository: &Repository,
-    place: &Place,
+    file: &StateFile,
     hook: &Value,
     review: impl FnOnce(String) -> C,
 ) -> Option<Value> {
@@ -32,14 +32,14 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
     }
     let conversation = conversation(hook);
     let mut began = None;
-    let took = place.change(|state| began = state.began.remove(&conversation));
+    let took = file.change(|state| began = state.began.remove(&conversation));
     let tree = match (took, began) {
         (Ok(()), Some(Began::At(tree))) => tree,
         (Ok(()), Some(Began::Unknown(reason))) => return Some(open(&reason)),
         (Ok(()), None) => return Some(notice("The gate begins with your next prompt.")),
         (Err(error), _) => return Some(open(&error.to_string())),
     };
-    let _held = match place.review() {
+    let _held = match file.review() {
         Ok(Some(held)) => held,
         Ok(None) => {
             let text = "Another review of this project is under way; this turn was not reviewed.";
@@ -62,9 +62,9 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
     }
     let found = findings(&reviewed);
     let is_blocking = !found.is_empty();
-    let marks: Vec<String> = found.iter().map(|finding| mark(finding)).collect();
-    let blocked = place.read().unwrap_or_default().blocked;
-    let is_known = marks.iter().all(|mark| blocked.contains(mark));
+    let fingerprints: Vec<String> = found.iter().map(|finding| fingerprint(finding)).collect();
+    let blocked = file.read().unwrap_or_default().blocked;
+    let is_known = fingerprints.iter().all(|known| blocked.contains(known));
     let answer = match (is_blocking, is_known) {
         (false, _) if has_objections(&reviewed) => notice(
             "ALLOW: what Codex found is not about these changes, or is no reason to stop; `codex-mcp-server review` \
@@ -85,9 +85,9 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
             json!({"decision": "block", "reason": reason})
         }
     };
-    let marks = if is_blocking && !is_known { marks } else { Vec::new() };
+    let fingerprints = if is_blocking && !is_known { fingerprints } else { Vec::new() };
     // Not written, it may block for the same once more, at worst.
-    let _ = place.change(|state| state.blocked = marks);
+    let _ = file.change(|state| state.blocked = fingerprints);
     Some(answer)
 }
 
@@ -121,7 +121,7 @@ fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
 }
 
 /// Tells a finding from others, whatever line it is on by now.
-fn mark(finding: &Value) -> String {
+fn fingerprint(finding: &Value) -> String {
     let words = text(finding, "title").to_lowercase();
     let words: Vec<&str> =
         words.split(|c: char| !c.is_alphanumeric()).filter(|it| !it.is_empty()).collect();
@@ -158,8 +158,8 @@ mod tests {
     fn a_finding_is_known_again_on_another_line() {
         let one = json!({"title": "Loses  data!", "file": "a.rs", "lineStart": 3});
         let other = json!({"title": "loses data", "file": "a.rs", "lineStart": 9});
-        assert_eq!(mark(&one), mark(&other));
-        assert_ne!(mark(&one), mark(&json!({"title": "Loses data", "file": "b.rs"})));
+        assert_eq!(fingerprint(&one), fingerprint(&other));
+        assert_ne!(fingerprint(&one), fingerprint(&json!({"title": "Loses data", "file": "b.rs"})));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     run::{Exit, written},
 };
 use crate::{codex::Repository, serve::Streams};
-use state::{Began, Place, State};
+use state::{Began, State, StateFile};
 
 /// How to turn it off, said in every message.
 const OFF: &str = "Turn the gate off with /codex:gate-off, or `codex-mcp-server gate off`.";
@@ -59,11 +59,11 @@ impl GateCommand {
             Err(_) if is_hook => return Ok(Exit::Done),
             Err(error) => return Err(CliError::Usage(error.to_string())),
         };
-        let place = Place::new(folder, &root);
-        let state = place.read();
+        let file = StateFile::new(folder, &root);
+        let state = file.read();
         let said = match (self, state) {
             (Self::On, _) => {
-                place.change(|state| state.is_on = true).map_err(|error| unwritten(&error))?;
+                file.change(|state| state.is_on = true).map_err(|error| unwritten(&error))?;
                 let root = root.display();
                 Some(format!(
                     "The gate is on for {root}: before a turn ends in which files have changed, Codex reviews them. {OFF}"
@@ -71,7 +71,7 @@ impl GateCommand {
             }
             (Self::Off, _) => {
                 let off = |state: &mut State| *state = State::default();
-                place.change(off).map_err(|error| unwritten(&error))?;
+                file.change(off).map_err(|error| unwritten(&error))?;
                 Some(format!("The gate is off for {}.", root.display()))
             }
             (Self::Status, state) => {
@@ -89,11 +89,11 @@ impl GateCommand {
                     Err(error) => Began::Unknown(error.to_string()),
                 };
                 // If that is not written, the check says that it knows no beginning.
-                let _ = place.change(|state| drop(state.began.insert(conversation(hook), began)));
+                let _ = file.change(|state| drop(state.began.insert(conversation(hook), began)));
                 None
             }
             (Self::Check, Ok(_)) => {
-                let answer = check::check(&repository, &place, hook, review).await;
+                let answer = check::check(&repository, &file, hook, review).await;
                 answer.map(|answer| answer.to_string())
             }
         };

@@ -36,16 +36,16 @@ pub(super) enum Began {
 
 /// Where the state of a project is.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    file: PathBuf,
+pub(super) struct StateFile {
+    path: PathBuf,
 }
 
-impl Place {
+impl StateFile {
     /// That of the project at `root`.
     pub(super) fn new(folder: &Path, root: &Path) -> Self {
         let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
         let name: Vec<String> = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { file: folder.join("gates").join(format!("{}.json", name.concat())) }
+        Self { path: folder.join("gates").join(format!("{}.json", name.concat())) }
     }
 
     /// The state. Off if there is none.
@@ -53,7 +53,7 @@ impl Place {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn read(&self) -> io::Result<State> {
-        match std::fs::read(&self.file) {
+        match std::fs::read(&self.path) {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(State::default()),
             Err(error) => Err(error),
@@ -65,19 +65,19 @@ impl Place {
     /// # Errors
     /// If it cannot be written.
     pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
-        if let Some(folder) = self.file.parent() {
+        if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let lock = File::create(self.file.with_extension("lock"))?;
+        let lock = File::create(self.path.with_extension("lock"))?;
         lock.lock()?;
         let mut state = self.read().unwrap_or_default();
         change(&mut state);
         while state.began.len() > MOST {
             state.began.pop_first();
         }
-        let fresh = self.file.with_extension("new");
+        let fresh = self.path.with_extension("new");
         std::fs::write(&fresh, serde_json::to_vec(&state)?)?;
-        std::fs::rename(fresh, &self.file)
+        std::fs::rename(fresh, &self.path)
     }
 
     /// Held while a review is under way. `None` if another one is.
@@ -85,7 +85,7 @@ impl Place {
     /// # Errors
     /// If the file for that cannot be made.
     pub(super) fn review(&self) -> io::Result<Option<File>> {
-        let file = File::create(self.file.with_extension("review"))?;
+        let file = File::create(self.path.with_extension("review"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
@@ -101,17 +101,17 @@ mod tests {
     #[test]
     fn windows_change_it_one_after_the_other_and_damage_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::new(folder.path(), Path::new("/r"));
-        assert!(!place.read().unwrap().is_on);
-        place.change(|state| state.is_on = true).unwrap();
-        place.change(|state| drop(state.began.insert("a".into(), Began::At("t".into())))).unwrap();
-        let state = place.read().unwrap();
+        let file = StateFile::new(folder.path(), Path::new("/r"));
+        assert!(!file.read().unwrap().is_on);
+        file.change(|state| state.is_on = true).unwrap();
+        file.change(|state| drop(state.began.insert("a".into(), Began::At("t".into())))).unwrap();
+        let state = file.read().unwrap();
         assert!(state.is_on && state.began.contains_key("a"));
-        std::fs::write(&place.file, "{\"is_on\": tr").unwrap();
-        assert!(place.read().is_err());
-        place.change(|state| state.is_on = true).unwrap();
-        assert!(place.read().unwrap().is_on);
-        let held = place.review().unwrap();
-        assert!(held.is_some() && place.review().unwrap().is_none());
+        std::fs::write(&file.path, "{\"is_on\": tr").unwrap();
+        assert!(file.read().is_err());
+        file.change(|state| state.is_on = true).unwrap();
+        assert!(file.read().unwrap().is_on);
+        let held = file.review().unwrap();
+        assert!(held.is_some() && file.review().unwrap().is_none());
     }
 }

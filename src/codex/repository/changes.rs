@@ -215,14 +215,14 @@ impl Repository {
 
     /// Fills this index with the working tree's own, and with the names of untracked files that are not ignored.
     async fn add_untracked(&self) -> Result<(), RepositoryError> {
-        let action = "look through the working tree";
+        let action = "read the working tree";
         self.copy_index().await?;
         self.text(action, &["add", "--intent-to-add", "--all", "--", ":/"]).await.map(drop)
     }
 
     /// Makes this index a copy of the working tree's own.
     pub(super) async fn copy_index(&self) -> Result<(), RepositoryError> {
-        let action = "look through the working tree";
+        let action = "read the working tree";
         if let (Some(apart), Some(to)) = (&self.apart, &self.index) {
             // Its own index is Codex's to write.
             let known = apart.top.with_extension("index");

@@ -84,7 +84,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`RepositoryError::Failed`] if git cannot be run.
-    pub(super) async fn holds(
+    pub(super) async fn succeeds(
         &self,
         action: &'static str,
         arguments: &[&str],

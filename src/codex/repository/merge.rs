@@ -122,7 +122,7 @@ impl Repository {
             let at = |tree: &str| format!("{tree}:{file}");
             let known = ["rev-parse", "--verify", "--quiet", &at(ours)];
             let path = self.directory.join(file);
-            if self.holds(action, &known).await? {
+            if self.succeeds(action, &known).await? {
                 before.text(action, &["checkout-index", "--force", "--", file]).await?;
             } else if self.is_blob(&path, &at(result)).await? {
                 // It is ours: nothing else was there before.

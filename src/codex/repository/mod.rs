@@ -5,6 +5,7 @@
 mod changes;
 mod error;
 mod git;
+mod keeping;
 mod merge;
 mod worktree;
 

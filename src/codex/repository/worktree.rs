@@ -132,7 +132,7 @@ impl Repository {
 
     /// A branch name that is not taken, nor has branches below it.
     async fn free_branch(&self, name: &str) -> Result<String, RepositoryError> {
-        let action = "look for a branch";
+        let action = "list branches";
         let name: String = name.chars().take(NAME).collect();
         let listed = [
             "for-each-ref",
@@ -142,7 +142,7 @@ impl Repository {
         ];
         let listed = self.text(action, &listed).await?;
         let taken: Vec<&str> = listed.lines().collect();
-        // A branch of that name leaves no room for branches below it.
+        // A branch of that name excludes branches below it.
         let folder = if taken.contains(&"refs/heads/codex") { "codex-sessions" } else { "codex" };
         let is_taken = |branch: &str| {
             let full = format!("refs/heads/{branch}");
@@ -214,8 +214,8 @@ impl Repository {
     }
 
     /// Whether a ref or object is there.
-    async fn has(&self, name: &str) -> Result<bool, RepositoryError> {
-        self.holds("look for a commit", &["rev-parse", "--verify", "--quiet", name]).await
+    pub(super) async fn has(&self, name: &str) -> Result<bool, RepositoryError> {
+        self.succeeds("find a commit", &["rev-parse", "--verify", "--quiet", name]).await
     }
 }
 
@@ -322,7 +322,7 @@ impl Worktree {
 
     /// Repositories that were made inside of it: git takes nothing of what is in them.
     pub(super) async fn nested(&self, tree: &str) -> Result<Vec<String>, RepositoryError> {
-        let action = "look for repositories";
+        let action = "find nested repositories";
         let changed = ["diff", "--raw", "--no-renames", "--abbrev", &self.base, tree];
         let changed = self.own().text(action, &changed).await?;
         let is_link = |line: &&str| line.split(' ').nth(1) == Some("160000");
@@ -341,96 +341,6 @@ impl Worktree {
         repository.copy_index().await?;
         let listed = repository.text("list ignored files", &list).await?;
         Ok(listed.lines().map(str::to_owned).collect())
-    }
-
-    /// Whether something in it is nowhere else: its state is not what it began with, not `applied`, and not what another
-    /// branch has; or it has commits that no other branch has and whose content was not applied.
-    ///
-    /// # Errors
-    /// [`RepositoryError`] if git fails.
-    pub async fn is_only_there(&self, applied: Option<&str>) -> Result<bool, RepositoryError> {
-        let (own, action) = (self.own(), "compare");
-        let tip = format!("refs/heads/{}", self.branch);
-        let has_tip = own.has(&tip).await?;
-        let tree_of = async |commit: &str| {
-            own.text(action, &["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
-        };
-        let state = if self.path.is_dir() {
-            self.snapshot().await
-        } else if has_tip {
-            tree_of(&tip).await
-        } else {
-            return Ok(false);
-        };
-        let state = match state {
-            Err(RepositoryError::Nested { .. }) => return Ok(true),
-            state => state?,
-        };
-        if !self.nested(&state).await?.is_empty() || self.is_elsewhere(&own, &tip).await? {
-            return Ok(true);
-        }
-        let is_applied = Some(state.as_str()) == applied;
-        let is_untouched = state == tree_of(&self.base).await?;
-        if !has_tip || is_applied {
-            return Ok(!is_applied && !is_untouched);
-        }
-        let is_committed = state == tree_of(&tip).await?;
-        Ok(!(is_committed || is_untouched) || self.has_commits(&own, &tip).await?)
-    }
-
-    /// Whether its branch has commits that no other branch has.
-    async fn has_commits(&self, own: &Repository, tip: &str) -> Result<bool, RepositoryError> {
-        let exclude = format!("--exclude={}", self.branch);
-        let count = [
-            "rev-list",
-            "--count",
-            tip,
-            &format!("^{}", self.base),
-            "--not",
-            &exclude,
-            "--branches",
-            "--remotes",
-        ];
-        Ok(own.text("count commits", &count).await? != "0")
-    }
-
-    /// Whether something else than its branch is checked out, which the branch does not have. What its own git folder
-    /// says is read as text.
-    async fn is_elsewhere(&self, own: &Repository, tip: &str) -> Result<bool, RepositoryError> {
-        let head = tokio::fs::read_to_string(self.git_dir.join("HEAD")).await.unwrap_or_default();
-        let head = head.trim();
-        if head.len() < 40 || !head.chars().all(|c| c.is_ascii_hexdigit()) || !own.has(head).await?
-        {
-            return Ok(false);
-        }
-        let ancestor = ["merge-base", "--is-ancestor", head, tip];
-        Ok(!own.holds("compare commits", &ancestor).await?)
-    }
-
-    /// Commits what is not committed to its branch, so that it lasts without the worktree, which is removed.
-    ///
-    /// # Errors
-    /// [`RepositoryError`] if git fails, or cannot keep all of it; then the worktree stays.
-    pub async fn keep(&self) -> Result<(), RepositoryError> {
-        let (own, action) = (self.own(), "keep the changes");
-        let tip = format!("refs/heads/{}", self.branch);
-        let state = self.snapshot().await?;
-        let nested = self.nested(&state).await?;
-        if !nested.is_empty() {
-            return Err(RepositoryError::Nested { paths: nested });
-        }
-        if self.is_elsewhere(&own, &tip).await? {
-            let reason = "something else than its branch is checked out".to_owned();
-            return Err(RepositoryError::Failed { action, reason });
-        }
-        let parent = own.text(action, &["rev-parse", "--verify", &tip]).await?;
-        let before =
-            own.text(action, &["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await?;
-        if state != before {
-            let commit = own.commit_of(&state, &parent, "What Codex had not committed").await?;
-            own.text(action, &["update-ref", &tip, &commit, &parent]).await?;
-        }
-        self.remove_folders().await
     }
 
     /// Removes it and its branch, whatever is in them. What is gone already is no error.
@@ -459,7 +369,7 @@ impl Worktree {
     }
 
     /// Removes its folders by their names: git would ask the worktree where it is.
-    async fn remove_folders(&self) -> Result<(), RepositoryError> {
+    pub(super) async fn remove_folders(&self) -> Result<(), RepositoryError> {
         let is_made = !self.git_dir.as_os_str().is_empty();
         let git_dir = is_made.then_some(&self.git_dir);
         for folder in [Some(&self.path), git_dir].into_iter().flatten() {
@@ -471,7 +381,7 @@ impl Worktree {
                 _ => {}
             }
         }
-        // There is none before the first look at it.
+        // There is none before its first snapshot.
         drop(tokio::fs::remove_file(self.path.with_extension("index")).await);
         Ok(())
     }

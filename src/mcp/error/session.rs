@@ -157,7 +157,7 @@ fn of_repository(error: &RepositoryError) -> (&'static str, &'static str) {
         }
         RepositoryError::Unknown { .. } => (
             "unknown_revision",
-            "Check the name with `git branch -a` or `git log`, and fetch it if it is elsewhere.",
+            "Check the name with `git branch -a` or `git log`, and fetch it if it is in another repository.",
         ),
         RepositoryError::Unchanged(_) => {
             ("nothing_to_review", "Change something, or review a `base` or a `commit` instead.")

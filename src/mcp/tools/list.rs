@@ -69,7 +69,7 @@ pub fn tool_summaries() -> Vec<ToolSummary> {
 #[derive(Debug)]
 pub(in crate::mcp) struct Tools {
     offered: Vec<Entry>,
-    /// Not listed, but accepted: from old clients that still call them, and from those who know them from elsewhere.
+    /// Not listed, but accepted: from old clients that still call them, and from callers that know them from the documentation.
     silent: Vec<Entry>,
 }
 

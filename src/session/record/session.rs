@@ -57,7 +57,7 @@ pub struct SessionDetails {
     /// The git worktree it works in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeRecord>,
-    /// Whether it had a worktree that was discarded: its thread was told that it may write elsewhere.
+    /// Whether it had a worktree that was discarded: its thread was opened with directories that are gone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_worktree: bool,
 }

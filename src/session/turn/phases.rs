@@ -57,16 +57,20 @@ impl Actor {
             queued.log(Update::Repeated);
             return Ok(Some(reply));
         }
-        let untouched = record.clone();
-        let record = match self.admit(queued, record).await {
-            Ok(Admission::Admitted(record)) => *record,
+        let mut untouched = record.clone();
+        let gone_through = match self.admit(queued, record).await {
+            Ok(Admission::Admitted(record)) => {
+                // A turn that has waited is in the record by now.
+                untouched = (*record).clone();
+                self.go_through(queued, Phase::Opening(record)).await
+            }
             Ok(Admission::Stopped(reply)) => return Ok(Some(*reply)),
             Err(error) => {
-                self.forget_if_new(is_new).await;
-                return Err(error);
+                let recorded = matches!(error, SessionError::Store(_));
+                Err(Failed { error, recorded })
             }
         };
-        match self.go_through(queued, Phase::Opening(Box::new(record))).await {
+        match gone_through {
             Ok(Some(reply)) => Ok(Some(reply)),
             Ok(None) => {
                 self.forget_if_new(is_new).await;
