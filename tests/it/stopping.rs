@@ -11,9 +11,11 @@ use crate::support::World;
 /// Begins a call and waits until the model has answered in part.
 async fn begin(server: &Client, world: &World, arguments: Value) -> (u64, testkit::client::Answer) {
     let streams = world.model.open_streams();
-    let begun = server.call_with_progress("codex", arguments, "begun").await;
+    // A token of its own: what an earlier call was told does not count.
+    let token = format!("begun {}", arguments["sessionId"]);
+    let begun = server.call_with_progress("codex", arguments, &token).await;
     wait_for("the answer to begin", || {
-        let told = server.progress("begun");
+        let told = server.progress(&token);
         let writing = told.iter().any(|(_, message)| message.contains("writing the answer"));
         (writing && world.model.open_streams() > streams).then_some(())
     })
