@@ -153,6 +153,30 @@ async fn what_cannot_be_reviewed_is_said_before_the_model_is_asked() {
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1);
 }
 
+/// Git cannot tell by its times that a file has changed which was written in the instant in which the index was, and looks
+/// into it. So must whoever works with a copy of the index.
+#[tokio::test]
+async fn a_change_made_in_the_instant_of_the_commit_is_seen() {
+    let world = repository().await;
+    let (work, home) = (world.home.work(), &world.home);
+    home.git(&["config", "core.trustctime", "false"]);
+    let file = work.join("quick.txt");
+    let instant = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
+    let write = |text: &str| {
+        fs::write(&file, text).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(instant).unwrap();
+    };
+    write("before\n");
+    home.git(&["add", "quick.txt"]);
+    home.git(&["commit", "-qm", "quick"]);
+    let index = work.join(".git/index");
+    fs::File::options().write(true).open(index).unwrap().set_modified(instant).unwrap();
+    write("after!\n");
+    let server = world.server().await;
+    server.call("review", json!({"uncommitted": true})).await.ok();
+    assert!(asked(&world).contains("after!"), "{}", asked(&world));
+}
+
 #[tokio::test]
 async fn five_planted_faults_come_out_with_lines_and_verdict() {
     let world = repository().await;

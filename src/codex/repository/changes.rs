@@ -2,7 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{error::RepositoryError, git::Repository};
+use super::{
+    error::RepositoryError,
+    git::{Repository, copy_index},
+};
 
 /// What is reviewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +229,7 @@ impl Repository {
         if let (Some(apart), Some(to)) = (&self.apart, &self.index) {
             // Its own index is Codex's to write.
             let known = apart.top.with_extension("index");
-            if tokio::fs::copy(known, to).await.is_err() {
+            if copy_index(&known, to).await.is_err() {
                 self.text(action, &["read-tree", &self.head_name()]).await?;
             }
             return Ok(());
@@ -235,8 +238,8 @@ impl Repository {
         let index = own.text(action, &["rev-parse", "--git-path", "index"]).await?;
         if let Some(to) = &self.index {
             // Copied, so that git need not read every file again. There is none before the first `git add`.
-            match tokio::fs::copy(self.directory.join(index), to).await {
-                Ok(_) => {}
+            match copy_index(&self.directory.join(index), to).await {
+                Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(RepositoryError::Failed { action, reason: error.to_string() });

@@ -1,6 +1,7 @@
 //! Running git in a repository.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -179,4 +180,12 @@ impl Output {
         }
         Err(RepositoryError::Failed { action, reason })
     }
+}
+/// Copies an index with its time. By that git knows the entries it cannot trust: those of files that were written in the
+/// instant in which the index was. With a later time it would take such a file to be unchanged.
+pub(super) async fn copy_index(from: &Path, to: &Path) -> io::Result<()> {
+    tokio::fs::copy(from, to).await?;
+    let written = tokio::fs::metadata(from).await?.modified()?;
+    let copy = tokio::fs::OpenOptions::new().write(true).open(to).await?;
+    copy.into_std().await.set_modified(written)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{
     changes::temporary,
     error::RepositoryError,
-    git::{Apart, Repository},
+    git::{Apart, Repository, copy_index},
 };
 
 /// Where refs are kept that only hold objects for us.
@@ -178,7 +178,7 @@ impl Repository {
         let tree = mine.text(action, &["write-tree"]).await?;
         if let Some(apart) = &self.apart {
             // The next one need not read every file again. Without it, it does.
-            drop(tokio::fs::copy(&index, apart.top.with_extension("index")).await);
+            drop(copy_index(&index, &apart.top.with_extension("index")).await);
         }
         Ok(tree)
     }
