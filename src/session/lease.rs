@@ -56,6 +56,11 @@ impl LeaseGuard {
         &self.lost
     }
 
+    /// Stops to renew a lease that a later claim of ours has ended.
+    pub(super) fn end(mut self) {
+        self.renewal = None;
+    }
+
     /// Releases the lease, so that any other server can claim the session.
     pub(super) async fn release(mut self) {
         self.renewal = None;

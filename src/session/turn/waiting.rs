@@ -52,8 +52,9 @@ impl Actor {
             match store.claim(&self.name, turn.ticket, self.lease_time(), now).await? {
                 Claim::Ours { lease, record } => {
                     turn.ticket = None;
-                    // Replaces the guard of an earlier lease of ours, which this claim has ended.
-                    self.lease = Some(self.keep(lease, store));
+                    if let Some(earlier) = self.lease.replace(self.keep(lease, store)) {
+                        earlier.end();
+                    }
                     return Ok(Some(Claimed { record: *record?, is_new }));
                 }
                 Claim::Missing => {

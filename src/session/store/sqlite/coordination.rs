@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{lease::Met, open::SqliteStore};
+use super::open::SqliteStore;
 use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
@@ -25,21 +25,20 @@ impl Coordination for SqliteStore {
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let action = "lease a session in";
-        let held = self.held_by_another(name, ticket, now).await;
-        if let Some(ahead) = held.map_err(self.failed(action))? {
-            return Ok(Claim::Held(ahead));
+        // A call that waits asks many times: it blocks nobody who writes.
+        if ticket.is_some() {
+            let held = self.held_by_another(name, ticket, now).await;
+            if let Some(ahead) = held.map_err(self.failed(action))? {
+                return Ok(Claim::Held(ahead));
+            }
         }
         let mut tx = self.begin(action).await?;
-        let met = self.acquire(&mut tx, name, ticket, time, now).await;
-        let lease = match met.map_err(self.failed(action))? {
-            Met::Held(ahead) => return Ok(Claim::Held(ahead)),
-            Met::NoSession => return Ok(Claim::Missing),
-            Met::Ours(lease) => lease,
-        };
-        let row = Self::row(&mut tx, name).await.map_err(self.failed(action))?;
-        tx.commit().await.map_err(self.failed(action))?;
-        let Some(row) = row else { return Ok(Claim::Missing) };
-        Ok(Claim::Ours { lease, record: row.into_record().map(Box::new) })
+        let claimed = self.acquire(&mut tx, name, ticket, time, now).await;
+        let claimed = claimed.map_err(self.failed(action))?;
+        if matches!(claimed, Claim::Ours { .. }) {
+            tx.commit().await.map_err(self.failed(action))?;
+        }
+        Ok(claimed)
     }
 
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError> {

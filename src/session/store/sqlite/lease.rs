@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{FromRow, Row, Sqlite, SqliteExecutor, Transaction};
 
-use super::{open::SqliteStore, rows::millis};
+use super::{
+    open::SqliteStore,
+    rows::{SessionRow, millis},
+    write::session_columns,
+};
 use crate::session::{
     SessionName,
-    store::{Ahead, Lease, StoreError, Ticket},
+    store::{Ahead, Claim, Lease, StoreError, Ticket},
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 
-/// What a claim meets.
-pub(super) enum Met {
-    Ours(Lease),
-    Held(Ahead),
-    NoSession,
+/// The lease of a session as it stands.
+struct Standing {
+    owner: Option<String>,
+    until: Option<i64>,
+    status: String,
+    /// Whether calls of other owners wait.
+    wanted: bool,
 }
-
-/// The lease of a session as it stands: its owner, its end, and the status of the session.
-type Standing = (Option<String>, Option<i64>, String);
-
-const STANDING: &str = "SELECT lease_owner, lease_until, status FROM sessions WHERE name = ?1 AND \
-    (expires_at > ?2 OR (lease_busy AND ifnull(lease_until, 0) > ?3))";
 
 impl SqliteStore {
     /// Whether another owner has the lease of a session, read without blocking anybody: a call that waits asks
@@ -35,17 +35,12 @@ impl SqliteStore {
         ticket: Option<Ticket>,
         now: Timestamp,
     ) -> sqlx::Result<Option<Ahead>> {
-        let standing: Option<Standing> = sqlx::query_as(STANDING)
-            .bind(name.as_str())
-            .bind(millis(now))
-            .bind(self.clock.now())
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(standing) = standing.filter(|standing| self.is_held_by_another(standing)) else {
+        let Some(standing) = self.standing(&self.pool, name, now).await? else { return Ok(None) };
+        if !self.is_held_by_another(&standing) {
             return Ok(None);
-        };
+        }
         let waiting = self.others_before(&self.pool, name, ticket).await?;
-        Ok(Some(Ahead { running: standing.2 == "running", waiting }))
+        Ok(Some(Ahead { running: standing.status == "running", waiting }))
     }
 
     /// Acquires the lease if it is free, has run out, is ours, or belongs to a dead owner, and no earlier queue
@@ -57,33 +52,40 @@ impl SqliteStore {
         ticket: Option<Ticket>,
         time: Duration,
         now: Timestamp,
-    ) -> sqlx::Result<Met> {
-        let standing: Option<Standing> = sqlx::query_as(STANDING)
-            .bind(name.as_str())
-            .bind(millis(now))
-            .bind(self.clock.now())
-            .fetch_optional(&mut **tx)
-            .await?;
-        let Some(standing) = standing else { return Ok(Met::NoSession) };
-        let waiting = self.others_before(&mut **tx, name, ticket).await?;
+    ) -> sqlx::Result<Claim> {
+        let Some(standing) = self.standing(&mut **tx, name, now).await? else {
+            return Ok(Claim::Missing);
+        };
+        let waiting =
+            if standing.wanted { self.others_before(&mut **tx, name, ticket).await? } else { 0 };
         if self.is_held_by_another(&standing) {
-            return Ok(Met::Held(Ahead { running: standing.2 == "running", waiting }));
+            return Ok(Claim::Held(Ahead { running: standing.status == "running", waiting }));
         }
         if waiting > 0 {
-            return Ok(Met::Held(Ahead { running: false, waiting }));
+            return Ok(Claim::Held(Ahead { running: false, waiting }));
         }
         end_turns(tx, name.as_str()).await?;
-        self.start_turn(tx, name, ticket).await?;
-        let (epoch,): (i64,) = sqlx::query_as(
+        // What belonged to the last turn: the call's place in the queue, and messages for that turn.
+        let clear =
+            "DELETE FROM queue WHERE ticket = ?2; DELETE FROM control_messages WHERE session = ?1";
+        sqlx::query(clear)
+            .bind(name.as_str())
+            .bind(ticket.map(|ticket| ticket.0))
+            .execute(&mut **tx)
+            .await?;
+        let row = sqlx::query(concat!(
             "UPDATE sessions SET lease_owner = ?, lease_until = ?, lease_busy = 1, \
-             lease_epoch = lease_epoch + 1 WHERE name = ? RETURNING lease_epoch",
-        )
+             lease_epoch = lease_epoch + 1 WHERE name = ? RETURNING lease_epoch, ",
+            session_columns!()
+        ))
         .bind(self.owner.id())
         .bind(self.clock.after(time))
         .bind(name.as_str())
         .fetch_one(&mut **tx)
         .await?;
-        Ok(Met::Ours(Lease { session: name.clone(), epoch }))
+        let lease = Lease { session: name.clone(), epoch: row.try_get("lease_epoch")? };
+        let record = SessionRow::from_row(&row)?.into_record().map(Box::new);
+        Ok(Claim::Ours { lease, record })
     }
 
     /// Ends the leases of owners that are dead or have let them run out. Returns the dead, to be forgotten once
@@ -113,20 +115,39 @@ impl SqliteStore {
         StoreError::LeaseLost { name: lease.session.clone() }
     }
 
+    async fn standing(
+        &self,
+        executor: impl SqliteExecutor<'_>,
+        name: &SessionName,
+        now: Timestamp,
+    ) -> sqlx::Result<Option<Standing>> {
+        let row: Option<(Option<String>, Option<i64>, String, bool)> = sqlx::query_as(
+            "SELECT lease_owner, lease_until, status, EXISTS (SELECT 1 FROM queue WHERE session = ?1 \
+             AND owner <> ?4 AND until > ?3) FROM sessions WHERE name = ?1 AND \
+             (expires_at > ?2 OR (lease_busy AND ifnull(lease_until, 0) > ?3))",
+        )
+        .bind(name.as_str())
+        .bind(millis(now))
+        .bind(self.clock.now())
+        .bind(self.owner.id())
+        .fetch_optional(executor)
+        .await?;
+        Ok(row.map(|(owner, until, status, wanted)| Standing { owner, until, status, wanted }))
+    }
+
     fn is_held_by_another(&self, standing: &Standing) -> bool {
-        let (Some(owner), Some(until), _) = standing else { return false };
-        owner != self.owner.id() && *until > self.clock.now() && !self.owner.is_dead(owner)
+        let (Some(owner), Some(until)) = (&standing.owner, standing.until) else {
+            return false;
+        };
+        owner != self.owner.id() && until > self.clock.now() && !self.owner.is_dead(owner)
     }
 }
 
 /// Ends what an earlier holder left: its running turn and the approvals that were open.
 async fn end_turns(tx: &mut Tx<'_>, name: &str) -> sqlx::Result<()> {
-    for end in [
-        "UPDATE turns SET status = 'interrupted' WHERE session = ? AND status = 'running'",
-        "UPDATE sessions SET status = 'interrupted' WHERE name = ? AND status = 'running'",
-        "UPDATE approvals SET state = 'expired' WHERE session = ? AND state IN ('open', 'answered')",
-    ] {
-        sqlx::query(end).bind(name).execute(&mut **tx).await?;
-    }
-    Ok(())
+    // One request of three statements: each costs a way to the connection's thread and back.
+    let end = "UPDATE turns SET status = 'interrupted' WHERE session = ?1 AND status = 'running'; \
+        UPDATE sessions SET status = 'interrupted' WHERE name = ?1 AND status = 'running'; \
+        UPDATE approvals SET state = 'expired' WHERE session = ?1 AND state IN ('open', 'answered')";
+    sqlx::query(end).bind(name).execute(&mut **tx).await.map(drop)
 }

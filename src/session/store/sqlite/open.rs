@@ -84,6 +84,8 @@ impl SqliteStore {
             .statement_cache_capacity(64);
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
+            // Nothing can cut it off, and what was left in it is looked at when it is given back.
+            .test_before_acquire(false)
             .after_release(|connection, _| {
                 Box::pin(async move {
                     // A full disk makes SQLite roll back by itself, which the driver does not notice: it would

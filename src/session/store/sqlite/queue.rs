@@ -32,23 +32,6 @@ impl SqliteStore {
         Ok(waiting.iter().filter(|(owner,)| !self.owner.is_dead(owner)).count())
     }
 
-    /// Resets what belongs to one turn when the next one is claimed: consumes its queue entry and discards
-    /// control messages for earlier turns.
-    pub(super) async fn start_turn(
-        &self,
-        tx: &mut Tx<'_>,
-        name: &SessionName,
-        ticket: Option<Ticket>,
-    ) -> sqlx::Result<()> {
-        if let Some(Ticket(ticket)) = ticket {
-            let used = "DELETE FROM queue WHERE ticket = ?";
-            sqlx::query(used).bind(ticket).execute(&mut **tx).await?;
-        }
-        let old = "DELETE FROM control_messages WHERE session = ?";
-        sqlx::query(old).bind(name.as_str()).execute(&mut **tx).await?;
-        Ok(())
-    }
-
     pub(super) async fn take_place(
         &self,
         name: &SessionName,

@@ -1,10 +1,10 @@
 //! The statements that write sessions and turns.
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use super::{
     open::SqliteStore,
-    rows::{SessionRow, json, millis},
+    rows::{json, millis},
 };
 use crate::session::{
     SessionName,
@@ -27,17 +27,6 @@ impl SqliteStore {
     /// A transaction that will write; waiting for another server's happens here and nowhere else.
     pub(super) async fn begin(&self, action: &'static str) -> Result<Tx<'_>, StoreError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(self.failed(action))
-    }
-
-    /// A session's row, expired or not.
-    pub(super) async fn row(
-        connection: &mut SqliteConnection,
-        name: &SessionName,
-    ) -> sqlx::Result<Option<SessionRow>> {
-        sqlx::query_as(concat!("SELECT ", session_columns!(), " FROM sessions WHERE name = ?"))
-            .bind(name.as_str())
-            .fetch_optional(connection)
-            .await
     }
 
     /// Adds a session. Says whether there was none of its name.
