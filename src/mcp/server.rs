@@ -1,6 +1,6 @@
 //! The MCP server: what it says of itself, and one path for every call.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -21,7 +21,7 @@ use tracing::Instrument;
 use super::{
     answer::{Answer, size_hint},
     arguments,
-    call::{Asker, CallLimits, Caller, RequestStateCodec, resume},
+    call::{Asker, CODEX, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, resume},
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
@@ -195,12 +195,15 @@ impl Server {
         }
         let leaving = self.leaving.clone();
         let caller = Caller::new(&request, context, leaving, self.limits);
-        let Cx { sessions, codec, .. } = &self.cx;
+        let mut cx = Cow::Borrowed(&self.cx);
+        if let Some(directory) = caller.directory() {
+            cx.to_mut().origin.directory = Some(directory);
+        }
         let outcome = if request.request_state.is_some() {
-            let resumed = resume(sessions, codec, &caller, &request).await;
-            resumed.map(|progress| tools::progressed(progress, &self.cx))
+            let resumed = resume(&cx.sessions, &cx.codec, &caller, &request).await;
+            resumed.map(|progress| tools::progressed(progress, &cx))
         } else {
-            let answer = self.tools.call(&request.name, &self.cx, &caller, request.arguments).await;
+            let answer = self.tools.call(&request.name, &cx, &caller, request.arguments).await;
             answer.ok_or_else(|| {
                 let names = self.tools.names().join(", ");
                 let words = format!("there is no tool `{}`; there are: {names}", request.name);
@@ -248,6 +251,10 @@ impl ServerHandler for Server {
         let mut result = self.negotiate_initialize(&request)?;
         // In the eras that shake hands no call becomes a task.
         result.capabilities.extensions = None;
+        if request.client_info.name == CODEX {
+            let tells = BTreeMap::from([(SANDBOX_STATE.to_owned(), JsonObject::new())]);
+            result.capabilities.experimental = Some(tells);
+        }
         Ok(result)
     }
 

@@ -264,26 +264,38 @@ async fn codex_takes_it_too() {
     let world = World::new().await;
     let call = ToolUse::new("codex", json!({"prompt": "say from within", "sessionId": "c"}));
     let agent = Agent::start(Dialect::Responses, "codex", vec![call]).await;
-    let mut config = Home::provider(&format!("{}/v1", agent.url()));
+    // Codex passes hardly any variables on: the Codex of our server has the same home and model as the one that asks.
+    let mut config =
+        Home::provider(&format!("{}/v1", agent.url())).replace("env_key = \"MOCK_KEY\"\n", "");
     config += "[analytics]\nenabled = false\n[plugins.\"codex@codex-mcp-server\".mcp_servers.codex]\n\
                default_tools_approval_mode = \"approve\"\n";
     world.file(".codex/config.toml", &config);
     let codex = |words: &[&str]| {
         let mut codex = client(&world, &World::codex());
-        codex.args(words).env("CODEX_HOME", world.client.path().join(".codex"));
+        let path = codex.as_std().get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap();
+        let program = World::codex();
+        let path = format!("{}:{}", program.parent().unwrap().display(), path.to_str().unwrap());
+        codex.args(words).env("CODEX_HOME", world.client.path().join(".codex")).env("PATH", path);
         codex
     };
     let market = checkout().to_str().unwrap();
     run(&mut codex(&["plugin", "marketplace", "add", market])).await;
     run(&mut codex(&["plugin", "add", "codex@codex-mcp-server"])).await;
-    let mut exec = codex(&["exec", "--json", "--skip-git-repo-check", "go"]);
-    // The server's own Codex has another home, with another model.
-    exec.env("CODEX_MCP_SERVER_HOST_MODE", "off");
-    let said = run(&mut exec).await;
-    assert!(
-        agent.shown().first().is_some_and(|shown| !shown.contains("unsupported call")),
+    let said = run(&mut codex(&["exec", "--json", "--skip-git-repo-check", "go"])).await;
+    let calls: Vec<Value> =
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let called =
+        calls.iter().find_map(|event| event["item"]["result"]["structured_content"].as_object());
+    let result = called.unwrap_or_else(|| panic!("{said}"));
+    // Its server is started in the folder of the plugin; the session works where the one that asks does.
+    let directory = world.client.path().canonicalize().unwrap();
+    assert_eq!(
+        (&result["status"], &result["workingDirectory"]),
+        (&json!("completed"), &json!(directory)),
         "{said}"
     );
+    // The Codex of our server has the plugin too, and cannot ask itself.
+    assert!(agent.shown().iter().any(|shown| shown.contains("recursion")), "{:?}", agent.shown());
 }
 
 #[tokio::test]

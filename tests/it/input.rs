@@ -1,5 +1,7 @@
 //! Bad input names the argument and what is allowed.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -9,7 +11,7 @@ async fn a_bad_argument_is_named_with_what_is_allowed() {
     let world = World::new().await;
     let server = world.server().await;
     let file = world.home.path().join("file");
-    std::fs::write(&file, "").unwrap();
+    fs::write(&file, "").unwrap();
     let with = |name: &str, value: Value| {
         let mut arguments = json!({"prompt": "say hi"});
         arguments[name] = value;
@@ -111,10 +113,10 @@ async fn a_directory_that_goes_away_is_noticed_on_the_next_turn() {
     let world = World::new().await;
     let server = world.server().await;
     let place = world.home.path().join("place");
-    std::fs::create_dir(&place).unwrap();
+    fs::create_dir(&place).unwrap();
     let begin = json!({"prompt": "say hi", "sessionId": "s", "workingDirectory": place});
     server.call("codex", begin).await.ok();
-    std::fs::remove_dir(&place).unwrap();
+    fs::remove_dir(&place).unwrap();
     let next = json!({"prompt": "say hi", "sessionId": "s"});
     server.call("codex", next).await.failed_with("directory_unusable");
     let moved =
@@ -147,4 +149,33 @@ async fn an_image_that_is_no_file_is_refused_at_once() {
     let refused = server.call("codex", call).await.failed_with("invalid_argument");
     assert!(refused.text.contains("pipe.png"), "{}", refused.text);
     server.call("ping", json!({})).await.ok();
+}
+
+/// One process of Codex has threads in many directories; it says with each call in which the thread works that makes it.
+#[tokio::test]
+async fn a_session_begins_where_the_thread_of_a_codex_that_asks_works() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let other = world.home.path().join("else where");
+    fs::create_dir_all(other.join("below")).unwrap();
+    let began = |session: &str, arguments: Value, told: Value| {
+        let mut all = json!({"prompt": "say hi", "sessionId": session});
+        all.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let meta = json!({"codex/sandbox-state-meta": told});
+        server.request("tools/call", json!({"name": "codex", "arguments": all, "_meta": meta}))
+    };
+    let told = json!({"sandboxCwd": format!("file://{}", other.display()).replace(' ', "%20")});
+    let (here, below) = (world.home.work().clone(), json!({"workingDirectory": "below"}));
+    for (session, arguments, told, wanted) in [
+        ("a", json!({}), told.clone(), other.clone()),
+        ("b", below, told.clone(), other.join("below")),
+        ("c", json!({}), json!({"sandboxCwd": "http://a.example/"}), here.clone()),
+        ("d", json!({}), json!("odd"), here),
+        // A session stays where it began.
+        ("a", json!({}), json!({"sandboxCwd": "/"}), other),
+    ] {
+        let result = began(session, arguments, told).await;
+        let result = &result["result"]["structuredContent"];
+        assert_eq!(result["workingDirectory"], json!(wanted), "{session}: {result}");
+    }
 }

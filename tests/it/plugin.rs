@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 /// The files that say a version. `just docs` writes it.
-const MANIFESTS: [&str; 3] = [
+const MANIFESTS: [&str; 4] = [
+    "plugin/plugin.json",
     "plugin/.claude-plugin/plugin.json",
     "plugin/.codex-plugin/plugin.json",
     "plugin/gemini-extension.json",

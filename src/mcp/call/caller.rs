@@ -1,16 +1,25 @@
 //! Who called, and what they can do.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use rmcp::{
     RoleServer,
     model::{CallToolRequestParams, ClientCapabilities, ElicitRequestParams, ProtocolVersion},
     service::{Peer, RequestContext},
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{form::form, progress::Progress, timeout::CallTimeout};
 use crate::session::Approval;
+
+/// What Codex is called as a client.
+pub(in crate::mcp) const CODEX: &str = "codex-mcp-client";
+
+/// What Codex, as a client, tells a server with each call that has this word among its experimental capabilities: the
+/// sandbox of the thread that makes the call, and where that works. Observed of 0.169.
+pub(in crate::mcp) const SANDBOX_STATE: &str = "codex/sandbox-state-meta";
 
 /// One call's caller.
 pub(in crate::mcp) struct Caller {
@@ -99,6 +108,12 @@ impl Caller {
         self.shows_forms
     }
 
+    /// Where the work is done that the call is part of, if the client says so. One process of Codex has threads in many
+    /// directories, and starts a plugin's servers in none of them.
+    pub(in crate::mcp) fn directory(&self) -> Option<PathBuf> {
+        local_path(self.context.meta.get(SANDBOX_STATE)?.get("sandboxCwd")?)
+    }
+
     /// What to call the client in the record of an approval.
     pub(super) fn name(&self) -> String {
         self.context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name)
@@ -127,4 +142,38 @@ fn shows(can: &ClientCapabilities, mode: Mode) -> bool {
         Mode::Form => modes.form.is_some() || modes.url.is_none(),
         Mode::Url => modes.url.is_some(),
     })
+}
+
+/// An absolute path, written as such or as a URL.
+fn local_path(value: &Value) -> Option<PathBuf> {
+    let text = value.as_str()?;
+    let path = match Url::parse(text) {
+        Ok(url) if url.scheme() == "file" => url.to_file_path().ok()?,
+        Ok(_) => return None,
+        Err(_) => PathBuf::from(text),
+    };
+    path.is_absolute().then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_a_path_of_this_machine() {
+        for (told, path) in [
+            (json!("file:///a/b%20c"), Some("/a/b c")),
+            (json!("file://localhost/a"), Some("/a")),
+            (json!("/a/b%20c"), Some("/a/b%20c")),
+            (json!("file://elsewhere/a"), None),
+            (json!("https://a.example/b"), None),
+            (json!("a/b"), None),
+            (json!(""), None),
+            (json!(7), None),
+        ] {
+            assert_eq!(local_path(&told), path.map(PathBuf::from), "{told}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ mod request_state;
 mod task;
 mod timeout;
 
-pub(super) use caller::{Asker, CallLimits, Caller};
+pub(super) use caller::{Asker, CODEX, CallLimits, Caller, SANDBOX_STATE};
 pub(super) use follow::{CallProgress, CallState, follow, resume};
 pub(super) use form::response;
 pub use form::{approval_answer, approval_form};
