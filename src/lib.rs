@@ -18,4 +18,7 @@ mod app;
 pub use app::{
     BridgeFailure, NotShared, become_bridge, find_host, host_folders, serve_bridge, serve_host,
 };
-pub use app::{Environment, ServerError, check_tools, serve_here, serve_stdio, serve_terminal};
+pub use app::{
+    Environment, HttpRefused, ServerError, check_tools, serve_here, serve_http, serve_stdio,
+    serve_terminal, tokens,
+};

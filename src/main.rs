@@ -14,7 +14,7 @@ use codex_mcp_server::{
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
-    serve_here, serve_stdio, serve_terminal, telemetry,
+    serve_here, serve_http, serve_stdio, serve_terminal, telemetry, tokens,
 };
 #[cfg(unix)]
 use codex_mcp_server::{become_bridge, host_folders, serve::Role};
@@ -78,7 +78,8 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     // A terminal finds the host of clients that are configured alike, whatever it logs itself.
     let config = resolved.config.clone();
     // What is served is watched over by its log; on the command line only what matters is told.
-    let is_served = matches!(command, Command::Fixed(Fixed::Serve));
+    let is_http = matches!(&command, Command::Fixed(Fixed::Serve(how)) if how.is_http());
+    let is_served = is_http || matches!(command, Command::Fixed(Fixed::Serve(_)));
     let is_chosen = resolved.origins.get("log.level").is_some_and(|(_, place)| place != "default");
     if !is_served && !is_chosen {
         "error".clone_into(&mut resolved.config.log.level);
@@ -86,7 +87,7 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     let environment = environment()?;
     // Before the log, which a bridge may never need.
     #[cfg(unix)]
-    let alone = (is_served && served == Served::ByHost)
+    let alone = (is_served && !is_http && served == Served::ByHost)
         .then(|| become_bridge(config.clone(), &environment, words));
     telemetry::start(&resolved.config.log).context("log.level")?;
     #[cfg(unix)]
@@ -201,6 +202,18 @@ async fn dispatch(
             let work = async |sessions, _| transfer.run(&sessions, &claude, directory).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
+        Command::Fixed(Fixed::Token(command)) => {
+            command.run(&tokens(&config, &environment)?, &config).await?
+        }
+        Command::Fixed(Fixed::Serve(how)) if how.is_http() => {
+            let path = config.http.path.clone();
+            let told = |address| {
+                // Whoever started this reads it, or does not.
+                let _ = writeln!(cli::stdout(), "http://{address}{path}");
+            };
+            serve_http(config, environment, shutdown, told).await?;
+            Exit::Done
+        }
         Command::Fixed(Fixed::Setup(setup)) => setup.run(flags, &environment).await?,
         Command::Fixed(_) => {
             Box::pin(serve_stdio(config, environment, shutdown)).await?;
@@ -269,6 +282,7 @@ fn environment() -> anyhow::Result<Environment> {
         runtime_folder: folder("XDG_RUNTIME_DIR").filter(|folder| folder.is_absolute()),
         path: std::env::var_os("PATH"),
         variables: std::env::vars_os().collect(),
+        codex_variables: None,
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()
             .and_then(|text| text.trim().parse().ok())

@@ -3,8 +3,10 @@
 #[cfg(unix)]
 mod bridge;
 mod environment;
+mod error;
 #[cfg(unix)]
 mod hosting;
+mod http;
 mod notify;
 mod server;
 mod terminal;
@@ -12,7 +14,9 @@ mod terminal;
 #[cfg(unix)]
 pub use bridge::{BridgeFailure, serve_bridge};
 pub use environment::Environment;
+pub use error::{HttpRefused, ServerError};
 #[cfg(unix)]
 pub use hosting::{NotShared, become_bridge, find_host, host_folders, serve_host};
-pub use server::{ServerError, check_tools, serve_stdio};
+pub use http::{serve_http, tokens};
+pub use server::{check_tools, serve_stdio};
 pub use terminal::{serve_here, serve_terminal};

@@ -2,37 +2,14 @@
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Environment, notify::Notifier};
+use super::{Environment, ServerError, notify::Notifier};
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{self, Compat, Config, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
-    serve::{self, ServeError, Shutdown},
+    serve::{self, Shutdown},
     session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
 };
-
-/// Why the server cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The operator chose a tool that does not exist.
-    #[error("{files}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
-    UnknownTool {
-        /// Where it was chosen: a file, a variable, a flag.
-        files: String,
-        /// The name.
-        name: String,
-    },
-    /// The system has no folder for the store.
-    #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
-    NoStateFolder,
-    /// Serving failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// Serving many clients failed.
-    #[cfg(unix)]
-    #[error(transparent)]
-    Host(#[from] serve::host::HostError),
-}
 
 /// Checks that every tool the operator chose exists.
 ///
@@ -88,6 +65,7 @@ pub(super) fn server(
             timeout: config.codex.timeout.0,
             force_kill,
             codex_home: environment.codex_home,
+            variables: environment.codex_variables,
         },
         tasks.clone(),
     );
@@ -153,7 +131,10 @@ fn limits(limits: &config::Limits) -> session::Limits {
     }
 }
 
-fn store(config: &Config, environment: &Environment) -> Result<StoreConfig, ServerError> {
+pub(super) fn store(
+    config: &Config,
+    environment: &Environment,
+) -> Result<StoreConfig, ServerError> {
     Ok(match (config.store.kind, &config.store.path, environment.own_state()) {
         (StoreKind::Memory, _, _) => StoreConfig::Memory,
         (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(environment.directory.join(path)),

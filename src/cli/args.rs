@@ -11,6 +11,7 @@ use super::{
     screen,
     sessions::SessionsCommand,
     setup::SetupArgs,
+    token::TokenCommand,
     tools::{self, ToolCall},
     transfer::TransferArgs,
 };
@@ -87,8 +88,11 @@ const SERVER: &str = "Server options";
 /// Subcommands that are not tools.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Fixed {
-    /// Serve MCP over standard input and output (the default)
-    Serve,
+    /// Serve MCP over standard input and output (the default), or over HTTP
+    Serve(ServeArgs),
+    /// Make, list and end tokens for callers over HTTP
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Find out what is wrong and how to fix it
     Doctor(DoctorArgs),
     /// Register this server with a client
@@ -117,6 +121,25 @@ pub enum Fixed {
     },
     /// Print the manual page
     Man,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServeArgs {
+    /// Serve many clients over HTTP at this address [default: `http.address`, 127.0.0.1:8765]
+    #[expect(clippy::option_option, reason = "not given, given without a value, given with one")]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<Option<String>>,
+    /// Take everybody who can connect for the operator; on a loopback address alone
+    #[arg(long, requires = "http")]
+    no_auth: bool,
+}
+
+impl ServeArgs {
+    /// Whether it is HTTP.
+    pub fn is_http(&self) -> bool {
+        self.http.is_some()
+    }
 }
 
 /// What to do with the configuration.
@@ -156,7 +179,10 @@ impl Args {
     pub fn parse(words: &[OsString]) -> Result<Self, u8> {
         if words.is_empty() {
             // As most clients start it: nothing to read.
-            return Ok(Self { command: Command::Fixed(Fixed::Serve), common: Common::default() });
+            return Ok(Self {
+                command: Command::Fixed(Fixed::Serve(ServeArgs::default())),
+                common: Common::default(),
+            });
         }
         let words = || std::iter::once("codex-mcp-server".into()).chain(words.iter().cloned());
         // A server should not wait for flags to be made of all the tools' schemas.
@@ -177,7 +203,10 @@ impl Args {
             return Ok(Self { command, common: Common::from_arg_matches(matches)? });
         }
         let Typed { command, common } = Typed::from_arg_matches(matches)?;
-        Ok(Self { command: Command::Fixed(command.unwrap_or(Fixed::Serve)), common })
+        Ok(Self {
+            command: Command::Fixed(command.unwrap_or_else(|| Fixed::Serve(ServeArgs::default()))),
+            common,
+        })
     }
 
     /// The flags as settings, in the order in which they win.
@@ -195,6 +224,14 @@ impl Args {
             Some(path) => {
                 add("store.kind", "sqlite".to_owned());
                 add("store.path", path.to_owned());
+            }
+        }
+        if let Command::Fixed(Fixed::Serve(ServeArgs { http, no_auth })) = &self.command {
+            if let Some(Some(address)) = http {
+                add("http.address", address.clone());
+            }
+            if *no_auth {
+                add("http.auth", "false".to_owned());
             }
         }
         let words = [
@@ -285,7 +322,7 @@ mod tests {
 
     #[test]
     fn without_a_subcommand_it_serves_and_a_tool_is_one() {
-        assert!(matches!(read(&[]).command, Command::Fixed(Fixed::Serve)));
+        assert!(matches!(read(&[]).command, Command::Fixed(Fixed::Serve(_))));
         let Command::Tool(call) = read(&["ping", "there?"]).command else { panic!("no tool") };
         assert_eq!(
             (call.name.as_str(), json!(call.arguments)),

@@ -1,6 +1,8 @@
 //! The Codex that is installed: where it is, which version it is, how it is driven and kept.
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -22,6 +24,8 @@ pub struct CodexConfig {
     pub search: SearchPath,
     /// Codex's own folder.
     pub codex_home: PathBuf,
+    /// The variables it sees. `None` for all of this process.
+    pub variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the child stays with nothing to do.
     pub idle: Duration,
     /// How long a request other than a turn may take.
@@ -30,6 +34,17 @@ pub struct CodexConfig {
     pub timeout: Duration,
     /// Cancelled when the child must not be given time to end.
     pub force_kill: CancellationToken,
+}
+
+impl CodexConfig {
+    /// A command that starts Codex.
+    pub(in crate::codex) fn command(&self, binary: &Path) -> tokio::process::Command {
+        let mut command = process::command(binary);
+        if let Some(variables) = &self.variables {
+            command.env_clear().envs(variables);
+        }
+        command
+    }
 }
 
 /// The Codex that is there.

@@ -298,6 +298,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ("turn.silence", Some(config.turn.silence)),
         ("turn.question", Some(config.turn.question)),
         ("turn.wait", config.turn.wait),
+        ("http.mcp_session_idle", Some(config.http.mcp_session_idle)),
     ];
     for (key, span) in spans {
         if span.is_some_and(|span| span.0.as_secs() == 0) {

@@ -4,11 +4,13 @@
 //! is checked by itself, so an error names the place of the mistake. Unknown keys are errors. Knows nothing of
 //! what the settings do.
 
+mod http;
 mod layers;
 mod schema;
 mod settings;
 mod span;
 
+pub use http::{HttpSettings, TenantSettings};
 pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
 pub(crate) use settings::OPTIONAL;

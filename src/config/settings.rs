@@ -1,6 +1,7 @@
 //! Every setting, its type and its default.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::Span;
+use super::{HttpSettings, Span, TenantSettings};
 use crate::codex::{ApprovalPolicy, Sandbox};
 
 /// All settings.
@@ -40,6 +41,10 @@ pub struct Config {
     pub limits: Limits,
     /// How results are sent.
     pub results: Results,
+    /// Serving over HTTP.
+    pub http: HttpSettings,
+    /// Who is served over HTTP, by name.
+    pub tenants: BTreeMap<String, TenantSettings>,
     /// What is logged, to stderr.
     pub log: Log,
 }
@@ -281,8 +286,15 @@ pub(crate) const OPTIONAL: &[&str] = &[
 ];
 
 /// Settings that are lists; on the command line and in the environment, words between commas.
-pub(super) const LISTS: &[&str] =
-    &["codex.mcp_servers", "limits.config_keys", "limits.models", "limits.roots", "tools"];
+pub(super) const LISTS: &[&str] = &[
+    "codex.mcp_servers",
+    "http.hosts",
+    "http.origins",
+    "limits.config_keys",
+    "limits.models",
+    "limits.roots",
+    "tools",
+];
 
 /// Settings that are paths, or lists of them.
 pub(super) const PATHS: &[&str] =

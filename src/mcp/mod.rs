@@ -28,5 +28,7 @@ pub use error::{UserError, explain};
 pub use restarted::{host_restarted, only_reads};
 pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
+// What those who bring callers in need of the core.
+pub use crate::session::{Principal, Scope, SessionError, Tenant, Tokens};
 pub use tools::{ToolSummary, tool_names, tool_summaries};
 pub use visible::{visible, visible_line};

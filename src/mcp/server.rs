@@ -28,7 +28,7 @@ use super::{
     malformed, prompts, resources, tasks,
     tools::{self, Cx, Outcome, Tools},
 };
-use crate::session::{Origin, Sessions};
+use crate::session::{Origin, Scope, Sessions};
 
 /// Shown to a client's model next to the tools. Clients cut it at 2 KB.
 const INSTRUCTIONS: &str = "\
@@ -90,6 +90,8 @@ pub struct Server {
     /// Cancelled when nobody waits for its calls any more.
     gone: CancellationToken,
     subscriptions: Subscriptions,
+    /// Cancelled when the server is about to end.
+    draining: CancellationToken,
     /// The tasks that notify of changes. They end with their connections.
     relays: TaskTracker,
 }
@@ -111,6 +113,7 @@ impl Server {
                 is_vendor: config.is_vendor,
                 origin: Origin::default(),
                 callback_uri: config.callback_uri.clone(),
+                scope: None,
             },
             tools: Arc::new(tools),
             is_structured: config.is_structured,
@@ -123,6 +126,7 @@ impl Server {
             leaving: CancellationToken::new(),
             gone: CancellationToken::new(),
             subscriptions: Subscriptions::default(),
+            draining: CancellationToken::new(),
             relays: TaskTracker::new(),
         }
     }
@@ -148,6 +152,27 @@ impl Server {
             server.limits.wait = None;
         }
         server
+    }
+
+    /// A server for a client elsewhere, which may do what `scope` allows. It brings no directory along: its paths are
+    /// below the server's.
+    pub fn for_remote(&self, scope: Scope) -> Self {
+        let mut server = Self {
+            calls: TaskTracker::new(),
+            leaving: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            subscriptions: Subscriptions::default(),
+            relays: TaskTracker::new(),
+            ..self.clone()
+        };
+        server.cx.scope = Some(scope);
+        server
+    }
+
+    /// Begins no new turn from now on, and ends what only listens.
+    pub fn drain(&self) {
+        self.cx.sessions.drain();
+        self.draining.cancel();
     }
 
     /// Brings the calls that are under way to an end, because their client leaves: turns that are held are
@@ -196,7 +221,9 @@ impl Server {
         let leaving = self.leaving.clone();
         let caller = Caller::new(&request, context, leaving, self.limits);
         let mut cx = Cow::Borrowed(&self.cx);
-        if let Some(directory) = caller.directory() {
+        // That of a client elsewhere is on another machine.
+        let directory = caller.directory().filter(|_| self.cx.scope.is_none());
+        if let Some(directory) = directory {
             cx.to_mut().origin.directory = Some(directory);
         }
         let outcome = if request.request_state.is_some() {
@@ -309,6 +336,7 @@ impl ServerHandler for Server {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.cx.allows(Scope::Run).map_err(ErrorData::from)?;
         let asker = Asker::new(&context);
         tasks::update(&self.cx, &request.task_id, &asker, &request.input_responses).await
     }
@@ -318,6 +346,7 @@ impl ServerHandler for Server {
         request: CancelTaskParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.cx.allows(Scope::Run).map_err(ErrorData::from)?;
         tasks::cancel(&self.cx, &request.task_id).await
     }
 
@@ -426,7 +455,9 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        changes::listen(self.cx.sessions.changes(), context).await;
+        let listening = changes::listen(self.cx.sessions.changes(), context);
+        // Whether it ends by itself or not, its client gets a result.
+        self.draining.run_until_cancelled(listening).await;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ pub mod bridge;
 mod connection;
 #[cfg(unix)]
 pub mod host;
+pub mod http;
 mod lines;
 mod message;
 mod role;

@@ -15,6 +15,7 @@ mod model;
 mod name;
 mod notice;
 mod output;
+mod principal;
 mod quota;
 mod reading;
 mod record;
@@ -26,6 +27,7 @@ mod settings;
 mod shared;
 mod sources;
 pub mod store;
+mod tokens;
 mod turn;
 mod worktree;
 
@@ -37,10 +39,11 @@ pub use limits::{Limits, WhenExhausted};
 pub use model::ModelSource;
 pub use name::{InvalidName, SessionName};
 pub use notice::Notice;
+pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionDetails, SessionRecord,
-    SessionStatus, Stop, TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
+    SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
@@ -48,6 +51,7 @@ pub use sessions::Sessions;
 pub use settings::Settings;
 pub use shared::Change;
 pub use sources::Source;
+pub use tokens::{NewToken, Tokens};
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
 pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequest};
 

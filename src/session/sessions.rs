@@ -40,6 +40,11 @@ impl Sessions {
         sessions
     }
 
+    /// Begins no new turn from now on. Those that run or wait go on.
+    pub fn drain(&self) {
+        self.0.draining.cancel();
+    }
+
     #[cfg(test)]
     pub(super) fn over(shared: Arc<Shared>) -> Self {
         Self(shared)
@@ -60,6 +65,9 @@ impl Sessions {
         name: Option<SessionName>,
         request: Request,
     ) -> Result<Call, SessionError> {
+        if self.0.draining.is_cancelled() {
+            return Err(SessionError::ShuttingDown);
+        }
         request.check(&self.0.config).await?;
         let origin = &request.origin;
         if origin.is_nested(|| self.0.codex.is_nested(origin.process)) {

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) config: SessionConfig,
     pub(super) quota: Quota,
     pub(super) worktrees: Option<Worktrees>,
+    /// Cancelled when no new turn is to begin.
+    pub(super) draining: CancellationToken,
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) actors: TaskTracker,
@@ -71,6 +73,7 @@ impl Shared {
             store,
             config,
             quota: Quota::default(),
+            draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             tasks,
             actors: TaskTracker::new(),

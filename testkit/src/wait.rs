@@ -19,3 +19,15 @@ pub async fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// The same for a condition that takes a question to find out.
+///
+/// # Panics
+/// After [`DEADLINE`], naming `what` was waited for.
+pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -35,6 +35,7 @@ mod helping;
 mod host_faults;
 #[cfg(unix)]
 mod hosting;
+mod http;
 mod input;
 mod kills;
 mod limits;

@@ -13,8 +13,9 @@ use super::events::{self, Line};
 use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
+    launch::CodexConfig,
     launch::Found,
-    process::{self, ExitCause, Process},
+    process::{ExitCause, Process},
     protocol::EventKind,
     turn::{Driver, Inbox, Outlet, ThreadEvent, inbox},
     usage::RateLimits,
@@ -50,13 +51,13 @@ impl Run {
         arguments: Vec<OsString>,
         prompt: String,
         files: Vec<tempfile::TempPath>,
-        force_kill: &CancellationToken,
+        config: &CodexConfig,
         tasks: &TaskTracker,
     ) -> Result<Started, CodexError> {
         let failed = |cause: String| CodexError::Start { binary: found.binary.clone(), cause };
-        let mut command = process::command(&found.binary);
+        let mut command = config.command(&found.binary);
         command.args(arguments);
-        let force_kill = force_kill.child_token();
+        let force_kill = config.force_kill.child_token();
         let (process, pipes) = Process::spawn(command, &force_kill, tasks)
             .map_err(|error| failed(error.to_string()))?;
         let mut stdin = pipes.stdin;

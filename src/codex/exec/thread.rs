@@ -107,8 +107,7 @@ impl ExecThread {
         };
         let caveats = self.caveats(known.as_ref(), &mut effective).await;
         let files = schema.into_iter().collect();
-        let started =
-            Run::start(&self.found, words, prompt, files, &self.config.force_kill, &self.tasks);
+        let started = Run::start(&self.found, words, prompt, files, &self.config, &self.tasks);
         let Started { run, thread, events } = started?;
         let thread = match tokio::time::timeout(self.config.timeout, thread).await {
             Ok(Ok(thread)) => thread,

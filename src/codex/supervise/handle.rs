@@ -40,6 +40,7 @@ impl Codex {
         let config = CodexConfig {
             search: SearchPath::default(),
             codex_home: std::path::PathBuf::new(),
+            variables: None,
             idle: limit,
             timeout: limit,
             force_kill: tokio_util::sync::CancellationToken::new(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rmcp::model::ErrorData;
 use serde::Serialize;
 
-use crate::session::SessionError;
+use crate::session::{Scope, SessionError};
 pub(super) use turn::{failed_turn, interrupted_turn, question_expired};
 
 /// Why a tool did not do what was asked.
@@ -57,6 +57,16 @@ impl ToolError {
         )
     }
 
+    /// The error for a caller whose token allows less than is needed.
+    pub(in crate::mcp) fn scope(has: Scope, needed: Scope) -> Self {
+        let (has, needed) = (has.as_str(), needed.as_str());
+        Self::caller(
+            "insufficient_scope",
+            format!("This needs the scope `{needed}`; the token has `{has}`."),
+            format!("Ask the operator for a token with `--scope {needed}`."),
+        )
+    }
+
     fn caller(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
         Self::Caller(UserError { code, message: message.into(), next: next.into() })
     }
@@ -78,6 +88,17 @@ pub(in crate::mcp) fn internal(detail: &str) -> ErrorData {
         format!("internal error {id}; the server's log (stderr) has the details under this id"),
         None,
     )
+}
+
+impl From<ToolError> for ErrorData {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Caller(error) => {
+                Self::invalid_request(format!("{} {}", error.message, error.next), None)
+            }
+            ToolError::Internal(detail) => internal(&detail),
+        }
+    }
 }
 
 impl From<SessionError> for ToolError {

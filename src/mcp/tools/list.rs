@@ -141,6 +141,9 @@ impl Tools {
         let tool = entry.tool;
         let unknown =
             arguments::unknown(given.as_ref(), &entry.definition().input_schema, tool.hidden);
+        if let Err(error) = cx.allows(tool.effect.scope()) {
+            return Some(Err(error));
+        }
         let mut outcome = (tool.call)(cx, caller, given).await;
         if let Ok(Outcome::Answer(answer)) = &mut outcome {
             for name in unknown {

@@ -13,7 +13,7 @@ use crate::{
         error::ToolError,
         offer::Offer,
     },
-    session::{Origin, Sessions},
+    session::{Origin, Scope, Sessions},
 };
 
 /// What a tool works with.
@@ -29,6 +29,8 @@ pub(in crate::mcp) struct Cx {
     pub(in crate::mcp) is_vendor: bool,
     /// Where this client's calls come from.
     pub(in crate::mcp) origin: Origin,
+    /// What the caller may do. `None` for who started this server, who may do everything.
+    pub(in crate::mcp) scope: Option<Scope>,
     /// Where MCP servers of Codex send the user back to after a login, unless a call says.
     pub(in crate::mcp) callback_uri: Option<String>,
 }
@@ -37,6 +39,14 @@ impl Cx {
     /// Where relative paths of this client's calls begin.
     pub(in crate::mcp) fn directory(&self) -> &Path {
         self.origin.directory.as_ref().unwrap_or(&self.sessions.config().directory)
+    }
+
+    /// Fails if the caller may not do what needs this scope.
+    pub(in crate::mcp) fn allows(&self, needed: Scope) -> Result<(), ToolError> {
+        match self.scope {
+            Some(scope) if scope < needed => Err(ToolError::scope(scope, needed)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the operator lets clients use the tool of this name.
@@ -129,6 +139,14 @@ impl std::fmt::Debug for Tool {
 }
 
 impl Effect {
+    /// What a caller needs to be allowed.
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::Reads => Scope::Read,
+            Self::Looks | Self::Removes | Self::Changes | Self::Adds | Self::Acts => Scope::Run,
+        }
+    }
+
     /// Sets all annotations, because clients assume the worst for absent ones.
     fn annotations(self, title: &str) -> ToolAnnotations {
         let (read_only, destructive, idempotent, open_world) = match self {

@@ -4,12 +4,14 @@ mod approval;
 #[cfg(test)]
 pub(super) mod examples;
 mod session;
+mod token;
 mod turn;
 mod worktree;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
 pub(crate) use session::after;
 pub use session::{SessionDetails, SessionRecord, SessionStatus};
+pub use token::TokenRecord;
 pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
 pub use worktree::{WorktreeRecord, WorktreeState};
 

@@ -1,4 +1,4 @@
-//! What is kept: sessions and their turns.
+//! What is kept: sessions and their turns, and tokens.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use jiff::{Timestamp, civil::Date};
 use super::{Excerpt, Lease, Listing, Page, StoreError};
 use crate::session::{
     SessionName,
-    record::{SessionRecord, ThreadId, TurnRecord, Usage},
+    record::{SessionRecord, ThreadId, TokenRecord, TurnRecord, Usage},
 };
 
-/// Keeps sessions and their turns.
+/// Keeps sessions and their turns, and tokens.
 ///
 /// A session is *protected* while there is a lease on it and a turn is being opened, runs or ends. It is then neither
 /// expired nor evicted. A dead owner's lease protects until it runs out, a sweep ends it, or its room is needed. `now` is the caller's wall clock, which only time to live is judged by.
@@ -99,6 +99,18 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// Removes what has expired. Ends the leases of owners that are dead or have let them run out, and marks the
     /// turns they left running as interrupted. Returns the sessions that were removed.
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError>;
+
+    /// Adds a token.
+    async fn add_token(&self, token: &TokenRecord) -> Result<(), StoreError>;
+
+    /// The token of this id, whether it is over or not.
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError>;
+
+    /// All tokens, oldest first.
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Removes a token. Says whether there was one.
+    async fn remove_token(&self, id: &str) -> Result<bool, StoreError>;
 
     /// Whether this is still the store that a new server would open: its file may have been removed or replaced.
     fn is_current(&self) -> bool;

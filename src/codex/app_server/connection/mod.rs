@@ -37,7 +37,7 @@ use crate::codex::{
     error::{CodexError, RpcErrorSource},
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
-    process::{self, ExitCause, Process},
+    process::{ExitCause, Process},
     protocol::{
         AccountRead, Empty, InitializeParams, Initialized, TurnInterruptParams, TurnSteerParams,
         UserInput,
@@ -90,7 +90,7 @@ impl Connection {
         config: &CodexConfig,
         tasks: &TaskTracker,
     ) -> Result<Arc<Self>, CodexError> {
-        let mut command = process::command(&found.binary);
+        let mut command = config.command(&found.binary);
         command.arg("app-server");
         let spawned = Process::spawn(command, &config.force_kill, tasks);
         let (process, pipes) = spawned.map_err(|error| CodexError::Start {

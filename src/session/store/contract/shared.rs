@@ -4,8 +4,11 @@ use super::{
     Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, on_every_store, seconds, session,
     turn,
 };
-use crate::session::store::{
-    Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, StoreError, Turns,
+use crate::session::{
+    Scope, TokenRecord,
+    store::{
+        Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, StoreError, Turns,
+    },
 };
 
 on_every_store! {
@@ -19,6 +22,7 @@ on_every_store! {
     only_one_of_two_gets_the_last_place,
     a_sweep_ends_what_the_dead_left,
     an_answer_that_nobody_had_is_taken_once,
+    a_token_is_every_owners_until_one_removes_it,
 }
 
 async fn an_answer_that_nobody_had_is_taken_once(Pair { one, two, .. }: Pair) {
@@ -213,4 +217,23 @@ async fn a_sweep_ends_what_the_dead_left(Pair { one, two, clock, .. }: Pair) {
     clock.advance(LEASE);
     two.sweep(at(1)).await.unwrap();
     assert_eq!(status("slow").await, SessionStatus::Interrupted);
+}
+
+async fn a_token_is_every_owners_until_one_removes_it(Pair { one, two, .. }: Pair) {
+    let token = |id: &str, second: i64, expires_at| TokenRecord {
+        id: id.to_owned(),
+        tenant: "team".parse().unwrap(),
+        scope: Scope::Run,
+        hash: [7; 32],
+        created_at: at(second),
+        expires_at,
+    };
+    let (first, second) = (token("z", 1, None), token("a", 2, Some(at(9))));
+    one.add_token(&first).await.unwrap();
+    two.add_token(&second).await.unwrap();
+    assert_eq!(two.token("z").await.unwrap(), Some(first.clone()));
+    assert_eq!(one.token("A").await.unwrap(), None);
+    assert_eq!(one.tokens().await.unwrap(), [first, second.clone()]);
+    assert!(two.remove_token("z").await.unwrap() && !one.remove_token("z").await.unwrap());
+    assert_eq!(two.tokens().await.unwrap(), [second]);
 }

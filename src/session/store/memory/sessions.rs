@@ -11,7 +11,7 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{SessionRecord, SessionStatus, ThreadId, TurnRecord},
+    record::{SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
@@ -222,6 +222,26 @@ impl SessionStore for MemoryStore {
         state.queue.retain(|place| place.until > clock && alive.contains(&place.owner));
         state.free_lapsed(clock);
         Ok(state.remove_expired(now, clock))
+    }
+
+    async fn add_token(&self, token: &TokenRecord) -> Result<(), StoreError> {
+        self.lock().tokens.push(token.clone());
+        Ok(())
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
+        Ok(self.lock().tokens.iter().find(|token| token.id == id).cloned())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        Ok(self.lock().tokens.clone())
+    }
+
+    async fn remove_token(&self, id: &str) -> Result<bool, StoreError> {
+        let tokens = &mut self.lock().tokens;
+        let before = tokens.len();
+        tokens.retain(|token| token.id != id);
+        Ok(tokens.len() < before)
     }
 
     fn is_current(&self) -> bool {

@@ -9,7 +9,9 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::session::{
     SessionName,
-    record::{ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TurnRecord, Usage},
+    record::{
+        ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TokenRecord, TurnRecord, Usage,
+    },
     store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
 };
 
@@ -20,6 +22,8 @@ pub(super) struct State {
     pub(super) queue: Vec<Place>,
     pub(super) messages: Vec<Posted>,
     pub(super) approvals: Vec<Opened>,
+    /// Oldest first.
+    pub(super) tokens: Vec<TokenRecord>,
     /// Turns that have ended and their tokens, by day and model, newest day first.
     pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage)>,
     /// The owners that are not dead.

@@ -16,6 +16,7 @@ mod owner;
 mod queue;
 mod rows;
 mod sessions;
+mod tokens;
 mod write;
 
 pub use open::SqliteStore;

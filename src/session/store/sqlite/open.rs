@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "queue", include_str!("../migrations/sqlite/0002_queue.sql")),
     (3, "leases", include_str!("../migrations/sqlite/0003_leases.sql")),
     (4, "details", include_str!("../migrations/sqlite/0004_details.sql")),
+    (5, "tokens", include_str!("../migrations/sqlite/0005_tokens.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

@@ -182,6 +182,11 @@ pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
+/// The moment that the file keeps so. `None` if there is no such moment.
+pub(super) fn instant(millis: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(millis).ok()
+}
+
 /// A `null` where a value belongs is an empty value; anything else that does not fit is damage.
 fn parse<T: DeserializeOwned + Default>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str::<Option<T>>(text).map(Option::unwrap_or_default)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{SessionRecord, ThreadId, TurnRecord},
+    record::{SessionRecord, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
@@ -247,6 +247,22 @@ impl SessionStore for SqliteStore {
             self.owner.forget(owner);
         }
         Ok(removed)
+    }
+
+    async fn add_token(&self, token: &TokenRecord) -> Result<(), StoreError> {
+        self.insert_token(token).await
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
+        Ok(self.read_tokens(Some(id)).await?.pop())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        self.read_tokens(None).await
+    }
+
+    async fn remove_token(&self, id: &str) -> Result<bool, StoreError> {
+        self.delete_token(id).await
     }
 
     fn is_current(&self) -> bool {

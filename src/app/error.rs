@@ -1,0 +1,74 @@
+//! Why the server cannot run.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{
+    mcp::tool_names,
+    serve::{self, ServeError},
+};
+
+/// Why the server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The operator chose a tool that does not exist.
+    #[error("{files}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
+    UnknownTool {
+        /// Where it was chosen: a file, a variable, a flag.
+        files: String,
+        /// The name.
+        name: String,
+    },
+    /// The system has no folder for the store.
+    #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
+    NoStateFolder,
+    /// Serving failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// It cannot be served over HTTP as the operator wants it.
+    #[error(transparent)]
+    HttpRefused(#[from] HttpRefused),
+    /// Serving over HTTP failed.
+    #[error(transparent)]
+    Http(#[from] serve::http::HttpError),
+    /// Serving many clients failed.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Host(#[from] serve::host::HostError),
+}
+
+/// Why it cannot be served over HTTP as the operator wants it.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpRefused {
+    /// That is no address.
+    #[error("`http.address` is no address with a port: `{0}`")]
+    Address(String),
+    /// The path is none.
+    #[error("`http.path` must begin with `/` and have no braces: `{0}`")]
+    Path(String),
+    /// Everybody could call.
+    #[error(
+        "without authentication it must be a loopback address, not {0}: leave `--no-auth` out, or use 127.0.0.1"
+    )]
+    Open(SocketAddr),
+    /// Nobody knows what the server may be called.
+    #[error("at {0} the server has no name of its own: set `http.hosts` to what clients call it")]
+    NoHost(SocketAddr),
+    /// Calls could read everything.
+    #[error("over HTTP the directories must be limited: set `{0}`")]
+    NoRoots(String),
+    /// A tenant's name is none.
+    #[error(transparent)]
+    Tenant(#[from] crate::session::InvalidTenant),
+    /// There is nothing to keep tokens in.
+    #[error("tokens need a store that lasts, and `store.kind` is `memory`")]
+    NoTokens,
+    /// The folder for a tenant cannot be made.
+    #[error("cannot make {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}

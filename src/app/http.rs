@@ -1,0 +1,224 @@
+//! Serving tenants over HTTP: for each its own store, Codex and limits, made when it is first needed.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    Environment, HttpRefused, ServerError,
+    notify::Notifier,
+    server::{server, store},
+};
+use crate::{
+    config::{Config, HttpSettings, TenantSettings},
+    mcp::Server,
+    serve::{
+        Shutdown,
+        http::{self, HttpConfig, NoTenant, Tenants},
+    },
+    session::{Tenant, Tokens, store::StoreConfig},
+};
+
+/// The variables of this process that a tenant's Codex has as well. The rest may be the operator's secrets.
+const PASSED_ON: &[&str] = &[
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+];
+
+/// The tokens of this server.
+///
+/// # Errors
+/// [`ServerError`] if there is no store that lasts.
+pub fn tokens(config: &Config, environment: &Environment) -> Result<Tokens, ServerError> {
+    match store(config, environment)? {
+        StoreConfig::Memory => Err(HttpRefused::NoTokens.into()),
+        kept @ StoreConfig::Sqlite(_) => Ok(Tokens::new(kept)),
+    }
+}
+
+/// Serves over HTTP until `shutdown` asks for the end. `ready` is told the address once clients can connect.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve_http(
+    config: Config,
+    environment: Environment,
+    shutdown: Shutdown,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServerError> {
+    let http = http_config(&config)?;
+    let tokens = if config.http.auth { Some(tokens(&config, &environment)?) } else { None };
+    let notifiers = Arc::new(Mutex::new(Vec::new()));
+    let tenants = {
+        let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());
+        Tenants::new(tokens, move |tenant| {
+            let (config, environment) = of_tenant(tenant, &config, &environment)?;
+            let hook = config.notify.command.clone();
+            let server = server(config, environment, at_once.clone());
+            let server: Server = server.map_err(|error| broken(tenant, error))?;
+            let notifier = Notifier::start(hook, server.sessions());
+            // Nothing under the lock can panic.
+            notifiers.lock().unwrap_or_else(PoisonError::into_inner).push(notifier);
+            Ok(server)
+        })
+    };
+    let ended = http::serve_http(http, tenants, shutdown, ready).await;
+    let notifiers = std::mem::take(&mut *notifiers.lock().unwrap_or_else(PoisonError::into_inner));
+    for notifier in notifiers {
+        notifier.finish().await;
+    }
+    Ok(ended?)
+}
+
+/// Checks that it can be served as the settings say.
+fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
+    let settings = &config.http;
+    let address = settings.socket_address();
+    let address = address.map_err(|_| HttpRefused::Address(settings.address.clone()))?;
+    if !settings.path.starts_with('/') || settings.path.contains(['{', '}']) {
+        return Err(HttpRefused::Path(settings.path.clone()));
+    }
+    if !settings.auth && !address.ip().is_loopback() {
+        return Err(HttpRefused::Open(address));
+    }
+    if !settings.auth && config.limits.roots.is_empty() {
+        return Err(HttpRefused::NoRoots("limits.roots".to_owned()));
+    }
+    for (name, tenant) in &config.tenants {
+        let _valid: Tenant = name.parse()?;
+        if tenant.roots.is_empty() {
+            return Err(HttpRefused::NoRoots(format!("tenants.{name}.roots")));
+        }
+    }
+    Ok(HttpConfig {
+        address,
+        path: settings.path.clone(),
+        hosts: hosts(settings, address)?,
+        origins: settings.origins.clone(),
+        body_bytes: settings.body_bytes,
+        connections: settings.connections,
+        calls: settings.calls,
+        mcp_sessions: settings.mcp_sessions,
+        mcp_session_idle: settings.mcp_session_idle.0,
+        drain: settings.drain.0,
+    })
+}
+
+fn hosts(settings: &HttpSettings, address: SocketAddr) -> Result<Vec<String>, HttpRefused> {
+    let ip = address.ip();
+    if !settings.hosts.is_empty() {
+        return Ok(settings.hosts.clone());
+    }
+    if ip.is_unspecified() {
+        return Err(HttpRefused::NoHost(address));
+    }
+    let mut hosts = vec![ip.to_string()];
+    if ip.is_loopback() {
+        hosts.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    }
+    Ok(hosts)
+}
+
+/// What a tenant's server is made of. The operator's own differs from what stdio serves in where Codex works alone.
+fn of_tenant(
+    tenant: Option<&Tenant>,
+    config: &Config,
+    environment: &Environment,
+) -> Result<(Config, Environment), NoTenant> {
+    let (mut config, mut environment) = (config.clone(), environment.clone());
+    // What the client of a process says of itself says nothing of those over HTTP.
+    environment.client_limit = None;
+    if let Some(tenant) = tenant {
+        let settings = config.tenants.get(tenant.as_str()).cloned();
+        let settings = settings.ok_or_else(|| NoTenant::Unknown(tenant.clone()))?;
+        narrow(&mut config, &settings);
+        let own = own_environment(tenant, &settings, &config, &environment);
+        environment = own.map_err(|error| broken(Some(tenant), error))?;
+        // It has a store of its own, which nothing of another tenant's is in.
+        config.store.path = None;
+    }
+    if let Some(root) = config.limits.roots.first() {
+        environment.directory.clone_from(root);
+    }
+    Ok((config, environment))
+}
+
+fn narrow(config: &mut Config, settings: &TenantSettings) {
+    let TenantSettings {
+        roots, sandbox_ceiling, models, config_keys, session_cap, codex_bin, ..
+    } = settings.clone();
+    let limits = &mut config.limits;
+    limits.roots = roots;
+    limits.sandbox_ceiling = sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
+    limits.models = models.unwrap_or_else(|| std::mem::take(&mut limits.models));
+    limits.config_keys = config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));
+    config.session.cap = session_cap.unwrap_or(config.session.cap);
+    config.codex.bin = codex_bin.or_else(|| config.codex.bin.take());
+    config.defaults.working_directory = None;
+}
+
+/// A tenant's folders, and the variables its Codex sees.
+fn own_environment(
+    tenant: &Tenant,
+    settings: &TenantSettings,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Environment, ServerError> {
+    let beside = match store(config, environment)? {
+        StoreConfig::Sqlite(path) => path.parent().map(std::path::Path::to_owned),
+        StoreConfig::Memory => environment.own_state(),
+    };
+    let folder = beside.ok_or(ServerError::NoStateFolder)?.join("tenants").join(tenant.as_str());
+    let codex_home = settings.codex_home.clone().unwrap_or_else(|| folder.join("codex"));
+    for path in [&folder, &codex_home] {
+        let made = make_private(path);
+        made.map_err(|source| HttpRefused::Folder { path: path.clone(), source })?;
+    }
+    let passed_on = environment
+        .variables
+        .iter()
+        .filter(|(name, _)| name.to_str().is_some_and(|name| PASSED_ON.contains(&name)));
+    let mut variables: BTreeMap<OsString, OsString> =
+        passed_on.map(|(name, value)| (name.clone(), value.clone())).collect();
+    variables.insert("HOME".into(), folder.clone().into());
+    variables.insert("CODEX_HOME".into(), codex_home.clone().into());
+    Ok(Environment {
+        codex_home,
+        state_folder: Some(folder),
+        codex_variables: Some(variables),
+        ..environment.clone()
+    })
+}
+
+fn make_private(path: &std::path::Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn broken(
+    tenant: Option<&Tenant>,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> NoTenant {
+    let name = tenant.map_or_else(|| "the operator".to_owned(), ToString::to_string);
+    NoTenant::Broken { name, source: error.into() }
+}

@@ -1,0 +1,88 @@
+//! Settings for serving over HTTP, and for the tenants that are served.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::Span;
+use crate::codex::Sandbox;
+
+/// Serving over HTTP, with `serve --http`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// Where to listen: an address of this machine and a port.
+    pub address: String,
+    /// The path of the MCP endpoint.
+    pub path: String,
+    /// Whether a token is needed; without, everybody who can connect is the operator, so it must be a loopback address.
+    pub auth: bool,
+    /// What clients may call this server (`Host`), with or without a port; if empty, the address itself and, on
+    /// loopback, `localhost`.
+    pub hosts: Vec<String>,
+    /// The web pages (`Origin`) that may call it, such as `https://app.example:443`; none if empty.
+    pub origins: Vec<String>,
+    /// The longest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// How many connections there may be.
+    pub connections: usize,
+    /// How many calls one token may have in flight.
+    pub calls: usize,
+    /// How many MCP sessions one token may have, for clients of the older protocol.
+    pub mcp_sessions: usize,
+    /// How long an MCP session lives after its last call.
+    pub mcp_session_idle: Span,
+    /// How long calls may take to end once the server is asked to.
+    pub drain: Span,
+}
+
+/// What one tenant may use.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantSettings {
+    /// Directories that work and images must be below, links resolved. Needed.
+    pub roots: Vec<PathBuf>,
+    /// The widest sandbox a call may ask for; as `limits` says if empty.
+    pub sandbox_ceiling: Option<Sandbox>,
+    /// The models a call may name; as `limits` says if empty.
+    pub models: Option<Vec<String>>,
+    /// The keys of Codex's configuration a call may set; as `limits` says if empty.
+    pub config_keys: Option<Vec<String>>,
+    /// How many sessions are kept; as `session` says if empty.
+    pub session_cap: Option<usize>,
+    /// Its Codex's own folder, with its login; one of the server's if empty.
+    pub codex_home: Option<PathBuf>,
+    /// Its Codex binary; as `codex` says if empty.
+    pub codex_bin: Option<PathBuf>,
+}
+
+impl HttpSettings {
+    /// The address to listen at.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn socket_address(&self) -> Result<SocketAddr, std::net::AddrParseError> {
+        self.address.parse()
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8765".to_owned(),
+            path: "/mcp".to_owned(),
+            auth: true,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            body_bytes: 4 * 1024 * 1024,
+            connections: 2048,
+            calls: 64,
+            mcp_sessions: 100,
+            mcp_session_idle: Span(Duration::from_mins(30)),
+            drain: Span(Duration::from_secs(30)),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What all requests share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rmcp::transport::streamable_http_server::session::SessionManager;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    HttpConfig, NoTenant, Tenants, limits::Calls, mcp_sessions::McpSessions, tenants::Endpoint,
+};
+use crate::mcp::{Principal, Scope, Tenant};
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) config: HttpConfig,
+    pub(super) tenants: Tenants,
+    pub(super) calls: Arc<Calls>,
+    pub(super) mcp_sessions: Arc<McpSessions<Endpoint>>,
+    endpoints: Mutex<HashMap<(Option<Tenant>, Scope), Endpoint>>,
+    /// Cancelled when the server is asked to end: what is new is refused.
+    pub(super) draining: CancellationToken,
+    /// Cancelled when all streams are to end.
+    pub(super) cut: CancellationToken,
+}
+
+impl App {
+    pub(super) fn new(config: HttpConfig, tenants: Tenants) -> Arc<Self> {
+        Arc::new(Self {
+            calls: Calls::new(config.calls),
+            mcp_sessions: McpSessions::new(config.mcp_sessions),
+            endpoints: Mutex::default(),
+            draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            config,
+            tenants,
+        })
+    }
+
+    /// Ends the MCP sessions that nobody has used for long.
+    pub(super) async fn end_idle(&self) {
+        for (id, endpoint) in self.mcp_sessions.take_idle(self.config.mcp_session_idle) {
+            let closed = endpoint.sessions.close_session(&id.into()).await;
+            tracing::debug!(in_order = closed.is_ok(), "an idle MCP session ended");
+        }
+    }
+
+    /// The endpoint for a principal.
+    pub(super) fn endpoint(&self, principal: &Principal) -> Result<Endpoint, NoTenant> {
+        let key = (principal.tenant.clone(), principal.scope);
+        // Nothing under the lock can panic.
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = endpoints.get(&key) {
+            return Ok(endpoint.clone());
+        }
+        let server = self.tenants.server(principal.tenant.as_ref())?;
+        let endpoint = Endpoint::new(server, principal.scope, &self.config, &self.cut);
+        endpoints.insert(key, endpoint.clone());
+        Ok(endpoint)
+    }
+}

@@ -1,0 +1,35 @@
+//! The end, in order: nothing new is taken, calls get some time, then their turns are interrupted and recorded.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::app::App;
+
+/// How long the answers of interrupted calls may take to reach their clients.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Ends everything. Once `at_once` is cancelled, Codex alone.
+pub(super) async fn drain(app: &App, at_once: &CancellationToken) {
+    app.draining.cancel();
+    let servers = app.tenants.servers();
+    for server in &servers {
+        server.drain();
+    }
+    let limit = app.config.drain;
+    let calm = async {
+        let in_time = timeout(limit, app.calls.none()).await.is_ok();
+        tracing::info!(in_time, "calls ended");
+        let ends = servers.iter().map(|server| server.sessions().shutdown());
+        futures_util::future::join_all(ends).await;
+        let told = timeout(LAST_WORDS, app.calls.none()).await;
+        tracing::debug!(in_time = told.is_ok(), "interrupted calls were answered");
+    };
+    if at_once.run_until_cancelled(calm).await.is_none() {
+        let ends = servers.iter().map(|server| server.sessions().shutdown_codex());
+        let gone = timeout(LAST_WORDS, futures_util::future::join_all(ends)).await;
+        tracing::debug!(in_time = gone.is_ok(), "Codex ended");
+    }
+    app.cut.cancel();
+}

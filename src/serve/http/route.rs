@@ -1,0 +1,157 @@
+//! A request on its way to the server of its caller's tenant.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, Method, StatusCode},
+    response::Response,
+    routing::{any, get},
+};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use super::{
+    access::{bearer, later, refused, unknown},
+    app::App,
+    health,
+};
+
+/// The header that names an MCP session.
+const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// The header that every request of the newer era has.
+const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+
+/// The method that only listens.
+const LISTEN: &str = "subscriptions/listen";
+
+/// How long the body of a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After how many seconds a client shall try again.
+const SOON: u16 = 1;
+
+/// The same for a server that ends.
+const AFTER_DRAIN: u16 = 5;
+
+/// All paths there are.
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route(&app.config.path, any(mcp))
+        .with_state(app)
+}
+
+async fn mcp(State(app): State<Arc<App>>, request: Request) -> Response {
+    match answer(&app, request).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> {
+    let token = bearer(request.headers());
+    let principal = match app.tenants.principal(token).await {
+        Ok(Some(principal)) => principal,
+        Ok(None) => return Err(unknown(token.is_some())),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "tokens cannot be checked");
+            let words = "Tokens cannot be checked now.";
+            return Err(later(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", words, SOON));
+        }
+    };
+    let owner = (principal.tenant.clone(), principal.subject.clone());
+    let endpoint = app.endpoint(&principal).map_err(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "a token opens nothing");
+        let next = "The operator has to add the tenant to the server's configuration.";
+        refused(
+            StatusCode::FORBIDDEN,
+            "unknown_tenant",
+            "The tenant of this token is not served.",
+            next,
+        )
+    })?;
+    let listens = request.method() == Method::GET
+        || request.headers().get(MCP_METHOD).is_some_and(|method| method == LISTEN);
+    let Some(in_flight) = app.calls.begin(&owner, !listens) else {
+        let words = format!("This token has {} calls in flight.", app.config.calls);
+        return Err(later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
+    };
+    let headers = request.headers();
+    let (method, session) = (request.method().clone(), text(headers, &MCP_SESSION));
+    let begins = method == Method::POST && session.is_none() && !headers.contains_key(MCP_METHOD);
+    let mut room = None;
+    let mut used = None;
+    if let Some(id) = &session {
+        used = Some(app.mcp_sessions.begin(id, &owner).ok_or_else(no_session)?);
+    } else {
+        if app.draining.is_cancelled() {
+            let words = "This server is about to end.";
+            return Err(later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "shutting_down",
+                words,
+                AFTER_DRAIN,
+            ));
+        }
+        if begins {
+            room = Some(app.mcp_sessions.make_room(&owner).ok_or_else(|| {
+                let words = format!("This token has {} MCP sessions.", app.config.mcp_sessions);
+                later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
+            })?);
+        }
+    }
+    let request = whole(request, app.config.body_bytes).await?;
+    let response = endpoint.service.handle(request).await;
+    if let (Some(room), Some(id)) = (room, text(response.headers(), &MCP_SESSION)) {
+        room.fill(&id, endpoint);
+    }
+    if let (Method::DELETE, true, Some(id)) = (method, response.status().is_success(), session) {
+        drop(used.take());
+        app.mcp_sessions.remove(&id);
+    }
+    // The call is over when the last of its answer has been taken.
+    Ok(response.map(|body| {
+        let held = (in_flight, used);
+        Body::new(body.map_frame(move |frame| {
+            let _until_the_end = &held;
+            frame
+        }))
+    }))
+}
+
+/// The request with all of its body, which must not be longer than this, nor take for ever.
+async fn whole(request: Request, limit: usize) -> Result<Request<Full<Bytes>>, Response> {
+    let (head, body) = request.into_parts();
+    let refuse = |status, code, message: &str| {
+        refused(status, code, message, "Send a whole JSON-RPC message as the body of a POST.")
+    };
+    match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let words = format!("The body is longer than {limit} bytes.");
+            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &words))
+        }
+        Ok(Err(_)) => {
+            Err(refuse(StatusCode::BAD_REQUEST, "body_broken", "The body cannot be read."))
+        }
+        Err(_) => Err(refuse(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "The body did not come in time.",
+        )),
+    }
+}
+
+/// The same answer for a session that is over and for one of somebody else.
+fn no_session() -> Response {
+    let next = "Begin a new one with `initialize`; conversations with Codex are not lost.";
+    refused(StatusCode::NOT_FOUND, "unknown_mcp_session", "There is no such MCP session.", next)
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}

@@ -1,0 +1,139 @@
+//! The servers of the tenants, each made when it is first needed.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::HttpConfig;
+use crate::mcp::{Principal, Scope, Server, SessionError, Tenant, Tokens};
+
+/// There is no server for this tenant.
+#[derive(Debug, thiserror::Error)]
+pub enum NoTenant {
+    /// The operator has none of that name.
+    #[error("there is no tenant `{0}` in the configuration")]
+    Unknown(Tenant),
+    /// It cannot be served.
+    #[error("tenant `{name}` cannot be served")]
+    Broken {
+        /// Its name.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+type Make = dyn Fn(Option<&Tenant>) -> Result<Server, NoTenant> + Send + Sync;
+
+/// Who may call, and how to make the servers they call.
+pub struct Tenants {
+    tokens: Option<Tokens>,
+    make: Box<Make>,
+    made: Mutex<HashMap<Option<Tenant>, Server>>,
+}
+
+/// The endpoint of one tenant's principals of one scope.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    pub(super) service: StreamableHttpService<Server, LocalSessionManager>,
+    pub(super) sessions: Arc<LocalSessionManager>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenants").finish_non_exhaustive()
+    }
+}
+
+impl Tenants {
+    /// Callers are those with one of these tokens; without tokens, everybody is the operator. `make` makes the server of
+    /// a tenant, or the operator's own.
+    pub fn new(
+        tokens: Option<Tokens>,
+        make: impl Fn(Option<&Tenant>) -> Result<Server, NoTenant> + Send + Sync + 'static,
+    ) -> Self {
+        Self { tokens, make: Box::new(make), made: Mutex::default() }
+    }
+
+    /// Who has this token; `None` if nobody.
+    pub(super) async fn principal(
+        &self,
+        token: Option<&str>,
+    ) -> Result<Option<Principal>, SessionError> {
+        match (&self.tokens, token) {
+            (None, _) => {
+                let subject = "operator".to_owned();
+                Ok(Some(Principal { tenant: None, subject, scope: Scope::Admin }))
+            }
+            (Some(tokens), Some(token)) => tokens.check(token).await,
+            (Some(_), None) => Ok(None),
+        }
+    }
+
+    /// Whether tokens can be checked.
+    pub(super) async fn are_ready(&self) -> Result<(), SessionError> {
+        match &self.tokens {
+            Some(tokens) => tokens.check_store().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The server of a tenant's sessions.
+    pub(super) fn server(&self, tenant: Option<&Tenant>) -> Result<Server, NoTenant> {
+        let mut made = self.lock();
+        if let Some(server) = made.get(&tenant.cloned()) {
+            return Ok(server.clone());
+        }
+        let server = (self.make)(tenant)?;
+        made.insert(tenant.cloned(), server.clone());
+        Ok(server)
+    }
+
+    /// All servers there are.
+    pub(super) fn servers(&self) -> Vec<Server> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Option<Tenant>, Server>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Endpoint {
+    /// An endpoint over a tenant's server for principals of this scope. All its streams end when `cut` is cancelled.
+    pub(super) fn new(
+        server: Server,
+        scope: Scope,
+        config: &HttpConfig,
+        cut: &CancellationToken,
+    ) -> Self {
+        let mut sessions = LocalSessionManager::default();
+        // A turn may say nothing for longer than any such limit; see `mcp_sessions` for when they end.
+        sessions.session_config.keep_alive = None;
+        let sessions = Arc::new(sessions);
+        let streams = StreamableHttpServerConfig::default()
+            .with_cancellation_token(cut.clone())
+            .with_allowed_hosts(config.hosts.clone())
+            .with_allowed_origins(config.origins.clone())
+            .enforce_origin_validation()
+            .with_max_request_body_bytes(config.body_bytes);
+        let make = move || Ok::<_, io::Error>(server.for_remote(scope));
+        let service = StreamableHttpService::new(make, Arc::clone(&sessions), streams);
+        Self { service, sessions }
+    }
+}
