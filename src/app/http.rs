@@ -63,6 +63,7 @@ pub async fn serve_http(
     shutdown: Shutdown,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServerError> {
+    let config = config.absolute(&environment.directory);
     let http = http_config(&config)?;
     let tokens = if config.http.auth { Some(tokens(&config, &environment)?) } else { None };
     let notifiers = Arc::new(Mutex::new(Vec::new()));

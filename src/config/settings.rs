@@ -264,6 +264,10 @@ impl Config {
         self.store.path.iter_mut().for_each(here);
         self.defaults.working_directory.iter_mut().for_each(here);
         self.limits.roots.iter_mut().for_each(here);
+        for tenant in self.tenants.values_mut() {
+            let folders = tenant.roots.iter_mut().chain(&mut tenant.codex_home);
+            folders.chain(&mut tenant.codex_bin).for_each(here);
+        }
         self
     }
 }

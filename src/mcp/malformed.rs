@@ -14,9 +14,15 @@ use serde_json::{Map, Value};
 
 use super::arguments::in_json_words;
 
-/// The error for a request that the SDK could not read.
-pub(super) fn explain(request: CustomRequest) -> ErrorData {
+/// What MCP 2026-07-28 has no more.
+const REMOVED: [&str; 4] = ["initialize", "ping", "resources/subscribe", "resources/unsubscribe"];
+
+/// The error for a request that the SDK could not read, from a client of the newer era or not.
+pub(super) fn explain(request: CustomRequest, is_modern: bool) -> ErrorData {
     let CustomRequest { method, params, .. } = request;
+    if is_modern && REMOVED.contains(&method.as_str()) {
+        return unknown_method(&method);
+    }
     let params = params.filter(|params| !params.is_null());
     let params = params.unwrap_or_else(|| Value::Object(Map::new()));
     let read = match method.as_str() {
@@ -72,11 +78,14 @@ mod tests {
             ("tools/call", json!([]), "`params` must be an object"),
             ("tools/list", json!({"cursor": 7}), "`cursor`: expected a string"),
         ] {
-            let error = explain(CustomRequest::new(method, Some(params)));
+            let error = explain(CustomRequest::new(method, Some(params)), true);
             assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{method}");
             assert!(error.message.contains(words), "{}", error.message);
         }
-        let error = explain(CustomRequest::new("no/such", None));
-        assert_eq!(error.code, ErrorCode::METHOD_NOT_FOUND);
+        let code =
+            |method: &str, is_modern| explain(CustomRequest::new(method, None), is_modern).code;
+        assert_eq!(code("no/such", false), ErrorCode::METHOD_NOT_FOUND);
+        assert_eq!(code("resources/subscribe", true), ErrorCode::METHOD_NOT_FOUND);
+        assert_eq!(code("resources/subscribe", false), ErrorCode::INVALID_PARAMS);
     }
 }

@@ -414,9 +414,11 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(malformed::explain(request))
+        let version = context.protocol_version();
+        let is_modern = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        Err(malformed::explain(request, is_modern))
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

@@ -1,7 +1,7 @@
 //! Agents that hold a conversation: what their model is shown has the answer, the session and the errors.
 
 use serde_json::{Value, json};
-use testkit::{Agent, Dialect, Home, ToolUse};
+use testkit::{Agent, Dialect, Home, HttpServer, ToolUse};
 
 use crate::world::{CLAUDE_CODE, GEMINI, OPENCODE, World, fetched, run};
 
@@ -34,14 +34,32 @@ fn assert_shown(agent: &Agent, said: &str) {
     assert!(second.contains("resumed"), "{second}");
     assert!(sessions.contains("turnCount") && sessions.contains("expiresAt"), "{sessions}");
     assert!(unknown.contains("There is no session `nope`"), "{unknown}");
-    assert!(directory.contains("/nope") && directory.contains("does not exist"), "{directory}");
+    // Over HTTP it is not even looked for.
+    let is_explained =
+        directory.contains("does not exist") || directory.contains("is not below any");
+    assert!(directory.contains("/nope") && is_explained, "{directory}");
+}
+
+/// Our server as a client is told of it: started by the client, or over HTTP. The second has to live as long as that.
+async fn entries(world: &World, over_http: bool) -> (Value, Option<HttpServer>) {
+    if !over_http {
+        return (world.entry(), None);
+    }
+    let (server, token) = world.http().await;
+    let headers = json!({"Authorization": format!("Bearer {token}")});
+    // Each client has words of its own for this.
+    let entry =
+        json!({"type": "http", "url": server.url(), "httpUrl": server.url(), "headers": headers});
+    (entry, Some(server))
 }
 
 #[tokio::test]
 async fn claude_code() {
-    for era in ["auto", "legacy"] {
+    for (era, over_http) in [("auto", false), ("legacy", false), ("auto", true), ("legacy", true)] {
         let (world, agent) = (World::new().await, agent(Dialect::Messages).await);
-        let servers = json!({"mcpServers": {SERVER: world.entry()}});
+        let (mut entry, _server) = entries(&world, over_http).await;
+        entry.as_object_mut().unwrap().remove("httpUrl");
+        let servers = json!({"mcpServers": {SERVER: entry}});
         let servers = world.file("mcp.json", &servers.to_string());
         let mut claude = world.command(&fetched(CLAUDE_CODE, "claude"));
         claude.args(["-p", "go", "--strict-mcp-config", "--allowedTools", "mcp__cx"]);
@@ -59,8 +77,21 @@ async fn claude_code() {
 
 #[tokio::test]
 async fn codex_itself() {
+    for over_http in [false, true] {
+        codex_over(over_http).await;
+    }
+}
+
+async fn codex_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Responses).await);
-    let entry = toml::Value::try_from(world.entry()).unwrap();
+    let (mut entry, _server) = entries(&world, over_http).await;
+    let mut token = String::new();
+    if over_http {
+        let bearer = entry["headers"]["Authorization"].as_str().unwrap().to_owned();
+        bearer.strip_prefix("Bearer ").unwrap().clone_into(&mut token);
+        entry = json!({"url": entry["url"], "bearer_token_env_var": "CX_TOKEN"});
+    }
+    let entry = toml::Value::try_from(entry).unwrap();
     let mut config: toml::Table = Home::provider(&format!("{}/v1", agent.url())).parse().unwrap();
     let quiet = "analytics.enabled = false\nfeatures.plugins = false\n[mcp_servers.cx]\n\
                  default_tools_approval_mode = 'approve'\nrequired = true\n";
@@ -69,15 +100,26 @@ async fn codex_itself() {
     world.file(".codex/config.toml", &config.to_string());
     let mut codex = world.command(&World::codex());
     codex.args(["exec", "--json", "--skip-git-repo-check", "go"]).env("MOCK_KEY", "loopback");
+    codex.env("CX_TOKEN", token);
     assert_shown(&agent, &run(&mut codex).await);
 }
 
 #[tokio::test]
 async fn gemini_cli() {
+    for over_http in [false, true] {
+        gemini_over(over_http).await;
+    }
+}
+
+async fn gemini_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Gemini).await);
+    let (mut entry, _server) = entries(&world, over_http).await;
+    if over_http {
+        entry = json!({"type": "http", "url": entry["url"], "headers": entry["headers"]});
+    }
     let settings = json!({
         "security": {"auth": {"selectedType": "gemini-api-key"}},
-        "privacy": {"usageStatisticsEnabled": false}, "mcpServers": {SERVER: world.entry()},
+        "privacy": {"usageStatisticsEnabled": false}, "mcpServers": {SERVER: entry},
     });
     world.file(".gemini/settings.json", &settings.to_string());
     let mut gemini = world.command(&fetched(GEMINI, "gemini"));
@@ -89,13 +131,23 @@ async fn gemini_cli() {
 
 #[tokio::test]
 async fn opencode() {
+    for over_http in [false, true] {
+        opencode_over(over_http).await;
+    }
+}
+
+async fn opencode_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Chat).await);
+    let (entry, server) = entries(&world, over_http).await;
     let options = json!({"baseURL": format!("{}/v1", agent.url())});
     let provider =
         json!({"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"m": {}}});
-    let server = json!({"type": "local", "command": [World::server()], "environment": world.env()});
-    let config =
-        json!({"model": "mock/m", "provider": {"mock": provider}, "mcp": {SERVER: server}});
+    let entry = if server.is_some() {
+        json!({"type": "remote", "url": entry["url"], "headers": entry["headers"]})
+    } else {
+        json!({"type": "local", "command": [World::server()], "environment": world.env()})
+    };
+    let config = json!({"model": "mock/m", "provider": {"mock": provider}, "mcp": {SERVER: entry}});
     world.file("opencode.json", &config.to_string());
     let mut opencode = world.command(&fetched(OPENCODE, "opencode"));
     opencode.args(["run", "--title", "t", "go"]).env("npm_config_offline", "true");

@@ -12,6 +12,7 @@
 
 mod agents;
 mod claude_tasks;
+mod conformance;
 mod fuzzer;
 mod inspector;
 mod plugin;

@@ -4,7 +4,9 @@ import asyncio
 import json
 import sys
 
+import httpx
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult
 
 CALLS = [

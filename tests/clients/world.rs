@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testkit::{CODEX_VERSION, Home, Model, codex_cli, npm};
+use testkit::{CODEX_VERSION, Home, HttpServer, Launch, Model, codex_cli, npm};
 use tokio::process::Command;
 
 pub(crate) const NODE: &str = "22.23.3";
@@ -56,6 +56,28 @@ impl World {
         Value::Object(env)
     }
 
+    /// How to start our server.
+    pub(crate) fn launch(&self) -> Launch {
+        Launch::new(Self::server(), &self.home, &Self::codex())
+    }
+
+    /// Our server over HTTP with one tenant, and a token of it.
+    pub(crate) async fn http(&self) -> (HttpServer, String) {
+        let config = self.home.path().join("http.toml");
+        let roots = self.home.work().display().to_string();
+        fs::write(&config, format!("[tenants.team]\nroots = [{roots:?}]\n")).unwrap();
+        let codex = self.home.state().join("codex-mcp-server/tenants/team/codex");
+        fs::create_dir_all(&codex).unwrap();
+        // Of the server's variables it sees none.
+        let own = fs::read_to_string(self.home.codex_home().join("config.toml")).unwrap();
+        fs::write(codex.join("config.toml"), own.replace("env_key = \"MOCK_KEY\"\n", "")).unwrap();
+        let launch = self.launch().arg("--config").arg(config.to_string_lossy());
+        let made = launch.clone().args(["token", "new", "--tenant", "team"]).command().output();
+        let token = String::from_utf8(made.await.unwrap().stdout).unwrap().trim().to_owned();
+        let server = HttpServer::start(&launch.args(["serve", "--http", "127.0.0.1:0"])).await;
+        (server, token)
+    }
+
     /// Our server as most clients are told of it.
     pub(crate) fn entry(&self) -> Value {
         json!({"command": Self::server(), "args": [], "env": self.env()})
@@ -87,6 +109,13 @@ pub(crate) fn fetched(package: (&str, &str), program: &str) -> PathBuf {
     let (name, version) = package;
     let home = npm::fetch(name, version).unwrap_or_else(|reason| panic!("{reason}"));
     home.join("node_modules/.bin").join(program)
+}
+
+/// Runs a program to its end: whether it was content, and what it printed.
+pub(crate) async fn said_anyhow(command: &mut Command) -> (bool, String) {
+    let output = tokio::time::timeout(LIMIT, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} did not end")).unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Runs a client to its end; what it printed on stdout.

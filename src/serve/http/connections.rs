@@ -43,7 +43,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nCont
 /// # Errors
 /// [`HttpError`] if it cannot listen there.
 pub async fn serve_http(
-    config: HttpConfig,
+    mut config: HttpConfig,
     tenants: Tenants,
     shutdown: Shutdown,
     ready: impl FnOnce(std::net::SocketAddr),
@@ -51,7 +51,9 @@ pub async fn serve_http(
     let address = config.address;
     let failed = |source| HttpError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    ready(listener.local_addr().map_err(failed)?);
+    let bound = listener.local_addr().map_err(failed)?;
+    config.origins.extend(own_origins(bound));
+    ready(bound);
     let room = Arc::new(Semaphore::new(config.connections));
     let app = App::new(config, tenants);
     let connections = Connections {
@@ -73,6 +75,13 @@ pub async fn serve_http(
     let closed = timeout(CLOSE_TIMEOUT, connections.graceful.shutdown()).await;
     tracing::debug!(in_time = closed.is_ok(), "connections closed");
     Ok(())
+}
+
+/// The pages that may call a loopback address without being named: its own.
+fn own_origins(address: std::net::SocketAddr) -> Vec<String> {
+    let port = address.port();
+    let names = ["localhost", "127.0.0.1", "[::1]"].iter().filter(|_| address.ip().is_loopback());
+    names.map(|name| format!("http://{name}:{port}")).collect()
 }
 
 async fn sweep(app: &App) {

@@ -34,16 +34,16 @@ impl Calls {
         Arc::new(Self { limit, of: Mutex::default(), all: watch::channel(0).0 })
     }
 
-    /// Counts a call in. `None` if its owner has too many. One that only listens does not end by itself (`ends`).
-    pub(super) fn begin(self: &Arc<Self>, owner: &Owner, ends: bool) -> Option<InFlight> {
+    /// Counts a call in. `None` if its owner has too many.
+    pub(super) fn begin(self: &Arc<Self>, owner: &Owner) -> Option<InFlight> {
         let mut of = self.lock();
         let count = of.entry(owner.clone()).or_default();
         if *count >= self.limit {
             return None;
         }
         *count += 1;
-        self.all.send_modify(|all| *all += usize::from(ends));
-        Some(InFlight { calls: Arc::clone(self), owner: owner.clone(), ends })
+        self.all.send_modify(|all| *all += 1);
+        Some(InFlight { calls: Arc::clone(self), owner: owner.clone(), ends: true })
     }
 
     /// Waits until there is none but those that listen.
@@ -55,6 +55,15 @@ impl Calls {
     /// The lock is never held across an await and nothing under it can panic.
     fn lock(&self) -> MutexGuard<'_, HashMap<Owner, usize>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InFlight {
+    /// It only listens, and so does not end by itself.
+    pub(super) fn listens(&mut self) {
+        if std::mem::take(&mut self.ends) {
+            self.calls.all.send_modify(|all| *all -= 1);
+        }
     }
 }
 
@@ -79,12 +88,13 @@ mod tests {
     async fn each_owner_has_its_own_limit() {
         let calls = Calls::new(2);
         let (a, b) = ((None, "a".to_owned()), (None, "b".to_owned()));
-        let held = [calls.begin(&a, true).unwrap(), calls.begin(&a, true).unwrap()];
-        assert!(calls.begin(&a, true).is_none());
-        let other = calls.begin(&b, true).unwrap();
-        let listens = calls.begin(&b, false).unwrap();
+        let held = [calls.begin(&a).unwrap(), calls.begin(&a).unwrap()];
+        assert!(calls.begin(&a).is_none());
+        let other = calls.begin(&b).unwrap();
+        let mut listens = calls.begin(&b).unwrap();
+        listens.listens();
         drop(held);
-        assert!(calls.begin(&a, true).is_some());
+        assert!(calls.begin(&a).is_some());
         drop(other);
         calls.none().await;
         drop(listens);

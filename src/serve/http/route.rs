@@ -11,6 +11,7 @@ use axum::{
     routing::{any, get},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{
@@ -22,8 +23,14 @@ use super::{
 /// The header that names an MCP session.
 const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
-/// The header that every request of the newer era has.
-const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+/// The header that names the revision of MCP.
+const MCP_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// The first revision that has no MCP sessions.
+const MODERN: &str = "2026-07-28";
+
+/// The method that begins an MCP session.
+const INITIALIZE: &str = "initialize";
 
 /// The method that only listens.
 const LISTEN: &str = "subscriptions/listen";
@@ -74,37 +81,33 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
             next,
         )
     })?;
-    let listens = request.method() == Method::GET
-        || request.headers().get(MCP_METHOD).is_some_and(|method| method == LISTEN);
-    let Some(in_flight) = app.calls.begin(&owner, !listens) else {
+    let Some(mut in_flight) = app.calls.begin(&owner) else {
         let words = format!("This token has {} calls in flight.", app.config.calls);
         return Err(later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
     };
-    let headers = request.headers();
-    let (method, session) = (request.method().clone(), text(headers, &MCP_SESSION));
-    let begins = method == Method::POST && session.is_none() && !headers.contains_key(MCP_METHOD);
+    let (head, body) = request.into_parts();
+    let body = whole(body, app.config.body_bytes).await?;
+    let called = called(&body);
+    if head.method == Method::GET || called.as_deref() == Some(LISTEN) {
+        in_flight.listens();
+    }
+    let is_modern = text(&head.headers, &MCP_VERSION).is_some_and(|it| *it >= *MODERN);
+    let session = text(&head.headers, &MCP_SESSION).filter(|_| !is_modern);
+    let method = head.method.clone();
     let mut room = None;
     let mut used = None;
     if let Some(id) = &session {
         used = Some(app.mcp_sessions.begin(id, &owner).ok_or_else(no_session)?);
-    } else {
-        if app.draining.is_cancelled() {
-            let words = "This server is about to end.";
-            return Err(later(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "shutting_down",
-                words,
-                AFTER_DRAIN,
-            ));
-        }
-        if begins {
-            room = Some(app.mcp_sessions.make_room(&owner).ok_or_else(|| {
-                let words = format!("This token has {} MCP sessions.", app.config.mcp_sessions);
-                later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
-            })?);
-        }
+    } else if app.draining.is_cancelled() {
+        let words = "This server is about to end.";
+        return Err(later(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", words, AFTER_DRAIN));
+    } else if called.as_deref() == Some(INITIALIZE) {
+        room = Some(app.mcp_sessions.make_room(&owner).ok_or_else(|| {
+            let words = format!("This token has {} MCP sessions.", app.config.mcp_sessions);
+            later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
+        })?);
     }
-    let request = whole(request, app.config.body_bytes).await?;
+    let request = Request::from_parts(head, Full::new(body));
     let response = endpoint.service.handle(request).await;
     if let (Some(room), Some(id)) = (room, text(response.headers(), &MCP_SESSION)) {
         room.fill(&id, endpoint);
@@ -115,22 +118,21 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
     }
     // The call is over when the last of its answer has been taken.
     Ok(response.map(|body| {
-        let held = (in_flight, used);
+        let until_then = (in_flight, used);
         Body::new(body.map_frame(move |frame| {
-            let _until_the_end = &held;
+            let _kept = &until_then;
             frame
         }))
     }))
 }
 
-/// The request with all of its body, which must not be longer than this, nor take for ever.
-async fn whole(request: Request, limit: usize) -> Result<Request<Full<Bytes>>, Response> {
-    let (head, body) = request.into_parts();
+/// All of a body, which must not be longer than this, nor take for ever.
+async fn whole(body: Body, limit: usize) -> Result<Bytes, Response> {
     let refuse = |status, code, message: &str| {
         refused(status, code, message, "Send a whole JSON-RPC message as the body of a POST.")
     };
     match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(Request::from_parts(head, Full::new(body.to_bytes()))),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let words = format!("The body is longer than {limit} bytes.");
             Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &words))
@@ -144,6 +146,15 @@ async fn whole(request: Request, limit: usize) -> Result<Request<Full<Bytes>>, R
             "The body did not come in time.",
         )),
     }
+}
+
+/// The method that a message calls, if it is a message that calls one.
+fn called(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Message {
+        method: String,
+    }
+    serde_json::from_slice(body).ok().map(|Message { method }| method)
 }
 
 /// The same answer for a session that is over and for one of somebody else.

@@ -1,0 +1,32 @@
+//! MCP's own conformance suite, over HTTP, against the requirements of both eras.
+
+use std::{fs, path::Path};
+
+use testkit::HttpServer;
+
+use crate::world::{NODE, World, fetched, said_anyhow};
+
+/// The suite.
+const SUITE: (&str, &str) = ("@modelcontextprotocol/conformance", "0.2.0-alpha.12");
+
+#[tokio::test]
+async fn nothing_fails_but_what_is_known_and_why() {
+    for (revision, baseline) in
+        [("2025-11-25", "conformance-2025-11-25.yml"), ("2026-07-28", "conformance-2026-07-28.yml")]
+    {
+        let world = World::new().await;
+        let roots = format!("limits.roots=[{:?}]", world.home.work().display().to_string());
+        let launch = world.launch().args(["serve", "--http", "127.0.0.1:0", "--no-auth"]);
+        let server = HttpServer::start(&launch.args(["--set", &roots])).await;
+        let baseline = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(baseline);
+        assert!(fs::exists(&baseline).unwrap());
+        let mut suite = world.command(&fetched(("node", NODE), "node"));
+        // What `conformance` is a link to.
+        suite.arg(fetched(SUITE, "conformance").canonicalize().unwrap());
+        suite.args(["server", "--url", server.url(), "--requirements", revision]);
+        suite.arg("--expected-failures").arg(&baseline);
+        let (is_done, out) = said_anyhow(&mut suite).await;
+        let summary = out.split_once("=== SUMMARY ===").map_or(&*out, |(_, summary)| summary);
+        assert!(is_done, "{revision}: {summary}");
+    }
+}
