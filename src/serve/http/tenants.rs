@@ -125,9 +125,12 @@ impl Endpoint {
         let mut sessions = LocalSessionManager::default();
         // A turn may say nothing for longer than any such limit; see `mcp_sessions` for when they end.
         sessions.session_config.keep_alive = None;
+        // Gemini CLI 0.61 takes an event without data for a broken answer.
+        sessions.session_config.sse_retry = None;
         let sessions = Arc::new(sessions);
         let streams = StreamableHttpServerConfig::default()
             .with_cancellation_token(cut.clone())
+            .with_sse_retry(None)
             .with_allowed_hosts(config.hosts.clone())
             .with_allowed_origins(config.origins.clone())
             .enforce_origin_validation()
