@@ -282,6 +282,7 @@ fn environment() -> anyhow::Result<Environment> {
         runtime_folder: folder("XDG_RUNTIME_DIR").filter(|folder| folder.is_absolute()),
         path: std::env::var_os("PATH"),
         variables: std::env::vars_os().collect(),
+        launcher: Vec::new(),
         codex_variables: None,
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()

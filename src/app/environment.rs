@@ -19,6 +19,8 @@ pub struct Environment {
     pub path: Option<OsString>,
     /// All variables.
     pub variables: BTreeMap<OsString, OsString>,
+    /// What starts Codex, if not this process by itself.
+    pub launcher: Vec<String>,
     /// The variables that Codex sees, if not all.
     pub codex_variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the client that started us waits for a call. `None` if it does not say.

@@ -56,6 +56,11 @@ pub enum HttpRefused {
     /// Calls could read everything.
     #[error("over HTTP the directories must be limited: set `{0}`")]
     NoRoots(String),
+    /// Its Codex could keep nothing.
+    #[error(
+        "tenant `{0}` has a `launcher`, so its Codex needs a folder of its own: set `tenants.{0}.codex_home`"
+    )]
+    NoHome(String),
     /// A tenant's name is none.
     #[error(transparent)]
     Tenant(#[from] crate::session::InvalidTenant),

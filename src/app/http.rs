@@ -29,7 +29,6 @@ const PASSED_ON: &[&str] = &[
     "LC_ALL",
     "LC_CTYPE",
     "TZ",
-    "TMPDIR",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "HTTP_PROXY",
@@ -106,6 +105,9 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
         let _valid: Tenant = name.parse()?;
         if tenant.roots.is_empty() {
             return Err(HttpRefused::NoRoots(format!("tenants.{name}.roots")));
+        }
+        if !tenant.launcher.is_empty() && tenant.codex_home.is_none() {
+            return Err(HttpRefused::NoHome(name.clone()));
         }
     }
     Ok(HttpConfig {
@@ -188,7 +190,9 @@ fn own_environment(
     };
     let folder = beside.ok_or(ServerError::NoStateFolder)?.join("tenants").join(tenant.as_str());
     let codex_home = settings.codex_home.clone().unwrap_or_else(|| folder.join("codex"));
-    for path in [&folder, &codex_home] {
+    let is_launched = !settings.launcher.is_empty();
+    let own = [Some(&folder), Some(&codex_home).filter(|_| !is_launched)];
+    for path in own.into_iter().flatten() {
         let made = make_private(path);
         made.map_err(|source| HttpRefused::Folder { path: path.clone(), source })?;
     }
@@ -198,11 +202,14 @@ fn own_environment(
         .filter(|(name, _)| name.to_str().is_some_and(|name| PASSED_ON.contains(&name)));
     let mut variables: BTreeMap<OsString, OsString> =
         passed_on.map(|(name, value)| (name.clone(), value.clone())).collect();
-    variables.insert("HOME".into(), folder.clone().into());
+    // Another user cannot even look into the server's folder.
+    let home = if is_launched { &codex_home } else { &folder };
+    variables.insert("HOME".into(), home.clone().into());
     variables.insert("CODEX_HOME".into(), codex_home.clone().into());
     Ok(Environment {
         codex_home,
         state_folder: Some(folder),
+        launcher: settings.launcher.clone(),
         codex_variables: Some(variables),
         ..environment.clone()
     })

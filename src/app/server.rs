@@ -65,6 +65,7 @@ pub(super) fn server(
             timeout: config.codex.timeout.0,
             force_kill,
             codex_home: environment.codex_home,
+            launcher: environment.launcher,
             variables: environment.codex_variables,
         },
         tasks.clone(),

@@ -24,6 +24,8 @@ pub struct CodexConfig {
     pub search: SearchPath,
     /// Codex's own folder.
     pub codex_home: PathBuf,
+    /// What starts it, with the binary and its arguments behind: another user's rights, a container. Nothing if empty.
+    pub launcher: Vec<String>,
     /// The variables it sees. `None` for all of this process.
     pub variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the child stays with nothing to do.
@@ -39,7 +41,14 @@ pub struct CodexConfig {
 impl CodexConfig {
     /// A command that starts Codex.
     pub(in crate::codex) fn command(&self, binary: &Path) -> tokio::process::Command {
-        let mut command = process::command(binary);
+        let mut command = match self.launcher.split_first() {
+            None => process::command(binary),
+            Some((program, words)) => {
+                let mut command = process::command(Path::new(program));
+                command.args(words).arg(binary);
+                command
+            }
+        };
         if let Some(variables) = &self.variables {
             command.env_clear().envs(variables);
         }

@@ -57,6 +57,9 @@ pub struct TenantSettings {
     pub codex_home: Option<PathBuf>,
     /// Its Codex binary; as `codex` says if empty.
     pub codex_bin: Option<PathBuf>,
+    /// What starts its Codex, such as `["setpriv", "--reuid=web", "--init-groups", "--"]`: as another user, or in a
+    /// container. Needs `codex_home`, which that user must own.
+    pub launcher: Vec<String>,
 }
 
 impl HttpSettings {

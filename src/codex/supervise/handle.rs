@@ -40,6 +40,7 @@ impl Codex {
         let config = CodexConfig {
             search: SearchPath::default(),
             codex_home: std::path::PathBuf::new(),
+            launcher: Vec::new(),
             variables: None,
             idle: limit,
             timeout: limit,

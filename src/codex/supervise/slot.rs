@@ -185,6 +185,7 @@ mod tests {
             timeout: limit,
             force_kill: CancellationToken::new(),
             codex_home: PathBuf::new(),
+            launcher: Vec::new(),
             variables: None,
         };
         Codex::new(config, TaskTracker::new())

@@ -107,6 +107,7 @@ async fn what_would_be_open_to_all_is_not_served() {
         (&["serve", "--http", "--set", "http.path=mcp"], "`http.path`"),
         (&["serve", "--http", "--set", "tenants.c.models=[\"x\"]"], "`tenants.c.roots`"),
         (&["serve", "--http", "--set", "tenants.C.roots=[\"/\"]"], "names no tenant"),
+        (&["serve", "--http", "--set", "tenants.a.launcher=[\"env\"]"], "`tenants.a.codex_home`"),
         (&["serve", "--http", "--store", "memory"], "store"),
         (&["token", "new", "--tenant", "a", "--store", "memory"], "store"),
         (&["token", "new", "--tenant", "A"], "names no tenant"),

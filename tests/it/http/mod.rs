@@ -3,6 +3,7 @@
 mod access;
 mod draining;
 mod hostile;
+mod separated;
 mod serving;
 mod tenants;
 
