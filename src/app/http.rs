@@ -164,16 +164,18 @@ fn of_tenant(
 }
 
 fn narrow(config: &mut Config, settings: &TenantSettings) {
-    let TenantSettings {
-        roots, sandbox_ceiling, models, config_keys, session_cap, codex_bin, ..
-    } = settings.clone();
+    let own = settings.clone();
     let limits = &mut config.limits;
-    limits.roots = roots;
-    limits.sandbox_ceiling = sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
-    limits.models = models.unwrap_or_else(|| std::mem::take(&mut limits.models));
-    limits.config_keys = config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));
-    config.session.cap = session_cap.unwrap_or(config.session.cap);
-    config.codex.bin = codex_bin.or_else(|| config.codex.bin.take());
+    limits.roots = own.roots;
+    limits.sandbox_ceiling = own.sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
+    limits.models = own.models.unwrap_or_else(|| std::mem::take(&mut limits.models));
+    limits.config_keys = own.config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));
+    limits.running_turns = own.running_turns.or(limits.running_turns);
+    limits.queued_calls = own.queued_calls.or(limits.queued_calls);
+    limits.turns_per_day = own.turns_per_day.or(limits.turns_per_day);
+    limits.tokens_per_day = own.tokens_per_day.or(limits.tokens_per_day);
+    config.session.cap = own.session_cap.unwrap_or(config.session.cap);
+    config.codex.bin = own.codex_bin.or_else(|| config.codex.bin.take());
     config.defaults.working_directory = None;
 }
 

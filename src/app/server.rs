@@ -127,6 +127,12 @@ fn limits(limits: &config::Limits) -> session::Limits {
             config::WhenExhausted::Refuse => session::WhenExhausted::Refuse,
             config::WhenExhausted::Wait => session::WhenExhausted::Wait,
         },
+        budget: session::Budget {
+            running_turns: limits.running_turns,
+            queued_calls: limits.queued_calls,
+            turns_per_day: limits.turns_per_day,
+            tokens_per_day: limits.tokens_per_day,
+        },
         images: limits.images,
         image_bytes: limits.image_bytes,
     }

@@ -82,6 +82,7 @@ mod tests {
                 "defaults.approval_policy" => "never",
                 "turn.timeout" | "turn.wait" => "1s",
                 "compat" => "vendor",
+                key if key.starts_with("limits.") => "1",
                 _ => "x",
             };
             let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };

@@ -53,6 +53,14 @@ pub struct TenantSettings {
     pub config_keys: Option<Vec<String>>,
     /// How many sessions are kept; as `session` says if empty.
     pub session_cap: Option<usize>,
+    /// How many of its sessions may have a turn under way at once; as `limits` says if empty.
+    pub running_turns: Option<usize>,
+    /// How many of its calls may wait for a turn to end; as `limits` says if empty.
+    pub queued_calls: Option<usize>,
+    /// How many of its turns may begin a day (UTC); as `limits` says if empty.
+    pub turns_per_day: Option<u64>,
+    /// After how many of its tokens no new turn begins that day (UTC); as `limits` says if empty.
+    pub tokens_per_day: Option<u64>,
     /// Its Codex's own folder, with its login; one of the server's if empty.
     pub codex_home: Option<PathBuf>,
     /// Its Codex binary; as `codex` says if empty.

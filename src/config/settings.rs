@@ -192,6 +192,7 @@ pub enum WhenExhausted {
 }
 
 /// What no call can exceed.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -219,6 +220,14 @@ pub struct Limits {
     pub min_remaining: u8,
     /// What becomes of a turn for which less is left.
     pub when_exhausted: WhenExhausted,
+    /// How many sessions may have a turn under way at once; any number if not set.
+    pub running_turns: Option<usize>,
+    /// How many calls may wait for a turn to end, in all sessions together; any number if not set.
+    pub queued_calls: Option<usize>,
+    /// How many turns may begin a day (UTC); any number if not set.
+    pub turns_per_day: Option<u64>,
+    /// After how many tokens no new turn begins that day (UTC); any number if not set.
+    pub tokens_per_day: Option<u64>,
     /// How many images one call may have.
     pub images: usize,
     /// How big each image may be, in bytes.
@@ -284,6 +293,10 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "defaults.reasoning_effort",
     "defaults.sandbox",
     "defaults.working_directory",
+    "limits.queued_calls",
+    "limits.running_turns",
+    "limits.tokens_per_day",
+    "limits.turns_per_day",
     "store.path",
     "turn.timeout",
     "turn.wait",
@@ -372,6 +385,10 @@ impl Default for Limits {
             .into(),
             review_bytes: 256 * 1024,
             min_remaining: 0,
+            running_turns: None,
+            queued_calls: None,
+            turns_per_day: None,
+            tokens_per_day: None,
             when_exhausted: WhenExhausted::Refuse,
             images: 10,
             image_bytes: 20 * 1024 * 1024,

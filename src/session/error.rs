@@ -206,6 +206,24 @@ pub enum SessionError {
         /// When it is, if Codex says.
         until: Option<jiff::Timestamp>,
     },
+    /// As much is under way as may be.
+    #[error("{limit} {what} already, which is as many as the operator allows")]
+    TooMuchWork {
+        /// How many there may be.
+        limit: usize,
+        /// What there is so much of.
+        what: &'static str,
+    },
+    /// What the operator allows for a day is used up.
+    #[error("the {limit} {what} that the operator allows for a day are used up")]
+    DayUsedUp {
+        /// How much there may be.
+        limit: u64,
+        /// Of what.
+        what: &'static str,
+        /// When the next day begins.
+        until: jiff::Timestamp,
+    },
     /// There is nothing to review, the code to review cannot be found, or git cannot do what is needed.
     #[error(transparent)]
     Repository(#[from] RepositoryError),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Request, SessionConfig, SessionError, Settings, Work};
+use super::{Budget, Request, SessionConfig, SessionError, Settings, Work};
 use crate::codex::{Reviewer, Sandbox};
 
 /// What calls may use.
@@ -34,6 +34,8 @@ pub struct Limits {
     pub min_remaining: u8,
     /// What becomes of a turn for which less is left.
     pub when_exhausted: WhenExhausted,
+    /// How much callers may have Codex work.
+    pub budget: Budget,
     /// How many images one call may have.
     pub images: usize,
     /// How big one image may be, in bytes.

@@ -4,6 +4,7 @@
 //! a time, records it before and after under a lease, and ends when the session is idle. What is kept is in the
 //! [`store`]. [`remote`] follows turns that other servers run.
 
+mod budget;
 mod config;
 mod context;
 mod error;
@@ -31,6 +32,7 @@ mod tokens;
 mod turn;
 mod worktree;
 
+pub use budget::Budget;
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
 pub use fork::{ForkSource, Forked};

@@ -81,6 +81,9 @@ impl Sessions {
         {
             return Ok(call);
         }
+        self.check_day().await?;
+        // Nothing is waited for between this and the post.
+        self.check_load(&name)?;
         let follower = Follower { attached: !request.detached, can_ask: request.can_ask };
         let turn = LiveTurn::of_call(digest);
         self.post(&name, |live| {

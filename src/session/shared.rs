@@ -160,6 +160,16 @@ impl Shared {
         turns.filter(|turn| !turn.log.is_ended()).count()
     }
 
+    /// How many sessions have a turn under way, how many calls wait behind one, and whether another call to this session
+    /// would.
+    pub(super) fn load(&self, name: &SessionName) -> (usize, usize, bool) {
+        let live = self.live();
+        let turns = |live: &Live| live.turns.iter().filter(|turn| !turn.log.is_ended()).count();
+        let counts: Vec<usize> = live.values().map(turns).filter(|count| *count > 0).collect();
+        let waiting = counts.iter().sum::<usize>() - counts.len();
+        (counts.len(), waiting, live.get(name).is_some_and(|live| turns(live) > 0))
+    }
+
     /// Posts a message to the session's actor. Returns `false` if there is no actor, or its mailbox is full.
     pub(super) fn tell(&self, name: &SessionName, message: Message) -> bool {
         let mailbox = self.live().get(name).map(|live| live.mailbox.clone());

@@ -85,6 +85,14 @@ impl From<&SessionError> for ToolError {
             SessionError::UsageLimit { until, .. } => {
                 return Self::caller("usage_limit", message, after_limit(*until));
             }
+            SessionError::TooMuchWork { .. } => (
+                "too_much_work",
+                "Wait until a turn is over (`listSessions` shows which run), or stop one with `interrupt`.",
+            ),
+            SessionError::DayUsedUp { until, .. } => {
+                let next = format!("Call again after {until}. `usage` shows what was used.");
+                return Self::caller("quota_exceeded", message, next);
+            }
             SessionError::Repository(error) => of_repository(error),
             SessionError::Nested => (
                 "recursion",

@@ -48,7 +48,7 @@ pub(super) fn refused(status: StatusCode, code: &str, message: &str, next: &str)
 }
 
 /// The same for what may go better later.
-pub(super) fn later(status: StatusCode, code: &str, message: &str, seconds: u16) -> Response {
+pub(super) fn retry_later(status: StatusCode, code: &str, message: &str, seconds: u16) -> Response {
     let next = format!("Try again in {seconds} seconds.");
     let mut response = refused(status, code, message, &next);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -54,11 +54,11 @@ pub async fn serve_http(
     let bound = listener.local_addr().map_err(failed)?;
     config.origins.extend(own_origins(bound));
     ready(bound);
-    let room = Arc::new(Semaphore::new(config.connections));
+    let permits = Arc::new(Semaphore::new(config.connections));
     let app = App::new(config, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
-        room,
+        permits,
         tasks: TaskTracker::new(),
         graceful: GracefulShutdown::new(),
     };
@@ -95,7 +95,7 @@ async fn sweep(app: &App) {
 
 struct Connections {
     router: Router,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     tasks: TaskTracker,
     graceful: GracefulShutdown,
 }
@@ -115,7 +115,7 @@ impl Connections {
     }
 
     fn take(&self, mut stream: TcpStream) {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             tracing::warn!("too many connections");
             self.tasks.spawn(async move {
                 // Whether it hears that or not, it is closed.
@@ -135,7 +135,7 @@ impl Connections {
             if let Err(error) = serving.await {
                 tracing::debug!(%error, "a connection ended");
             }
-            drop(place);
+            drop(permit);
         });
     }
 }

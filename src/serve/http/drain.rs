@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::app::App;
 
 /// How long the answers of interrupted calls may take to reach their clients.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Ends everything. Once `at_once` is cancelled, Codex alone.
 pub(super) async fn drain(app: &App, at_once: &CancellationToken) {
@@ -23,12 +23,12 @@ pub(super) async fn drain(app: &App, at_once: &CancellationToken) {
         tracing::info!(in_time, "calls ended");
         let ends = servers.iter().map(|server| server.sessions().shutdown());
         futures_util::future::join_all(ends).await;
-        let told = timeout(LAST_WORDS, app.calls.none()).await;
+        let told = timeout(ANSWER_TIMEOUT, app.calls.none()).await;
         tracing::debug!(in_time = told.is_ok(), "interrupted calls were answered");
     };
     if at_once.run_until_cancelled(calm).await.is_none() {
         let ends = servers.iter().map(|server| server.sessions().shutdown_codex());
-        let gone = timeout(LAST_WORDS, futures_util::future::join_all(ends)).await;
+        let gone = timeout(ANSWER_TIMEOUT, futures_util::future::join_all(ends)).await;
         tracing::debug!(in_time = gone.is_ok(), "Codex ended");
     }
     app.cut.cancel();

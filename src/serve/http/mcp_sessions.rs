@@ -33,16 +33,16 @@ struct Entry<E> {
     last_call: Instant,
 }
 
-/// Room for a session that is about to be made; given back if it is not.
+/// Reservation for a session that is about to be made; given back if it is not.
 #[derive(Debug)]
-pub(super) struct Room<E: Clone> {
+pub(super) struct Reservation<E: Clone> {
     sessions: Arc<McpSessions<E>>,
     owner: Option<Owner>,
 }
 
 /// A call in an MCP session, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Used<E: Clone> {
+pub(super) struct SessionCall<E: Clone> {
     sessions: Arc<McpSessions<E>>,
     id: String,
 }
@@ -55,22 +55,22 @@ impl<E: Clone> McpSessions<E> {
     }
 
     /// Makes room for another session. `None` if its owner has too many.
-    pub(super) fn make_room(self: &Arc<Self>, owner: &Owner) -> Option<Room<E>> {
+    pub(super) fn reserve(self: &Arc<Self>, owner: &Owner) -> Option<Reservation<E>> {
         let mut all = self.lock();
         let count = all.counts.entry(owner.clone()).or_default();
         if *count >= self.limit {
             return None;
         }
         *count += 1;
-        Some(Room { sessions: Arc::clone(self), owner: Some(owner.clone()) })
+        Some(Reservation { sessions: Arc::clone(self), owner: Some(owner.clone()) })
     }
 
     /// Begins a call in a session. `None` if the owner has none of this id.
-    pub(super) fn begin(self: &Arc<Self>, id: &str, owner: &Owner) -> Option<Used<E>> {
+    pub(super) fn begin(self: &Arc<Self>, id: &str, owner: &Owner) -> Option<SessionCall<E>> {
         let mut all = self.lock();
         let entry = all.sessions.get_mut(id).filter(|entry| entry.owner == *owner)?;
         entry.calls += 1;
-        Some(Used { sessions: Arc::clone(self), id: id.to_owned() })
+        Some(SessionCall { sessions: Arc::clone(self), id: id.to_owned() })
     }
 
     /// Forgets a session that is gone.
@@ -109,16 +109,16 @@ impl<E> State<E> {
     }
 }
 
-impl<E: Clone> Room<E> {
+impl<E: Clone> Reservation<E> {
     /// The session was made.
-    pub(super) fn fill(mut self, id: &str, home: E) {
+    pub(super) fn complete(mut self, id: &str, home: E) {
         let Some(owner) = self.owner.take() else { return };
         let entry = Entry { owner, home, calls: 0, last_call: Instant::now() };
         self.sessions.lock().sessions.insert(id.to_owned(), entry);
     }
 }
 
-impl<E: Clone> Drop for Room<E> {
+impl<E: Clone> Drop for Reservation<E> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
             self.sessions.lock().give_back(&owner);
@@ -126,7 +126,7 @@ impl<E: Clone> Drop for Room<E> {
     }
 }
 
-impl<E: Clone> Drop for Used<E> {
+impl<E: Clone> Drop for SessionCall<E> {
     fn drop(&mut self) {
         if let Some(entry) = self.sessions.lock().sessions.get_mut(&self.id) {
             entry.calls -= 1;
@@ -144,10 +144,10 @@ mod tests {
         let idle = Duration::from_mins(1);
         let sessions = McpSessions::new(2);
         let (a, b) = ((None, "a".to_owned()), (None, "b".to_owned()));
-        sessions.make_room(&a).unwrap().fill("1", ());
-        let second = sessions.make_room(&a).unwrap();
-        assert!(sessions.make_room(&a).is_none());
-        assert!(sessions.make_room(&b).is_some());
+        sessions.reserve(&a).unwrap().complete("1", ());
+        let second = sessions.reserve(&a).unwrap();
+        assert!(sessions.reserve(&a).is_none());
+        assert!(sessions.reserve(&b).is_some());
         drop(second);
         assert!(sessions.begin("1", &b).is_none() && sessions.begin("2", &a).is_none());
         let call = sessions.begin("1", &a).unwrap();

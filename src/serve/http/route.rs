@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{
-    access::{bearer, later, refused, unknown},
+    access::{bearer, refused, retry_later, unknown},
     app::App,
     health,
 };
@@ -67,7 +67,12 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "tokens cannot be checked");
             let words = "Tokens cannot be checked now.";
-            return Err(later(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", words, SOON));
+            return Err(retry_later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                words,
+                SOON,
+            ));
         }
     };
     let owner = (principal.tenant.clone(), principal.subject.clone());
@@ -83,51 +88,56 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
     })?;
     let Some(mut in_flight) = app.calls.begin(&owner) else {
         let words = format!("This token has {} calls in flight.", app.config.calls);
-        return Err(later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
+        return Err(retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
     };
     let (head, body) = request.into_parts();
-    let body = whole(body, app.config.body_bytes).await?;
-    let called = called(&body);
+    let body = read_body(body, app.config.body_bytes).await?;
+    let called = method_of(&body);
     if head.method == Method::GET || called.as_deref() == Some(LISTEN) {
         in_flight.listens();
     }
     let is_modern = text(&head.headers, &MCP_VERSION).is_some_and(|it| *it >= *MODERN);
     let session = text(&head.headers, &MCP_SESSION).filter(|_| !is_modern);
     let method = head.method.clone();
-    let mut room = None;
-    let mut used = None;
+    let mut reservation = None;
+    let mut session_call = None;
     if let Some(id) = &session {
-        used = Some(app.mcp_sessions.begin(id, &owner).ok_or_else(no_session)?);
+        session_call = Some(app.mcp_sessions.begin(id, &owner).ok_or_else(no_session)?);
     } else if app.draining.is_cancelled() {
         let words = "This server is about to end.";
-        return Err(later(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", words, AFTER_DRAIN));
+        return Err(retry_later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting_down",
+            words,
+            AFTER_DRAIN,
+        ));
     } else if called.as_deref() == Some(INITIALIZE) {
-        room = Some(app.mcp_sessions.make_room(&owner).ok_or_else(|| {
+        reservation = Some(app.mcp_sessions.reserve(&owner).ok_or_else(|| {
             let words = format!("This token has {} MCP sessions.", app.config.mcp_sessions);
-            later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
+            retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
         })?);
     }
     let request = Request::from_parts(head, Full::new(body));
     let response = endpoint.service.handle(request).await;
-    if let (Some(room), Some(id)) = (room, text(response.headers(), &MCP_SESSION)) {
-        room.fill(&id, endpoint);
+    if let (Some(reservation), Some(id)) = (reservation, text(response.headers(), &MCP_SESSION)) {
+        reservation.complete(&id, endpoint);
     }
     if let (Method::DELETE, true, Some(id)) = (method, response.status().is_success(), session) {
-        drop(used.take());
+        drop(session_call.take());
         app.mcp_sessions.remove(&id);
     }
     // The call is over when the last of its answer has been taken.
     Ok(response.map(|body| {
-        let until_then = (in_flight, used);
+        let guards = (in_flight, session_call);
         Body::new(body.map_frame(move |frame| {
-            let _kept = &until_then;
+            let _held = &guards;
             frame
         }))
     }))
 }
 
 /// All of a body, which must not be longer than this, nor take for ever.
-async fn whole(body: Body, limit: usize) -> Result<Bytes, Response> {
+async fn read_body(body: Body, limit: usize) -> Result<Bytes, Response> {
     let refuse = |status, code, message: &str| {
         refused(status, code, message, "Send a whole JSON-RPC message as the body of a POST.")
     };
@@ -149,7 +159,7 @@ async fn whole(body: Body, limit: usize) -> Result<Bytes, Response> {
 }
 
 /// The method that a message calls, if it is a message that calls one.
-fn called(body: &[u8]) -> Option<String> {
+fn method_of(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Message {
         method: String,

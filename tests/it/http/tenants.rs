@@ -163,3 +163,38 @@ async fn a_token_of_a_tenant_that_is_gone_opens_nothing() {
         (&json!(403), &json!("unknown_tenant"))
     );
 }
+
+#[tokio::test]
+async fn a_tenant_has_as_much_work_done_as_it_may() {
+    let team = Team::new().await;
+    let settings = [
+        "tenants.a.running_turns=1",
+        "tenants.a.queued_calls=1",
+        "tenants.a.turns_per_day=3",
+        "tenants.b.tokens_per_day=1",
+    ];
+    let server = team.serve_with(&settings).await;
+    let (a, b) = (team.token("a", &[]).await, team.token("b", &[]).await);
+    let (a, b) = (server.client(Some(&a)), server.client(Some(&b)));
+    let slow = json!({"prompt": "slow 60 x", "sessionId": "s", "waitSeconds": 0});
+    a.call("codex", slow).await.ok();
+    let other = json!({"prompt": "say hi", "sessionId": "other"});
+    let full = a.call("codex", other.clone()).await.failed_with("too_much_work");
+    assert!(full.text.contains("1 turns run"), "{}", full.text);
+    // The other one has room.
+    b.call("codex", json!({"prompt": "say hi"})).await.ok();
+    let behind = json!({"prompt": "say hi", "sessionId": "s", "waitSeconds": 0});
+    a.call("codex", behind.clone()).await.ok();
+    let more = json!({"prompt": "say more", "sessionId": "s", "waitSeconds": 0});
+    a.call("codex", more).await.failed_with("too_much_work");
+    a.call("interrupt", json!({"sessionId": "s"})).await.ok();
+    a.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
+    a.call("codex", other.clone()).await.ok();
+    let used_up = a.call("codex", other).await.failed_with("quota_exceeded");
+    assert!(
+        used_up.text.contains("3 turns") && used_up.text.contains("T00:00:00Z"),
+        "{}",
+        used_up.text
+    );
+    b.call("codex", json!({"prompt": "say hi"})).await.failed_with("quota_exceeded");
+}
