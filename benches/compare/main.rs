@@ -14,6 +14,7 @@
 
 mod bare;
 mod contenders;
+mod http;
 mod measure;
 mod store;
 
@@ -42,6 +43,9 @@ async fn main() {
     }
     if wants("turn") {
         measure::turn(&world).await;
+    }
+    if wants("http") {
+        http::ping(&world).await;
     }
     if wants("memory") {
         measure::memory_at_rest(&world).await;

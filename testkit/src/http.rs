@@ -114,6 +114,18 @@ impl HttpServer {
 }
 
 impl HttpClient {
+    /// A client of the older era of a server that keeps no MCP sessions.
+    pub fn older_without_session(url: &str) -> Self {
+        Self {
+            http: reqwest::Client::new(),
+            url: url.to_owned(),
+            token: None,
+            revision: OLDER,
+            mcp_session: None,
+            next_id: Arc::new(AtomicU64::new(1)),
+        }
+    }
+
     /// Shakes hands, as clients of the older era do.
     ///
     /// # Errors

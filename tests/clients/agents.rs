@@ -1,7 +1,7 @@
 //! Agents that hold a conversation: what their model is shown has the answer, the session and the errors.
 
 use serde_json::{Value, json};
-use testkit::{Agent, Dialect, Home, HttpServer, ToolUse};
+use testkit::{Agent, Dialect, Home, ToolUse};
 
 use crate::world::{CLAUDE_CODE, GEMINI, OPENCODE, World, fetched, run};
 
@@ -40,25 +40,11 @@ fn assert_shown(agent: &Agent, said: &str) {
     assert!(directory.contains("/nope") && is_explained, "{directory}");
 }
 
-/// Our server as a client is told of it: started by the client, or over HTTP. The second has to live as long as that.
-async fn entries(world: &World, over_http: bool) -> (Value, Option<HttpServer>) {
-    if !over_http {
-        return (world.entry(), None);
-    }
-    let (server, token) = world.http().await;
-    let headers = json!({"Authorization": format!("Bearer {token}")});
-    // Each client has words of its own for this.
-    let entry =
-        json!({"type": "http", "url": server.url(), "httpUrl": server.url(), "headers": headers});
-    (entry, Some(server))
-}
-
 #[tokio::test]
 async fn claude_code() {
     for (era, over_http) in [("auto", false), ("legacy", false), ("auto", true), ("legacy", true)] {
         let (world, agent) = (World::new().await, agent(Dialect::Messages).await);
-        let (mut entry, _server) = entries(&world, over_http).await;
-        entry.as_object_mut().unwrap().remove("httpUrl");
+        let (entry, _server) = world.entry_for(over_http).await;
         let servers = json!({"mcpServers": {SERVER: entry}});
         let servers = world.file("mcp.json", &servers.to_string());
         let mut claude = world.command(&fetched(CLAUDE_CODE, "claude"));
@@ -84,7 +70,7 @@ async fn codex_itself() {
 
 async fn codex_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Responses).await);
-    let (mut entry, _server) = entries(&world, over_http).await;
+    let (mut entry, _server) = world.entry_for(over_http).await;
     let mut token = String::new();
     if over_http {
         let bearer = entry["headers"]["Authorization"].as_str().unwrap().to_owned();
@@ -113,7 +99,7 @@ async fn gemini_cli() {
 
 async fn gemini_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Gemini).await);
-    let (mut entry, _server) = entries(&world, over_http).await;
+    let (mut entry, _server) = world.entry_for(over_http).await;
     if over_http {
         entry = json!({"type": "http", "url": entry["url"], "headers": entry["headers"]});
     }
@@ -138,7 +124,7 @@ async fn opencode() {
 
 async fn opencode_over(over_http: bool) {
     let (world, agent) = (World::new().await, agent(Dialect::Chat).await);
-    let (entry, server) = entries(&world, over_http).await;
+    let (entry, server) = world.entry_for(over_http).await;
     let options = json!({"baseURL": format!("{}/v1", agent.url())});
     let provider =
         json!({"npm": "@ai-sdk/openai-compatible", "options": options, "models": {"m": {}}});

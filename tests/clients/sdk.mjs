@@ -7,10 +7,15 @@ const name = { v1: "@modelcontextprotocol/sdk", v2: "@modelcontextprotocol/clien
 const load = (path) => import(resolve(`${name}${path}`));
 const { Client } = await load(version === "v1" ? "/client/index.js" : "");
 const { StdioClientTransport } = await load(version === "v1" ? "/client/stdio.js" : "/stdio");
+const { StreamableHTTPClientTransport } = await load(version === "v1" ? "/client/streamableHttp.js" : "");
 
 const options = version === "v1" ? {} : { versionNegotiation: { mode } };
 const client = new Client({ name: "sdk", version: "1" }, options);
-await client.connect(new StdioClientTransport(JSON.parse(server)));
+const { url, headers, ...command } = JSON.parse(server);
+const transport = url
+  ? new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } })
+  : new StdioClientTransport(command);
+await client.connect(transport);
 // It holds results against their schemas only if it has seen those.
 await client.listTools();
 const calls = [

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 
-import httpx
+import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult
@@ -24,7 +24,11 @@ async def decide(context, params):
 
 async def main():
     mode, server = sys.argv[1], json.loads(sys.argv[2])
-    parameters = StdioServerParameters(**server)
+    if "url" in server:
+        http = httpx2.AsyncClient(headers=server["headers"], timeout=60)
+        parameters = streamable_http_client(server["url"], http_client=http)
+    else:
+        parameters = StdioServerParameters(**server)
     async with Client(parameters, mode=mode, elicitation_callback=decide) as client:
         for name, arguments in CALLS:
             result = await client.call_tool(name, arguments)

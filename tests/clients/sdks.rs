@@ -26,10 +26,12 @@ fn assert_results(printed: &str) -> Vec<Value> {
 #[tokio::test]
 async fn python_sdk() {
     let python = python::fetch("mcp", "2.3.0").unwrap_or_else(|reason| panic!("{reason}"));
-    for mode in ["auto", "legacy", "2026-07-28"] {
+    let modes = ["auto", "legacy", "2026-07-28"];
+    for (mode, over_http) in modes.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
         let world = World::new().await;
+        let (entry, _server) = world.entry_for(over_http).await;
         let mut client = world.command(&python.join("python"));
-        client.arg(script("sdk.py")).arg(mode).arg(world.entry().to_string());
+        client.arg(script("sdk.py")).arg(mode).arg(entry.to_string());
         let results = assert_results(&run(&mut client).await);
         // Codex asked, and this client's user said yes.
         assert_eq!(results[4]["isError"], false, "{mode}: {}", results[4]);
@@ -44,11 +46,13 @@ async fn typescript_sdks() {
         ("v2", "@modelcontextprotocol/client", "2.4.0", "legacy"),
         ("v2", "@modelcontextprotocol/client", "2.4.0", "auto"),
     ] {
-        let world = World::new().await;
         let folder = npm::fetch(package, released).unwrap_or_else(|reason| panic!("{reason}"));
-        let mut client = world.command(&fetched(("node", NODE), "node"));
-        client.arg(script("sdk.mjs")).arg(version).arg(folder).arg(mode);
-        client.arg(world.entry().to_string());
-        assert_results(&run(&mut client).await);
+        for over_http in [false, true] {
+            let world = World::new().await;
+            let (entry, _server) = world.entry_for(over_http).await;
+            let mut client = world.command(&fetched(("node", NODE), "node"));
+            client.arg(script("sdk.mjs")).arg(version).arg(&folder).arg(mode);
+            assert_results(&run(client.arg(entry.to_string())).await);
+        }
     }
 }

@@ -83,6 +83,17 @@ impl World {
         json!({"command": Self::server(), "args": [], "env": self.env()})
     }
 
+    /// The same, or our server over HTTP, which is the second and has to live as long as the client.
+    pub(crate) async fn entry_for(&self, over_http: bool) -> (Value, Option<HttpServer>) {
+        if !over_http {
+            return (self.entry(), None);
+        }
+        let (server, token) = self.http().await;
+        let headers = json!({"Authorization": format!("Bearer {token}")});
+        let entry = json!({"type": "http", "url": server.url(), "headers": headers});
+        (entry, Some(server))
+    }
+
     /// Writes a file of the client's.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.client.path().join(name);

@@ -128,3 +128,40 @@ async fn connections_are_counted_too() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_reader_that_stalls_holds_up_nobody_else() {
+    let team = Team::new().await;
+    let server = team.serve().await;
+    let token = team.token("a", &[]).await;
+    let host = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "stalled", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let body =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}});
+    let body = body.to_string();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nMcp-Method: tools/list\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stalled = Vec::new();
+    for _ in 0..10 {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        // Answers of some megabytes, of which it reads none.
+        let all = request.repeat(200);
+        let sent = stream.write_all(all.as_bytes());
+        drop(tokio::time::timeout(Duration::from_secs(1), sent).await);
+        stalled.push(stream);
+    }
+    let client = server.client(Some(&token));
+    for _ in 0..20 {
+        client.call("ping", json!({})).await.ok();
+    }
+    client.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
+    // What they were sent is not piled up here.
+    let resident = testkit::process::resident_bytes(server.pid());
+    assert!(resident < 300 * 1024 * 1024, "{resident}");
+}
