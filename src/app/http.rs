@@ -110,18 +110,8 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
             return Err(HttpRefused::NoHome(name.clone()));
         }
     }
-    Ok(HttpConfig {
-        address,
-        path: settings.path.clone(),
-        hosts: hosts(settings, address)?,
-        origins: settings.origins.clone(),
-        body_bytes: settings.body_bytes,
-        connections: settings.connections,
-        calls: settings.calls,
-        mcp_sessions: settings.mcp_sessions,
-        mcp_session_idle: settings.mcp_session_idle.0,
-        drain: settings.drain.0,
-    })
+    let hosts = hosts(settings, address)?;
+    Ok(HttpConfig { address, settings: HttpSettings { hosts, ..settings.clone() } })
 }
 
 fn hosts(settings: &HttpSettings, address: SocketAddr) -> Result<Vec<String>, HttpRefused> {

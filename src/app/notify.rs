@@ -90,7 +90,7 @@ fn payload(notice: &Notice) -> Value {
                 "message": format!("Turn {} of session {session} is over: {status}.", turn.number),
             })
         }
-        Notice::Asked(asked) => {
+        Notice::ApprovalOpened(asked) => {
             let question = asked.approval.subject.in_short();
             json!({
                 "event": "asked",

@@ -314,7 +314,7 @@ impl ServerHandler for Server {
         let call = self.gone.run_until_cancelled(cancelled.run_until_cancelled(call));
         match Box::pin(call.instrument(span)).await.flatten() {
             Some(Ok(Outcome::Answer(answer))) => Ok(self.result(*answer, version.as_ref()).into()),
-            Some(Ok(Outcome::Asked(asked))) => Ok((*asked).into()),
+            Some(Ok(Outcome::InputRequired(asked))) => Ok((*asked).into()),
             Some(Ok(Outcome::Task(task))) => Ok((*task).into()),
             Some(Err(error)) => Err(error),
             None => Err(ErrorData::internal_error("the call was cancelled", None)),

@@ -10,5 +10,5 @@ pub enum Notice {
     /// It is over.
     Ended(Arc<Reply>),
     /// Codex asks something and waits for an answer.
-    Asked(Arc<ApprovalRecord>),
+    ApprovalOpened(Arc<ApprovalRecord>),
 }

@@ -94,7 +94,7 @@ pub(in crate::mcp) enum Outcome {
     /// An answer.
     Answer(Box<Answer>),
     /// A question to the user first.
-    Asked(Box<InputRequiredResult>),
+    InputRequired(Box<InputRequiredResult>),
     /// A task: the answer comes later.
     Task(Box<CreateTaskResult>),
 }

@@ -131,7 +131,7 @@ pub(super) struct Output {
 pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
     let CallProgress { state, warnings, joined } = progress;
     let mut answer = match state {
-        CallState::InputRequired(asked) => return Outcome::Asked(asked),
+        CallState::InputRequired(asked) => return Outcome::InputRequired(asked),
         CallState::Task(task) => return Outcome::Task(task),
         CallState::Over(reply) => over(&reply, cx),
         CallState::Running(_, Detached::Begun(reply)) => running(&reply, cx),

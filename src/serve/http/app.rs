@@ -30,8 +30,8 @@ pub(super) struct App {
 impl App {
     pub(super) fn new(config: HttpConfig, tenants: Tenants) -> Arc<Self> {
         Arc::new(Self {
-            calls: Calls::new(config.calls),
-            mcp_sessions: McpSessions::new(config.mcp_sessions),
+            calls: Calls::new(config.settings.calls),
+            mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
             endpoints: Mutex::default(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -42,7 +42,7 @@ impl App {
 
     /// Ends the MCP sessions that nobody has used for long.
     pub(super) async fn end_idle(&self) {
-        for (id, endpoint) in self.mcp_sessions.take_idle(self.config.mcp_session_idle) {
+        for (id, endpoint) in self.mcp_sessions.take_idle(self.config.settings.mcp_session_idle.0) {
             let closed = endpoint.sessions.close_session(&id.into()).await;
             tracing::debug!(in_order = closed.is_ok(), "an idle MCP session ended");
         }

@@ -52,9 +52,9 @@ pub async fn serve_http(
     let failed = |source| HttpError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    config.origins.extend(own_origins(bound));
+    config.settings.origins.extend(own_origins(bound));
     ready(bound);
-    let permits = Arc::new(Semaphore::new(config.connections));
+    let permits = Arc::new(Semaphore::new(config.settings.connections));
     let app = App::new(config, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
@@ -85,7 +85,7 @@ fn own_origins(address: std::net::SocketAddr) -> Vec<String> {
 }
 
 async fn sweep(app: &App) {
-    let mut tick = interval(SWEEP.min(app.config.mcp_session_idle));
+    let mut tick = interval(SWEEP.min(app.config.settings.mcp_session_idle.0));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;

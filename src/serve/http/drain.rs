@@ -17,7 +17,7 @@ pub(super) async fn drain(app: &App, at_once: &CancellationToken) {
     for server in &servers {
         server.drain();
     }
-    let limit = app.config.drain;
+    let limit = app.config.settings.drain.0;
     let calm = async {
         let in_time = timeout(limit, app.calls.none()).await.is_ok();
         tracing::info!(in_time, "calls ended");

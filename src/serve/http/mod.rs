@@ -15,34 +15,20 @@ mod mcp_sessions;
 mod route;
 mod tenants;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 pub use connections::serve_http;
 pub use tenants::{NoTenant, Tenants};
+
+use crate::config::HttpSettings;
 
 /// How to serve over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Where to listen.
     pub address: SocketAddr,
-    /// The path of the MCP endpoint.
-    pub path: String,
-    /// What `Host` may be. If empty, what names the address itself.
-    pub hosts: Vec<String>,
-    /// What `Origin` may be, if there is one.
-    pub origins: Vec<String>,
-    /// The longest body of a request, in bytes.
-    pub body_bytes: usize,
-    /// How many connections there may be.
-    pub connections: usize,
-    /// How many calls one principal may have in flight.
-    pub calls: usize,
-    /// How many MCP sessions one principal may have.
-    pub mcp_sessions: usize,
-    /// How long an MCP session lives after its last call.
-    pub mcp_session_idle: Duration,
-    /// How long calls may take to end once the server is asked to.
-    pub drain: Duration,
+    /// The operator's settings, with the hosts that are allowed.
+    pub settings: HttpSettings,
 }
 
 /// Why HTTP cannot be served.

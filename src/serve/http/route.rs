@@ -49,7 +49,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route(&app.config.path, any(mcp))
+        .route(&app.config.settings.path, any(mcp))
         .with_state(app)
 }
 
@@ -87,11 +87,11 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
         )
     })?;
     let Some(mut in_flight) = app.calls.begin(&owner) else {
-        let words = format!("This token has {} calls in flight.", app.config.calls);
+        let words = format!("This token has {} calls in flight.", app.config.settings.calls);
         return Err(retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
     };
     let (head, body) = request.into_parts();
-    let body = read_body(body, app.config.body_bytes).await?;
+    let body = read_body(body, app.config.settings.body_bytes).await?;
     let called = method_of(&body);
     if head.method == Method::GET || called.as_deref() == Some(LISTEN) {
         in_flight.listens();
@@ -113,7 +113,8 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
         ));
     } else if called.as_deref() == Some(INITIALIZE) {
         reservation = Some(app.mcp_sessions.reserve(&owner).ok_or_else(|| {
-            let words = format!("This token has {} MCP sessions.", app.config.mcp_sessions);
+            let words =
+                format!("This token has {} MCP sessions.", app.config.settings.mcp_sessions);
             retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
         })?);
     }

@@ -131,10 +131,10 @@ impl Endpoint {
         let streams = StreamableHttpServerConfig::default()
             .with_cancellation_token(cut.clone())
             .with_sse_retry(None)
-            .with_allowed_hosts(config.hosts.clone())
-            .with_allowed_origins(config.origins.clone())
+            .with_allowed_hosts(config.settings.hosts.clone())
+            .with_allowed_origins(config.settings.origins.clone())
             .enforce_origin_validation()
-            .with_max_request_body_bytes(config.body_bytes);
+            .with_max_request_body_bytes(config.settings.body_bytes);
         let make = move || Ok::<_, io::Error>(server.for_remote(scope));
         let service = StreamableHttpService::new(make, Arc::clone(&sessions), streams);
         Self { service, sessions }

@@ -94,7 +94,7 @@ impl Actor {
         approvals.open.push(OpenApproval { approval, deadline });
         let record = Arc::new(record);
         if queued.live.is_detached() {
-            self.shared.notify(Notice::Asked(Arc::clone(&record)));
+            self.shared.notify(Notice::ApprovalOpened(Arc::clone(&record)));
         }
         queued.log(Update::ApprovalAsked(record));
         self.decline_overdue(approvals, queued, turn).await;

@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Connection, lock};
+use super::{Connection, OpenApproval, lock};
 use crate::codex::{
     approval::{self, ApprovalRequest, PendingApproval},
     ids::ThreadId,
@@ -87,7 +87,7 @@ impl Connection {
         let refusal = request.refusal();
         let number = id.to_string();
         let route = ThreadId(request.thread_id.clone().unwrap_or_default());
-        let asked = Asked { approval: request.approval.id.clone(), route: route.clone() };
+        let asked = OpenApproval { approval: request.approval.id.clone(), route: route.clone() };
         lock(&self.approvals).insert(number.clone(), asked);
         let (pending, answer) = PendingApproval::new(request);
         self.pass_on(number.clone(), route, pending);

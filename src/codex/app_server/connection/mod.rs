@@ -65,7 +65,7 @@ pub(crate) struct Connection {
     logged_in: AtomicBool,
     open_threads: AtomicUsize,
     /// Approvals that Codex waits for, by the number Codex gave its request.
-    approvals: Mutex<HashMap<String, Asked>>,
+    approvals: Mutex<HashMap<String, OpenApproval>>,
     /// Threads on which a turn may run that could not be stopped. Codex would merge the next turn into it.
     ghosts: Mutex<HashSet<ThreadId>>,
     last_used: Mutex<Instant>,
@@ -77,7 +77,7 @@ pub(crate) struct Connection {
 
 /// An approval that Codex waits for.
 #[derive(Debug)]
-struct Asked {
+struct OpenApproval {
     approval: ApprovalId,
     /// The thread whose turn was told; a sub-agent's approval is told to its parent's.
     route: ThreadId,
