@@ -117,7 +117,7 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
         Command::Tool(call) => Command::Tool(call.complete()?),
         fixed @ Command::Fixed(_) => fixed,
     };
-    let exit = wait_for(|shutdown| async {
+    let exit = wait_for(is_http, |shutdown| async {
         let asked = shutdown.asked.clone();
         let work = dispatch(command, &flags, resolved, config, environment, shutdown);
         let exit = Box::pin(work).await;
@@ -126,8 +126,8 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     exit?
 }
 
-/// Runs until `work` is done, with the signals that ask for an end.
-fn wait_for<T, W>(work: impl FnOnce(Shutdown) -> W) -> anyhow::Result<T>
+/// Runs until `work` is done, with the signals that ask for an end. Only what `reloads` does not end at a hangup.
+fn wait_for<T, W>(reloads: bool, work: impl FnOnce(Shutdown) -> W) -> anyhow::Result<T>
 where
     W: Future<Output = T>,
 {
@@ -136,7 +136,8 @@ where
     let shutdown = Shutdown::default();
     let at_once = shutdown.at_once.clone();
     let done = runtime.block_on(async {
-        let _signals = tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone()));
+        let _signals =
+            tokio_util::task::AbortOnDropHandle::new(spawn_signals(shutdown.clone(), reloads));
         work(shutdown).await
     });
     // A read of standard input may still block a thread; nothing waits for it.
@@ -206,10 +207,9 @@ async fn dispatch(
             command.run(&tokens(&config, &environment)?, &config).await?
         }
         Command::Fixed(Fixed::Serve(how)) if how.is_http() => {
-            let path = config.http.path.clone();
-            let told = |address| {
+            let told = |url: &str| {
                 // Whoever started this reads it, or does not.
-                let _ = writeln!(cli::stdout(), "http://{address}{path}");
+                let _ = writeln!(cli::stdout(), "{url}");
             };
             serve_http(config, environment, shutdown, told).await?;
             Exit::Done
@@ -235,13 +235,15 @@ fn piped_json() -> serde_json::Value {
     clippy::disallowed_methods,
     reason = "this task ends with the process and belongs to nobody"
 )]
-fn spawn_signals(shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
+fn spawn_signals(shutdown: Shutdown, reloads: bool) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         if let Ok(mut signals) = serve::Signals::listen() {
-            signals.next().await;
-            shutdown.asked.cancel();
-            signals.next().await;
-            shutdown.at_once.cancel();
+            for end in [&shutdown.asked, &shutdown.at_once] {
+                while signals.next().await == serve::Asks::Hangup && reloads {
+                    shutdown.hangup.notify_one();
+                }
+                end.cancel();
+            }
         }
     })
 }

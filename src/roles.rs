@@ -50,7 +50,7 @@ fn host() -> anyhow::Result<()> {
     let config: HostConfig = serde_json::from_slice(&config)?;
     telemetry::start_in(&config.config.log, &config.files.log())?;
     let environment = environment()?;
-    wait_for(|shutdown| serve_host(config, environment, shutdown))??;
+    wait_for(false, |shutdown| serve_host(config, environment, shutdown))??;
     Ok(())
 }
 

@@ -53,6 +53,26 @@ pub enum HttpRefused {
     /// Nobody knows what the server may be called.
     #[error("at {0} the server has no name of its own: set `http.hosts` to what clients call it")]
     NoHost(SocketAddr),
+    /// Where the server can be reached is no URL.
+    #[error("`http.base_url` must be a URL such as https://codex.example: `{0}`")]
+    BaseUrl(String),
+    /// Nobody could find out where tokens come from.
+    #[error("at {0} the server has no URL of its own: set `http.base_url` to what clients call it")]
+    NoUrl(SocketAddr),
+    /// A certificate without a key, or the other way round.
+    #[error("TLS needs both `http.tls_certificate` and `http.tls_key`")]
+    HalfTls,
+    /// Any token of the provider would be good, whoever it was made for.
+    #[error(
+        "`http.jwt.issuer` needs `http.jwt.audience`: what its tokens for this server have in `aud`"
+    )]
+    NoAudience,
+    /// Anybody on the way could forge tokens.
+    #[error("the identity provider's keys must come by https, not from {0}")]
+    OpenKeys(String),
+    /// Nobody's tokens.
+    #[error("`http.jwt.tenant` names no tenant of this configuration: `{0}`")]
+    NoTenant(String),
     /// Calls could read everything.
     #[error("over HTTP the directories must be limited: set `{0}`")]
     NoRoots(String),

@@ -52,7 +52,7 @@ pub fn tokens(config: &Config, environment: &Environment) -> Result<Tokens, Serv
     }
 }
 
-/// Serves over HTTP until `shutdown` asks for the end. `ready` is told the address once clients can connect.
+/// Serves over HTTP until `shutdown` asks for the end. `ready` is told the URL of the endpoint once clients can connect.
 ///
 /// # Errors
 /// [`ServerError`].
@@ -60,15 +60,20 @@ pub async fn serve_http(
     config: Config,
     environment: Environment,
     shutdown: Shutdown,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(&str),
 ) -> Result<(), ServerError> {
     let config = config.absolute(&environment.directory);
     let http = http_config(&config)?;
-    let tokens = if config.http.auth { Some(tokens(&config, &environment)?) } else { None };
+    let tokens = match tokens(&config, &environment) {
+        Ok(tokens) => Some(tokens).filter(|_| config.http.auth),
+        // Who has tokens of a provider alone needs nothing to keep ours in.
+        Err(_) if !config.http.auth || config.http.jwt.issuer.is_some() => None,
+        Err(error) => return Err(error),
+    };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
     let tenants = {
         let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());
-        Tenants::new(tokens, move |tenant| {
+        Tenants::new(move |tenant| {
             let (config, environment) = of_tenant(tenant, &config, &environment)?;
             let hook = config.notify.command.clone();
             let server = server(config, environment, at_once.clone());
@@ -79,7 +84,7 @@ pub async fn serve_http(
             Ok(server)
         })
     };
-    let ended = http::serve_http(http, tenants, shutdown, ready).await;
+    let ended = http::serve_http(http, tokens, tenants, shutdown, ready).await;
     let notifiers = std::mem::take(&mut *notifiers.lock().unwrap_or_else(PoisonError::into_inner));
     for notifier in notifiers {
         notifier.finish().await;
@@ -110,14 +115,51 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
             return Err(HttpRefused::NoHome(name.clone()));
         }
     }
+    if settings.tls_certificate.is_some() != settings.tls_key.is_some() {
+        return Err(HttpRefused::HalfTls);
+    }
+    check_jwt(config, address)?;
     let hosts = hosts(settings, address)?;
-    Ok(HttpConfig { address, settings: HttpSettings { hosts, ..settings.clone() } })
+    let tenants = config.tenants.keys().cloned().collect();
+    let base_url = settings.base_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    let settings = HttpSettings { hosts, base_url, ..settings.clone() };
+    Ok(HttpConfig { address, settings, tenants })
+}
+
+/// Checks that tokens of an identity provider can be told from forged ones.
+fn check_jwt(config: &Config, address: SocketAddr) -> Result<(), HttpRefused> {
+    let jwt = &config.http.jwt;
+    let Some(issuer) = &jwt.issuer else { return Ok(()) };
+    if jwt.audience.is_empty() {
+        return Err(HttpRefused::NoAudience);
+    }
+    let fetched = match &jwt.jwks {
+        Some(place) => Some(place).filter(|place| place.contains("://")),
+        None => Some(issuer),
+    };
+    if let Some(url) = fetched.filter(|url| !http::is_private(url)) {
+        return Err(HttpRefused::OpenKeys(url.clone()));
+    }
+    if let Some(tenant) = jwt.tenant.as_ref().filter(|name| !config.tenants.contains_key(*name)) {
+        return Err(HttpRefused::NoTenant(tenant.clone()));
+    }
+    if config.http.base_url.is_none() && address.ip().is_unspecified() {
+        return Err(HttpRefused::NoUrl(address));
+    }
+    Ok(())
 }
 
 fn hosts(settings: &HttpSettings, address: SocketAddr) -> Result<Vec<String>, HttpRefused> {
     let ip = address.ip();
     if !settings.hosts.is_empty() {
         return Ok(settings.hosts.clone());
+    }
+    if let Some(base) = &settings.base_url {
+        let url = url::Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let host = url.as_ref().and_then(|url| url.host_str());
+        let host = host.ok_or_else(|| HttpRefused::BaseUrl(base.clone()))?.to_owned();
+        let here = ip.is_loopback().then(|| ["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+        return Ok(here.into_iter().flatten().chain([host]).collect());
     }
     if ip.is_unspecified() {
         return Err(HttpRefused::NoHost(address));

@@ -133,6 +133,9 @@ pub struct ServeArgs {
     /// Take everybody who can connect for the operator; on a loopback address alone
     #[arg(long, requires = "http")]
     no_auth: bool,
+    /// The URL that clients reach it at, if there is a proxy or a name for it [default: the address]
+    #[arg(long, value_name = "URL", requires = "http")]
+    base_url: Option<String>,
 }
 
 impl ServeArgs {
@@ -226,9 +229,12 @@ impl Args {
                 add("store.path", path.to_owned());
             }
         }
-        if let Command::Fixed(Fixed::Serve(ServeArgs { http, no_auth })) = &self.command {
+        if let Command::Fixed(Fixed::Serve(ServeArgs { http, no_auth, base_url })) = &self.command {
             if let Some(Some(address)) = http {
                 add("http.address", address.clone());
+            }
+            if let Some(url) = base_url {
+                add("http.base_url", url.clone());
             }
             if *no_auth {
                 add("http.auth", "false".to_owned());

@@ -10,6 +10,7 @@ use super::Span;
 use crate::codex::Sandbox;
 
 /// Serving over HTTP, with `serve --http`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
@@ -24,6 +25,17 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// The web pages (`Origin`) that may call it, such as `https://app.example:443`; none if empty.
     pub origins: Vec<String>,
+    /// The URL that clients reach this server at, without the path, such as `https://codex.example`; the address itself
+    /// if not set.
+    pub base_url: Option<String>,
+    /// The proxies whose `X-Forwarded-For` is believed, as addresses or networks such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<String>,
+    /// The server's certificate and those that vouch for it, in PEM; read again on SIGHUP. Without one it speaks HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of the certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Tokens of an identity provider.
+    pub jwt: JwtSettings,
     /// The longest body of a request, in bytes.
     pub body_bytes: usize,
     /// How many connections there may be.
@@ -36,6 +48,36 @@ pub struct HttpSettings {
     pub mcp_session_idle: Span,
     /// How long calls may take to end once the server is asked to.
     pub drain: Span,
+}
+
+/// Access tokens that an identity provider issues, as JWTs. They are taken once `issuer` is set.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwtSettings {
+    /// The provider's URL, exactly as its tokens have it in `iss`.
+    pub issuer: Option<String>,
+    /// What `aud` of a token must have one of. Needed with `issuer`.
+    pub audience: Vec<String>,
+    /// The URL or the file of the provider's public keys; found by its OpenID configuration if not set.
+    pub jwks: Option<String>,
+    /// The claim that names the tenant: a name, or a JSON pointer such as `/resource_access/codex/team`. Of a list, the
+    /// one value that is a tenant here.
+    pub tenant_claim: String,
+    /// The tenant of all its tokens, in place of a claim.
+    pub tenant: Option<String>,
+    /// The claim that tells callers of a tenant apart.
+    pub subject_claim: String,
+    /// The claim that has the scopes: words in a text, or a list.
+    pub scope_claim: String,
+    /// What the provider calls the scope `read`.
+    pub read_scope: String,
+    /// What the provider calls the scope `run`.
+    pub run_scope: String,
+    /// What the provider calls the scope `admin`.
+    pub admin_scope: String,
+    /// By how much the provider's clock may differ from this machine's.
+    pub leeway: Span,
 }
 
 /// What one tenant may use.
@@ -80,6 +122,24 @@ impl HttpSettings {
     }
 }
 
+impl Default for JwtSettings {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: Vec::new(),
+            jwks: None,
+            tenant_claim: "tenant".to_owned(),
+            tenant: None,
+            subject_claim: "sub".to_owned(),
+            scope_claim: "scope".to_owned(),
+            read_scope: "read".to_owned(),
+            run_scope: "run".to_owned(),
+            admin_scope: "admin".to_owned(),
+            leeway: Span(Duration::from_mins(1)),
+        }
+    }
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {
@@ -88,6 +148,11 @@ impl Default for HttpSettings {
             auth: true,
             hosts: Vec::new(),
             origins: Vec::new(),
+            base_url: None,
+            trusted_proxies: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            jwt: JwtSettings::default(),
             body_bytes: 4 * 1024 * 1024,
             connections: 2048,
             calls: 64,

@@ -252,6 +252,9 @@ fn key_of(variable: &str) -> Option<String> {
     }
     let name = variable.strip_prefix(PREFIX)?.to_lowercase();
     Some(match name.split_once('_') {
+        Some(("http", key)) if let Some(key) = key.strip_prefix("jwt_") => {
+            format!("http.jwt.{key}")
+        }
         Some((section, key)) => format!("{section}.{key}"),
         None => name,
     })

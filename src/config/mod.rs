@@ -10,7 +10,7 @@ mod schema;
 mod settings;
 mod span;
 
-pub use http::{HttpSettings, TenantSettings};
+pub use http::{HttpSettings, JwtSettings, TenantSettings};
 pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
 pub(crate) use settings::OPTIONAL;

@@ -273,6 +273,10 @@ impl Config {
         self.store.path.iter_mut().for_each(here);
         self.defaults.working_directory.iter_mut().for_each(here);
         self.limits.roots.iter_mut().for_each(here);
+        for file in self.http.jwt.jwks.iter_mut().filter(|place| !place.contains("://")) {
+            *file = base.join(&*file).display().to_string();
+        }
+        self.http.tls_certificate.iter_mut().chain(&mut self.http.tls_key).for_each(here);
         for tenant in self.tenants.values_mut() {
             let folders = tenant.roots.iter_mut().chain(&mut tenant.codex_home);
             folders.chain(&mut tenant.codex_bin).for_each(here);
@@ -293,6 +297,12 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "defaults.reasoning_effort",
     "defaults.sandbox",
     "defaults.working_directory",
+    "http.base_url",
+    "http.jwt.issuer",
+    "http.jwt.jwks",
+    "http.jwt.tenant",
+    "http.tls_certificate",
+    "http.tls_key",
     "limits.queued_calls",
     "limits.running_turns",
     "limits.tokens_per_day",
@@ -306,7 +316,9 @@ pub(crate) const OPTIONAL: &[&str] = &[
 pub(super) const LISTS: &[&str] = &[
     "codex.mcp_servers",
     "http.hosts",
+    "http.jwt.audience",
     "http.origins",
+    "http.trusted_proxies",
     "limits.config_keys",
     "limits.models",
     "limits.roots",
@@ -314,8 +326,14 @@ pub(super) const LISTS: &[&str] = &[
 ];
 
 /// Settings that are paths, or lists of them.
-pub(super) const PATHS: &[&str] =
-    &["codex.bin", "defaults.working_directory", "limits.roots", "store.path"];
+pub(super) const PATHS: &[&str] = &[
+    "codex.bin",
+    "defaults.working_directory",
+    "http.tls_certificate",
+    "http.tls_key",
+    "limits.roots",
+    "store.path",
+];
 
 const fn minutes(count: u64) -> Span {
     Span(Duration::from_secs(count * 60))

@@ -18,6 +18,7 @@ mod prompts;
 mod resources;
 mod restarted;
 mod schema;
+mod scope;
 mod server;
 mod tasks;
 mod tools;
@@ -26,6 +27,7 @@ mod visible;
 pub use call::{TERMINAL, approval_answer, approval_form};
 pub use error::{UserError, explain};
 pub use restarted::{host_restarted, only_reads};
+pub use scope::needed_scope;
 pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
 // What those who bring callers in need of the core.

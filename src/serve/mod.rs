@@ -20,6 +20,6 @@ pub use connection::{ServeError, serve, serve_over};
 pub use role::Role;
 #[cfg(unix)]
 pub use role::replace;
-pub use shutdown::{Shutdown, Signals};
+pub use shutdown::{Asks, Shutdown, Signals};
 pub use streams::Streams;
 use streams::{Reader, Writer};

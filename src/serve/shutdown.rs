@@ -1,7 +1,8 @@
 //! The signals that end the program.
 
-use std::io;
+use std::{io, sync::Arc};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Tells the server to end.
@@ -11,6 +12,30 @@ pub struct Shutdown {
     pub asked: CancellationToken,
     /// End now, without waiting for turns or clients.
     pub at_once: CancellationToken,
+    /// The terminal is gone, or files are to be read again.
+    pub hangup: Arc<Notify>,
+}
+
+impl Shutdown {
+    /// Waits until the end is asked for. At a hangup `reload` is called; the end is asked for as well if that does
+    /// nothing.
+    pub(super) async fn asked_or_reload(&self, reload: impl Fn() -> Option<()>) {
+        loop {
+            tokio::select! {
+                () = self.asked.cancelled() => return,
+                () = self.hangup.notified() => if reload().is_none() { return },
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// To end.
+    End,
+    /// To read files again, if the program has such, and else to end: the terminal is gone.
+    Hangup,
 }
 
 /// Listens for the signals that ask the program to end.
@@ -39,19 +64,20 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub async fn next(&mut self) {
+    pub async fn next(&mut self) -> Asks {
         #[cfg(unix)]
         {
             let [terminate, interrupt, hangup] = &mut self.all;
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+                _ = terminate.recv() => Asks::End,
+                _ = interrupt.recv() => Asks::End,
+                _ = hangup.recv() => Asks::Hangup,
             }
         }
         #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Asks::End,
+            Err(_) => std::future::pending().await,
         }
     }
 }

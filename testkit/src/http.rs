@@ -96,7 +96,7 @@ impl HttpServer {
     /// A client with this token.
     pub fn client(&self, token: Option<&str>) -> HttpClient {
         HttpClient {
-            http: reqwest::Client::new(),
+            http: http_client(),
             url: self.url.clone(),
             token: token.map(str::to_owned),
             revision: MODERN,
@@ -117,7 +117,7 @@ impl HttpClient {
     /// A client of the older era of a server that keeps no MCP sessions.
     pub fn older_without_session(url: &str) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             url: url.to_owned(),
             token: None,
             revision: OLDER,
@@ -147,6 +147,12 @@ impl HttpClient {
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         self.request(Method::POST).body(ready.to_string()).send().await.expect("an answer");
         Ok(())
+    }
+
+    /// The same client over other connections, such as those that trust an authority of the tests.
+    #[must_use]
+    pub fn over(&self, http: reqwest::Client) -> Self {
+        Self { http, ..self.clone() }
     }
 
     /// The MCP session it is in.
@@ -248,9 +254,27 @@ pub async fn answer(response: Response, id: u64) -> Value {
     panic!("no answer to {id}");
 }
 
+/// A client of servers on loopback.
+///
+/// # Panics
+/// If there is no cryptography.
+pub fn http_client() -> reqwest::Client {
+    // Another test may have been first with the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// The text of a page.
+///
+/// # Panics
+/// If there is none.
+pub async fn page(url: &str) -> String {
+    http_client().get(url).send().await.expect("an answer").text().await.expect("text")
+}
+
 /// The status of a page. 0 if there is no answer.
 pub async fn get(url: &str) -> u16 {
-    match reqwest::get(url).await {
+    match http_client().get(url).send().await {
         Ok(response) => response.status().as_u16(),
         Err(_) => 0,
     }

@@ -5,10 +5,12 @@
 //! and nothing here talks to anything but loopback and the npm registry.
 
 pub mod agent;
+pub mod certificates;
 pub mod client;
 pub mod codex_cli;
 pub mod home;
 pub mod http;
+pub mod issuer;
 pub mod model;
 pub mod npm;
 pub mod process;
@@ -17,9 +19,11 @@ pub mod server;
 pub mod wait;
 
 pub use agent::{Agent, Dialect, ToolUse};
+pub use certificates::Authority;
 pub use client::{Client, ToolResult};
 pub use home::Home;
 pub use http::{HttpClient, HttpServer};
+pub use issuer::Issuer;
 pub use model::{Model, ModelRequest, Reply};
 pub use server::Launch;
 pub use wait::wait_for;

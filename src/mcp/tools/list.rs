@@ -65,6 +65,11 @@ pub fn tool_summaries() -> Vec<ToolSummary> {
         .collect()
 }
 
+/// What a caller of the tool of this name needs to be allowed. `None` if there is no such tool.
+pub(in crate::mcp) fn scope_of(name: &str) -> Option<crate::session::Scope> {
+    ALL.iter().find(|tool| tool.name == name).map(|tool| tool.effect.scope())
+}
+
 /// The tools of one server.
 #[derive(Debug)]
 pub(in crate::mcp) struct Tools {

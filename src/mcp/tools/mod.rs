@@ -26,8 +26,8 @@ mod websearch;
 mod worktree;
 
 pub(crate) use help::missing_in_words;
-pub(super) use list::Tools;
 pub use list::{ToolSummary, tool_names, tool_summaries};
+pub(super) use list::{Tools, scope_of};
 pub(super) use tool::{Cx, Outcome};
 pub(super) use turn_view::{outcome as progressed, over};
 

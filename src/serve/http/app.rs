@@ -5,11 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use ipnet::IpNet;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HttpConfig, NoTenant, Tenants, limits::Calls, mcp_sessions::McpSessions, tenants::Endpoint,
+    HttpConfig, NoTenant, Tenants,
+    auth::{Authenticator, Challenge, metadata, well_known},
+    limits::Calls,
+    mcp_sessions::McpSessions,
+    tenants::Endpoint,
 };
 use crate::mcp::{Principal, Scope, Tenant};
 
@@ -17,6 +22,11 @@ use crate::mcp::{Principal, Scope, Tenant};
 #[derive(Debug)]
 pub(super) struct App {
     pub(super) config: HttpConfig,
+    pub(super) authenticator: Authenticator,
+    pub(super) challenge: Challenge,
+    /// Where clients get tokens. `None` if no provider issues any for this server.
+    pub(super) metadata: Option<serde_json::Value>,
+    pub(super) proxies: Vec<IpNet>,
     pub(super) tenants: Tenants,
     pub(super) calls: Arc<Calls>,
     pub(super) mcp_sessions: Arc<McpSessions<Endpoint>>,
@@ -28,8 +38,24 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(config: HttpConfig, tenants: Tenants) -> Arc<Self> {
+    /// What is shared by the requests to a server that clients reach at `base_url`.
+    pub(super) fn new(
+        config: HttpConfig,
+        base_url: &str,
+        authenticator: Authenticator,
+        proxies: Vec<IpNet>,
+        tenants: Tenants,
+    ) -> Arc<Self> {
+        let (jwt, path) = (&config.settings.jwt, &config.settings.path);
+        let metadata = metadata(&format!("{base_url}{path}"), jwt);
+        let metadata = metadata.filter(|_| authenticator.has_issuer());
+        let url = metadata.as_ref().map(|_| format!("{base_url}{}", well_known(path)));
+        let challenge = Challenge::new(url, [&jwt.read_scope, &jwt.run_scope, &jwt.admin_scope]);
         Arc::new(Self {
+            authenticator,
+            challenge,
+            metadata,
+            proxies,
             calls: Calls::new(config.settings.calls),
             mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
             endpoints: Mutex::default(),

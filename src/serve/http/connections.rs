@@ -3,22 +3,35 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::task::TaskTracker;
 
-use super::{HttpConfig, HttpError, Tenants, app::App, drain::drain, route::router};
-use crate::serve::Shutdown;
+use super::{
+    HttpConfig, HttpError, Tenants,
+    app::App,
+    auth::Authenticator,
+    client_address::{Peer, networks},
+    drain::drain,
+    route::router,
+    tls::Tls,
+};
+use crate::{mcp::Tokens, serve::Shutdown};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,32 +51,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What is said to a connection too many.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// Serves until `shutdown` asks for the end. `ready` is told the address once clients can connect.
+/// Serves until `shutdown` asks for the end. `ready` is told the URL of the endpoint once clients can connect.
 ///
 /// # Errors
-/// [`HttpError`] if it cannot listen there.
+/// [`HttpError`] if it cannot listen there, or not as the settings say.
 pub async fn serve_http(
     mut config: HttpConfig,
+    tokens: Option<Tokens>,
     tenants: Tenants,
     shutdown: Shutdown,
-    ready: impl FnOnce(std::net::SocketAddr),
+    ready: impl FnOnce(&str),
 ) -> Result<(), HttpError> {
+    let settings = &config.settings;
+    let proxies = networks(&settings.trusted_proxies).map_err(HttpError::Proxy)?;
+    let files = settings.tls_certificate.as_ref().zip(settings.tls_key.as_ref());
+    let tls = files.map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
+    let tls = tls.map(Arc::new);
+    let authenticator = if settings.auth {
+        Authenticator::by_token(tokens, &settings.jwt, config.tenants.clone())
+    } else {
+        Authenticator::Open
+    };
     let address = config.address;
     let failed = |source| HttpError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    config.settings.origins.extend(own_origins(bound));
-    ready(bound);
+    config.settings.origins.extend(own_origins(bound, tls.is_some()));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let here = format!("{scheme}://{bound}");
+    ready(&format!("{here}{}", config.settings.path));
+    let base_url = config.settings.base_url.clone().unwrap_or(here);
     let permits = Arc::new(Semaphore::new(config.settings.connections));
-    let app = App::new(config, tenants);
+    let app = App::new(config, &base_url, authenticator, proxies, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
         permits,
+        tls: tls.clone(),
         tasks: TaskTracker::new(),
         graceful: GracefulShutdown::new(),
     };
     let ending = async {
-        shutdown.asked.cancelled().await;
+        shutdown.asked_or_reload(|| tls.as_ref().map(|tls| tls.reload())).await;
         drain(&app, &shutdown.at_once).await;
     };
     tokio::select! {
@@ -78,10 +106,10 @@ pub async fn serve_http(
 }
 
 /// The pages that may call a loopback address without being named: its own.
-fn own_origins(address: std::net::SocketAddr) -> Vec<String> {
-    let port = address.port();
+fn own_origins(address: std::net::SocketAddr, is_tls: bool) -> Vec<String> {
+    let (port, scheme) = (address.port(), if is_tls { "https" } else { "http" });
     let names = ["localhost", "127.0.0.1", "[::1]"].iter().filter(|_| address.ip().is_loopback());
-    names.map(|name| format!("http://{name}:{port}")).collect()
+    names.map(|name| format!("{scheme}://{name}:{port}")).collect()
 }
 
 async fn sweep(app: &App) {
@@ -96,6 +124,7 @@ async fn sweep(app: &App) {
 struct Connections {
     router: Router,
     permits: Arc<Semaphore>,
+    tls: Option<Arc<Tls>>,
     tasks: TaskTracker,
     graceful: GracefulShutdown,
 }
@@ -104,7 +133,7 @@ impl Connections {
     async fn accept(&self, listener: &TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.take(stream),
+                Ok((stream, peer)) => self.take(stream, Peer(peer)),
                 // Too many open files, perhaps: that passes.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -114,7 +143,7 @@ impl Connections {
         }
     }
 
-    fn take(&self, mut stream: TcpStream) {
+    fn take(&self, mut stream: TcpStream, peer: Peer) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             tracing::warn!("too many connections");
             self.tasks.spawn(async move {
@@ -127,15 +156,33 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers may be late");
         }
-        let service = TowerToHyperService::new(self.router.clone());
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
-        let serving = self.graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (router, watcher) = (self.router.clone(), self.graceful.watcher());
+        let tls = self.tls.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::debug!(%error, "a connection ended");
+            let _permit = permit;
+            let Some(tls) = tls else { return serve(stream, peer, router, watcher).await };
+            match tls.accept(stream).await {
+                Ok(stream) => serve(stream, peer, router, watcher).await,
+                Err(error) => tracing::debug!(%error, "no handshake"),
             }
-            drop(permit);
         });
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve<S>(stream: S, peer: Peer, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES);
+    let connection = http.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended");
     }
 }

@@ -16,7 +16,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
     if app.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
     }
-    match app.tenants.are_ready().await {
+    match app.authenticator.is_ready().await {
         Ok(()) => (StatusCode::OK, "ok\n"),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");

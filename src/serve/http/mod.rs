@@ -1,24 +1,29 @@
 //! Streamable HTTP: many clients of many tenants at one address, each call made by a principal.
 //!
-//! [`connections`] takes them and ends in order. For each request [`access`] finds out who calls, [`limits`] whether
+//! [`connections`] takes them, over [`tls`] if the operator has a certificate, and ends in order. For each request [`auth`]
+//! finds out who calls, [`limits`] whether
 //! there is room, [`mcp_sessions`] whether the transport's session is the caller's; then the server of the caller's
 //! tenant ([`tenants`]) answers it. [`health`] tells the operator's programs how it is. Knows nothing of Codex or SQL,
 //! nor of what is called.
 
-mod access;
 mod app;
+mod auth;
+mod client_address;
 mod connections;
 mod drain;
 mod health;
 mod limits;
 mod mcp_sessions;
+mod refusal;
 mod route;
 mod tenants;
+mod tls;
 
 use std::{io, net::SocketAddr};
 
 pub use connections::serve_http;
 pub use tenants::{NoTenant, Tenants};
+pub use tls::{TlsError, is_private};
 
 use crate::config::HttpSettings;
 
@@ -29,6 +34,8 @@ pub struct HttpConfig {
     pub address: SocketAddr,
     /// The operator's settings, with the hosts that are allowed.
     pub settings: HttpSettings,
+    /// The names of all tenants.
+    pub tenants: Vec<String>,
 }
 
 /// Why HTTP cannot be served.
@@ -43,4 +50,10 @@ pub enum HttpError {
         #[source]
         source: io::Error,
     },
+    /// There is no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A proxy is none.
+    #[error("`http.trusted_proxies` has something that is no address and no network: `{0}`")]
+    Proxy(String),
 }

@@ -1,24 +1,28 @@
 //! A request on its way to the server of its caller's tenant.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, Method, StatusCode},
-    response::Response,
+    http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
     routing::{any, get},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
-    access::{bearer, refused, retry_later, unknown},
     app::App,
+    auth::{Refused, bearer, well_known},
+    client_address::{Peer, client_address},
     health,
+    refusal::{refused, retry_later},
 };
+use crate::mcp::{Principal, needed_scope};
 
 /// The header that names an MCP session.
 const MCP_SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -46,11 +50,19 @@ const AFTER_DRAIN: u16 = 5;
 
 /// All paths there are.
 pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let path = app.config.settings.path.clone();
+    let mut router = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route(&app.config.settings.path, any(mcp))
-        .with_state(app)
+        .route(&path, any(mcp));
+    if app.metadata.is_some() {
+        // Clients look for it below the path of the endpoint, and without one.
+        let places = BTreeSet::from([well_known(&path), well_known("")]);
+        for place in places {
+            router = router.route(&place, get(metadata));
+        }
+    }
+    router.with_state(app)
 }
 
 async fn mcp(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -59,22 +71,30 @@ async fn mcp(State(app): State<Arc<App>>, request: Request) -> Response {
     }
 }
 
-async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> {
-    let token = bearer(request.headers());
-    let principal = match app.tenants.principal(token).await {
-        Ok(Some(principal)) => principal,
-        Ok(None) => return Err(unknown(token.is_some())),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "tokens cannot be checked");
-            let words = "Tokens cannot be checked now.";
-            return Err(retry_later(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "store_unavailable",
-                words,
-                SOON,
-            ));
+/// Where clients get tokens. Web pages may read it as well.
+async fn metadata(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], Json(app.metadata.clone()))
+}
+
+/// Who makes a request; an answer if that is nobody who may.
+async fn principal(app: &App, head: &Parts) -> Result<Principal, Response> {
+    let token = bearer(&head.headers);
+    app.authenticator.principal(token).await.map_err(|refused| {
+        let peer = head.extensions.get::<Peer>();
+        let from = peer.map(|peer| client_address(*peer, &head.headers, &app.proxies));
+        let from = from.map_or_else(|| "nowhere".to_owned(), |address| address.to_string());
+        // Clients that begin without a token are not worth a line each.
+        if !matches!(refused, Refused::NoToken) {
+            tracing::info!(from, reason = refused.as_str(), "a caller was refused");
         }
-    };
+        app.challenge.answer(&refused)
+    })
+}
+
+async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> {
+    let (head, body) = request.into_parts();
+    let principal = principal(app, &head).await?;
+    let can_ask = bearer(&head.headers).is_some_and(|it| app.authenticator.is_theirs(it));
     let owner = (principal.tenant.clone(), principal.subject.clone());
     let endpoint = app.endpoint(&principal).map_err(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "a token opens nothing");
@@ -90,9 +110,13 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
         let words = format!("This token has {} calls in flight.", app.config.settings.calls);
         return Err(retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
     };
-    let (head, body) = request.into_parts();
     let body = read_body(body, app.config.settings.body_bytes).await?;
-    let called = method_of(&body);
+    let (called, named) = method_of(&body);
+    // Only who has a provider to ask can get a token with more scopes; to others the tool itself says it.
+    let needed = called.as_deref().map(|method| needed_scope(method, named.as_deref()));
+    if let Some(needed) = needed.filter(|needed| can_ask && principal.scope < *needed) {
+        return Err(app.challenge.insufficient(needed));
+    }
     if head.method == Method::GET || called.as_deref() == Some(LISTEN) {
         in_flight.listens();
     }
@@ -159,13 +183,16 @@ async fn read_body(body: Body, limit: usize) -> Result<Bytes, Response> {
     }
 }
 
-/// The method that a message calls, if it is a message that calls one.
-fn method_of(body: &[u8]) -> Option<String> {
+/// The method that a message calls, if it is a message that calls one, and what of that it names.
+fn method_of(body: &[u8]) -> (Option<String>, Option<String>) {
     #[derive(Deserialize)]
     struct Message {
         method: String,
+        params: Option<Value>,
     }
-    serde_json::from_slice(body).ok().map(|Message { method }| method)
+    let Ok(Message { method, params }) = serde_json::from_slice(body) else { return (None, None) };
+    let name = params.as_ref().and_then(|params| params.get("name")).and_then(Value::as_str);
+    (Some(method), name.map(str::to_owned))
 }
 
 /// The same answer for a session that is over and for one of somebody else.

@@ -12,7 +12,7 @@ use rmcp::transport::streamable_http_server::{
 use tokio_util::sync::CancellationToken;
 
 use super::HttpConfig;
-use crate::mcp::{Principal, Scope, Server, SessionError, Tenant, Tokens};
+use crate::mcp::{Scope, Server, Tenant};
 
 /// There is no server for this tenant.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +33,8 @@ pub enum NoTenant {
 
 type Make = dyn Fn(Option<&Tenant>) -> Result<Server, NoTenant> + Send + Sync;
 
-/// Who may call, and how to make the servers they call.
+/// The servers of the tenants, and how to make them.
 pub struct Tenants {
-    tokens: Option<Tokens>,
     make: Box<Make>,
     made: Mutex<HashMap<Option<Tenant>, Server>>,
 }
@@ -60,36 +59,11 @@ impl fmt::Debug for Tenants {
 }
 
 impl Tenants {
-    /// Callers are those with one of these tokens; without tokens, everybody is the operator. `make` makes the server of
-    /// a tenant, or the operator's own.
+    /// `make` makes the server of a tenant, or the operator's own.
     pub fn new(
-        tokens: Option<Tokens>,
         make: impl Fn(Option<&Tenant>) -> Result<Server, NoTenant> + Send + Sync + 'static,
     ) -> Self {
-        Self { tokens, make: Box::new(make), made: Mutex::default() }
-    }
-
-    /// Who has this token; `None` if nobody.
-    pub(super) async fn principal(
-        &self,
-        token: Option<&str>,
-    ) -> Result<Option<Principal>, SessionError> {
-        match (&self.tokens, token) {
-            (None, _) => {
-                let subject = "operator".to_owned();
-                Ok(Some(Principal { tenant: None, subject, scope: Scope::Admin }))
-            }
-            (Some(tokens), Some(token)) => tokens.check(token).await,
-            (Some(_), None) => Ok(None),
-        }
-    }
-
-    /// Whether tokens can be checked.
-    pub(super) async fn are_ready(&self) -> Result<(), SessionError> {
-        match &self.tokens {
-            Some(tokens) => tokens.check_store().await,
-            None => Ok(()),
-        }
+        Self { make: Box::new(make), made: Mutex::default() }
     }
 
     /// The server of a tenant's sessions.

@@ -3,9 +3,11 @@
 mod access;
 mod draining;
 mod hostile;
+mod jwt;
 mod separated;
 mod serving;
 mod tenants;
+mod tls;
 
 use std::fs;
 
