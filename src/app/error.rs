@@ -62,11 +62,6 @@ pub enum HttpRefused {
     /// A certificate without a key, or the other way round.
     #[error("TLS needs both `http.tls_certificate` and `http.tls_key`")]
     HalfTls,
-    /// Any token of the provider would be good, whoever it was made for.
-    #[error(
-        "`http.jwt.issuer` needs `http.jwt.audience`: what its tokens for this server have in `aud`"
-    )]
-    NoAudience,
     /// Anybody on the way could forge tokens.
     #[error("the identity provider's keys must come by https, not from {0}")]
     OpenKeys(String),

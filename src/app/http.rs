@@ -130,9 +130,6 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
 fn check_jwt(config: &Config, address: SocketAddr) -> Result<(), HttpRefused> {
     let jwt = &config.http.jwt;
     let Some(issuer) = &jwt.issuer else { return Ok(()) };
-    if jwt.audience.is_empty() {
-        return Err(HttpRefused::NoAudience);
-    }
     let fetched = match &jwt.jwks {
         Some(place) => Some(place).filter(|place| place.contains("://")),
         None => Some(issuer),

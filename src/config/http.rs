@@ -57,9 +57,9 @@ pub struct HttpSettings {
 pub struct JwtSettings {
     /// The provider's URL, exactly as its tokens have it in `iss`.
     pub issuer: Option<String>,
-    /// What `aud` of a token must have one of. Needed with `issuer`.
+    /// What `aud` of a token must have one of; the URL of this server's endpoint if empty.
     pub audience: Vec<String>,
-    /// The URL or the file of the provider's public keys; found by its OpenID configuration if not set.
+    /// The URL or the file of the provider's public keys; found by its `OpenID` configuration if not set.
     pub jwks: Option<String>,
     /// The claim that names the tenant: a name, or a JSON pointer such as `/resource_access/codex/team`. Of a list, the
     /// one value that is a tenant here.

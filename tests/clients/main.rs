@@ -16,6 +16,7 @@ mod conformance;
 mod fuzzer;
 mod inspector;
 mod plugin;
+mod provider;
 mod sdks;
 mod set_up;
 mod world;

@@ -7,7 +7,7 @@ use testkit::{npm, python};
 
 use crate::world::{NODE, World, fetched, run};
 
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 

@@ -61,8 +61,8 @@ impl World {
         Launch::new(Self::server(), &self.home, &Self::codex())
     }
 
-    /// Our server over HTTP with one tenant, and a token of it.
-    pub(crate) async fn http(&self) -> (HttpServer, String) {
+    /// The configuration of our server over HTTP, with one tenant.
+    pub(crate) fn http_config(&self) -> PathBuf {
         let config = self.home.path().join("http.toml");
         let roots = self.home.work().display().to_string();
         fs::write(&config, format!("[tenants.team]\nroots = [{roots:?}]\n")).unwrap();
@@ -71,11 +71,24 @@ impl World {
         // Of the server's variables it sees none.
         let own = fs::read_to_string(self.home.codex_home().join("config.toml")).unwrap();
         fs::write(codex.join("config.toml"), own.replace("env_key = \"MOCK_KEY\"\n", "")).unwrap();
+        config
+    }
+
+    /// Our server as it is started with a configuration.
+    pub(crate) async fn serve_with(&self, config: &Path) -> HttpServer {
         let launch = self.launch().arg("--config").arg(config.to_string_lossy());
-        let made = launch.clone().args(["token", "new", "--tenant", "team"]).command().output();
-        let token = String::from_utf8(made.await.unwrap().stdout).unwrap().trim().to_owned();
-        let server = HttpServer::start(&launch.args(["serve", "--http", "127.0.0.1:0"])).await;
-        (server, token)
+        HttpServer::start(&launch.args(["serve", "--http", "127.0.0.1:0"])).await
+    }
+
+    /// A token for its tenant.
+    pub(crate) async fn token(&self) -> String {
+        let made = self.launch().args(["token", "new", "--tenant", "team"]).command().output();
+        String::from_utf8(made.await.unwrap().stdout).unwrap().trim().to_owned()
+    }
+
+    /// Our server over HTTP with one tenant, and a token of it.
+    pub(crate) async fn http(&self) -> (HttpServer, String) {
+        (self.serve_with(&self.http_config()).await, self.token().await)
     }
 
     /// Our server as most clients are told of it.

@@ -67,11 +67,6 @@ pub async fn serve_http(
     let files = settings.tls_certificate.as_ref().zip(settings.tls_key.as_ref());
     let tls = files.map(|(certificate, key)| Tls::load(certificate, key)).transpose()?;
     let tls = tls.map(Arc::new);
-    let authenticator = if settings.auth {
-        Authenticator::by_token(tokens, &settings.jwt, config.tenants.clone())
-    } else {
-        Authenticator::Open
-    };
     let address = config.address;
     let failed = |source| HttpError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -81,6 +76,15 @@ pub async fn serve_http(
     let here = format!("{scheme}://{bound}");
     ready(&format!("{here}{}", config.settings.path));
     let base_url = config.settings.base_url.clone().unwrap_or(here);
+    let jwt = &mut config.settings.jwt;
+    if jwt.audience.is_empty() {
+        jwt.audience.push(format!("{base_url}{}", config.settings.path));
+    }
+    let authenticator = if config.settings.auth {
+        Authenticator::by_token(tokens, jwt, config.tenants.clone())
+    } else {
+        Authenticator::Open
+    };
     let permits = Arc::new(Semaphore::new(config.settings.connections));
     let app = App::new(config, &base_url, authenticator, proxies, tenants);
     let connections = Connections {

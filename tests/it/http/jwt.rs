@@ -12,13 +12,7 @@ const AUDIENCE: &str = "https://codex.example/mcp";
 
 async fn serve(team: &Team, issuer: &Issuer) -> HttpServer {
     let issuer = format!("http.jwt.issuer={}", issuer.url());
-    team.serve_with(&[
-        &issuer,
-        &format!("http.jwt.audience={AUDIENCE}"),
-        "http.base_url=https://codex.example/",
-        "log.level=debug",
-    ])
-    .await
+    team.serve_with(&[&issuer, "http.base_url=https://codex.example/", "log.level=debug"]).await
 }
 
 #[tokio::test]
@@ -146,24 +140,9 @@ async fn tokens_are_good_while_their_provider_is_away_but_new_ones_wait() {
 async fn a_provider_that_proves_nothing_is_not_taken() {
     let team = Team::new().await;
     for (settings, why) in [
-        (&["http.jwt.issuer=https://id.example"][..], "`http.jwt.audience`"),
-        (&["http.jwt.issuer=http://id.example", "http.jwt.audience=x"], "https"),
-        (
-            &[
-                "http.jwt.issuer=https://id.example",
-                "http.jwt.audience=x",
-                "http.jwt.jwks=http://id.example/keys",
-            ],
-            "https",
-        ),
-        (
-            &[
-                "http.jwt.issuer=https://id.example",
-                "http.jwt.audience=x",
-                "http.jwt.tenant=nobody",
-            ],
-            "`http.jwt.tenant`",
-        ),
+        (&["http.jwt.issuer=http://id.example"][..], "https"),
+        (&["http.jwt.issuer=https://id.example", "http.jwt.jwks=http://id.example/keys"], "https"),
+        (&["http.jwt.issuer=https://id.example", "http.jwt.tenant=nobody"], "`http.jwt.tenant`"),
         (&["http.base_url=codex.example"], "`http.base_url`"),
         (&["http.trusted_proxies=10.0.0.0/64"], "10.0.0.0/64"),
     ] {

@@ -26,25 +26,25 @@ async fn a_certificate_is_served_and_replaced_under_calls() {
     });
     wait_for("the turn to run", || (team.world.model.open_streams() == 1).then_some(())).await;
     // The certificate as a connection of its own sees it.
-    let served = async || {
+    let seen = async || {
         let page = authority.client().get(server.beside("/healthz")).send().await.unwrap();
         assert_eq!(page.status(), 200);
         let info = page.extensions().get::<TlsInfo>().unwrap();
         info.peer_certificate().unwrap().to_vec()
     };
-    let first = served().await;
+    let first = seen().await;
     authority.write(8);
-    assert_eq!(served().await, first);
+    assert_eq!(seen().await, first);
     signal(server.pid(), "HUP").await;
     let read = || server.stderr().contains("the certificate was read again").then_some(());
     wait_for("the new certificate", read).await;
-    let second = served().await;
+    let second = seen().await;
     assert_ne!(second, first);
     // A certificate that is of no use changes nothing.
     std::fs::write(&certificate, "nonsense").unwrap();
     signal(server.pid(), "HUP").await;
     wait_for("the complaint", || server.stderr().contains("the old one stays").then_some(())).await;
-    assert_eq!(served().await, second);
+    assert_eq!(seen().await, second);
     assert_eq!(slow.await.unwrap()["response"], "late");
 }
 

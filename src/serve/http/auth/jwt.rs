@@ -76,7 +76,7 @@ impl JwtVerifier {
         if key.algorithm.is_some_and(|only| only != header.alg) {
             return Err("an algorithm the key is not for");
         }
-        let claims = decode_with(token, header.alg, &key.key, &self.validation(header.alg))?;
+        let claims = decode_with(token, header.alg, &key.decoding, &self.validation(header.alg))?;
         // The library would take a list of issuers as well.
         match claims.get("iss") {
             Some(Value::String(issuer)) if *issuer == self.issuer => Ok(claims),

@@ -33,7 +33,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// A key that can check tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    pub(super) key: DecodingKey,
+    pub(super) decoding: DecodingKey,
     /// The only algorithm it is for. `None` if the provider does not say: all of its family.
     pub(super) algorithm: Option<Algorithm>,
     id: Option<String>,
@@ -65,7 +65,7 @@ pub(super) enum KeysError {
 enum Source {
     Url(String),
     File(PathBuf),
-    /// The OpenID configuration of this issuer says where.
+    /// The `OpenID` configuration of this issuer says where.
     Discovered(String),
 }
 
@@ -144,7 +144,7 @@ impl Keys {
         let family = header.alg.family();
         let fits = |key: &&Key| {
             let is_it = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
-            is_it && key.key.family() == family
+            is_it && key.decoding.family() == family
         };
         let keys = known.keys.iter().filter(fits).cloned().collect();
         (keys, known.since.is_some_and(|since| since.elapsed() < FRESH))
@@ -178,7 +178,7 @@ impl Source {
     }
 }
 
-/// Where a provider's keys are, by its OpenID configuration.
+/// Where a provider's keys are, by its `OpenID` configuration.
 async fn discover(issuer: &str) -> Result<String, KeysError> {
     #[derive(Deserialize)]
     struct Discovered {
@@ -232,8 +232,8 @@ fn key(value: Value) -> Option<Key> {
     if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
         return None;
     }
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
-    if key.family() == AlgorithmFamily::Hmac {
+    let decoding = DecodingKey::from_jwk(&jwk).ok()?;
+    if decoding.family() == AlgorithmFamily::Hmac {
         return None;
     }
     let algorithm = match jwk.common.key_algorithm {
@@ -241,5 +241,5 @@ fn key(value: Value) -> Option<Key> {
         None => None,
         Some(named) => Some(named.to_string().parse().ok()?),
     };
-    Some(Key { key, algorithm, id: jwk.common.key_id })
+    Some(Key { decoding, algorithm, id: jwk.common.key_id })
 }

@@ -34,7 +34,7 @@ pub(super) enum Authenticator {
         /// Tokens of ours. `None` if there is nothing to keep them in.
         ours: Option<Tokens>,
         /// Tokens of an identity provider. `None` if the operator has none.
-        theirs: Option<JwtVerifier>,
+        theirs: Option<Box<JwtVerifier>>,
     },
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Refused {
 impl Authenticator {
     /// Callers need a token: one of `ours`, or, if the settings name an issuer, one of theirs.
     pub(super) fn by_token(ours: Option<Tokens>, jwt: &JwtSettings, tenants: Vec<String>) -> Self {
-        Self::ByToken { ours, theirs: JwtVerifier::new(jwt, tenants) }
+        Self::ByToken { ours, theirs: JwtVerifier::new(jwt, tenants).map(Box::new) }
     }
 
     /// Whether callers can get a token by themselves, from the identity provider.
