@@ -285,6 +285,9 @@ fn environment() -> anyhow::Result<Environment> {
         path: std::env::var_os("PATH"),
         variables: std::env::vars_os().collect(),
         launcher: Vec::new(),
+        tenant: None,
+        api_key: None,
+        processes: None,
         codex_variables: None,
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
+use crate::{codex::Processes, session::Tenant};
+
 /// What the process inherits from the program that started it.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -21,6 +23,12 @@ pub struct Environment {
     pub variables: BTreeMap<OsString, OsString>,
     /// What starts Codex, if not this process by itself.
     pub launcher: Vec<String>,
+    /// Whose sessions are served. `None` for the operator's own.
+    pub tenant: Option<Tenant>,
+    /// A file with an API key for Codex.
+    pub api_key: Option<PathBuf>,
+    /// The places of running Codex processes, if they are limited.
+    pub processes: Option<Processes>,
     /// The variables that Codex sees, if not all.
     pub codex_variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the client that started us waits for a call. `None` if it does not say.

@@ -27,6 +27,9 @@ pub enum ServerError {
     /// It cannot be served over HTTP as the operator wants it.
     #[error(transparent)]
     HttpRefused(#[from] HttpRefused),
+    /// Nothing can be measured.
+    #[error(transparent)]
+    Metrics(#[from] crate::telemetry::MetricsError),
     /// Serving over HTTP failed.
     #[error(transparent)]
     Http(#[from] serve::http::HttpError),
@@ -42,6 +45,9 @@ pub enum HttpRefused {
     /// That is no address.
     #[error("`http.address` is no address with a port: `{0}`")]
     Address(String),
+    /// That is no address either.
+    #[error("`http.metrics` is no address with a port: `{0}`")]
+    MetricsAddress(String),
     /// The path is none.
     #[error("`http.path` must begin with `/` and have no braces: `{0}`")]
     Path(String),

@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
     Environment, HttpRefused, ServerError,
@@ -13,13 +16,15 @@ use super::{
     server::{server, store},
 };
 use crate::{
+    codex::Processes,
     config::{Config, HttpSettings, TenantSettings},
     mcp::Server,
     serve::{
         Shutdown,
-        http::{self, HttpConfig, NoTenant, Tenants},
+        http::{self, HttpConfig, MetricsText, NoTenant, Tenants},
     },
     session::{Tenant, Tokens, store::StoreConfig},
+    telemetry::Metrics,
 };
 
 /// The variables of this process that a tenant's Codex has as well. The rest may be the operator's secrets.
@@ -40,6 +45,9 @@ const PASSED_ON: &[&str] = &[
     "no_proxy",
     "all_proxy",
 ];
+
+/// How often metrics are summed up.
+const SUM_UP: Duration = Duration::from_secs(5);
 
 /// The tokens of this server.
 ///
@@ -70,6 +78,8 @@ pub async fn serve_http(
         Err(_) if !config.http.auth || config.http.jwt.issuer.is_some() => None,
         Err(error) => return Err(error),
     };
+    let processes = config.codex.processes.map(Processes::new);
+    let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
     let tenants = {
         let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());
@@ -84,7 +94,18 @@ pub async fn serve_http(
             Ok(server)
         })
     };
-    let ended = http::serve_http(http, tokens, tenants, shutdown, ready).await;
+    let metrics = Metrics::start()?;
+    let text = metrics.clone();
+    let text = MetricsText::new(move || text.render());
+    let ended = {
+        let _summing_up = AbortOnDropHandle::new(TaskTracker::new().spawn(async move {
+            loop {
+                tokio::time::sleep(SUM_UP).await;
+                metrics.sum_up();
+            }
+        }));
+        http::serve_http(http, tokens, tenants, text, shutdown, ready).await
+    };
     let notifiers = std::mem::take(&mut *notifiers.lock().unwrap_or_else(PoisonError::into_inner));
     for notifier in notifiers {
         notifier.finish().await;
@@ -123,7 +144,12 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
     let tenants = config.tenants.keys().cloned().collect();
     let base_url = settings.base_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     let settings = HttpSettings { hosts, base_url, ..settings.clone() };
-    Ok(HttpConfig { address, settings, tenants })
+    let metrics_address = settings
+        .metrics
+        .as_deref()
+        .map(|text| text.parse().map_err(|_| HttpRefused::MetricsAddress(text.to_owned())));
+    let metrics_address = metrics_address.transpose()?;
+    Ok(HttpConfig { address, metrics_address, settings, tenants })
 }
 
 /// Checks that tokens of an identity provider can be told from forged ones.
@@ -241,6 +267,8 @@ fn own_environment(
         codex_home,
         state_folder: Some(folder),
         launcher: settings.launcher.clone(),
+        tenant: Some(tenant.clone()),
+        api_key: settings.api_key_file.clone(),
         codex_variables: Some(variables),
         ..environment.clone()
     })

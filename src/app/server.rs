@@ -8,7 +8,7 @@ use crate::{
     config::{self, Compat, Config, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
-    session::{self, McpServers, SessionConfig, Sessions, Settings, store::StoreConfig},
+    session::{self, McpServers, SessionConfig, Sessions, Settings, Tenant, store::StoreConfig},
 };
 
 /// Checks that every tool the operator chose exists.
@@ -66,6 +66,10 @@ pub(super) fn server(
             force_kill,
             codex_home: environment.codex_home,
             launcher: environment.launcher,
+            label: environment.tenant.as_ref().map(Tenant::as_str).unwrap_or_default().into(),
+            strict: environment.tenant.is_some(),
+            api_key: environment.api_key,
+            processes: environment.processes,
             variables: environment.codex_variables,
         },
         tasks.clone(),
@@ -76,6 +80,7 @@ pub(super) fn server(
         None => environment.directory,
     };
     let sessions = SessionConfig {
+        tenant: environment.tenant,
         ttl: config.session.ttl.0,
         cap: config.session.cap,
         lease: config.session.lease.0,

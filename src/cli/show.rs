@@ -82,6 +82,7 @@ mod tests {
                 "defaults.approval_policy" => "never",
                 "turn.timeout" | "turn.wait" => "1s",
                 "compat" => "vendor",
+                "codex.processes" => "1",
                 key if key.starts_with("limits.") => "1",
                 _ => "x",
             };

@@ -104,6 +104,18 @@ pub enum CodexError {
         #[source]
         source: RpcErrorSource,
     },
+    /// Too many others run.
+    #[error("as many Codex processes run as may")]
+    TooMany,
+    /// The file with the API key cannot be read.
+    #[error("cannot read the API key in {}", path.display())]
+    ApiKey {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
     /// The server is ending and starts nothing new.
     #[error("the server is shutting down")]
     ShuttingDown,

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use super::{
     error::CodexError,
     find::{Binary, SearchPath, find},
     process,
+    processes::Processes,
     version::CodexVersion,
 };
 
@@ -34,11 +36,32 @@ pub struct CodexConfig {
     ///
     /// Codex itself waits up to 30 s for its state database after an unlucky kill (observed, 0.140 on).
     pub timeout: Duration,
+    /// Whose it is, in metrics.
+    pub label: Arc<str>,
+    /// Whether a mistake in its configuration is an error where Codex can tell, instead of a warning nobody sees.
+    pub strict: bool,
+    /// A file with an API key, read at each start and given to Codex so that it is nowhere else on disk.
+    pub api_key: Option<PathBuf>,
+    /// The places of running processes, if they are limited.
+    pub processes: Option<Processes>,
     /// Cancelled when the child must not be given time to end.
     pub force_kill: CancellationToken,
 }
 
 impl CodexConfig {
+    /// The API key there is to give to Codex. `None` if there is none to give.
+    ///
+    /// # Errors
+    /// [`CodexError::ApiKey`], also if the file is empty.
+    pub(in crate::codex) async fn read_api_key(&self) -> Result<Option<String>, CodexError> {
+        let Some(path) = &self.api_key else { return Ok(None) };
+        let read = tokio::fs::read_to_string(path).await.and_then(|text| {
+            let key = text.trim().to_owned();
+            if key.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(key) }
+        });
+        read.map(Some).map_err(|source| CodexError::ApiKey { path: path.clone(), source })
+    }
+
     /// A command that starts Codex.
     pub(in crate::codex) fn command(&self, binary: &Path) -> tokio::process::Command {
         let mut command = match self.launcher.split_first() {

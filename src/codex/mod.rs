@@ -23,6 +23,7 @@ mod ids;
 mod launch;
 mod orphans;
 mod process;
+mod processes;
 mod profile;
 mod protocol;
 mod record;
@@ -44,6 +45,7 @@ pub use find::{Binary, SearchPath, find};
 pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
 pub(crate) use process::command;
+pub use processes::Processes;
 pub use profile::Profile;
 pub use repository::{Begin, Changes, Extent, Repository, RepositoryError, ReviewTarget, Worktree};
 pub use settings::{

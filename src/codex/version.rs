@@ -70,6 +70,8 @@ impl CodexVersion {
     pub(crate) const EFFORT_FOR_ANY_MODEL: Self = Self::new(0, 145, 0);
     /// The first version in which a model can decide approvals.
     pub(crate) const REVIEWER: Self = Self::new(0, 115, 0);
+    /// The first version that can refuse a configuration with mistakes.
+    pub(crate) const STRICT_CONFIG: Self = Self::new(0, 131, 0);
     /// The first version that gives threads names.
     pub(crate) const THREAD_NAMES: Self = Self::new(0, 93, 0);
     /// The first version in which more can be said to a running turn.

@@ -28,6 +28,9 @@ pub struct HttpSettings {
     /// The URL that clients reach this server at, without the path, such as `https://codex.example`; the address itself
     /// if not set.
     pub base_url: Option<String>,
+    /// Another address of this machine for `/metrics`, without a token; else they are at this server's own address for
+    /// tokens with the scope `admin`.
+    pub metrics: Option<String>,
     /// The proxies whose `X-Forwarded-For` is believed, as addresses or networks such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
     /// The server's certificate and those that vouch for it, in PEM; read again on SIGHUP. Without one it speaks HTTP.
@@ -105,6 +108,9 @@ pub struct TenantSettings {
     pub tokens_per_day: Option<u64>,
     /// Its Codex's own folder, with its login; one of the server's if empty.
     pub codex_home: Option<PathBuf>,
+    /// A file with an API key for its Codex, which only the server needs to be able to read; its own `codex login` if
+    /// empty.
+    pub api_key_file: Option<PathBuf>,
     /// Its Codex binary; as `codex` says if empty.
     pub codex_bin: Option<PathBuf>,
     /// What starts its Codex, such as `["setpriv", "--reuid=web", "--init-groups", "--"]`: as another user, or in a
@@ -149,6 +155,7 @@ impl Default for HttpSettings {
             hosts: Vec::new(),
             origins: Vec::new(),
             base_url: None,
+            metrics: None,
             trusted_proxies: Vec::new(),
             tls_certificate: None,
             tls_key: None,

@@ -308,6 +308,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return wrong(key, "at least one second is needed");
         }
     }
+    if config.codex.processes == Some(0) {
+        return wrong("codex.processes", "at least one is needed");
+    }
     if config.limits.prompt_characters == 0 {
         return wrong("limits.prompt_characters", "at least one is needed");
     }

@@ -62,6 +62,9 @@ pub struct CodexSettings {
     pub release_after: Span,
     /// How long Codex may take to answer a request that is not a turn.
     pub timeout: Span,
+    /// How many Codex processes may run at once, over HTTP where each tenant has one; any number if not set. One that
+    /// does nothing gives its place to one that is needed.
+    pub processes: Option<usize>,
     /// The names of Codex's own MCP servers it may use here; none if the list is empty, all if it is not
     /// set.
     pub mcp_servers: Option<Vec<String>>,
@@ -279,7 +282,8 @@ impl Config {
         self.http.tls_certificate.iter_mut().chain(&mut self.http.tls_key).for_each(here);
         for tenant in self.tenants.values_mut() {
             let folders = tenant.roots.iter_mut().chain(&mut tenant.codex_home);
-            folders.chain(&mut tenant.codex_bin).for_each(here);
+            let files = tenant.codex_bin.iter_mut().chain(&mut tenant.api_key_file);
+            folders.chain(files).for_each(here);
         }
         self
     }
@@ -290,6 +294,7 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "notify.command",
     "codex.bin",
     "codex.mcp_servers",
+    "codex.processes",
     "compat",
     "defaults.approval_policy",
     "defaults.callback_uri",
@@ -301,6 +306,7 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "http.jwt.issuer",
     "http.jwt.jwks",
     "http.jwt.tenant",
+    "http.metrics",
     "http.tls_certificate",
     "http.tls_key",
     "limits.queued_calls",
@@ -347,6 +353,7 @@ impl Default for CodexSettings {
             release_after: Span(Duration::from_secs(2)),
             timeout: minutes(1),
             mcp_servers: None,
+            processes: None,
         }
     }
 }

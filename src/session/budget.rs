@@ -71,7 +71,8 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::TooMuchWork`].
     pub(super) fn check_load(&self, name: &SessionName) -> Result<(), SessionError> {
-        let (running, waiting, queues) = self.shared().load(name);
+        let (running, waiting) = self.shared().load();
+        let queues = self.shared().queues(name);
         self.shared().config.limits.budget.check_load(running, waiting, queues)
     }
 }

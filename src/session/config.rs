@@ -2,11 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Limits, Settings};
+use super::{Limits, Settings, Tenant};
 
 /// The operator's settings for sessions.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
+    /// Whose sessions they are. `None` for the operator's own.
+    pub tenant: Option<Tenant>,
     /// How long a session lives after its last use.
     pub ttl: Duration,
     /// How many sessions there can be at once.
@@ -63,6 +65,7 @@ impl SessionConfig {
     pub(super) fn example() -> Self {
         let limit = Duration::from_secs(30);
         Self {
+            tenant: None,
             ttl: Duration::from_hours(24),
             cap: 9,
             lease: limit,

@@ -59,7 +59,13 @@ impl Sessions {
         }
         let claim = store.claim(&name, None, shared.config.lease, now).await?;
         let Claim::Ours { lease, .. } = claim else { return Err(SessionError::Busy { name }) };
-        let guard = LeaseGuard::keep(lease, store, shared.config.lease, &shared.tasks);
+        let guard = LeaseGuard::keep(
+            lease,
+            store,
+            shared.config.lease,
+            &shared.tasks,
+            shared.measures.clone(),
+        );
         for (number, exchange) in (1..).zip(exchanges) {
             let turn = TurnRecord {
                 number,

@@ -8,7 +8,10 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use super::store::{Lease, Store};
+use super::{
+    measures::Measures,
+    store::{Lease, Store},
+};
 
 /// How many renewals are due before a lease would run out.
 const RENEWALS: u32 = 3;
@@ -34,9 +37,10 @@ impl LeaseGuard {
         store: Arc<dyn Store>,
         time: Duration,
         tasks: &TaskTracker,
+        measures: Measures,
     ) -> Self {
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let renewing = renew(lease.clone(), Arc::clone(&store), time, lost.clone());
+        let renewing = renew(lease.clone(), Arc::clone(&store), time, lost.clone(), measures);
         let until_stopped = stop.clone();
         tasks.spawn(async move { until_stopped.run_until_cancelled_owned(renewing).await });
         Self { lease, store, lost, tasks: tasks.clone(), renewal: Some(stop.drop_guard()) }
@@ -84,7 +88,13 @@ async fn release(lease: &Lease, store: &dyn Store) {
     }
 }
 
-async fn renew(lease: Lease, store: Arc<dyn Store>, time: Duration, lost: CancellationToken) {
+async fn renew(
+    lease: Lease,
+    store: Arc<dyn Store>,
+    time: Duration,
+    lost: CancellationToken,
+    measures: Measures,
+) {
     let mut renewed = Instant::now();
     let mut pause = time / RENEWALS;
     loop {
@@ -95,11 +105,13 @@ async fn renew(lease: Lease, store: Arc<dyn Store>, time: Duration, lost: Cancel
             Ok(true) => renewed = Instant::now(),
             Ok(false) => {
                 tracing::warn!(session = %lease.session, epoch = lease.epoch, "a lease is lost");
+                measures.lease_lost();
                 return lost.cancel();
             }
             Err(error) => {
                 tracing::warn!(session = %lease.session, %error, "cannot renew a lease");
                 if renewed.elapsed() >= time {
+                    measures.lease_lost();
                     return lost.cancel();
                 }
                 pause = time / RENEWALS / RETRIES;
@@ -156,7 +168,13 @@ mod tests {
         let (clock, one, two, name) = stores().await;
         let tasks = TaskTracker::new();
         let lease = claimed(&*one, &name).await;
-        let guard = LeaseGuard::keep(lease, Arc::clone(&one) as Arc<dyn Store>, LEASE, &tasks);
+        let guard = LeaseGuard::keep(
+            lease,
+            Arc::clone(&one) as Arc<dyn Store>,
+            LEASE,
+            &tasks,
+            Measures::default(),
+        );
         pass(&clock, 300).await;
         let now = Timestamp::UNIX_EPOCH;
         assert!(matches!(two.claim(&name, None, LEASE, now).await.unwrap(), Claim::Held(_)));
@@ -171,8 +189,13 @@ mod tests {
     async fn after_a_suspension_it_is_known_to_be_lost() {
         let (clock, one, two, name) = stores().await;
         let lease = claimed(&*one, &name).await;
-        let guard =
-            LeaseGuard::keep(lease, Arc::clone(&one) as Arc<dyn Store>, LEASE, &TaskTracker::new());
+        let guard = LeaseGuard::keep(
+            lease,
+            Arc::clone(&one) as Arc<dyn Store>,
+            LEASE,
+            &TaskTracker::new(),
+            Measures::default(),
+        );
         // The machine sleeps: the store's clock goes on, our timers do not.
         clock.advance(LEASE * 2);
         let theirs = claimed(&two, &name).await;
@@ -194,6 +217,7 @@ mod tests {
             Arc::clone(&one) as Arc<dyn Store>,
             LEASE,
             &TaskTracker::new(),
+            Measures::default(),
         ));
         pass(&clock, 1).await;
         claimed(&two, &name).await;

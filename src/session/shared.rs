@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Notice, SessionConfig, SessionError, SessionName, SessionRecord, WorktreeRecord,
+    measures::Measures,
     quota::Quota,
     store::{LazyStore, Store, StoreError},
     turn::{LiveTurn, Message},
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) store: LazyStore,
     pub(super) config: SessionConfig,
     pub(super) quota: Quota,
+    pub(super) measures: Measures,
     pub(super) worktrees: Option<Worktrees>,
     /// Cancelled when no new turn is to begin.
     pub(super) draining: CancellationToken,
@@ -71,6 +73,7 @@ impl Shared {
             codex,
             worktrees: worktrees.map(|folder| Worktrees::new(folder, store.config().to_string())),
             store,
+            measures: Measures::new(config.tenant.as_ref()),
             config,
             quota: Quota::default(),
             draining: CancellationToken::new(),
@@ -160,14 +163,18 @@ impl Shared {
         turns.filter(|turn| !turn.log.is_ended()).count()
     }
 
-    /// How many sessions have a turn under way, how many calls wait behind one, and whether another call to this session
-    /// would.
-    pub(super) fn load(&self, name: &SessionName) -> (usize, usize, bool) {
+    /// How many sessions have a turn under way, and how many calls wait behind one.
+    pub(super) fn load(&self) -> (usize, usize) {
         let live = self.live();
-        let turns = |live: &Live| live.turns.iter().filter(|turn| !turn.log.is_ended()).count();
-        let counts: Vec<usize> = live.values().map(turns).filter(|count| *count > 0).collect();
+        let counts: Vec<usize> =
+            live.values().map(Live::turns).filter(|count| *count > 0).collect();
         let waiting = counts.iter().sum::<usize>() - counts.len();
-        (counts.len(), waiting, live.get(name).is_some_and(|live| turns(live) > 0))
+        (counts.len(), waiting)
+    }
+
+    /// Whether another call to this session would wait.
+    pub(super) fn queues(&self, name: &SessionName) -> bool {
+        self.live().get(name).is_some_and(|live| live.turns() > 0)
     }
 
     /// Posts a message to the session's actor. Returns `false` if there is no actor, or its mailbox is full.
@@ -180,6 +187,11 @@ impl Shared {
 impl Live {
     pub(super) fn new(mailbox: mpsc::Sender<Message>) -> Self {
         Self { mailbox, turns: Vec::new() }
+    }
+
+    /// How many turns run or wait.
+    fn turns(&self) -> usize {
+        self.turns.iter().filter(|turn| !turn.log.is_ended()).count()
     }
 
     pub(super) fn add(&mut self, turn: Arc<LiveTurn>) {

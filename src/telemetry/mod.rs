@@ -1,6 +1,10 @@
-//! Logging: to stderr, because stdout belongs to the protocol; in a host, which has no stderr, to a file.
+//! Logging: to stderr, because stdout belongs to the protocol; in a host, which has no stderr, to a file. And what is
+//! measured, for servers whose operator asks ([`Metrics`]).
 
 mod log_file;
+mod metrics;
+
+pub use self::metrics::{Metrics, MetricsError};
 
 use std::{io, path::Path};
 

@@ -17,7 +17,7 @@ pub(crate) use answers::{
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;
 pub(crate) use requests::{
-    ConfigReadParams, InitializeParams, InjectItemsParams, ModelListParams, NoParams,
+    ConfigReadParams, InitializeParams, InjectItemsParams, LoginParams, ModelListParams, NoParams,
     ThreadForkParams, ThreadListParams, ThreadNameParams, ThreadParams, ThreadResumeParams,
     ThreadStartParams, TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput,
     response_item,

@@ -148,6 +148,13 @@ pub(crate) struct ThreadParams<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct NoParams {}
 
+/// Not `Debug`: it is a secret.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum LoginParams {
+    ApiKey { api_key: String },
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadNameParams<'a> {

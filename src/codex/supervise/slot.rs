@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Mutex, time::Instant};
+use metrics::counter;
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::backoff::Backoff;
@@ -15,6 +19,9 @@ use crate::codex::{
     launch::{CodexConfig, Found},
     version::CodexVersion,
 };
+
+/// How long a child has to have had nothing to do before others can get its place.
+const IDLE_IF_WANTED: Duration = Duration::from_secs(1);
 
 /// The place of the one app-server.
 #[derive(Debug)]
@@ -43,6 +50,8 @@ struct State {
 struct Running {
     connection: Arc<Connection>,
     started: Instant,
+    /// Its place among all processes, if they are limited.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What became of one try to get an engine.
@@ -69,7 +78,7 @@ impl Slot {
         config: CodexConfig,
         tasks: TaskTracker,
     ) -> Arc<Self> {
-        let running = Some(Running { connection, started: Instant::now() });
+        let running = Some(Running { connection, started: Instant::now(), _place: None });
         let state = Mutex::new(State { running, backoff: Backoff::default() });
         let closing = CancellationToken::new();
         Arc::new(Self { config, tasks, closing, nested: OnceLock::from(false), state })
@@ -96,6 +105,8 @@ impl Slot {
         let mut state = self.state.lock().await;
         if let Some(dead) = state.running.take_if(|running| running.connection.is_ending()) {
             state.backoff.ended(dead.started);
+            counter!("codex_mcp_codex_deaths_total", "tenant" => Arc::clone(&self.config.label))
+                .increment(1);
             let cause = dead.connection.terminate().await;
             tracing::warn!(%cause, "Codex ended; starting it again");
         }
@@ -109,11 +120,21 @@ impl Slot {
         if let Some(at) = state.backoff.not_before() {
             return Ok(Try::NotBefore(at));
         }
+        let place = match &self.config.processes {
+            Some(processes) => {
+                let place = processes.take(self.config.timeout).await;
+                Some(place.ok_or(CodexError::TooMany)?)
+            }
+            None => None,
+        };
+        counter!("codex_mcp_codex_starts_total", "tenant" => Arc::clone(&self.config.label))
+            .increment(1);
         // Boxed, because it is large and every request may begin with it.
         let starting = Box::pin(Connection::start(found, &self.config, &self.tasks));
         let connection = starting.await.inspect_err(|_| state.backoff.failed())?;
         let started = Instant::now();
-        state.running = Some(Running { connection: Arc::clone(&connection), started });
+        state.running =
+            Some(Running { connection: Arc::clone(&connection), started, _place: place });
         self.tasks.spawn(Arc::clone(self).stop_when_idle(Arc::clone(&connection)));
         Ok(Try::Ready(Engine::AppServer(connection)))
     }
@@ -146,15 +167,17 @@ impl Slot {
         }
     }
 
-    /// Ends the child after it has had nothing to do for a while. A later call starts another.
+    /// Ends the child after it has had nothing to do for a while, which is short if others need its place. A later call
+    /// starts another.
     async fn stop_when_idle(self: Arc<Self>, connection: Arc<Connection>) {
-        let limit = self.config.idle;
+        let mut limit = self.config.idle;
         while !connection.is_ending() {
             let rest = limit.saturating_sub(connection.idle());
             if rest > Duration::ZERO {
-                let waited = self.closing.run_until_cancelled(tokio::time::sleep(rest)).await;
-                if waited.is_none() {
-                    return;
+                tokio::select! {
+                    () = self.closing.cancelled() => return,
+                    () = tokio::time::sleep(rest) => {}
+                    () = self.place_is_wanted(), if limit > IDLE_IF_WANTED => limit = IDLE_IF_WANTED,
                 }
                 continue;
             }
@@ -166,6 +189,14 @@ impl Slot {
                 connection.terminate().await;
                 return;
             }
+            limit = self.config.idle;
+        }
+    }
+
+    async fn place_is_wanted(&self) {
+        match &self.config.processes {
+            Some(processes) => processes.wanted().await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -186,6 +217,10 @@ mod tests {
             force_kill: CancellationToken::new(),
             codex_home: PathBuf::new(),
             launcher: Vec::new(),
+            label: "".into(),
+            strict: false,
+            api_key: None,
+            processes: None,
             variables: None,
         };
         Codex::new(config, TaskTracker::new())

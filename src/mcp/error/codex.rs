@@ -34,6 +34,14 @@ impl From<&CodexError> for ToolError {
             CodexError::Timeout { .. } => {
                 ("codex_timeout", "Call again; if it happens every time, update Codex.".to_owned())
             }
+            CodexError::TooMany => (
+                "too_much_work",
+                "Call again when other work is done; the operator sets how many may run (`codex.processes`)."
+                    .to_owned(),
+            ),
+            CodexError::ApiKey { .. } => {
+                ("not_logged_in", "The operator has to write the key into that file.".to_owned())
+            }
             CodexError::NotLoggedIn => {
                 ("not_logged_in", "Run `codex login` in a terminal, then call again.".to_owned())
             }

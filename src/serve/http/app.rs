@@ -10,7 +10,7 @@ use rmcp::transport::streamable_http_server::session::SessionManager;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HttpConfig, NoTenant, Tenants,
+    HttpConfig, MetricsText, NoTenant, Tenants,
     auth::{Authenticator, Challenge, metadata, well_known},
     limits::Calls,
     mcp_sessions::McpSessions,
@@ -27,6 +27,7 @@ pub(super) struct App {
     /// Where clients get tokens. `None` if no provider issues any for this server.
     pub(super) metadata: Option<serde_json::Value>,
     pub(super) proxies: Vec<IpNet>,
+    pub(super) metrics: MetricsText,
     pub(super) tenants: Tenants,
     pub(super) calls: Arc<Calls>,
     pub(super) mcp_sessions: Arc<McpSessions<Endpoint>>,
@@ -44,6 +45,7 @@ impl App {
         base_url: &str,
         authenticator: Authenticator,
         proxies: Vec<IpNet>,
+        metrics: MetricsText,
         tenants: Tenants,
     ) -> Arc<Self> {
         let (jwt, path) = (&config.settings.jwt, &config.settings.path);
@@ -56,6 +58,7 @@ impl App {
             challenge,
             metadata,
             proxies,
+            metrics,
             calls: Calls::new(config.settings.calls),
             mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
             endpoints: Mutex::default(),

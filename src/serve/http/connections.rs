@@ -23,12 +23,12 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    HttpConfig, HttpError, Tenants,
+    HttpConfig, HttpError, MetricsText, Tenants,
     app::App,
     auth::Authenticator,
     client_address::{Peer, networks},
     drain::drain,
-    route::router,
+    route::{metrics_router, router},
     tls::Tls,
 };
 use crate::{mcp::Tokens, serve::Shutdown};
@@ -38,6 +38,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest head of a request, in bytes; twice that may pass, as much as is read at once.
 const HEAD_BYTES: usize = 32 * 1024;
+
+/// How many connections there may be at the address for metrics.
+const MONITORS: usize = 16;
 
 /// How often to look for MCP sessions that nobody uses.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -59,6 +62,7 @@ pub async fn serve_http(
     mut config: HttpConfig,
     tokens: Option<Tokens>,
     tenants: Tenants,
+    metrics: MetricsText,
     shutdown: Shutdown,
     ready: impl FnOnce(&str),
 ) -> Result<(), HttpError> {
@@ -71,6 +75,13 @@ pub async fn serve_http(
     let failed = |source| HttpError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
+    let monitored = match config.metrics_address {
+        Some(address) => {
+            let failed = |source| HttpError::Listen { address, source };
+            Some(TcpListener::bind(address).await.map_err(failed)?)
+        }
+        None => None,
+    };
     config.settings.origins.extend(own_origins(bound, tls.is_some()));
     let scheme = if tls.is_some() { "https" } else { "http" };
     let here = format!("{scheme}://{bound}");
@@ -86,7 +97,7 @@ pub async fn serve_http(
         Authenticator::Open
     };
     let permits = Arc::new(Semaphore::new(config.settings.connections));
-    let app = App::new(config, &base_url, authenticator, proxies, tenants);
+    let app = App::new(config, &base_url, authenticator, proxies, metrics, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
         permits,
@@ -94,12 +105,20 @@ pub async fn serve_http(
         tasks: TaskTracker::new(),
         graceful: GracefulShutdown::new(),
     };
+    let monitoring = async {
+        let Some(listener) = monitored else { return std::future::pending().await };
+        let router = metrics_router(Arc::clone(&app));
+        let permits = Arc::new(Semaphore::new(MONITORS));
+        let (tasks, graceful) = (TaskTracker::new(), GracefulShutdown::new());
+        Connections { router, permits, tls: None, tasks, graceful }.accept(&listener).await;
+    };
     let ending = async {
         shutdown.asked_or_reload(|| tls.as_ref().map(|tls| tls.reload())).await;
         drain(&app, &shutdown.at_once).await;
     };
     tokio::select! {
         () = connections.accept(&listener) => {}
+        () = monitoring => {}
         () = sweep(&app) => {}
         () = ending => {}
     }

@@ -46,6 +46,11 @@ impl Calls {
         Some(InFlight { calls: Arc::clone(self), owner: owner.clone(), ends: true })
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().values().sum()
+    }
+
     /// Waits until there is none but those that listen.
     pub(super) async fn none(&self) {
         // It ends only with this value.

@@ -73,6 +73,11 @@ impl<E: Clone> McpSessions<E> {
         Some(SessionCall { sessions: Arc::clone(self), id: id.to_owned() })
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
     /// Forgets a session that is gone.
     pub(super) fn remove(&self, id: &str) {
         let mut all = self.lock();

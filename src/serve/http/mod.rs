@@ -3,17 +3,19 @@
 //! [`connections`] takes them, over [`tls`] if the operator has a certificate, and ends in order. For each request [`auth`]
 //! finds out who calls, [`limits`] whether
 //! there is room, [`mcp_sessions`] whether the transport's session is the caller's; then the server of the caller's
-//! tenant ([`tenants`]) answers it. [`health`] tells the operator's programs how it is. Knows nothing of Codex or SQL,
+//! tenant ([`tenants`]) answers it. [`health`] and [`metrics`] tell the operator's programs how it is. Knows nothing of Codex or SQL,
 //! nor of what is called.
 
 mod app;
 mod auth;
 mod client_address;
+mod config;
 mod connections;
 mod drain;
 mod health;
 mod limits;
 mod mcp_sessions;
+mod metrics;
 mod refusal;
 mod route;
 mod tenants;
@@ -21,22 +23,10 @@ mod tls;
 
 use std::{io, net::SocketAddr};
 
+pub use config::{HttpConfig, MetricsText};
 pub use connections::serve_http;
 pub use tenants::{NoTenant, Tenants};
 pub use tls::{TlsError, is_private};
-
-use crate::config::HttpSettings;
-
-/// How to serve over HTTP.
-#[derive(Debug, Clone)]
-pub struct HttpConfig {
-    /// Where to listen.
-    pub address: SocketAddr,
-    /// The operator's settings, with the hosts that are allowed.
-    pub settings: HttpSettings,
-    /// The names of all tenants.
-    pub tenants: Vec<String>,
-}
 
 /// Why HTTP cannot be served.
 #[derive(Debug, thiserror::Error)]

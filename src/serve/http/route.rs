@@ -7,6 +7,7 @@ use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
     http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
+    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -19,7 +20,7 @@ use super::{
     app::App,
     auth::{Refused, bearer, well_known},
     client_address::{Peer, client_address},
-    health,
+    health, metrics,
     refusal::{refused, retry_later},
 };
 use crate::mcp::{Principal, needed_scope};
@@ -39,6 +40,9 @@ const INITIALIZE: &str = "initialize";
 /// The method that only listens.
 const LISTEN: &str = "subscriptions/listen";
 
+/// Where metrics are.
+const METRICS: &str = "/metrics";
+
 /// How long the body of a request may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -55,6 +59,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route(&path, any(mcp));
+    if app.config.metrics_address.is_none() {
+        router = router.route(METRICS, get(metrics::for_admins));
+    }
     if app.metadata.is_some() {
         // Clients look for it below the path of the endpoint, and without one.
         let places = BTreeSet::from([well_known(&path), well_known("")]);
@@ -62,7 +69,12 @@ pub(super) fn router(app: Arc<App>) -> Router {
             router = router.route(&place, get(metadata));
         }
     }
-    router.with_state(app)
+    router.layer(from_fn(metrics::count_requests)).with_state(app)
+}
+
+/// The paths at the address for metrics alone.
+pub(super) fn metrics_router(app: Arc<App>) -> Router {
+    Router::new().route(METRICS, get(metrics::for_all)).with_state(app)
 }
 
 async fn mcp(State(app): State<Arc<App>>, request: Request) -> Response {

@@ -82,6 +82,11 @@ impl Tenants {
         self.lock().values().cloned().collect()
     }
 
+    /// All servers there are, by tenant.
+    pub(super) fn all(&self) -> Vec<(Option<Tenant>, Server)> {
+        self.lock().iter().map(|(tenant, server)| (tenant.clone(), server.clone())).collect()
+    }
+
     /// The lock is never held across an await and nothing under it can panic.
     fn lock(&self) -> MutexGuard<'_, HashMap<Option<Tenant>, Server>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)

@@ -79,6 +79,9 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// One page of the sessions that have not expired, last used first.
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError>;
 
+    /// How many sessions have not expired.
+    async fn count(&self, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Turns of a session in order, from the one after `skip` on, each as much of it as is asked for.
     async fn turns(
         &self,

@@ -17,6 +17,7 @@ use super::{
 use crate::session::{
     Change, Reply, SessionError, SessionName, SessionRecord,
     lease::LeaseGuard,
+    measures::TurnTime,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
     worktree::check_removal,
@@ -40,6 +41,8 @@ pub(in crate::session) struct Actor {
     pub(super) lease: Option<LeaseGuard>,
     /// The session after a turn whose thread does not have the session's name yet.
     pub(super) to_name: Option<SessionRecord>,
+    /// How the time of the turn is spent.
+    pub(super) time: TurnTime,
     /// Whether the last turn was ours and its answer has been given to somebody.
     pub(super) is_collected: bool,
 }
@@ -59,6 +62,7 @@ impl Actor {
             waiting,
             lease: None,
             to_name: None,
+            time: TurnTime::begin(),
             is_collected: false,
         }
     }
@@ -155,7 +159,8 @@ impl Actor {
 
     /// Starts to renew a lease that was just claimed.
     pub(super) fn keep(&self, lease: Lease, store: Arc<dyn Store>) -> LeaseGuard {
-        LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks)
+        let measures = self.shared.measures.clone();
+        LeaseGuard::keep(lease, store, self.lease_time(), &self.shared.tasks, measures)
     }
 
     /// Notes that somebody has the answer of a turn.

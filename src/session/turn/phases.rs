@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::{
@@ -23,6 +24,7 @@ use crate::{
     session::{
         Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop,
         TurnRecord, WorktreeRecord, context,
+        measures::TurnTime,
         store::{Excerpt, StoreError},
         worktree::state,
     },
@@ -53,6 +55,7 @@ impl Actor {
         queued: &mut QueuedTurn,
     ) -> Result<Option<Reply>, SessionError> {
         let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
+        self.time = TurnTime::begin();
         if let Some(reply) = self.left_for(queued, &record).await? {
             queued.log(Update::Repeated);
             return Ok(Some(reply));
@@ -71,7 +74,10 @@ impl Actor {
             }
         };
         match gone_through {
-            Ok(Some(reply)) => Ok(Some(reply)),
+            Ok(Some(reply)) => {
+                self.shared.measures.turn_ended(&reply.turn, self.time);
+                Ok(Some(reply))
+            }
             Ok(None) => {
                 self.forget_if_new(is_new).await;
                 Ok(None)
@@ -183,12 +189,15 @@ impl Actor {
         *fresh = record.details.worktree.clone().filter(|_| !had_worktree);
         let warnings = apart?;
         let input = Input::collect(request, &plan, &self.shared.config.limits).await?;
-        let mut opened = if request.reset {
+        let asked = Instant::now();
+        let opened = if request.reset {
             // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
-            self.open(&record.reset(), &plan).await?
+            self.open(&record.reset(), &plan).await
         } else {
-            self.open(&record, &plan).await?
+            self.open(&record, &plan).await
         };
+        self.time.waited(asked);
+        let mut opened = opened?;
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
         if queued.is_cancelled() {
@@ -218,7 +227,10 @@ impl Actor {
             turn_request(input, plan, thread, choice.model.as_deref(), &opened);
         recorder.begin().await.map_err(SessionError::from)?;
         self.shared.changed(Change::Session(self.name.clone()));
-        let error = match thread.start_turn(&request).await {
+        let asked = Instant::now();
+        let started = thread.start_turn(&request).await;
+        self.time.waited(asked);
+        let error = match started {
             Ok(turn) => return Ok(Phase::Running(recorder, opened, Box::new(turn), expected)),
             Err(error) => error,
         };
@@ -250,7 +262,9 @@ impl Actor {
     ) -> Reply {
         let acknowledged = self.acknowledge(queued, &mut recorder, &turn).await;
         let caveats = turn.caveats().to_vec();
+        let begun = Instant::now();
         let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
+        self.time.waited(begun);
         let Recorder { record, entry, started, .. } = &mut *recorder;
         entry.details.stopped = stop;
         entry.details.warnings.extend(opened.warnings);

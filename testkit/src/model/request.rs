@@ -7,6 +7,8 @@ use serde_json::Value;
 pub struct ModelRequest {
     /// The body as sent.
     pub body: Value,
+    /// The header that says who asks.
+    pub authorization: Option<String>,
 }
 
 impl ModelRequest {

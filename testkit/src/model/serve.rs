@@ -14,7 +14,7 @@ use axum::{
     Json, Router,
     body::Body as HttpBody,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -154,8 +154,13 @@ async fn allowance(State(seen): State<Arc<Seen>>) -> Json<Value> {
     Json(json!({"plan_type": "pro", "rate_limit": limit, "credits": credits}))
 }
 
-async fn respond(State(seen): State<Arc<Seen>>, Json(body): Json<Value>) -> Response {
-    let request = ModelRequest { body };
+async fn respond(
+    State(seen): State<Arc<Seen>>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let request = ModelRequest { body, authorization: authorization.map(str::to_owned) };
     let reply = match &seen.responder {
         Some(responder) => responder(&request),
         None => script(&request),

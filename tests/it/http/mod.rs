@@ -1,9 +1,11 @@
 //! The server over HTTP: callers of several tenants, with both eras of the protocol.
 
 mod access;
+mod codexes;
 mod draining;
 mod hostile;
 mod jwt;
+mod monitoring;
 mod separated;
 mod serving;
 mod tenants;

@@ -39,8 +39,8 @@ use crate::codex::{
     launch::{CodexConfig, Found},
     process::{ExitCause, Process},
     protocol::{
-        AccountRead, Empty, InitializeParams, Initialized, TurnInterruptParams, TurnSteerParams,
-        UserInput,
+        AccountRead, Empty, InitializeParams, Initialized, LoginParams, TurnInterruptParams,
+        TurnSteerParams, UserInput,
     },
     rpc::{self, Peer, RpcError},
     turn::{Driver, Inbox},
@@ -90,8 +90,15 @@ impl Connection {
         config: &CodexConfig,
         tasks: &TaskTracker,
     ) -> Result<Arc<Self>, CodexError> {
+        let key = config.read_api_key().await?;
         let mut command = config.command(&found.binary);
         command.arg("app-server");
+        if config.strict && found.version >= CodexVersion::STRICT_CONFIG {
+            command.arg("--strict-config");
+        }
+        if key.is_some() {
+            command.args(["-c", "cli_auth_credentials_store=\"ephemeral\""]);
+        }
         let spawned = Process::spawn(command, &config.force_kill, tasks);
         let (process, pipes) = spawned.map_err(|error| CodexError::Start {
             binary: found.binary.clone(),
@@ -106,6 +113,10 @@ impl Connection {
                 cause: error.to_string(),
             })?;
         connection.peer.notify("initialized").await;
+        if let Some(api_key) = key {
+            let params = LoginParams::ApiKey { api_key };
+            connection.call::<Empty>("account/login/start", params).await?;
+        }
         tracing::info!(
             binary = %connection.found.binary.display(),
             version = %connection.found.version,

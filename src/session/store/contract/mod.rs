@@ -48,6 +48,7 @@ async fn begun(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord
 
 async fn names(store: &dyn Store, now: i64) -> Vec<String> {
     let listing = store.list(&Page::first(100), at(now)).await.unwrap();
+    assert_eq!(store.count(at(now)).await.unwrap(), listing.sessions.len() as u64);
     listing.sessions.into_iter().map(|session| session.name.to_string()).collect()
 }
 

@@ -182,6 +182,13 @@ impl SessionStore for MemoryStore {
         Ok(turn.is_some_and(|turn| std::mem::take(&mut turn.details.uncollected)))
     }
 
+    async fn count(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let clock = self.clock.now();
+        let state = self.lock();
+        let live = state.entries.values().filter(|entry| State::is_live(entry, now, clock));
+        Ok(live.count() as u64)
+    }
+
     async fn turns(
         &self,
         name: &SessionName,

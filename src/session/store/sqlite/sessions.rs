@@ -183,6 +183,18 @@ impl SessionStore for SqliteStore {
         }
     }
 
+    async fn count(&self, now: Timestamp) -> Result<u64, StoreError> {
+        sqlx::query_scalar(
+            "SELECT count(*) FROM sessions \
+             WHERE expires_at > ?1 OR (lease_busy AND ifnull(lease_until, 0) > ?2)",
+        )
+        .bind(millis(now))
+        .bind(self.clock.now())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(self.failed("count"))
+    }
+
     async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError> {
         let collected = sqlx::query(
             "UPDATE turns SET details = json_remove(details, '$.uncollected') \
