@@ -89,7 +89,7 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     #[cfg(unix)]
     let alone = (is_served && !is_http && served == Served::ByHost)
         .then(|| become_bridge(config.clone(), &environment, words));
-    telemetry::start(&resolved.config.log).context("log.level")?;
+    let _telemetry = telemetry::start(&resolved.config.log).context("log")?;
     #[cfg(unix)]
     if let Some(reason) = alone.filter(|reason| !reason.is_wanted()) {
         let reason: &dyn std::error::Error = &reason;

@@ -38,7 +38,7 @@ pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
 fn find(arguments: &[OsString]) -> anyhow::Result<()> {
     // What is wrong with the arguments has been printed.
     let Ok(Typed { resolved, .. }) = read(arguments) else { anyhow::bail!("no host is found") };
-    telemetry::start(&resolved.config.log)?;
+    let _telemetry = telemetry::start(&resolved.config.log)?;
     let files = find_host(resolved.config, &environment()?)?;
     serde_json::to_writer(io::stdout(), &files)?;
     Ok(())
@@ -48,7 +48,7 @@ fn host() -> anyhow::Result<()> {
     let mut config = Vec::new();
     io::stdin().read_to_end(&mut config)?;
     let config: HostConfig = serde_json::from_slice(&config)?;
-    telemetry::start_in(&config.config.log, &config.files.log())?;
+    let _telemetry = telemetry::start_in(&config.config.log, &config.files.log())?;
     let environment = environment()?;
     wait_for(false, |shutdown| serve_host(config, environment, shutdown))??;
     Ok(())

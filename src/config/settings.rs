@@ -246,6 +246,7 @@ pub struct Results {
 }
 
 /// What is logged, to stderr.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
@@ -253,6 +254,8 @@ pub struct Log {
     pub level: String,
     /// `text` or `json`.
     pub format: LogFormat,
+    /// Where to send traces of calls and turns by OTLP, such as `http://localhost:4318/v1/traces`; nowhere if not set.
+    pub traces: Option<String>,
 }
 
 /// How a log line looks.
@@ -313,6 +316,7 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "limits.running_turns",
     "limits.tokens_per_day",
     "limits.turns_per_day",
+    "log.traces",
     "store.path",
     "turn.timeout",
     "turn.wait",
@@ -429,6 +433,6 @@ impl Default for Results {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text }
+        Self { level: "info".to_owned(), format: LogFormat::Text, traces: None }
     }
 }

@@ -21,7 +21,9 @@ use tracing::Instrument;
 use super::{
     answer::{Answer, size_hint},
     arguments,
-    call::{Asker, CODEX, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, resume},
+    call::{
+        Asker, CODEX, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, join_trace, resume,
+    },
     changes::{self, Subscriptions},
     completion,
     error::{ToolError, internal},
@@ -307,6 +309,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let _under_way = self.calls.token();
         let span = tracing::info_span!("call", tool = %request.name);
+        join_trace(&span, &context.meta);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
         let cancelled = context.ct.clone();
         let version = context.protocol_version();

@@ -3,6 +3,8 @@
 
 mod log_file;
 mod metrics;
+#[cfg(feature = "otel")]
+mod traces;
 
 pub use self::metrics::{Metrics, MetricsError};
 
@@ -26,15 +28,33 @@ pub enum LogError {
     /// The file cannot be written.
     #[error("cannot write the log file")]
     File(#[from] io::Error),
+    /// Traces cannot be sent there.
+    #[cfg(feature = "otel")]
+    #[error("log.traces: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// This program cannot send traces.
+    #[cfg(not(feature = "otel"))]
+    #[error("log.traces: this program was built without the feature `otel`")]
+    NoTraces,
 }
+
+/// What is told on the way: dropped last, so that what is left is sent.
+#[derive(Debug)]
+pub struct Telemetry {
+    #[cfg(feature = "otel")]
+    _traces: Option<traces::Traces>,
+}
+
+/// Where lines or spans go.
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Starts logging to stderr for the rest of the process.
 ///
 /// The SDK's own logging is off: it reports a client that went away as an error.
 ///
 /// # Errors
-/// [`LogError::Level`].
-pub fn start(log: &Log) -> Result<(), LogError> {
+/// [`LogError`].
+pub fn start(log: &Log) -> Result<Telemetry, LogError> {
     let ansi = io::IsTerminal::is_terminal(&io::stderr());
     start_with(log, io::stderr, ansi)
 }
@@ -44,7 +64,7 @@ pub fn start(log: &Log) -> Result<(), LogError> {
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start_in(log: &Log, path: &Path) -> Result<(), LogError> {
+pub fn start_in(log: &Log, path: &Path) -> Result<Telemetry, LogError> {
     let file = LogFile::new(path)?;
     #[expect(
         clippy::disallowed_methods,
@@ -54,19 +74,33 @@ pub fn start_in(log: &Log, path: &Path) -> Result<(), LogError> {
     start_with(log, file, false)
 }
 
-fn start_with<W>(log: &Log, writer: W, ansi: bool) -> Result<(), LogError>
+fn start_with<W>(log: &Log, writer: W, ansi: bool) -> Result<Telemetry, LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = filter(&log.level)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+    let lines: Lines = match log.format {
         LogFormat::Text => Box::new(lines.with_ansi(ansi).with_target(false)),
         LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
     };
+    let lines: Lines = Box::new(lines.with_filter(filter));
+    #[cfg(feature = "otel")]
+    let (telemetry, layers) = match &log.traces {
+        Some(endpoint) => {
+            let (traces, spans) = traces::Traces::start(endpoint)?;
+            (Telemetry { _traces: Some(traces) }, vec![lines, spans])
+        }
+        None => (Telemetry { _traces: None }, vec![lines]),
+    };
+    #[cfg(not(feature = "otel"))]
+    let (telemetry, layers) = match &log.traces {
+        Some(_) => return Err(LogError::NoTraces),
+        None => (Telemetry {}, vec![lines]),
+    };
     // A second start in one process keeps the first.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
-    Ok(())
+    let _ = tracing_subscriber::registry().with(layers).try_init();
+    Ok(telemetry)
 }
 
 /// A single word is the level of this program. Libraries log warnings only.

@@ -12,6 +12,7 @@ mod progress;
 mod request_state;
 mod task;
 mod timeout;
+mod trace;
 
 pub(super) use caller::{Asker, CODEX, CallLimits, Caller, SANDBOX_STATE};
 pub(super) use follow::{CallProgress, CallState, follow, resume};
@@ -20,3 +21,4 @@ pub use form::{approval_answer, approval_form};
 pub(super) use request_state::RequestStateCodec;
 pub(super) use task::TaskId;
 pub use timeout::TERMINAL;
+pub(super) use trace::join_trace;

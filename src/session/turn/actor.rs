@@ -94,7 +94,7 @@ impl Actor {
             Err(SessionError::ShuttingDown)
         } else {
             let fields = tracing::field::Empty;
-            let span = tracing::info_span!("turn", session = %self.name, thread_id = fields, turn_id = fields);
+            let span = tracing::info_span!(parent: &turn.span, "turn", session = %self.name, thread_id = fields, turn_id = fields);
             self.turn(&mut turn).instrument(span).await
         };
         self.leave_queue(&mut turn).await;

@@ -19,12 +19,21 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) interrupters: Vec<oneshot::Sender<Option<Reply>>>,
     /// Its place among the calls of all servers, once it has to wait.
     pub(super) ticket: Option<Ticket>,
+    /// The call's, which the turn's is part of.
+    pub(super) span: tracing::Span,
 }
 
 impl QueuedTurn {
     pub(in crate::session) fn new(request: Request, automatic: bool, live: Arc<LiveTurn>) -> Self {
         let live = LogOwner(live);
-        Self { request, automatic, live, interrupters: Vec::new(), ticket: None }
+        Self {
+            request,
+            automatic,
+            live,
+            interrupters: Vec::new(),
+            ticket: None,
+            span: tracing::Span::current(),
+        }
     }
 
     /// Whether an attached call of it was dropped.

@@ -10,6 +10,7 @@ mod separated;
 mod serving;
 mod tenants;
 mod tls;
+mod traces;
 
 use std::fs;
 
