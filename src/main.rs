@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, Write},
     process::ExitCode,
     time::Duration,
@@ -176,6 +176,17 @@ async fn dispatch(
             let work = async |sessions, _| approvals.run(&sessions).await;
             Box::pin(serve_here(config, environment, shutdown, work)).await??
         }
+        Command::Fixed(Fixed::Doctor(doctor))
+            if let Some((url, token_env)) = doctor.remote().map(owned) =>
+        {
+            let variable = |name: String| {
+                let value = environment.variables.get(OsStr::new(&name));
+                let value = value.and_then(|value| value.to_str().map(str::to_owned));
+                value.with_context(|| format!("there is no variable {name}"))
+            };
+            let token = token_env.map(variable).transpose()?;
+            doctor.run_remote(&url, token.as_deref()).await?
+        }
         Command::Fixed(Fixed::Doctor(doctor)) => {
             #[cfg(unix)]
             let folders = host_folders(&environment);
@@ -220,6 +231,10 @@ async fn dispatch(
             Exit::Done
         }
     })
+}
+
+fn owned((url, name): (&str, Option<&str>)) -> (String, Option<String>) {
+    (url.to_owned(), name.map(str::to_owned))
 }
 
 /// What a client that runs this program as a hook says of its turn. Null if that is not JSON.

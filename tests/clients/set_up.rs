@@ -45,6 +45,33 @@ async fn set_up(name: &str, program: &Path, look: &[&str], connected: &str) {
     assert!(again.contains("nothing to do"), "{name}: {again}");
 }
 
+/// Sets up a server over HTTP, whose token is in a variable, and looks at what the client says.
+async fn set_up_over_http(name: &str, program: &Path, look: &[&str], connected: &str) {
+    let world = World::new().await;
+    std::fs::create_dir(world.client.path().join(".codex")).unwrap();
+    let (server, token) = world.http().await;
+    let words = ["setup", name, "--url", server.url(), "--token-env", "TEAM_TOKEN"];
+    let written = run(ours(&world, program).args(words)).await;
+    assert!(written.contains(server.url()) && !written.contains(&token), "{written}");
+    let looked = async |token: &str| {
+        let mut client = world.command(program);
+        client.args(look).env("TEAM_TOKEN", token).env("GEMINI_CLI_TRUST_WORKSPACE", "true");
+        client.env("npm_config_offline", "true").env("OPENCODE_DISABLE_AUTOUPDATE", "1");
+        client.env("OPENCODE_DISABLE_MODELS_FETCH", "1");
+        shown(&mut client).await
+    };
+    let good = looked(&token).await;
+    assert!(good.contains("codex") && good.contains(connected), "{name}: {good}");
+    if name != "codex" {
+        let bad = looked("nonsense").await;
+        assert!(!bad.contains(&format!("✓ {connected}")), "{name}: {bad}");
+    }
+    let again = run(ours(&world, program).args(words)).await;
+    assert!(again.contains("nothing to do"), "{name}: {again}");
+    let removed = run(ours(&world, program).args(["setup", name, "--remove", "--force"])).await;
+    assert!(removed.contains("taken out of"), "{name}: {removed}");
+}
+
 /// Some clients print their lists on stderr.
 async fn shown(command: &mut Command) -> String {
     let (out, err) = said(command).await;
@@ -53,20 +80,27 @@ async fn shown(command: &mut Command) -> String {
 
 #[tokio::test]
 async fn claude_code() {
-    set_up("claude-code", &fetched(CLAUDE_CODE, "claude"), &["mcp", "list"], "Connected").await;
+    let claude = fetched(CLAUDE_CODE, "claude");
+    set_up("claude-code", &claude, &["mcp", "list"], "Connected").await;
+    set_up_over_http("claude-code", &claude, &["mcp", "list"], "Connected").await;
 }
 
 #[tokio::test]
 async fn codex_itself() {
     set_up("codex", &World::codex(), &["mcp", "list"], "enabled").await;
+    set_up_over_http("codex", &World::codex(), &["mcp", "list"], "enabled").await;
 }
 
 #[tokio::test]
 async fn gemini_cli() {
-    set_up("gemini", &fetched(GEMINI, "gemini"), &["mcp", "list"], "Connected").await;
+    let gemini = fetched(GEMINI, "gemini");
+    set_up("gemini", &gemini, &["mcp", "list"], "Connected").await;
+    set_up_over_http("gemini", &gemini, &["mcp", "list"], "Connected").await;
 }
 
 #[tokio::test]
 async fn opencode() {
-    set_up("opencode", &fetched(OPENCODE, "opencode"), &["mcp", "list"], "connected").await;
+    let opencode = fetched(OPENCODE, "opencode");
+    set_up("opencode", &opencode, &["mcp", "list"], "connected").await;
+    set_up_over_http("opencode", &opencode, &["mcp", "list"], "connected").await;
 }

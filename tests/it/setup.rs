@@ -66,6 +66,42 @@ async fn every_client_is_set_up_once_and_taken_back() {
 }
 
 #[tokio::test]
+async fn a_server_elsewhere_takes_the_place_of_one_that_is_started() {
+    let world = World::new().await;
+    let file = world.home.path().join("mcp.json");
+    let path = file.to_str().unwrap();
+    let url = "https://codex.example/mcp";
+    let started = launch(&world).args(["setup", "cursor", "--file", path]);
+    assert_eq!(setup(started).await.0, Some(0));
+    let remote = ["setup", "cursor", "--file", path, "--url", url, "--token-env", "TEAM_TOKEN"];
+    let (code, _, err) = setup(launch(&world).args(remote)).await;
+    assert_eq!(code, Some(0), "{err}");
+    let read: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let expected = serde_json::json!({"url": url,
+        "headers": {"Authorization": "Bearer ${env:TEAM_TOKEN}"}});
+    assert_eq!(read["mcpServers"]["codex"], expected);
+    let (_, shown, _) = setup(launch(&world).args(remote)).await;
+    assert!(shown.contains("nothing to do"), "{shown}");
+    // And back.
+    let (code, _, err) =
+        setup(launch(&world).args(["setup", "cursor", "--file", path, "--yes"])).await;
+    assert_eq!(code, Some(0), "{err}");
+    let read: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(read["mcpServers"]["codex"].get("url").is_none(), "{read}");
+    for (words, why) in [
+        (&["setup", "cursor", "--url", "codex.example"][..], "no URL"),
+        (&["setup", "claude-desktop", "--url", url], "connectors"),
+        (&["setup", "zed", "--url", url, "--token-env", "T"], "log in"),
+        (&["setup", "cursor", "--url", url, "--token-env", "cms_a-b"], "name of a variable"),
+        (&["setup", "cursor", "--token-env", "T"], "--url"),
+    ] {
+        let (code, _, err) =
+            setup(words.iter().fold(launch(&world), |launch, word| launch.arg(*word))).await;
+        assert!(code != Some(0) && err.contains(why), "{words:?}: {err}");
+    }
+}
+
+#[tokio::test]
 async fn what_else_is_in_the_file_stays() {
     let world = World::new().await;
     let file = world.home.path().join("mcp.json");

@@ -12,7 +12,10 @@ use super::{
     edit::{self, Language},
     error::SetupError,
     known::{Client, Entry, OwnCommand},
+    remote::{Remote, same_url},
 };
+use serde_json::Value;
+
 use crate::{
     app::Environment,
     cli::{
@@ -48,6 +51,12 @@ pub struct SetupArgs {
     /// Also remove or replace another server of this name
     #[arg(long)]
     force: bool,
+    /// The URL of a server that runs elsewhere, in place of starting one
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The variable of the client's environment that has the token for that server
+    #[arg(long, value_name = "NAME", requires = "url", value_parser = variable)]
+    token_env: Option<String>,
     /// The file to change, such as a project's own [default: the user's]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -117,6 +126,21 @@ impl SetupArgs {
         }
     }
 
+    /// How the entry looks in the client's file.
+    fn value(&self, entry: &Entry) -> Result<Value, SetupError> {
+        match &self.url {
+            None => Ok(self.client.value(entry)),
+            Some(url) => {
+                let parsed = url::Url::parse(url);
+                if !parsed.is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+                    return Err(SetupError::NoUrl(url.clone()));
+                }
+                let (url, token_env) = (url.clone(), self.token_env.clone());
+                self.client.remote(&Remote { url, token_env })
+            }
+        }
+    }
+
     fn change(&self, entry: &Entry, environment: &Environment) -> Result<Change, SetupError> {
         let chosen = self.file.as_ref().map(|file| environment.directory.join(file));
         let path = chosen.or_else(|| self.client.file(environment)).ok_or(SetupError::NoHome)?;
@@ -126,14 +150,16 @@ impl SetupArgs {
         let (language, key) = (self.language(), self.client.key());
         let failed = |source| SetupError::Edit { path: path.clone(), source };
         let there = edit::current(language, &before, key, &self.name).map_err(failed)?;
-        let wanted = (!self.remove).then(|| kept(there.as_ref(), self.client.value(entry)));
+        let wanted = (!self.remove).then(|| self.value(entry)).transpose()?;
+        let wanted = wanted.map(|value| kept(there.as_ref(), value));
         let after = edit::edited(language, &before, key, &self.name, wanted.as_ref());
         Ok(Change { after: after.map_err(failed)?, path, before, there, wanted })
     }
 
     /// Asks where somebody can answer. Where nobody can, only what is ours is replaced or removed.
     fn may(&self, change: &Change) -> Result<bool, CliError> {
-        let is_foreign = change.there.as_ref().is_some_and(|there| !is_ours(there));
+        let is_same = |there| change.wanted.as_ref().is_some_and(|wanted| same_url(there, wanted));
+        let is_foreign = change.there.as_ref().is_some_and(|it| !is_ours(it) && !is_same(it));
         // `--yes` spares a question about what one sees in the difference, and is no wish to lose another server.
         let is_said = self.force || (self.yes && !self.remove);
         let is_asked = !self.yes && io::stdin().is_terminal();
@@ -167,8 +193,9 @@ impl SetupArgs {
             self.client.remove(&self.name)
         } else {
             // What the user has added to the entry it would lose.
-            let is_plain = change.wanted == Some(self.client.value(entry));
-            self.client.add(entry).filter(|_| is_plain)
+            let is_plain = change.wanted == Some(self.value(entry)?);
+            let own = self.client.add(entry).filter(|_| is_plain);
+            own.filter(|_| self.url.is_none())
         };
         // What is there has to go first; not every client has a command for that.
         let replaced = change.there.as_ref().filter(|_| !self.remove);
@@ -198,6 +225,17 @@ impl SetupArgs {
             return Ok(String::new());
         }
         Ok(format!(" by `{}`", own.program))
+    }
+}
+
+/// The name of a variable.
+fn variable(text: &str) -> Result<String, &'static str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if begins && text.chars().all(is_name) {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be the name of a variable, which has the token, and not the token")
     }
 }
 

@@ -97,7 +97,13 @@ pub(super) fn kept(there: Option<&Value>, wanted: Value) -> Value {
     };
     let mut all = there.clone();
     let ours: &[&str] = &["args", "command"];
-    let replaced = if is_ours(&Value::Object(all.clone())) { ours } else { &PROGRAM };
+    let is_started = wanted.contains_key("command");
+    let is_ours = is_ours(&Value::Object(all.clone()));
+    let replaced = if is_ours && is_started { ours } else { &PROGRAM };
+    if is_ours && !is_started {
+        // Variables for a program that is started no more.
+        all.retain(|name, _| !["env", "environment"].contains(&name.as_str()));
+    }
     all.retain(|name, _| !replaced.contains(&name.as_str()));
     for (name, value) in wanted {
         match (all.get_mut(name), value) {

@@ -12,6 +12,19 @@ pub enum SetupError {
         "there is no home folder to find the client's configuration in; name the file with --file"
     )]
     NoHome,
+    /// The URL is none.
+    #[error("`{0}` is no URL of a server, such as https://codex.example/mcp")]
+    NoUrl(String),
+    /// Its file takes programs alone.
+    #[error(
+        "this client's file takes no servers over HTTP; add the URL in its settings, under connectors"
+    )]
+    NoHttp,
+    /// A token would have to be in the file.
+    #[error(
+        "this client reads no variables in its settings; leave --token-env out, and it asks you to log in"
+    )]
+    NoVariables,
     /// The file cannot be changed.
     #[error("{} was left as it is", path.display())]
     Edit {

@@ -11,6 +11,7 @@ mod edit;
 mod error;
 mod known;
 mod lines;
+mod remote;
 
 pub use apply::SetupArgs;
 pub use edit::EditError;

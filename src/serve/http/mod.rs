@@ -26,7 +26,7 @@ use std::{io, net::SocketAddr};
 pub use config::{HttpConfig, MetricsText};
 pub use connections::serve_http;
 pub use tenants::{NoTenant, Tenants};
-pub use tls::{TlsError, is_private};
+pub use tls::{TlsError, client, is_private};
 
 /// Why HTTP cannot be served.
 #[derive(Debug, thiserror::Error)]

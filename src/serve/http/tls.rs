@@ -119,7 +119,10 @@ pub fn is_private(url: &str) -> bool {
 }
 
 /// A client of other servers, which follows no redirects.
-pub(super) fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+///
+/// # Errors
+/// If there is no TLS.
+pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
     if CryptoProvider::get_default().is_none() {
         // Somebody else may have been first with the same.
         let _ = ring::default_provider().install_default();

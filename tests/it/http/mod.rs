@@ -6,6 +6,7 @@ mod draining;
 mod hostile;
 mod jwt;
 mod monitoring;
+mod outside;
 mod separated;
 mod serving;
 mod tenants;

@@ -1,29 +1,24 @@
-//! `doctor`: checks everything a turn needs and says how to fix each problem.
+//! Checks of this machine: the configuration, the store, hosts, tenants, Codex and its login, and one real turn.
 
-use std::{
-    fmt,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
-use super::{
-    client::{Client, ToolOutput},
-    error::CliError,
-    run::{Exit, written},
-    terminal::Terminal,
-};
+use serde_json::{Value, json};
+
+use super::checks::Checks;
 #[cfg(unix)]
 use crate::serve::host::{SilentHost, Survey};
 use crate::{
+    cli::{
+        client::{Client, ToolOutput},
+        error::CliError,
+        terminal::Terminal,
+    },
     codex::{Found, Login, Sandbox},
     config::{HostMode, Resolved, StoreKind},
-    mcp::{explain, missing_in_words},
+    mcp::missing_in_words,
     serve::Streams,
     session::{SessionError, Sessions, store::Page},
 };
-use serde::Serialize;
-use serde_json::{Value, json};
-use serde_with::skip_serializing_none;
 
 /// The prompt of the live check.
 const PROMPT: &str = "Reply with the single word: ready";
@@ -31,78 +26,8 @@ const PROMPT: &str = "Reply with the single word: ready";
 /// How long the live check may take.
 const LIVE_SECONDS: u64 = 120;
 
-/// The flags of `doctor`.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct DoctorArgs {
-    /// Also run one real turn, which costs a few tokens
-    #[arg(long)]
-    live: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// What was found.
-#[derive(Debug, Default, Serialize)]
-struct Checks {
-    checks: Vec<Check>,
-}
-
-#[skip_serializing_none]
-#[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    status: Status,
-    detail: String,
-    fix: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Ok,
-    Warning,
-    #[serde(rename = "trouble")]
-    Failed,
-}
-
-impl DoctorArgs {
-    /// Runs all checks and prints the results.
-    ///
-    /// # Errors
-    /// [`CliError::Client`], [`CliError::Output`].
-    pub async fn run(
-        self,
-        resolved: &Resolved,
-        sessions: &Sessions,
-        streams: Streams,
-        host_folders: &[PathBuf],
-    ) -> Result<Exit, CliError> {
-        let mut checks = Checks::default();
-        checks.configuration(resolved);
-        checks.store(resolved, sessions).await;
-        checks.worktrees(sessions).await;
-        checks.limits(sessions);
-        checks.hosts(resolved, host_folders);
-        let can_work = checks.codex(sessions).await;
-        if self.live {
-            if can_work {
-                checks.live(streams).await?;
-            } else {
-                let fix = "mend what is wrong above first".to_owned();
-                checks.failed("turn", "not tried".to_owned(), fix);
-            }
-        }
-        let out = super::screen::stdout();
-        let printed =
-            if self.json { super::print::json(&checks.as_json(), out) } else { checks.print(out) };
-        written(printed, "what was found")?;
-        Ok(if checks.worst() == Status::Failed { Exit::Failed } else { Exit::Done })
-    }
-}
-
 impl Checks {
-    fn configuration(&mut self, resolved: &Resolved) {
+    pub(super) fn configuration(&mut self, resolved: &Resolved) {
         let chosen = resolved.origins.iter().filter(|(_, (_, place))| place != "default");
         let chosen: Vec<_> =
             chosen.map(|(key, (value, place))| format!("{key} = {value} ({place})")).collect();
@@ -113,7 +38,7 @@ impl Checks {
         self.ok("configuration", detail);
     }
 
-    async fn store(&mut self, resolved: &Resolved, sessions: &Sessions) {
+    pub(super) async fn store(&mut self, resolved: &Resolved, sessions: &Sessions) {
         let place = sessions.store_place();
         let page = Page::first(200);
         match sessions.list(&page).await {
@@ -136,12 +61,12 @@ impl Checks {
     }
 
     #[cfg(not(unix))]
-    fn hosts(&mut self, _resolved: &Resolved, _folders: &[PathBuf]) {
+    pub(super) fn hosts(&mut self, _resolved: &Resolved, _folders: &[PathBuf]) {
         self.ok("host", "this system has none: each client has a server of its own".to_owned());
     }
 
     #[cfg(unix)]
-    fn hosts(&mut self, resolved: &Resolved, folders: &[PathBuf]) {
+    pub(super) fn hosts(&mut self, resolved: &Resolved, folders: &[PathBuf]) {
         let Survey { hosts, silent } = crate::serve::host::survey(folders);
         if let Some(SilentHost { pid, socket }) = silent.first() {
             let which =
@@ -166,7 +91,7 @@ impl Checks {
     }
 
     /// Names worktrees that no session has any more. Nothing is said if there are none at all.
-    async fn worktrees(&mut self, sessions: &Sessions) {
+    pub(super) async fn worktrees(&mut self, sessions: &Sessions) {
         // The check of the store says what is wrong with that.
         let all = sessions.worktrees().await.unwrap_or_default();
         let left: Vec<_> = all
@@ -187,7 +112,34 @@ impl Checks {
         }
     }
 
-    fn limits(&mut self, sessions: &Sessions) {
+    /// Says what separates the tenants that are served over HTTP.
+    pub(super) fn tenants(&mut self, resolved: &Resolved) {
+        let tenants = &resolved.config.tenants;
+        if tenants.is_empty() {
+            return;
+        }
+        let shared: Vec<_> = tenants
+            .iter()
+            .filter(|(_, tenant)| tenant.launcher.is_empty())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let apart = "each has sessions, a Codex, a login and limits of its own";
+        let files = "what one's Codex runs cannot read another's files";
+        if shared.is_empty() {
+            return self.ok("tenants", format!("{apart}; started by launchers, so {files} if those are other users or containers"));
+        }
+        if tenants.len() == 1 {
+            return self
+                .ok("tenants", format!("{}, whose Codex runs as this user", shared.join(", ")));
+        }
+        self.warning(
+            "tenants",
+            format!("{apart}; but what Codex runs for {} can read all that this user can, the others' files and logins too", shared.join(", ")),
+            format!("set `tenants.NAME.launcher` and `codex_home`, so that {files}"),
+        );
+    }
+
+    pub(super) fn limits(&mut self, sessions: &Sessions) {
         let config = sessions.config();
         let limits = &config.limits;
         let missing = limits.roots.iter().find(|root| !root.is_dir());
@@ -209,7 +161,7 @@ impl Checks {
     }
 
     /// Checks Codex. Returns whether a turn can be tried.
-    async fn codex(&mut self, sessions: &Sessions) -> bool {
+    pub(super) async fn codex(&mut self, sessions: &Sessions) -> bool {
         if sessions.is_nested() {
             self.explained("nesting", SessionError::Nested);
             return false;
@@ -274,7 +226,7 @@ impl Checks {
         self.warning("codex", detail, "npm install -g @openai/codex".to_owned());
     }
 
-    async fn live(&mut self, streams: Streams) -> Result<(), CliError> {
+    pub(super) async fn live(&mut self, streams: Streams) -> Result<(), CliError> {
         let mut client = Client::begin(streams, false).await?;
         let mut terminal = Terminal::new();
         let turn =
@@ -308,56 +260,5 @@ impl Checks {
             "turn",
             format!("{model} answered `{}` in {seconds:.1} s", text("response").trim()),
         );
-    }
-
-    fn ok(&mut self, name: &'static str, detail: String) {
-        self.checks.push(Check { name, status: Status::Ok, detail, fix: None });
-    }
-
-    fn warning(&mut self, name: &'static str, detail: String, fix: String) {
-        self.checks.push(Check { name, status: Status::Warning, detail, fix: Some(fix) });
-    }
-
-    fn failed(&mut self, name: &'static str, detail: String, fix: String) {
-        self.checks.push(Check { name, status: Status::Failed, detail, fix: Some(fix) });
-    }
-
-    fn explained(&mut self, name: &'static str, error: SessionError) {
-        let explained = explain(error);
-        self.failed(name, explained.message, explained.next);
-    }
-
-    fn worst(&self) -> Status {
-        self.checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
-    }
-
-    fn as_json(&self) -> Value {
-        let ok = self.worst() != Status::Failed;
-        json!({"ok": ok, "version": env!("CARGO_PKG_VERSION"), "checks": self.checks})
-    }
-
-    fn print(&self, mut out: impl Write) -> io::Result<()> {
-        for Check { name, status, detail, fix } in &self.checks {
-            writeln!(out, "{status} {name:<14} {detail}")?;
-            if let Some(fix) = fix {
-                writeln!(out, "  {:<14} → {fix}", "")?;
-            }
-        }
-        let words = match self.worst() {
-            Status::Ok => "All is well.",
-            Status::Warning => "It works; see the warnings.",
-            Status::Failed => "It will not work as it is; see the fixes.",
-        };
-        writeln!(out, "{words}")
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "✓",
-            Self::Warning => "!",
-            Self::Failed => "✗",
-        })
     }
 }
