@@ -78,6 +78,7 @@ pub async fn serve_http(
         Err(_) if !config.http.auth || config.http.jwt.issuer.is_some() => None,
         Err(error) => return Err(error),
     };
+    allow_files(http.settings.connections);
     let processes = config.codex.processes.map(Processes::new);
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
@@ -112,6 +113,27 @@ pub async fn serve_http(
     }
     Ok(ended?)
 }
+
+/// Lets this process have as many files open as it may have connections, where the system's usual limit is lower.
+#[cfg(unix)]
+fn allow_files(connections: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// The store, logs, and what Codex needs.
+    const OTHERS: u64 = 512;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = connections as u64 + OTHERS;
+    let wanted = maximum.map_or(wanted, |maximum| wanted.min(maximum));
+    if current.is_some_and(|current| current < wanted) {
+        let limit = Rlimit { current: Some(wanted), maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, connections, "there may be fewer connections than allowed");
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_files(_connections: usize) {}
 
 /// Checks that it can be served as the settings say.
 fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {

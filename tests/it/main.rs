@@ -20,6 +20,7 @@ mod command_line;
 mod configuration;
 mod continuity;
 mod conversation;
+mod deploying;
 mod detaching;
 mod docs;
 mod doctor;

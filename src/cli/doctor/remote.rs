@@ -167,7 +167,7 @@ impl Remote {
         let took = begun.elapsed().as_millis();
         match codex {
             Some(version) => {
-                checks.ok("call", format!("Codex {version} works there; {took} ms for a call"))
+                checks.ok("call", format!("Codex {version} works there; {took} ms for a call"));
             }
             None => checks.warning(
                 "call",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -164,4 +165,62 @@ async fn a_reader_that_stalls_holds_up_nobody_else() {
     // What they were sent is not piled up here.
     let resident = testkit::process::resident_bytes(server.pid());
     assert!(resident < 300 * 1024 * 1024, "{resident}");
+}
+
+#[tokio::test]
+async fn a_client_that_opens_mcp_sessions_without_end_is_refused_while_others_work() {
+    let team = Team::new().await;
+    let server = team.serve().await;
+    let (greedy, modest) = (team.token("a", &[]).await, team.token("b", &[]).await);
+    let modest = server.client(Some(&modest));
+    let mut refused = 0;
+    for round in 0..100 {
+        let greedy = server.client(Some(&greedy));
+        let opening = (0..100).map(|_| {
+            let mut greedy = greedy.clone();
+            async move { greedy.shake_hands().await }
+        });
+        // No more at once than calls it may have in flight.
+        let opened: Vec<_> =
+            futures_util::stream::iter(opening).buffer_unordered(50).collect().await;
+        refused += opened.iter().filter(|it| **it == Err(429)).count();
+        if round % 20 == 0 {
+            modest.call("ping", json!({})).await.ok();
+        }
+    }
+    assert_eq!(refused, 10_000 - 100);
+    let resident = testkit::process::resident_bytes(server.pid());
+    assert!(resident < 200 * 1024 * 1024, "{resident}");
+}
+
+#[tokio::test]
+async fn many_clients_that_are_idle_leave_room_for_those_that_call() {
+    // This process has as many connections as the server.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
+    let team = Team::new().await;
+    let server = team.serve().await;
+    let host = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..1000 {
+        let mut stream = TcpStream::connect(&host).await.unwrap();
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    let tokens = [team.token("a", &[]).await, team.token("b", &[]).await];
+    let calling = (0..100).map(|number| {
+        let client = server.client(Some(&tokens[number % 2]));
+        async move {
+            for _ in 0..10 {
+                client.call("ping", json!({"message": number.to_string()})).await.ok();
+            }
+        }
+    });
+    futures_util::future::join_all(calling).await;
+    drop(idle);
 }

@@ -97,7 +97,7 @@ async fn what_is_not_good_is_refused() {
     let public = public.first().unwrap();
     let point = public["x"].as_str().unwrap().as_bytes().to_vec();
     for (token, why) in [
-        ("".to_owned(), "no JWT"),
+        (String::new(), "no JWT"),
         ("a.b.c".to_owned(), "no JWT"),
         (unsigned("none", &good), "no JWT"),
         (unsigned("None", &good), "no JWT"),
