@@ -303,6 +303,7 @@ fn environment() -> anyhow::Result<Environment> {
         tenant: None,
         api_key: None,
         processes: None,
+        database: None,
         codex_variables: None,
         client_limit: std::env::var("MCP_TOOL_TIMEOUT")
             .ok()

@@ -10,8 +10,9 @@ use tokio::{
 };
 
 use crate::{
+    bare::Bare,
     contenders::World,
-    measure::{median, millis, row},
+    measure::{mean, median, millis, row, timed_turn},
 };
 
 const SDK: (&str, &str) = ("@modelcontextprotocol/sdk", "1.32.2");
@@ -59,6 +60,35 @@ pub(crate) async fn ping(world: &World) {
     #[expect(clippy::cast_precision_loss, reason = "a few dozen megabytes")]
     let own = resident_bytes(ours.pid()) as f64 / 1024.0 / 1024.0;
     println!("{:<34} {own:>10.1}", "own memory, 1000 that listen, MiB");
+}
+
+/// A turn in an open session over HTTP, against the bare driver, with several pairs of Codex processes.
+pub(crate) async fn turn(world: &World) {
+    let (mut our_times, mut bare_times) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let homes = [world.home(), world.home()];
+        let roots = format!("limits.roots=[{:?}]", homes[0].work().display().to_string());
+        let launch = world.ours(&homes[0]).args(["serve", "--http", "127.0.0.1:0", "--no-auth"]);
+        let ours = HttpServer::start(&launch.args(["--set", &roots])).await;
+        let client = ours.client(None);
+        let mut bare = Bare::start(world, &homes[1]).await;
+        let call = async || {
+            let started = Instant::now();
+            let prompt = json!({"prompt": "say done", "sessionId": "s"});
+            client.call("codex", prompt).await.ok();
+            millis(started)
+        };
+        // The first of each opens the thread.
+        call().await;
+        timed_turn(&mut bare).await;
+        for _ in 0..20 {
+            bare_times.push(timed_turn(&mut bare).await);
+            our_times.push(call().await);
+            our_times.push(call().await);
+            bare_times.push(timed_turn(&mut bare).await);
+        }
+    }
+    row("turn over HTTP, ms", "bare driver", mean(&our_times), mean(&bare_times));
 }
 
 /// Calls a second with many in flight.

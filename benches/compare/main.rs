@@ -46,6 +46,7 @@ async fn main() {
     }
     if wants("http") {
         http::ping(&world).await;
+        http::turn(&world).await;
     }
     if wants("memory") {
         measure::memory_at_rest(&world).await;

@@ -192,7 +192,7 @@ pub(crate) async fn fifty_sessions(world: &World) {
     );
 }
 
-async fn timed_turn(bare: &mut Bare) -> f64 {
+pub(crate) async fn timed_turn(bare: &mut Bare) -> f64 {
     let started = Instant::now();
     bare.turn("say hi").await;
     millis(started)
@@ -226,7 +226,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// The mean without the fastest and the slowest tenth; the first ones open the session.
-fn mean(values: &[f64]) -> f64 {
+pub(crate) fn mean(values: &[f64]) -> f64 {
     let mut values = values.get(3..).unwrap_or_default().to_vec();
     values.sort_by(f64::total_cmp);
     let cut = values.len() / 10;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
-use crate::{codex::Processes, session::Tenant};
+use crate::{
+    codex::Processes,
+    session::{Tenant, store::PostgresPool},
+};
 
 /// What the process inherits from the program that started it.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +32,8 @@ pub struct Environment {
     pub api_key: Option<PathBuf>,
     /// The places of running Codex processes, if they are limited.
     pub processes: Option<Processes>,
+    /// The database that sessions are kept in, once it is connected to.
+    pub database: Option<PostgresPool>,
     /// The variables that Codex sees, if not all.
     pub codex_variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the client that started us waits for a call. `None` if it does not say.

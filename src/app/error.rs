@@ -18,6 +18,12 @@ pub enum ServerError {
         /// The name.
         name: String,
     },
+    /// Nobody knows where the database is.
+    #[error("`store.kind` is `postgres`: set `store.url`, such as postgres://user@host/database")]
+    NoDatabase,
+    /// The database's URL is none.
+    #[error(transparent)]
+    Database(#[from] crate::session::store::InvalidUrl),
     /// The system has no folder for the store.
     #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
     NoStateFolder,

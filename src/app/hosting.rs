@@ -148,10 +148,10 @@ fn expected(config: Config, environment: &Environment) -> Result<HostConfig, Not
     match (config.host.mode, config.store.kind) {
         (HostMode::Off, _) => return Err(NotShared::Off),
         (_, StoreKind::Memory) => return Err(NotShared::InMemory),
-        (HostMode::Auto, StoreKind::Sqlite) if codex_home.is_relative() => {
+        (HostMode::Auto, StoreKind::Sqlite | StoreKind::Postgres) if codex_home.is_relative() => {
             return Err(NotShared::RelativeHome);
         }
-        (HostMode::Auto, StoreKind::Sqlite) => {}
+        (HostMode::Auto, StoreKind::Sqlite | StoreKind::Postgres) => {}
     }
     let config = config.absolute(directory);
     let standing = host::standing();

@@ -13,7 +13,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::{
     Environment, HttpRefused, ServerError,
     notify::Notifier,
-    server::{server, store},
+    server::{connected, server, store},
 };
 use crate::{
     codex::Processes,
@@ -56,7 +56,7 @@ const SUM_UP: Duration = Duration::from_secs(5);
 pub fn tokens(config: &Config, environment: &Environment) -> Result<Tokens, ServerError> {
     match store(config, environment)? {
         StoreConfig::Memory => Err(HttpRefused::NoTokens.into()),
-        kept @ StoreConfig::Sqlite(_) => Ok(Tokens::new(kept)),
+        kept @ (StoreConfig::Sqlite(_) | StoreConfig::Postgres(..)) => Ok(Tokens::new(kept)),
     }
 }
 
@@ -79,6 +79,7 @@ pub async fn serve_http(
         Err(error) => return Err(error),
     };
     allow_files(http.settings.connections);
+    let environment = connected(environment, &config)?;
     let processes = config.codex.processes.map(Processes::new);
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
@@ -265,7 +266,7 @@ fn own_environment(
 ) -> Result<Environment, ServerError> {
     let beside = match store(config, environment)? {
         StoreConfig::Sqlite(path) => path.parent().map(std::path::Path::to_owned),
-        StoreConfig::Memory => environment.own_state(),
+        StoreConfig::Memory | StoreConfig::Postgres(..) => environment.own_state(),
     };
     let folder = beside.ok_or(ServerError::NoStateFolder)?.join("tenants").join(tenant.as_str());
     let codex_home = settings.codex_home.clone().unwrap_or_else(|| folder.join("codex"));

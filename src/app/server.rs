@@ -1,5 +1,7 @@
 //! Builds the MCP server from the settings and serves one client with it.
 
+use std::time::Duration;
+
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Environment, ServerError, notify::Notifier};
@@ -8,8 +10,15 @@ use crate::{
     config::{self, Compat, Config, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
-    session::{self, McpServers, SessionConfig, Sessions, Settings, Tenant, store::StoreConfig},
+    session::{
+        self, McpServers, SessionConfig, Sessions, Settings, Tenant,
+        store::{PostgresPool, StoreConfig},
+    },
 };
+
+/// How long a lease lasts where the end of its owner is noticed at once, and where it is not.
+const LEASE: Duration = Duration::from_secs(30);
+const REMOTE_LEASE: Duration = Duration::from_secs(10);
 
 /// Checks that every tool the operator chose exists.
 ///
@@ -53,6 +62,7 @@ pub(super) fn server(
     let is_kept = config.store.kind != StoreKind::Memory;
     let worktrees = environment.own_state().filter(|_| is_kept);
     let worktrees = worktrees.map(|state| state.join("worktrees"));
+    let environment = connected(environment, &config)?;
     let store = store(&config, &environment)?;
     let codex = Codex::new(
         CodexConfig {
@@ -74,6 +84,8 @@ pub(super) fn server(
         },
         tasks.clone(),
     );
+    // Nobody can look into another machine, so the end of a server there is noticed by the clock alone.
+    let lease = if config.store.kind == StoreKind::Postgres { REMOTE_LEASE } else { LEASE };
     let defaults = config.defaults;
     let directory = match defaults.working_directory {
         Some(path) => environment.directory.join(path),
@@ -83,7 +95,7 @@ pub(super) fn server(
         tenant: environment.tenant,
         ttl: config.session.ttl.0,
         cap: config.session.cap,
-        lease: config.session.lease.0,
+        lease: config.session.lease.map_or(lease, |span| span.0),
         release_after: config.codex.release_after.0,
         rebuild_turns: config.session.rebuild_turns,
         rebuild_bytes: config.session.rebuild_bytes,
@@ -143,16 +155,40 @@ fn limits(limits: &config::Limits) -> session::Limits {
     }
 }
 
+/// With the database that the settings name, which all that this process serves share.
+pub(super) fn connected(
+    environment: Environment,
+    config: &Config,
+) -> Result<Environment, ServerError> {
+    if environment.database.is_some() || config.store.kind != StoreKind::Postgres {
+        return Ok(environment);
+    }
+    let url = config.store.url.as_ref().ok_or(ServerError::NoDatabase)?;
+    Ok(Environment { database: Some(PostgresPool::new(url.as_str())?), ..environment })
+}
+
 pub(super) fn store(
     config: &Config,
     environment: &Environment,
 ) -> Result<StoreConfig, ServerError> {
+    if config.store.kind == StoreKind::Postgres {
+        let database = connected(environment.clone(), config)?.database;
+        let tenant = environment.tenant.as_ref().map(Tenant::as_str).unwrap_or_default();
+        return match database {
+            Some(database) => Ok(StoreConfig::Postgres(database, tenant.to_owned())),
+            None => Err(ServerError::NoDatabase),
+        };
+    }
     Ok(match (config.store.kind, &config.store.path, environment.own_state()) {
         (StoreKind::Memory, _, _) => StoreConfig::Memory,
-        (StoreKind::Sqlite, Some(path), _) => StoreConfig::Sqlite(environment.directory.join(path)),
+        (StoreKind::Sqlite | StoreKind::Postgres, Some(path), _) => {
+            StoreConfig::Sqlite(environment.directory.join(path))
+        }
         (StoreKind::Sqlite, None, Some(state)) => {
             StoreConfig::Sqlite(state.join("sessions.sqlite3"))
         }
-        (StoreKind::Sqlite, None, None) => return Err(ServerError::NoStateFolder),
+        (StoreKind::Sqlite | StoreKind::Postgres, None, _) => {
+            return Err(ServerError::NoStateFolder);
+        }
     })
 }

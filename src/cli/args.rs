@@ -58,7 +58,7 @@ struct Common {
     #[arg(long, value_name = "FILE", global = true, help_heading = SERVER)]
     codex_bin: Option<PathBuf>,
 
-    /// `memory`, `sqlite`, or the path of a SQLite file
+    /// `memory`, `sqlite`, the path of a SQLite file, or the URL of a PostgreSQL database
     #[arg(long, value_name = "STORE", global = true, help_heading = SERVER)]
     store: Option<String>,
 
@@ -224,6 +224,10 @@ impl Args {
         match store.as_deref() {
             None => {}
             Some(kind @ ("memory" | "sqlite")) => add("store.kind", kind.to_owned()),
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                add("store.kind", "postgres".to_owned());
+                add("store.url", url.to_owned());
+            }
             Some(path) => {
                 add("store.kind", "sqlite".to_owned());
                 add("store.path", path.to_owned());

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::args::command_line;
-use crate::config::{self, OPTIONAL, Resolved};
+use crate::config::{self, OPTIONAL, Resolved, SECRET};
 
 /// Prints every setting with its origin, as a valid configuration file. Settings without a value are
 /// comments.
@@ -24,6 +24,9 @@ pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
             writeln!(out, "\n[{section}]")?;
         }
         match origin {
+            Some((_, place)) if SECRET.contains(&key) => {
+                writeln!(out, "# {name} is a secret, which is set; {place}")?;
+            }
             Some((value, place)) => writeln!(out, "{:<44} # {place}", format!("{name} = {value}"))?,
             None => writeln!(out, "# {name} is not set")?,
         }
@@ -80,7 +83,7 @@ mod tests {
             let value = match *key {
                 "defaults.sandbox" => "read-only",
                 "defaults.approval_policy" => "never",
-                "turn.timeout" | "turn.wait" => "1s",
+                "session.lease" | "turn.timeout" | "turn.wait" => "1s",
                 "compat" => "vendor",
                 "codex.processes" => "1",
                 key if key.starts_with("limits.") => "1",

@@ -294,7 +294,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     // Less would end what they are for before it has begun.
     let spans = [
         ("session.ttl", Some(config.session.ttl)),
-        ("session.lease", Some(config.session.lease)),
+        ("session.lease", config.session.lease),
         ("codex.timeout", Some(config.codex.timeout)),
         ("codex.idle", Some(config.codex.idle)),
         ("turn.timeout", config.turn.timeout),

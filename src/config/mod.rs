@@ -13,9 +13,9 @@ mod span;
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
 pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
-pub(crate) use settings::OPTIONAL;
 pub use settings::{
-    CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
-    NotifySettings, Results, SessionSettings, Store, StoreKind, WhenExhausted,
+    CodexSettings, Compat, Config, DatabaseUrl, Defaults, HostMode, HostSettings, Limits, Log,
+    LogFormat, NotifySettings, Results, SessionSettings, Store, StoreKind, WhenExhausted,
 };
+pub(crate) use settings::{OPTIONAL, SECRET};
 pub use span::Span;

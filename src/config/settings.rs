@@ -98,6 +98,7 @@ pub struct Defaults {
 }
 
 /// How long sessions live and how they go on.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionSettings {
@@ -106,8 +107,8 @@ pub struct SessionSettings {
     /// How many sessions are kept; the least recently used go first.
     pub cap: usize,
     /// How long other servers that share the store wait for one that hangs or is suspended, before they take its
-    /// sessions over. One that has ended is noticed at once.
-    pub lease: Span,
+    /// sessions over: 30 s if not set, and 10 s with PostgreSQL. One on this machine that has ended is noticed at once.
+    pub lease: Option<Span>,
     /// How many of the last turns a rebuilt context holds.
     pub rebuild_turns: u32,
     /// How many bytes a rebuilt context holds at most.
@@ -167,11 +168,34 @@ pub struct NotifySettings {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
-    /// `sqlite`, or `memory` to forget everything at the end.
+    /// `sqlite`; `postgres`, for servers on several machines; or `memory` to forget everything at the end.
     pub kind: StoreKind,
     /// The SQLite file; under the platform's state directory if empty.
     pub path: Option<PathBuf>,
+    /// The PostgreSQL database, such as `postgres://user@host/database`. It is a secret.
+    pub url: Option<DatabaseUrl>,
 }
+
+/// Where a database is, and how to log in to it: a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The secret.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DatabaseUrl(…)")
+    }
+}
+
+/// Settings that are secrets, and never shown.
+pub(crate) const SECRET: &[&str] = &["store.url"];
 
 /// The kinds of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -180,6 +204,8 @@ pub enum StoreKind {
     /// A file, shared by all servers of this user.
     #[default]
     Sqlite,
+    /// A PostgreSQL database, shared by any number of servers.
+    Postgres,
     /// Gone with the server.
     Memory,
 }
@@ -317,7 +343,9 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "limits.tokens_per_day",
     "limits.turns_per_day",
     "log.traces",
+    "session.lease",
     "store.path",
+    "store.url",
     "turn.timeout",
     "turn.wait",
 ];
@@ -367,7 +395,7 @@ impl Default for SessionSettings {
         Self {
             ttl: minutes(24 * 60),
             cap: 100,
-            lease: Span(Duration::from_secs(30)),
+            lease: None,
             rebuild_turns: 2,
             rebuild_bytes: 64 * 1024,
         }

@@ -14,6 +14,8 @@ pub mod http;
 pub mod issuer;
 pub mod model;
 pub mod npm;
+#[cfg(unix)]
+pub mod postgres;
 pub mod process;
 pub mod python;
 pub mod server;
@@ -27,6 +29,8 @@ pub use home::Home;
 pub use http::{HttpClient, HttpServer};
 pub use issuer::Issuer;
 pub use model::{Model, ModelRequest, Reply};
+#[cfg(unix)]
+pub use postgres::Postgres;
 pub use server::Launch;
 pub use wait::wait_for;
 

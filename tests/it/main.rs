@@ -49,6 +49,8 @@ mod operator;
 mod packaging;
 mod parallel;
 mod plugin;
+#[cfg(unix)]
+mod postgres;
 mod processes;
 mod progress;
 mod resetting;

@@ -14,7 +14,7 @@ use crate::{
         terminal::Terminal,
     },
     codex::{Found, Login, Sandbox},
-    config::{HostMode, Resolved, StoreKind},
+    config::{HostMode, Resolved, SECRET, StoreKind},
     mcp::missing_in_words,
     serve::Streams,
     session::{SessionError, Sessions, store::Page},
@@ -29,8 +29,15 @@ const LIVE_SECONDS: u64 = 120;
 impl Checks {
     pub(super) fn configuration(&mut self, resolved: &Resolved) {
         let chosen = resolved.origins.iter().filter(|(_, (_, place))| place != "default");
-        let chosen: Vec<_> =
-            chosen.map(|(key, (value, place))| format!("{key} = {value} ({place})")).collect();
+        let chosen: Vec<_> = chosen
+            .map(|(key, (value, place))| {
+                if SECRET.contains(&key.as_str()) {
+                    format!("{key} is set ({place})")
+                } else {
+                    format!("{key} = {value} ({place})")
+                }
+            })
+            .collect();
         let detail = match chosen.as_slice() {
             [] => "all defaults".to_owned(),
             chosen => chosen.join("; "),

@@ -84,12 +84,13 @@ impl From<&StoreError> for ToolError {
         let (code, next) = match error {
             StoreError::Unavailable { .. } => (
                 "store_unavailable",
-                "Make the path writable or free some disk space and call again; or start the server with \
-                 `--store memory`.",
+                "Make the path writable or free some disk space, or the database reachable, and call again; or start \
+                 the server with `--store memory`.",
             ),
-            StoreError::Newer { .. } => {
-                ("store_too_new", "Update this server, or let it use another file (`store.path`).")
-            }
+            StoreError::Newer { .. } => (
+                "store_too_new",
+                "Update this server, or let it use another store (`store.path`, `store.url`).",
+            ),
             StoreError::Damaged { .. } => (
                 "session_damaged",
                 "Delete it with `deleteSession`. Or use another session; all others work.",

@@ -38,6 +38,14 @@ impl StoreClock {
         }
     }
 
+    /// The time of a clock that a test moves. `None` for the machine's own, which means nothing on another machine.
+    pub(super) fn manual_now(&self) -> Option<i64> {
+        match &self.0 {
+            Source::Machine => None,
+            Source::Manual(now) => Some(now.load(Ordering::SeqCst)),
+        }
+    }
+
     /// Milliseconds since the machine booted.
     pub(super) fn now(&self) -> i64 {
         match &self.0 {

@@ -14,8 +14,9 @@ use crate::session::{
 
 /// Leases, the queue of each session, control messages and approvals.
 ///
-/// Each opened store is an *owner*. An owner whose process has ended is dead, and every other one finds out at once;
-/// an owner that hangs loses its leases when they run out by the store's clock.
+/// Each opened store is an *owner*. An owner whose process has ended is dead, and on one machine every other one finds out
+/// at once; an owner that hangs, or is on a machine that nobody can look into, loses its leases when they run out by the
+/// store's clock.
 #[async_trait]
 pub trait Coordination: Send + Sync + fmt::Debug {
     /// Acquires the lease of a session for `time`: if it is free, has run out, is already ours, or its owner is

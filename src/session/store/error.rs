@@ -1,37 +1,35 @@
 //! Why a store could not do what was asked.
 
-use std::path::PathBuf;
-
 use crate::session::SessionName;
 
 /// Why a store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It cannot be opened, read or written.
-    #[error("cannot {action} the session store at {}", path.display())]
+    #[error("cannot {action} the session store at {place}")]
     Unavailable {
         /// What was tried.
         action: &'static str,
-        /// The store's file.
-        path: PathBuf,
+        /// Where the store is. Never a secret.
+        place: String,
         /// Why it failed.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file is no SQLite database, or its pages are damaged.
-    #[error("the session store at {} is not a readable database", path.display())]
+    #[error("the session store at {place} is not a readable database")]
     Corrupt {
-        /// The store's file.
-        path: PathBuf,
+        /// Where the store is. Never a secret.
+        place: String,
         /// What SQLite says.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// It was written by a newer server.
-    #[error("the session store at {} was made by a newer version of this server", path.display())]
+    #[error("the session store at {place} was made by a newer version of this server")]
     Newer {
-        /// The store's file.
-        path: PathBuf,
+        /// Where the store is. Never a secret.
+        place: String,
     },
     /// One session cannot be read. Others can.
     #[error("the record of session `{name}` is damaged: {reason}")]

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::{MemoryStore, SqliteStore, Store, StoreError};
+use super::{MemoryStore, PostgresPool, PostgresStore, SqliteStore, Store, StoreError};
 
 /// Which store to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum StoreConfig {
     Memory,
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// The sessions of a tenant in a PostgreSQL database; those of the operator if it is empty.
+    Postgres(PostgresPool, String),
 }
 
 /// A store that may not be open yet. The server starts and answers without it.
@@ -37,6 +39,7 @@ impl fmt::Display for StoreConfig {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "{}", path.display()),
+            Self::Postgres(database, _) => database.fmt(f),
         }
     }
 }
@@ -74,6 +77,9 @@ impl LazyStore {
         let store: Arc<dyn Store> = match &self.config {
             StoreConfig::Memory => Arc::new(MemoryStore::default()),
             StoreConfig::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+            StoreConfig::Postgres(database, tenant) => {
+                Arc::new(PostgresStore::open(database, tenant).await?)
+            }
         };
         store.sweep(now).await?;
         if !is_first {

@@ -15,6 +15,8 @@ mod memory;
 #[cfg(test)]
 mod model;
 mod page;
+mod postgres;
+mod rows;
 mod sessions;
 mod sqlite;
 
@@ -26,6 +28,7 @@ pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};
 pub use memory::MemoryStore;
 pub use page::{Cursor, Excerpt, InvalidCursor, Listing, Page};
+pub use postgres::{InvalidUrl, PostgresPool, PostgresStore};
 pub use sessions::{CopiedTurns, Created, DailyUsage, Renamed, SessionStore, Turns};
 pub use sqlite::SqliteStore;
 

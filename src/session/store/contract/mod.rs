@@ -9,6 +9,8 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{Claim, Lease, MemoryStore, Page, SqliteStore, Store, StoreClock};
+#[cfg(unix)]
+use super::{PostgresPool, PostgresStore};
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, examples::turn},
@@ -57,6 +59,8 @@ struct Pair {
     one: Arc<dyn Store>,
     two: Arc<dyn Store>,
     clock: StoreClock,
+    /// Whether an owner sees at once that another has ended.
+    sees_death: bool,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -64,7 +68,7 @@ fn in_memory() -> Pair {
     let clock = StoreClock::manual();
     let one = MemoryStore::new(clock.clone());
     let two = Arc::new(one.another());
-    Pair { one: Arc::new(one), two, clock, _folder: None }
+    Pair { one: Arc::new(one), two, clock, sees_death: true, _folder: None }
 }
 
 async fn in_sqlite() -> Pair {
@@ -75,7 +79,20 @@ async fn in_sqlite() -> Pair {
     let path = folder.path().join("s.sqlite3");
     let one = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
     let two = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
-    Pair { one, two, clock, _folder: Some(folder) }
+    Pair { one, two, clock, sees_death: true, _folder: Some(folder) }
+}
+
+#[cfg(unix)]
+async fn in_postgres() -> Pair {
+    let clock = StoreClock::manual();
+    clock.advance(seconds(1));
+    let database = testkit::Postgres::shared().database().await;
+    let open = async || {
+        let database = PostgresPool::new(&database).unwrap();
+        Arc::new(PostgresStore::open_with(&database, "t", clock.clone()).await.unwrap())
+    };
+    let (one, two) = (open().await, open().await);
+    Pair { one, two, clock, sees_death: false, _folder: None }
 }
 
 /// Runs a story on every back end.
@@ -91,6 +108,13 @@ macro_rules! on_every_store {
             $(#[tokio::test]
             async fn $story() {
                 super::$story(super::super::in_sqlite().await).await;
+            })+
+        }
+        #[cfg(unix)]
+        mod postgres {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(super::super::in_postgres().await).await;
             })+
         }
     };

@@ -58,6 +58,9 @@ macro_rules! on_a_store {
 on_a_store!(InMemory, Kind::Memory);
 on_a_store!(InSqlite, Kind::Sqlite);
 
+#[cfg(unix)]
+on_a_store!(InPostgres, Kind::Postgres);
+
 #[expect(
     clippy::disallowed_methods,
     reason = "no setting of the program: how long this test takes"
@@ -77,4 +80,11 @@ prop_state_machine! {
     #![proptest_config(config(40))]
     #[test]
     fn sqlite_does_what_the_reference_does(sequential 1..MOST => InSqlite);
+}
+
+#[cfg(unix)]
+prop_state_machine! {
+    #![proptest_config(config(20))]
+    #[test]
+    fn postgres_does_what_the_reference_does(sequential 1..MOST => InPostgres);
 }

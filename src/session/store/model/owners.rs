@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use proptest::sample::Index;
 use tokio::runtime::Runtime;
 
+#[cfg(unix)]
+use crate::session::store::{PostgresPool, PostgresStore};
+
 use super::{
     operation::{OWNERS, Operation, Step},
     records::{TTL, approval_id, named, short, written},
@@ -38,6 +41,9 @@ const SPAN: Duration = Duration::from_secs(LEASE.unsigned_abs());
 pub(super) enum Kind {
     Memory,
     Sqlite,
+    /// Each sequence has a tenant of its own.
+    #[cfg(unix)]
+    Postgres,
 }
 
 #[derive(Debug)]
@@ -47,6 +53,9 @@ pub(super) struct Owners {
     folder: tempfile::TempDir,
     /// Gives out further owners of a store in memory.
     memory: Option<MemoryStore>,
+    /// The database and the tenant, if that is where the store is.
+    #[cfg(unix)]
+    postgres: Option<(String, String)>,
     stores: Vec<Option<(u64, Arc<dyn Store>)>>,
     /// Counts owners, claims, places and approvals.
     last: u64,
@@ -56,6 +65,14 @@ pub(super) struct Owners {
     /// The highest epoch there was for each name.
     epochs: BTreeMap<SessionName, i64>,
     possible: Vec<Reference>,
+}
+
+/// The database of all sequences.
+#[cfg(unix)]
+fn database(runtime: &Runtime) -> String {
+    static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let make = || runtime.block_on(testkit::Postgres::shared().database());
+    DATABASE.get_or_init(make).clone()
 }
 
 /// What came of an operation.
@@ -72,10 +89,13 @@ impl Owners {
         let memory = matches!(kind, Kind::Memory).then(|| MemoryStore::new(clock.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut owners = Self {
-            runtime,
             clock,
             folder: tempfile::tempdir().unwrap(),
             memory,
+            #[cfg(unix)]
+            postgres: matches!(kind, Kind::Postgres)
+                .then(|| (database(&runtime), uuid::Uuid::new_v4().to_string())),
+            runtime,
             stores: vec![None; OWNERS],
             last: 0,
             leases: Vec::new(),
@@ -95,14 +115,33 @@ impl Owners {
         self.last
     }
 
+    /// Another owner of the store.
+    fn open(&self) -> Arc<dyn Store> {
+        if let Some(memory) = &self.memory {
+            return Arc::new(memory.another());
+        }
+        let clock = self.clock.clone();
+        #[cfg(unix)]
+        if let Some((url, tenant)) = &self.postgres {
+            return self.runtime.block_on(async {
+                let database = PostgresPool::new(url).unwrap();
+                Arc::new(PostgresStore::open_with(&database, tenant, clock).await.unwrap())
+            });
+        }
+        let path = self.folder.path().join("s.sqlite3");
+        Arc::new(self.runtime.block_on(SqliteStore::open_with(&path, clock)).unwrap())
+    }
+
+    /// Whether the others see at once that an owner has ended.
+    fn sees_death(&self) -> bool {
+        #[cfg(unix)]
+        return self.postgres.is_none();
+        #[cfg(not(unix))]
+        true
+    }
+
     fn rise(&mut self, owner: usize) {
-        let store: Arc<dyn Store> = if let Some(memory) = &self.memory {
-            Arc::new(memory.another())
-        } else {
-            let path = self.folder.path().join("s.sqlite3");
-            let opened = SqliteStore::open_with(&path, self.clock.clone());
-            Arc::new(self.runtime.block_on(opened).unwrap())
-        };
+        let store = self.open();
         let id = self.next();
         self.stores[owner] = Some((id, store));
         for reference in &mut self.possible {
@@ -124,8 +163,11 @@ impl Owners {
             }
             (Operation::Rise, None) => self.rise(owner),
             (Operation::Die, Some((id, _))) => {
-                for reference in &mut self.possible {
-                    reference.alive.remove(id);
+                if self.sees_death() {
+                    let id = *id;
+                    for reference in &mut self.possible {
+                        reference.alive.remove(&id);
+                    }
                 }
                 self.stores[owner] = None;
             }

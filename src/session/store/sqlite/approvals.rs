@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{
-    open::SqliteStore,
-    rows::{json, millis},
-};
+use super::open::SqliteStore;
 use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
-    store::{Lease, StoreError},
+    store::{
+        Lease, StoreError,
+        rows::{json, millis},
+    },
 };
 
 /// An approval that can still be answered: its turn's lease is the one it was opened under, and is in force.

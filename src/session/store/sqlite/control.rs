@@ -2,10 +2,10 @@
 
 use sqlx::{Sqlite, Transaction};
 
-use super::{open::SqliteStore, rows::json};
+use super::open::SqliteStore;
 use crate::session::{
     SessionName,
-    store::{ControlMessage, ControlOutcome, MessageId, StoreError},
+    store::{ControlMessage, ControlOutcome, MessageId, StoreError, rows::json},
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use super::rows::millis;
-use crate::session::SessionName;
+use crate::session::{SessionName, store::rows::millis};
 
 type Tx<'a> = Transaction<'a, Sqlite>;
 

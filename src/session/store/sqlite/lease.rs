@@ -5,14 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{FromRow, Row, Sqlite, SqliteExecutor, Transaction};
 
-use super::{
-    open::SqliteStore,
-    rows::{SessionRow, millis},
-    write::session_columns,
-};
+use super::{open::SqliteStore, write::session_columns};
 use crate::session::{
     SessionName,
-    store::{Ahead, Claim, Lease, StoreError, Ticket},
+    store::{
+        Ahead, Claim, Lease, StoreError, Ticket,
+        rows::{SessionRow, millis},
+    },
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;

@@ -14,7 +14,6 @@ mod lease;
 mod open;
 mod owner;
 mod queue;
-mod rows;
 mod sessions;
 mod tokens;
 mod write;

@@ -66,7 +66,7 @@ impl SqliteStore {
     pub async fn open_with(path: &Path, clock: StoreClock) -> Result<Self, StoreError> {
         let failed = |source: Box<dyn Error + Send + Sync>| StoreError::Unavailable {
             action: "open",
-            path: path.to_owned(),
+            place: path.display().to_string(),
             source,
         };
         let prepared = path.to_owned();
@@ -104,7 +104,7 @@ impl SqliteStore {
                 Ok(Self { pool, owner, clock, path: path.to_owned(), file })
             }
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-                Err(StoreError::Newer { path: path.to_owned() })
+                Err(StoreError::Newer { place: path.display().to_string() })
             }
             Err(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => {
                 Err(sorted("open", path, source))
@@ -128,12 +128,12 @@ impl SqliteStore {
 /// Tells a file that is no readable database from one that cannot be used at the moment.
 fn sorted(action: &'static str, path: &Path, source: sqlx::Error) -> StoreError {
     let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    let path = path.to_owned();
+    let place = path.display().to_string();
     match code {
         Some(code) if NO_DATABASE.contains(&code.as_ref()) => {
-            StoreError::Corrupt { path, source: Box::new(source) }
+            StoreError::Corrupt { place, source: Box::new(source) }
         }
-        _ => StoreError::Unavailable { action, path, source: Box::new(source) },
+        _ => StoreError::Unavailable { action, place, source: Box::new(source) },
     }
 }
 

@@ -3,18 +3,14 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
-use super::{
-    eviction,
-    open::SqliteStore,
-    rows::{SessionRow, TurnRow, UsageRow, millis},
-    write::session_columns,
-};
+use super::{eviction, open::SqliteStore, write::session_columns};
 use crate::session::{
     SessionName,
     record::{SessionRecord, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
+        rows::{SessionRow, TurnRow, UsageRow, listing, millis},
     },
 };
 
@@ -345,24 +341,4 @@ impl SqliteStore {
             .map_err(self.failed("search"))?;
         Ok(prompts.iter().any(|(prompt,)| prompt.to_lowercase().contains(lowercase)))
     }
-}
-
-/// Turns one row too many into a cursor. A damaged row is named and does not hide the others.
-fn listing(mut rows: Vec<SessionRow>, limit: usize) -> Listing {
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    // By the row, not the record: a page of damaged rows must not end the list.
-    let next = rows.last().filter(|_| more).and_then(SessionRow::cursor);
-    let mut listing = Listing { next, ..Listing::default() };
-    for row in rows {
-        let name = row.name.clone();
-        match row.into_record() {
-            Ok(record) => listing.sessions.push(record),
-            Err(error) => {
-                tracing::error!(%error, "a session is left out of the list");
-                listing.damaged.push(name);
-            }
-        }
-    }
-    listing
 }

@@ -2,11 +2,14 @@
 
 use sqlx::Row;
 
-use super::{
-    open::SqliteStore,
-    rows::{instant, millis},
+use super::open::SqliteStore;
+use crate::session::{
+    record::TokenRecord,
+    store::{
+        StoreError,
+        rows::{instant, millis},
+    },
 };
-use crate::session::{record::TokenRecord, store::StoreError};
 
 impl SqliteStore {
     pub(super) async fn insert_token(&self, token: &TokenRecord) -> Result<(), StoreError> {

