@@ -55,7 +55,9 @@ pub enum HttpRefused {
     #[error("`http.metrics` is no address with a port: `{0}`")]
     MetricsAddress(String),
     /// The path is none.
-    #[error("`http.path` must begin with `/` and have no braces: `{0}`")]
+    #[error(
+        "`http.path` must be names between slashes, such as `/mcp`, and not a path of the server's own: `{0}`"
+    )]
     Path(String),
     /// Everybody could call.
     #[error(
@@ -66,7 +68,7 @@ pub enum HttpRefused {
     #[error("at {0} the server has no name of its own: set `http.hosts` to what clients call it")]
     NoHost(SocketAddr),
     /// Where the server can be reached is no URL.
-    #[error("`http.base_url` must be a URL such as https://codex.example: `{0}`")]
+    #[error("`http.base_url` must be a URL without a path, such as https://codex.example: `{0}`")]
     BaseUrl(String),
     /// Nobody could find out where tokens come from.
     #[error("at {0} the server has no URL of its own: set `http.base_url` to what clients call it")]

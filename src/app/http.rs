@@ -141,8 +141,11 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
     let settings = &config.http;
     let address = settings.socket_address();
     let address = address.map_err(|_| HttpRefused::Address(settings.address.clone()))?;
-    if !settings.path.starts_with('/') || settings.path.contains(['{', '}']) {
+    if !is_path(&settings.path) {
         return Err(HttpRefused::Path(settings.path.clone()));
+    }
+    if let Some(url) = settings.base_url.as_ref().filter(|url| !is_base_url(url)) {
+        return Err(HttpRefused::BaseUrl(url.clone()));
     }
     if !settings.auth && !address.ip().is_loopback() {
         return Err(HttpRefused::Open(address));
@@ -173,6 +176,23 @@ fn http_config(config: &Config) -> Result<HttpConfig, HttpRefused> {
         .map(|text| text.parse().map_err(|_| HttpRefused::MetricsAddress(text.to_owned())));
     let metrics_address = metrics_address.transpose()?;
     Ok(HttpConfig { address, metrics_address, settings, tenants })
+}
+
+/// Whether the endpoint can be at this path: plain names between slashes, and none that is there already.
+fn is_path(path: &str) -> bool {
+    let Some(names) = path.strip_prefix('/') else { return false };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(is_plain) && !name.starts_with('.');
+    let is_taken = matches!(names, "healthz" | "readyz" | "metrics");
+    !is_taken && names.split('/').all(is_name)
+}
+
+/// Whether clients can be told that the server is there: a scheme and a host, and no path.
+fn is_base_url(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    matches!(url.scheme(), "http" | "https") && url.host().is_some() && is_bare
 }
 
 /// Checks that tokens of an identity provider can be told from forged ones.
@@ -245,6 +265,8 @@ fn narrow(config: &mut Config, settings: &TenantSettings) {
     let own = settings.clone();
     let limits = &mut config.limits;
     limits.roots = own.roots;
+    // What the operator allows himself there may be another tenant's.
+    limits.writable_roots = Vec::new();
     limits.sandbox_ceiling = own.sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
     limits.models = own.models.unwrap_or_else(|| std::mem::take(&mut limits.models));
     limits.config_keys = own.config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));

@@ -64,6 +64,7 @@ pub(super) fn server(
     let worktrees = worktrees.map(|state| state.join("worktrees"));
     let environment = connected(environment, &config)?;
     let store = store(&config, &environment)?;
+    let is_apart = !environment.launcher.is_empty();
     let codex = Codex::new(
         CodexConfig {
             search: SearchPath {
@@ -93,6 +94,7 @@ pub(super) fn server(
     };
     let sessions = SessionConfig {
         tenant: environment.tenant,
+        apart: is_apart,
         ttl: config.session.ttl.0,
         cap: config.session.cap,
         lease: config.session.lease.map_or(lease, |span| span.0),

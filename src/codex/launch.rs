@@ -79,6 +79,27 @@ impl CodexConfig {
     }
 }
 
+#[cfg(test)]
+impl CodexConfig {
+    /// For tests: nothing is looked for anywhere.
+    pub(in crate::codex) fn example() -> Self {
+        let limit = Duration::from_mins(1);
+        Self {
+            search: SearchPath::default(),
+            codex_home: PathBuf::new(),
+            launcher: Vec::new(),
+            label: "".into(),
+            strict: false,
+            api_key: None,
+            processes: None,
+            variables: None,
+            idle: limit,
+            timeout: limit,
+            force_kill: CancellationToken::new(),
+        }
+    }
+}
+
 /// The Codex that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -97,9 +118,9 @@ impl Found {
     ///
     /// # Errors
     /// [`CodexError::NotFound`], [`CodexError::Start`].
-    pub async fn inspect(search: &SearchPath) -> Result<Self, CodexError> {
-        let Binary { path: binary, reason, others } = find(search)?;
-        let version = version_of(&binary).await?;
+    pub(in crate::codex) async fn inspect(config: &CodexConfig) -> Result<Self, CodexError> {
+        let Binary { path: binary, reason, others } = find(&config.search)?;
+        let version = version_of(config, &binary).await?;
         Ok(Self { binary, version, reason, others })
     }
 
@@ -117,13 +138,13 @@ impl Found {
     }
 }
 
-/// Asks a binary for its version.
+/// Asks a binary for its version, with the rights and the variables that it will run with.
 ///
 /// # Errors
 /// [`CodexError::Start`] if it does not run, takes longer than ten seconds or says no version.
-async fn version_of(binary: &Path) -> Result<CodexVersion, CodexError> {
+async fn version_of(config: &CodexConfig, binary: &Path) -> Result<CodexVersion, CodexError> {
     let failed = |cause: String| CodexError::Start { binary: binary.to_owned(), cause };
-    let mut command = process::command(binary);
+    let mut command = config.command(binary);
     command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
     let output = output.map_err(|_| failed("`--version` took over ten seconds".to_owned()))?;
@@ -156,9 +177,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_binary_that_is_not_codex_is_named() {
-        let error = version_of(Path::new("/bin/true")).await.unwrap_err();
+        let error = version_of(&CodexConfig::example(), Path::new("/bin/true")).await.unwrap_err();
         assert!(error.to_string().contains("/bin/true"), "{error}");
-        let error = version_of(Path::new("/no/such/codex")).await.unwrap_err();
+        let error =
+            version_of(&CodexConfig::example(), Path::new("/no/such/codex")).await.unwrap_err();
         assert!(error.to_string().contains("/no/such/codex"), "{error}");
     }
 }

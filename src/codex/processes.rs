@@ -1,6 +1,12 @@
 //! How many Codex processes may run at once, where several slots share that number.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, futures::Notified},
@@ -12,20 +18,33 @@ use tokio::{
 pub struct Processes {
     places: Arc<Semaphore>,
     wanted: Arc<Notify>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Processes {
     /// So many places.
     pub fn new(count: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(count)), wanted: Arc::default() }
+        Self {
+            places: Arc::new(Semaphore::new(count)),
+            wanted: Arc::default(),
+            waiting: Arc::default(),
+        }
     }
 
     /// Takes a place. If there is none, those who have one and do nothing are asked for it. `None` if none of them gives
     /// it back in time.
     pub(in crate::codex) async fn take(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Some(place);
-        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
         let asking = async {
             loop {
                 self.wanted.notify_waiters();
@@ -39,6 +58,16 @@ impl Processes {
             }
         };
         timeout(limit, place).await.ok().flatten()
+    }
+
+    /// Takes a place if there is one.
+    pub(in crate::codex) fn try_take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Whether somebody waits for a place.
+    pub(in crate::codex) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Resolves when somebody needs a place and there is none.
@@ -55,7 +84,8 @@ mod tests {
     async fn a_place_is_asked_for_and_waited_for() {
         let processes = Processes::new(1);
         let limit = Duration::from_secs(9);
-        let held = processes.take(limit).await.unwrap();
+        let held = processes.try_take().unwrap();
+        assert!(processes.try_take().is_none() && !processes.are_wanted());
         assert!(processes.take(limit).await.is_none());
         let giver = processes.clone();
         let (taken, ()) = tokio::join!(processes.take(limit), async move {

@@ -17,13 +17,15 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Waits until the end is asked for. At a hangup `reload` is called; the end is asked for as well if that does
-    /// nothing.
-    pub(super) async fn asked_or_reload(&self, reload: impl Fn() -> Option<()>) {
+    /// Waits until the end is asked for. At a hangup `reload` is called; it says whether it goes on.
+    pub(super) async fn asked_or_reload(&self, reload: impl Fn() -> bool) {
         loop {
             tokio::select! {
                 () = self.asked.cancelled() => return,
-                () = self.hangup.notified() => if reload().is_none() { return },
+                () = self.hangup.notified() => if !reload() {
+                    self.asked.cancel();
+                    return;
+                },
             }
         }
     }

@@ -9,6 +9,8 @@ use super::{Limits, Settings, Tenant};
 pub struct SessionConfig {
     /// Whose sessions they are. `None` for the operator's own.
     pub tenant: Option<Tenant>,
+    /// Whether Codex runs with other rights than this server, which then looks at no files for it with git.
+    pub apart: bool,
     /// How long a session lives after its last use.
     pub ttl: Duration,
     /// How many sessions there can be at once.
@@ -66,6 +68,7 @@ impl SessionConfig {
         let limit = Duration::from_secs(30);
         Self {
             tenant: None,
+            apart: false,
             ttl: Duration::from_hours(24),
             cap: 9,
             lease: limit,

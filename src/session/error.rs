@@ -14,6 +14,9 @@ pub enum SessionError {
         /// The name that was asked for.
         name: SessionName,
     },
+    /// Codex has other rights than this server, which must not run git for it.
+    #[error("Codex runs as another user here, whose files this server does not look at with git")]
+    OtherUser,
     /// The session runs a turn.
     #[error("session `{name}` is running a turn")]
     Busy {

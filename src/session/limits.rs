@@ -71,6 +71,11 @@ impl Request {
         if length > limits.prompt_characters {
             return Err(SessionError::PromptTooLong { length, limit: limits.prompt_characters });
         }
+        let needs_git =
+            matches!(self.work, Work::Review { .. }) || self.settings.worktree == Some(true);
+        if config.apart && needs_git {
+            return Err(SessionError::OtherUser);
+        }
         if let Some(asked) = self.settings.sandbox {
             limits.check_sandbox(asked)?;
         }

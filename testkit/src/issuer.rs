@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
@@ -27,6 +27,7 @@ struct Keys {
     made: usize,
     requests: usize,
     is_away: bool,
+    delay: Duration,
 }
 
 /// What signs tokens.
@@ -91,6 +92,11 @@ impl Issuer {
         self.lock().is_away = is_away;
     }
 
+    /// Lets it take its time with its keys.
+    pub fn set_delay(&self, delay: Duration) {
+        self.lock().delay = delay;
+    }
+
     /// How often it was asked for its keys.
     pub fn requests(&self) -> usize {
         self.lock().requests
@@ -142,6 +148,8 @@ pub fn now() -> u64 {
 }
 
 async fn serve(State(keys): State<Arc<Mutex<Keys>>>) -> impl IntoResponse {
+    let delay = keys.lock().expect("unpoisoned").delay;
+    tokio::time::sleep(delay).await;
     let mut keys = keys.lock().expect("unpoisoned");
     keys.requests += 1;
     if keys.is_away {

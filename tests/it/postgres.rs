@@ -117,7 +117,7 @@ async fn the_database_may_come_later_and_its_url_is_a_secret() {
     let server = machine.serve().await;
     let refused = server.client(None).call("codex", json!({"prompt": "say x"})).await;
     let refused = refused.failed_with("store_unavailable");
-    assert_eq!(testkit::http::get(&server.beside("/readyz")).await, 200);
+    assert_eq!(testkit::http::get(&server.beside("/readyz")).await, 503);
     for launch in
         [machine.launch.clone().args(["config", "show"]), machine.launch.clone().arg("doctor")]
     {

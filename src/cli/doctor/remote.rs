@@ -112,11 +112,7 @@ impl Remote {
                 "everybody who can connect is the operator".to_owned(),
                 "serve without `--no-auth` unless that is a loopback address of yours alone".to_owned(),
             ),
-            StatusCode::FORBIDDEN => checks.failed(
-                "authentication",
-                "it does not answer to this name".to_owned(),
-                "the operator adds the name to `http.hosts`, or sets `http.base_url`".to_owned(),
-            ),
+            StatusCode::FORBIDDEN => not_its_name(checks),
             StatusCode::NOT_FOUND => checks.failed(
                 "authentication",
                 format!("there is no endpoint at {}", self.url.path()),
@@ -143,6 +139,9 @@ impl Remote {
         let status = response.status();
         let said = message(response).await;
         let text = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if status == StatusCode::FORBIDDEN && said.is_null() {
+            return not_its_name(checks);
+        }
         if !status.is_success() {
             return checks.failed(
                 "token",
@@ -210,6 +209,11 @@ impl Remote {
         }
         request.send().await
     }
+}
+
+fn not_its_name(checks: &mut Checks) {
+    let fix = "the operator adds the name to `http.hosts`, or sets `http.base_url`".to_owned();
+    checks.failed("name", "it does not answer to this name".to_owned(), fix);
 }
 
 /// The message in an answer: all of it, or the last event of a stream. Null if there is none.

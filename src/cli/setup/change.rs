@@ -74,15 +74,18 @@ pub(super) fn read(path: &Path) -> Result<String, SetupError> {
 }
 
 /// Fields that say how another server is started or reached: they go with it.
-const PROGRAM: [&str; 12] = [
+const PROGRAM: [&str; 15] = [
     "args",
     "bearer_token_env_var",
     "command",
+    "cwd",
     "env_http_headers",
+    "env_vars",
     "headers",
     "httpUrl",
     "http_headers",
     "oauth",
+    "oauth_resource",
     "serverUrl",
     "source",
     "type",
@@ -100,7 +103,7 @@ pub(super) fn kept(there: Option<&Value>, wanted: Value) -> Value {
     let is_started = wanted.contains_key("command");
     let is_ours = is_ours(&Value::Object(all.clone()));
     let replaced = if is_ours && is_started { ours } else { &PROGRAM };
-    if is_ours && !is_started {
+    if !is_started {
         // Variables for a program that is started no more.
         all.retain(|name, _| !["env", "environment"].contains(&name.as_str()));
     }

@@ -21,7 +21,7 @@ use crate::codex::{
 };
 
 #[cfg(test)]
-use crate::codex::{app_server::Script, find::SearchPath};
+use crate::codex::app_server::Script;
 
 /// A handle to Codex. Clones share one child.
 #[derive(Debug, Clone)]
@@ -36,20 +36,7 @@ impl Codex {
     /// A handle to an app-server that a test plays. There is no other one when that has ended.
     #[cfg(test)]
     pub(crate) fn scripted(tasks: &TaskTracker) -> (Self, Script) {
-        let limit = std::time::Duration::from_mins(1);
-        let config = CodexConfig {
-            search: SearchPath::default(),
-            codex_home: std::path::PathBuf::new(),
-            launcher: Vec::new(),
-            label: "".into(),
-            strict: false,
-            api_key: None,
-            processes: None,
-            variables: None,
-            idle: limit,
-            timeout: limit,
-            force_kill: tokio_util::sync::CancellationToken::new(),
-        };
+        let config = CodexConfig::example();
         let (connection, script) = Script::new(tasks);
         (Self(Slot::running_on(connection, config, tasks.clone())), script)
     }
@@ -70,7 +57,7 @@ impl Codex {
     pub async fn inspect(&self) -> Result<Found, CodexError> {
         match self.0.running() {
             Some(found) => Ok(found),
-            None => Found::inspect(&self.0.config.search).await,
+            None => Found::inspect(&self.0.config).await,
         }
     }
 

@@ -17,6 +17,7 @@ use crate::codex::{
     app_server::Connection,
     error::CodexError,
     launch::{CodexConfig, Found},
+    processes::Processes,
     version::CodexVersion,
 };
 
@@ -58,6 +59,8 @@ struct Running {
 enum Try {
     Ready(Engine),
     NotBefore(Instant),
+    /// As many processes run as may.
+    Full,
 }
 
 impl Slot {
@@ -90,10 +93,19 @@ impl Slot {
     /// after a pause; callers wait for that without keeping others from the slot.
     pub(super) async fn engine(self: &Arc<Self>) -> Result<Engine, CodexError> {
         let engine = async {
+            let mut place = None;
             loop {
-                match self.attempt().await? {
+                match self.attempt(&mut place).await? {
                     Try::Ready(engine) => return Ok(engine),
                     Try::NotBefore(at) => tokio::time::sleep_until(at).await,
+                    // Nobody else waits for this slot meanwhile.
+                    Try::Full => match &self.config.processes {
+                        Some(processes) => {
+                            let taken = processes.take(self.config.timeout).await;
+                            place = Some(taken.ok_or(CodexError::TooMany)?);
+                        }
+                        None => return Err(CodexError::TooMany),
+                    },
                 }
             }
         };
@@ -101,7 +113,11 @@ impl Slot {
         engine.unwrap_or(Err(CodexError::ShuttingDown))
     }
 
-    async fn attempt(self: &Arc<Self>) -> Result<Try, CodexError> {
+    /// Tries once, with a place among all processes if there is one already.
+    async fn attempt(
+        self: &Arc<Self>,
+        place: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Try, CodexError> {
         let mut state = self.state.lock().await;
         if let Some(dead) = state.running.take_if(|running| running.connection.is_ending()) {
             state.backoff.ended(dead.started);
@@ -113,20 +129,24 @@ impl Slot {
         if let Some(running) = &state.running {
             return Ok(Try::Ready(Engine::AppServer(Arc::clone(&running.connection))));
         }
-        let found = Found::inspect(&self.config.search).await?.drivable()?;
+        let found = Found::inspect(&self.config).await?.drivable()?;
         if found.version < CodexVersion::APP_SERVER {
+            if self.config.api_key.is_some() {
+                let what = "an API key from a file";
+                return Err(CodexError::Unsupported { what, version: found.version });
+            }
             return Ok(Try::Ready(Engine::Exec(found)));
         }
         if let Some(at) = state.backoff.not_before() {
             return Ok(Try::NotBefore(at));
         }
-        let place = match &self.config.processes {
-            Some(processes) => {
-                let place = processes.take(self.config.timeout).await;
-                Some(place.ok_or(CodexError::TooMany)?)
+        if let (Some(processes), None) = (&self.config.processes, &place) {
+            *place = processes.try_take();
+            if place.is_none() {
+                return Ok(Try::Full);
             }
-            None => None,
-        };
+        }
+        let place = place.take();
         counter!("codex_mcp_codex_starts_total", "tenant" => Arc::clone(&self.config.label))
             .increment(1);
         // Boxed, because it is large and every request may begin with it.
@@ -181,16 +201,27 @@ impl Slot {
                 }
                 continue;
             }
+            if limit < self.config.idle && !self.is_place_wanted() {
+                // Somebody else has given his meanwhile.
+                limit = self.config.idle;
+                continue;
+            }
             // No caller can get hold of the connection while we have the slot.
             let mut state = self.state.lock().await;
             if connection.idle() >= limit {
-                *state = State::default();
+                let over = std::mem::take(&mut *state);
                 tracing::info!("Codex was idle; stopping it");
                 connection.terminate().await;
+                // Only now there is room for another.
+                drop(over);
                 return;
             }
             limit = self.config.idle;
         }
+    }
+
+    fn is_place_wanted(&self) -> bool {
+        self.config.processes.as_ref().is_some_and(Processes::are_wanted)
     }
 
     async fn place_is_wanted(&self) {
@@ -203,25 +234,13 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::codex::{SearchPath, supervise::Codex};
 
     fn codex(binary: &str) -> Codex {
-        let limit = Duration::from_mins(1);
         let config = CodexConfig {
             search: SearchPath { binary: Some(binary.into()), ..SearchPath::default() },
-            idle: limit,
-            timeout: limit,
-            force_kill: CancellationToken::new(),
-            codex_home: PathBuf::new(),
-            launcher: Vec::new(),
-            label: "".into(),
-            strict: false,
-            api_key: None,
-            processes: None,
-            variables: None,
+            ..CodexConfig::example()
         };
         Codex::new(config, TaskTracker::new())
     }

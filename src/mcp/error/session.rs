@@ -77,6 +77,7 @@ impl From<&SessionError> for ToolError {
             SessionError::Worktree { .. }
             | SessionError::NoWorktree { .. }
             | SessionError::WorktreeGone { .. }
+            | SessionError::OtherUser
             | SessionError::Unapplied { .. } => of_worktree(error),
             SessionError::NotAllowed { setting, .. } => {
                 let next = format!("Do without. The operator allows it with `{setting}`.");
@@ -130,6 +131,10 @@ impl ToolError {
 
 fn of_worktree(error: &SessionError) -> (&'static str, &'static str) {
     match error {
+        SessionError::OtherUser => (
+            "not_supported",
+            "Ask `codex` for a review in words, or to make a worktree itself: it can run git there.",
+        ),
         SessionError::NoWorktree { .. } => {
             ("no_worktree", "Only sessions begun with `worktree: true` have one; `codex` makes it.")
         }

@@ -31,6 +31,8 @@ pub(super) struct App {
     pub(super) tenants: Tenants,
     pub(super) calls: Arc<Calls>,
     pub(super) mcp_sessions: Arc<McpSessions<Endpoint>>,
+    /// When a Codex was found.
+    pub(super) codex_found: tokio::sync::Mutex<Option<tokio::time::Instant>>,
     endpoints: Mutex<HashMap<(Option<Tenant>, Scope), Endpoint>>,
     /// Cancelled when the server is asked to end: what is new is refused.
     pub(super) draining: CancellationToken,
@@ -61,6 +63,7 @@ impl App {
             metrics,
             calls: Calls::new(config.settings.calls),
             mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
+            codex_found: tokio::sync::Mutex::default(),
             endpoints: Mutex::default(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),

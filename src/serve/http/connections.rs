@@ -1,6 +1,6 @@
 //! Connections: taken, bounded, served, closed.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::{
@@ -113,7 +113,19 @@ pub async fn serve_http(
         Connections { router, permits, tls: None, tasks, graceful }.accept(&listener).await;
     };
     let ending = async {
-        shutdown.asked_or_reload(|| tls.as_ref().map(|tls| tls.reload())).await;
+        let reload = || match &tls {
+            Some(tls) => {
+                tls.reload();
+                true
+            }
+            // Only who started it by hand means its end when the terminal goes.
+            None if std::io::stdin().is_terminal() => false,
+            None => {
+                tracing::info!("there is nothing to read again");
+                true
+            }
+        };
+        shutdown.asked_or_reload(reload).await;
         drain(&app, &shutdown.at_once).await;
     };
     tokio::select! {

@@ -11,7 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, BodyStream, Full, LengthLimitError, Limited, StreamBody};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -39,6 +40,9 @@ const INITIALIZE: &str = "initialize";
 
 /// The method that only listens.
 const LISTEN: &str = "subscriptions/listen";
+
+/// How often the token of a stream that only listens is looked at again.
+const RECHECK: Duration = Duration::from_secs(20);
 
 /// Where metrics are.
 const METRICS: &str = "/metrics";
@@ -129,12 +133,16 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
     if let Some(needed) = needed.filter(|needed| can_ask && principal.scope < *needed) {
         return Err(app.challenge.insufficient(needed));
     }
-    if head.method == Method::GET || called.as_deref() == Some(LISTEN) {
+    let listens = head.method == Method::GET || called.as_deref() == Some(LISTEN);
+    if listens {
         in_flight.listens();
     }
+    let token = bearer(&head.headers).map(str::to_owned).filter(|_| listens);
     let is_modern = text(&head.headers, &MCP_VERSION).is_some_and(|it| *it >= *MODERN);
     let session = text(&head.headers, &MCP_SESSION).filter(|_| !is_modern);
     let method = head.method.clone();
+    // A session of the transport is for the rights that it was begun with.
+    let owner = (owner.0, format!("{} {}", principal.scope.as_str(), owner.1));
     let mut reservation = None;
     let mut session_call = None;
     if let Some(id) = &session {
@@ -164,13 +172,36 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
         app.mcp_sessions.remove(&id);
     }
     // The call is over when the last of its answer has been taken.
+    let app = Arc::clone(app);
     Ok(response.map(|body| {
         let guards = (in_flight, session_call);
+        let body = match token {
+            Some(token) => while_good(body, app, token),
+            None => Body::new(body),
+        };
         Body::new(body.map_frame(move |frame| {
             let _held = &guards;
             frame
         }))
     }))
+}
+
+/// A stream that ends when the token that began it is good no more.
+fn while_good<B>(body: B, app: Arc<App>, token: String) -> Body
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let over = async move {
+        loop {
+            tokio::time::sleep(RECHECK).await;
+            match app.authenticator.principal(Some(&token)).await {
+                Ok(_) | Err(Refused::Unavailable(_)) => {}
+                Err(_) => return,
+            }
+        }
+    };
+    Body::new(StreamBody::new(BodyStream::new(body).take_until(Box::pin(over))))
 }
 
 /// All of a body, which must not be longer than this, nor take for ever.

@@ -105,6 +105,10 @@ async fn what_would_be_open_to_all_is_not_served() {
         (&["serve", "--http", "0.0.0.0:0"], "`http.hosts`"),
         (&["serve", "--http", "nowhere"], "`http.address`"),
         (&["serve", "--http", "--set", "http.path=mcp"], "`http.path`"),
+        (&["serve", "--http", "--set", "http.path=/:x"], "`http.path`"),
+        (&["serve", "--http", "--set", "http.path=/healthz"], "`http.path`"),
+        (&["serve", "--http", "--set", "http.path=/a//b"], "`http.path`"),
+        (&["serve", "--http", "--base-url", "https://x.example/mcp"], "`http.base_url`"),
         (&["serve", "--http", "--set", "tenants.c.models=[\"x\"]"], "`tenants.c.roots`"),
         (&["serve", "--http", "--set", "tenants.C.roots=[\"/\"]"], "names no tenant"),
         (&["serve", "--http", "--set", "tenants.a.launcher=[\"env\"]"], "`tenants.a.codex_home`"),
@@ -133,4 +137,23 @@ async fn without_tokens_everybody_on_this_machine_is_the_operator() {
     assert_eq!(next["continuity"], "resumed");
     let outside = json!({"prompt": "say hi", "workingDirectory": "/"});
     client.call("codex", outside).await.failed_with("directory_not_allowed");
+}
+
+#[tokio::test]
+async fn a_stream_that_listens_ends_with_its_token() {
+    let team = Team::new().await;
+    let server = team.serve().await;
+    let (leaver, stayer) = (team.token("a", &[]).await, team.token("a", &[]).await);
+    let wanted = json!({"notifications": {"resourcesListChanged": true}});
+    let listen = async |token: &str| {
+        server.client(Some(token)).send("subscriptions/listen", wanted.clone()).await.1
+    };
+    let (leaving, staying) = (listen(&leaver).await, listen(&stayer).await);
+    let id = leaver.split('_').nth(1).unwrap();
+    let ended = team.launch().args(["token", "revoke", id]).command().output().await.unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let over = tokio::time::timeout(std::time::Duration::from_mins(1), leaving.bytes()).await;
+    assert!(over.is_ok(), "it goes on");
+    let over = tokio::time::timeout(std::time::Duration::from_secs(1), staying.bytes()).await;
+    assert!(over.is_err(), "others end too");
 }

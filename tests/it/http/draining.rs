@@ -1,7 +1,7 @@
 //! The end of a server: asked for, or sudden.
 
 use serde_json::{Value, json};
-use testkit::{client::signal, http::answer, wait_for};
+use testkit::{CODEX_VERSION, client::signal, codex_cli, http::answer, wait_for};
 
 use super::Team;
 
@@ -84,4 +84,16 @@ async fn nothing_that_was_answered_is_lost_when_it_is_killed() {
     let statuses: Vec<&Value> =
         kept["turns"].as_array().unwrap().iter().map(|turn| &turn["status"]).collect();
     assert_eq!(statuses, ["completed", "interrupted", "completed"]);
+}
+
+#[tokio::test]
+async fn a_server_without_a_codex_is_not_ready() {
+    let team = Team::new().await;
+    let place = team.world.home.path().join("codex");
+    let setting = format!("codex.bin={}", place.display());
+    let server = team.serve_with(&[&setting]).await;
+    assert_eq!(testkit::http::get(&server.beside("/healthz")).await, 200);
+    assert_eq!(testkit::http::get(&server.beside("/readyz")).await, 503);
+    std::os::unix::fs::symlink(codex_cli::fetch(CODEX_VERSION).unwrap(), &place).unwrap();
+    assert_eq!(testkit::http::get(&server.beside("/readyz")).await, 200);
 }

@@ -47,6 +47,9 @@ async fn a_server_is_checked_from_outside() {
         let (_, status, said) = named.unwrap_or_else(|| panic!("{url}: {found:?}"));
         assert!(!well && status == "trouble" && said.contains(why), "{url}: {found:?}");
     }
+    let named = team.serve_with(&["http.hosts=codex.example"]).await;
+    let (well, found) = doctor(&team, named.url(), Some(&token)).await;
+    assert!(!well && found.iter().any(|(_, _, said)| said.contains("http.hosts")), "{found:?}");
     let (_, found) = doctor(&team, server.url(), None).await;
     assert!(found.iter().any(|(name, status, _)| name == "token" && status == "warning"));
 }

@@ -64,6 +64,13 @@ async fn a_command_of_one_cannot_read_what_is_the_others() {
     assert!(seen.starts_with("60002\nkey of b"), "{seen}");
     assert!(!seen.contains("key of a") && !seen.contains("CODEX_HOME"), "{seen}");
     assert!(seen.matches("denied").count() + seen.matches("No such file").count() >= 2, "{seen}");
+    // What would have git run with the server's rights is refused, and nobody is told how to allow that.
+    for (tool, arguments) in
+        [("review", json!({})), ("codex", json!({"prompt": "say hi", "worktree": true}))]
+    {
+        let refused = a.call(tool, arguments).await.failed_with("not_supported");
+        assert!(!refused.text.contains("safe.directory"), "{}", refused.text);
+    }
     // Both go on, and nothing of theirs is left when the server ends.
     let next = a.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
     assert_eq!(next["continuity"], "resumed");

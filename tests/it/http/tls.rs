@@ -100,9 +100,13 @@ async fn half_a_certificate_is_none() {
 }
 
 #[tokio::test]
-async fn without_a_certificate_a_hangup_ends_it_in_order() {
+async fn without_a_certificate_a_hangup_is_nothing_to_a_service() {
     let team = Team::new().await;
     let mut server = team.serve().await;
     signal(server.pid(), "HUP").await;
+    wait_for("it to be heard", || server.stderr().contains("nothing to read again").then_some(()))
+        .await;
+    assert_eq!(testkit::http::get(&server.beside("/healthz")).await, 200);
+    signal(server.pid(), "TERM").await;
     assert!(server.ended().await.success());
 }

@@ -51,6 +51,23 @@ use crate::codex::{
 /// How long an interrupt may take to be acknowledged; up to 0.125 it may never be.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A request in flight, until it is dropped.
+struct Asking<'a>(&'a Connection);
+
+impl<'a> Asking<'a> {
+    fn begin(connection: &'a Connection) -> Self {
+        connection.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(connection)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A running app-server. It ends when the last reference is dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -64,6 +81,8 @@ pub(crate) struct Connection {
     timeout: Duration,
     logged_in: AtomicBool,
     open_threads: AtomicUsize,
+    /// How many requests wait for an answer.
+    in_flight: AtomicUsize,
     /// Approvals that Codex waits for, by the number Codex gave its request.
     approvals: Mutex<HashMap<String, OpenApproval>>,
     /// Threads on which a turn may run that could not be stopped. Codex would merge the next turn into it.
@@ -149,6 +168,7 @@ impl Connection {
                 timeout,
                 logged_in: AtomicBool::new(false),
                 open_threads: AtomicUsize::new(0),
+                in_flight: AtomicUsize::new(0),
                 approvals: Mutex::default(),
                 ghosts: Mutex::default(),
                 last_used: Mutex::new(Instant::now()),
@@ -175,6 +195,7 @@ impl Connection {
         params: impl Serialize,
     ) -> Result<T, CodexError> {
         self.touch();
+        let _asking = Asking::begin(self);
         let answer = tokio::time::timeout(timeout, self.peer.request(method, params)).await;
         let value = match answer {
             Err(_) => return Err(CodexError::Timeout { method }),
@@ -269,7 +290,7 @@ impl Connection {
 
     /// How long there has been nothing to do; zero while a thread is open.
     pub(in crate::codex) fn idle(&self) -> Duration {
-        if !self.has_no_threads() {
+        if !self.has_no_threads() || self.in_flight.load(Ordering::Relaxed) > 0 {
             return Duration::ZERO;
         }
         lock(&self.last_used).elapsed()

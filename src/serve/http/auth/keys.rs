@@ -15,6 +15,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::serve::http::tls::{client, is_private};
 
@@ -71,11 +72,15 @@ enum Source {
 
 /// The keys of one provider.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct Keys(Arc<Cache>);
+
+#[derive(Debug)]
+struct Cache {
     source: Source,
     known: Mutex<Known>,
-    /// Held while keys are fetched, with when that was last begun.
+    /// Held while keys are fetched. When that was last begun, and what it failed with.
     fetching: tokio::sync::Mutex<Option<(Instant, Option<KeysError>)>>,
+    tasks: TaskTracker,
 }
 
 #[derive(Debug, Default)]
@@ -92,36 +97,42 @@ impl Keys {
             Some(path) => Source::File(path.into()),
             None => Source::Discovered(issuer.to_owned()),
         };
-        Self { source, known: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+        Self(Arc::new(Cache {
+            source,
+            known: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
     }
 
     /// The keys that may have made a token with this header. Fails if there are no keys at all.
     pub(super) async fn matching(&self, header: &Header) -> Result<Vec<Key>, KeysError> {
-        let (keys, is_fresh) = self.known(header);
+        let (keys, is_fresh) = self.0.known(header);
         if is_fresh && !keys.is_empty() {
             return Ok(keys);
         }
-        // Who has keys that fit does not wait while somebody else asks for newer ones.
-        let fetching = match (self.fetching.try_lock(), keys.is_empty()) {
-            (Ok(fetching), _) => fetching,
-            (Err(_), false) => return Ok(keys),
-            (Err(_), true) => self.fetching.lock().await,
-        };
-        self.refresh(fetching).await?;
-        Ok(self.known(header).0)
+        // In a task of its own: a caller who hangs up must not leave the others without keys.
+        let cache = Arc::clone(&self.0);
+        let refreshed = self.0.tasks.spawn(async move { cache.refresh().await });
+        if !keys.is_empty() {
+            // Who has keys that fit does not wait for newer ones.
+            return Ok(keys);
+        }
+        // It cannot panic, and nobody ends it.
+        refreshed.await.unwrap_or(Ok(()))?;
+        Ok(self.0.known(header).0)
     }
+}
 
+impl Cache {
     /// Asks for the keys again, unless that was done a moment ago. An error matters only if no key is known.
-    async fn refresh(
-        &self,
-        mut fetching: tokio::sync::MutexGuard<'_, Option<(Instant, Option<KeysError>)>>,
-    ) -> Result<(), KeysError> {
-        let last = fetching.as_ref().filter(|(begun, _)| begun.elapsed() < PAUSE);
-        let error = if let Some((_, error)) = last {
+    async fn refresh(&self) -> Result<(), KeysError> {
+        let mut last = self.fetching.lock().await;
+        let recent = last.as_ref().filter(|(begun, _)| begun.elapsed() < PAUSE);
+        let error = if let Some((_, error)) = recent {
             error.clone()
         } else {
             let begun = Instant::now();
-            *fetching = Some((begun, None));
             let error = match self.source.fetch().await {
                 Ok(keys) => {
                     *self.lock() = Known { keys, since: Some(begun) };
@@ -133,7 +144,7 @@ impl Keys {
                     Some(error)
                 }
             };
-            *fetching = Some((begun, error.clone()));
+            *last = Some((begun, error.clone()));
             error
         };
         error.filter(|_| self.lock().keys.is_empty()).map_or(Ok(()), Err)

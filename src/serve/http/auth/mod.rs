@@ -1,7 +1,7 @@
 //! Finds out which principal makes a request: from a token of ours, or one of the operator's identity provider.
 //!
-//! [`bearer`] reads the token, [`Authenticator`] checks it; [`jwt`] with the provider's [`keys`]. [`challenge`] answers
-//! those that may not, and [`metadata`] tells clients where to get a token. Issues no tokens. Knows nothing of what is
+//! [`bearer()`] reads the token, [`Authenticator`] checks it; [`jwt`] with the provider's [`keys`]. [`challenge`] answers
+//! those that may not, and [`metadata()`] tells clients where to get a token. Issues no tokens. Knows nothing of what is
 //! called.
 
 mod bearer;
@@ -57,6 +57,11 @@ impl Authenticator {
     /// Callers need a token: one of `ours`, or, if the settings name an issuer, one of theirs.
     pub(super) fn by_token(ours: Option<Tokens>, jwt: &JwtSettings, tenants: Vec<String>) -> Self {
         Self::ByToken { ours, theirs: JwtVerifier::new(jwt, tenants).map(Box::new) }
+    }
+
+    /// Whether everybody who can connect is the operator.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
     }
 
     /// Whether callers can get a token by themselves, from the identity provider.

@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use jsonwebtoken::{Algorithm, jwk::Jwk};
 use serde_json::{Value, json};
 use testkit::{
     Issuer,
     issuer::{now, signed_with_secret, unsigned},
+    wait::wait_until,
+    wait_for,
 };
 
 use super::*;
@@ -201,12 +205,30 @@ async fn keys_are_asked_for_again_but_not_by_every_token() {
     issuer.set_away(true);
     pass(700).await;
     assert_eq!(reason(&jwt, &first.sign(&good)).await, "good");
-    assert_eq!(issuer.requests(), 4);
+    wait_for("it to be asked", || (issuer.requests() == 4).then_some(())).await;
     // A key that the provider has taken back is no longer good.
     issuer.set_away(false);
     issuer.change(|set| drop(set.remove(0)));
     pass(700).await;
-    assert_eq!(reason(&jwt, &first.sign(&good)).await, "no key of the provider's fits");
+    wait_until("it to be heard", async || {
+        reason(&jwt, &first.sign(&good)).await == "no key of the provider's fits"
+    })
+    .await;
+    assert_eq!(issuer.requests(), 5);
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_leaves_the_others_their_keys() {
+    let issuer = Issuer::start().await;
+    let signer = issuer.new_key(Algorithm::ES256);
+    issuer.set_delay(Duration::from_millis(300));
+    let jwt = verifier(&issuer, |_| {});
+    let good = issuer.claims(AUDIENCE, "a", "run");
+    let forged = unsigned("RS256", &good);
+    let cut = tokio::time::timeout(Duration::from_millis(50), jwt.check(&forged)).await;
+    assert!(cut.is_err(), "it did not ask for keys");
+    assert_eq!(reason(&jwt, &signer.sign(&good)).await, "good");
+    assert_eq!(issuer.requests(), 1);
 }
 
 #[tokio::test]
