@@ -36,7 +36,7 @@ pub struct DoctorArgs {
 }
 
 impl DoctorArgs {
-    /// The server elsewhere to check, and the variable with a token for it. `None` if this machine is to be checked.
+    /// The remote server to check, and the variable with a token for it. `None` if this machine is to be checked.
     pub fn remote(&self) -> Option<(&str, Option<&str>)> {
         self.url.as_deref().map(|url| (url, self.token_env.as_deref()))
     }
@@ -71,7 +71,7 @@ impl DoctorArgs {
         self.show(&checks)
     }
 
-    /// Checks a server elsewhere with this token and prints the results.
+    /// Checks a remote server with this token and prints the results.
     ///
     /// # Errors
     /// [`CliError::Output`].

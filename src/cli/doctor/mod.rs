@@ -1,5 +1,5 @@
 //! `doctor`: checks everything a turn needs and says how to fix each problem. [`local`] looks at this machine, [`remote`] at
-//! a server elsewhere from outside; [`checks`] is what they find.
+//! a remote server from outside; [`checks`] is what they find.
 
 mod args;
 mod checks;

@@ -1,4 +1,4 @@
-//! Checks of a server over HTTP, as a client elsewhere sees it.
+//! Checks of a remote server over HTTP, as its clients see it.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ pub struct SetupArgs {
     /// Also remove or replace another server of this name
     #[arg(long)]
     force: bool,
-    /// The URL of a server that runs elsewhere, in place of starting one
+    /// The URL of a remote server, in place of starting one
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The variable of the client's environment that has the token for that server

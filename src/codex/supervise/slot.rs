@@ -212,7 +212,7 @@ impl Slot {
                 let over = std::mem::take(&mut *state);
                 tracing::info!("Codex was idle; stopping it");
                 connection.terminate().await;
-                // Only now there is room for another.
+                // Only now another may start.
                 drop(over);
                 return;
             }

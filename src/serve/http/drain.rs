@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Ends everything. Once `at_once` is cancelled, Codex alone.
 pub(super) async fn drain(app: &App, at_once: &CancellationToken) {
     app.draining.cancel();
-    let servers = app.tenants.servers();
+    let servers: Vec<_> = app.tenants.all().into_iter().map(|(_, server)| server).collect();
     for server in &servers {
         server.drain();
     }

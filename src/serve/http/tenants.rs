@@ -77,11 +77,6 @@ impl Tenants {
         Ok(server)
     }
 
-    /// All servers there are.
-    pub(super) fn servers(&self) -> Vec<Server> {
-        self.lock().values().cloned().collect()
-    }
-
     /// All servers there are, by tenant.
     pub(super) fn all(&self) -> Vec<(Option<Tenant>, Server)> {
         self.lock().iter().map(|(tenant, server)| (tenant.clone(), server.clone())).collect()

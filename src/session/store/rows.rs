@@ -7,7 +7,18 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{Cursor, DailyUsage, Listing, StoreError};
-use crate::session::record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord, Usage};
+use crate::session::record::{
+    SessionRecord, SessionStatus, TokenRecord, TurnDetails, TurnRecord, Usage,
+};
+
+/// The columns of a session that its record is made of, in an order of no importance: rows are read by name.
+macro_rules! session_columns {
+    () => {
+        "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, turn_count, settings, \
+         usage, codex_version, effective, details, revision"
+    };
+}
+pub(super) use session_columns;
 
 #[derive(Debug)]
 pub(super) struct SessionRow {
@@ -208,6 +219,32 @@ pub(super) fn listing(mut rows: Vec<SessionRow>, limit: usize) -> Listing {
         }
     }
     listing
+}
+
+/// A token. `None` if it cannot be read.
+pub(super) fn token<'r, R>(row: &'r R) -> Option<TokenRecord>
+where
+    R: Row,
+    for<'c> &'c str: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let hash: Vec<u8> = row.try_get("hash").ok()?;
+    let expires_at: Option<i64> = row.try_get("expires_at").ok()?;
+    let expires_at = match expires_at {
+        Some(end) => Some(instant(end)?),
+        None => None,
+    };
+    Some(TokenRecord {
+        id: row.try_get("id").ok()?,
+        tenant: row.try_get::<String, _>("tenant").ok()?.parse().ok()?,
+        scope: row.try_get::<String, _>("scope").ok()?.parse().ok()?,
+        hash: hash.try_into().ok()?,
+        created_at: instant(row.try_get("created_at").ok()?)?,
+        expires_at,
+    })
 }
 
 /// A value that is only ever read whole. It always has a JSON form.

@@ -5,16 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{FromRow, PgExecutor, Row};
 
-use super::{
-    open::{PostgresStore, Tx},
-    write::session_columns,
-};
+use super::open::{PostgresStore, Tx};
 use crate::session::{
     SessionName,
     record::SessionStatus,
     store::{
         Ahead, Claim, Lease, StoreError, Ticket,
-        rows::{SessionRow, details, millis},
+        rows::{SessionRow, details, millis, session_columns},
     },
 };
 

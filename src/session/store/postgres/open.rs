@@ -67,8 +67,7 @@ impl PostgresPool {
         let (host, port) = (options.get_host(), options.get_port());
         let database = options.get_database().unwrap_or_default();
         let place = format!("postgres://{host}:{port}/{database}");
-        // A pooler between transactions may give each statement another connection.
-        let options = options.statement_cache_capacity(100).application_name("codex-mcp-server");
+        let options = options.application_name("codex-mcp-server");
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)

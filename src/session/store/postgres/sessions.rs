@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
-use super::{eviction::BATCH, open::PostgresStore, write::session_columns};
+use super::{eviction::BATCH, open::PostgresStore};
 use crate::session::{
     SessionName,
     record::{SessionRecord, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
-        rows::{SessionRow, TurnRow, UsageRow, details, json, listing, millis},
+        rows::{SessionRow, TurnRow, UsageRow, details, json, listing, millis, session_columns},
     },
 };
 

@@ -10,18 +10,9 @@ use crate::session::{
     record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
     store::{
         CopiedTurns, Lease,
-        rows::{instant, json, millis},
+        rows::{instant, json, millis, session_columns},
     },
 };
-
-/// The columns of a session that its record is made of.
-macro_rules! session_columns {
-    () => {
-        "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, turn_count, settings, \
-         usage, codex_version, effective, details, revision"
-    };
-}
-pub(super) use session_columns;
 
 impl PostgresStore {
     /// Adds a session. Says whether there was none of its name.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{FromRow, Row, Sqlite, SqliteExecutor, Transaction};
 
-use super::{open::SqliteStore, write::session_columns};
+use super::open::SqliteStore;
 use crate::session::{
     SessionName,
     store::{
         Ahead, Claim, Lease, StoreError, Ticket,
-        rows::{SessionRow, millis},
+        rows::{SessionRow, millis, session_columns},
     },
 };
 

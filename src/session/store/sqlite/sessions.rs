@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
-use super::{eviction, open::SqliteStore, write::session_columns};
+use super::{eviction, open::SqliteStore};
 use crate::session::{
     SessionName,
     record::{SessionRecord, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
-        rows::{SessionRow, TurnRow, UsageRow, listing, millis},
+        rows::{SessionRow, TurnRow, UsageRow, listing, millis, session_columns},
     },
 };
 

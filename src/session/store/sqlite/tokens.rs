@@ -1,13 +1,11 @@
 //! Tokens, as SQL.
 
-use sqlx::Row;
-
 use super::open::SqliteStore;
 use crate::session::{
     record::TokenRecord,
     store::{
         StoreError,
-        rows::{instant, millis},
+        rows::{millis, token},
     },
 };
 
@@ -50,21 +48,4 @@ impl SqliteStore {
         let deleted = deleted.await.map_err(self.failed("revoke a token in"))?;
         Ok(deleted.rows_affected() == 1)
     }
-}
-
-fn token(row: &sqlx::sqlite::SqliteRow) -> Option<TokenRecord> {
-    let hash: Vec<u8> = row.try_get("hash").ok()?;
-    let expires_at: Option<i64> = row.try_get("expires_at").ok()?;
-    let expires_at = match expires_at {
-        Some(end) => Some(instant(end)?),
-        None => None,
-    };
-    Some(TokenRecord {
-        id: row.try_get("id").ok()?,
-        tenant: row.try_get::<String, _>("tenant").ok()?.parse().ok()?,
-        scope: row.try_get::<String, _>("scope").ok()?.parse().ok()?,
-        hash: hash.try_into().ok()?,
-        created_at: instant(row.try_get("created_at").ok()?)?,
-        expires_at,
-    })
 }

@@ -8,20 +8,11 @@ use crate::session::{
     record::{SessionRecord, SessionStatus, TurnRecord},
     store::{
         CopiedTurns, Lease, StoreError,
-        rows::{json, millis},
+        rows::{json, millis, session_columns},
     },
 };
 
 type Tx<'a> = Transaction<'a, Sqlite>;
-
-/// The columns of a session, in the order of no importance: rows are read by name.
-macro_rules! session_columns {
-    () => {
-        "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, turn_count, settings, \
-         usage, codex_version, effective, details, revision"
-    };
-}
-pub(super) use session_columns;
 
 impl SqliteStore {
     /// A transaction that will write; waiting for another server's happens here and nowhere else.
