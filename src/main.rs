@@ -251,8 +251,10 @@ fn piped_json() -> serde_json::Value {
     reason = "this task ends with the process and belongs to nobody"
 )]
 fn spawn_signals(shutdown: Shutdown, reloads: bool) -> tokio::task::JoinHandle<()> {
+    // Here and not in the task: a signal may come before the task has run for the first time.
+    let signals = serve::Signals::listen();
     tokio::spawn(async move {
-        if let Ok(mut signals) = serve::Signals::listen() {
+        if let Ok(mut signals) = signals {
             for end in [&shutdown.asked, &shutdown.at_once] {
                 while signals.next().await == serve::Asks::Hangup && reloads {
                     shutdown.hangup.notify_one();
