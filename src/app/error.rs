@@ -24,6 +24,9 @@ pub enum ServerError {
     /// The database's URL is none.
     #[error(transparent)]
     Database(#[from] crate::session::store::InvalidUrl),
+    /// The key that encrypts histories is none.
+    #[error("`store.rollout_key`: {0}")]
+    RolloutKey(#[from] crate::session::KeyError),
     /// The system has no folder for the store.
     #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
     NoStateFolder,

@@ -13,7 +13,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::{
     Environment, HttpRefused, ServerError,
     notify::Notifier,
-    server::{connected, server, store},
+    server::{connected, rollouts, server, store},
 };
 use crate::{
     codex::Processes,
@@ -78,6 +78,8 @@ pub async fn serve_http(
         Err(_) if !config.http.auth || config.http.jwt.issuer.is_some() => None,
         Err(error) => return Err(error),
     };
+    // Each tenant's server reads it when it is made; what is wrong with it is said now.
+    rollouts(&config.store, &environment.directory, false)?;
     allow_files(http.settings.connections);
     let environment = connected(environment, &config)?;
     let processes = config.codex.processes.map(Processes::new);

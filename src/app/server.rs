@@ -1,6 +1,6 @@
 //! Builds the MCP server from the settings and serves one client with it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -11,7 +11,7 @@ use crate::{
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
     session::{
-        self, McpServers, SessionConfig, Sessions, Settings, Tenant,
+        self, McpServers, RolloutConfig, RolloutKey, SessionConfig, Sessions, Settings, Tenant,
         store::{PostgresPool, StoreConfig},
     },
 };
@@ -87,6 +87,7 @@ pub(super) fn server(
     );
     // Nobody can look into another machine, so the end of a server there is noticed by the clock alone.
     let lease = if config.store.kind == StoreKind::Postgres { REMOTE_LEASE } else { LEASE };
+    let rollouts = rollouts(&config.store, &environment.directory, is_apart)?;
     let defaults = config.defaults;
     let directory = match defaults.working_directory {
         Some(path) => environment.directory.join(path),
@@ -112,6 +113,9 @@ pub(super) fn server(
             ..Settings::default()
         },
         directory,
+        machine: machine(config.store.machine),
+        rollouts,
+        path_map: config.store.path_map,
         worktrees,
         limits: limits(&config.limits),
         mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),
@@ -128,6 +132,26 @@ pub(super) fn server(
         callback_uri: defaults.callback_uri,
     };
     Ok(Server::new(sessions, &mcp))
+}
+
+/// What this machine is called.
+fn machine(named: Option<String>) -> String {
+    named.or_else(sysinfo::System::host_name).unwrap_or_else(|| "this machine".to_owned())
+}
+
+/// How histories are kept. They are not where Codex runs as somebody else, whose files this server neither reads nor
+/// writes.
+pub(super) fn rollouts(
+    store: &config::Store,
+    directory: &Path,
+    is_apart: bool,
+) -> Result<Option<RolloutConfig>, ServerError> {
+    let is_wanted = store.keep_rollouts.unwrap_or(store.kind == StoreKind::Postgres);
+    if !is_wanted || is_apart {
+        return Ok(None);
+    }
+    let key = store.rollout_key.as_ref().map(|path| RolloutKey::read(&directory.join(path)));
+    Ok(Some(RolloutConfig { limit: store.rollout_bytes, key: key.transpose()? }))
 }
 
 fn limits(limits: &config::Limits) -> session::Limits {

@@ -86,6 +86,7 @@ mod tests {
                 "session.lease" | "turn.timeout" | "turn.wait" => "1s",
                 "compat" => "vendor",
                 "codex.processes" => "1",
+                "store.keep_rollouts" => "true",
                 key if key.starts_with("limits.") => "1",
                 _ => "x",
             };

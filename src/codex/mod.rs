@@ -28,6 +28,7 @@ mod profile;
 mod protocol;
 mod record;
 mod repository;
+mod rollout;
 mod rpc;
 mod settings;
 mod supervise;
@@ -48,6 +49,7 @@ pub(crate) use process::command;
 pub use processes::Processes;
 pub use profile::Profile;
 pub use repository::{Begin, Changes, Extent, Repository, RepositoryError, ReviewTarget, Worktree};
+pub use rollout::{Laid, Rollout, RolloutError};
 pub use settings::{
     ApprovalPolicy, ContextItem, EffectiveSettings, Reviewer, Role, Sandbox, ThreadOptions,
     ThreadSettings, TurnRequest, WebSearch,

@@ -131,9 +131,18 @@ impl From<TurnContext> for EffectiveSettings {
     }
 }
 
+/// The folders that records are in: those of threads, and of threads that are archived.
+pub(super) const FOLDERS: [&str; 2] = ["sessions", "archived_sessions"];
+
 /// Where the record of a thread is. `None` if there is none, or an empty one.
 pub(super) fn of_thread(codex_home: &Path, thread: &ThreadId) -> Option<PathBuf> {
     below(&codex_home.join("sessions"), &format!("-{thread}.jsonl"))
+}
+
+/// Where it is, also if the thread is archived.
+pub(super) fn anywhere(codex_home: &Path, thread: &ThreadId) -> Option<PathBuf> {
+    let end = format!("-{thread}.jsonl");
+    FOLDERS.iter().find_map(|folder| below(&codex_home.join(folder), &end))
 }
 
 /// Records lie in folders by year, month and day.

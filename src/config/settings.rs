@@ -165,7 +165,7 @@ pub struct NotifySettings {
 
 /// Where sessions are kept.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `sqlite`; `postgres`, for servers on several machines; or `memory` to forget everything at the end.
@@ -174,6 +174,18 @@ pub struct Store {
     pub path: Option<PathBuf>,
     /// The PostgreSQL database, such as `postgres://user@host/database`. It is a secret.
     pub url: Option<DatabaseUrl>,
+    /// What this machine is called where it is told from others; its host name if not set.
+    pub machine: Option<String>,
+    /// Whether the histories of Codex's threads are kept in the store, so that Codex continues them on another machine or
+    /// after its folder was lost: yes with `postgres` and no with others, if not set.
+    pub keep_rollouts: Option<bool>,
+    /// The longest history that is kept for a session, in bytes.
+    pub rollout_bytes: u64,
+    /// A file with a secret of 32 bytes or more, the same on all machines, which encrypts those histories.
+    pub rollout_key: Option<PathBuf>,
+    /// Where directories of other machines are on this one, such as `{ "/home/me" = "/srv/me" }`: for sessions whose
+    /// directory is not here.
+    pub path_map: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// Where a database is, and how to log in to it: a secret.
@@ -302,7 +314,7 @@ impl Config {
         let here = |path: &mut PathBuf| *path = base.join(&*path);
         // A name alone is looked for on PATH.
         self.codex.bin.iter_mut().filter(|path| path.components().count() > 1).for_each(here);
-        self.store.path.iter_mut().for_each(here);
+        self.store.path.iter_mut().chain(&mut self.store.rollout_key).for_each(here);
         self.defaults.working_directory.iter_mut().for_each(here);
         self.limits.roots.iter_mut().for_each(here);
         for file in self.http.jwt.jwks.iter_mut().filter(|place| !place.contains("://")) {
@@ -344,7 +356,10 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "limits.turns_per_day",
     "log.traces",
     "session.lease",
+    "store.keep_rollouts",
+    "store.machine",
     "store.path",
+    "store.rollout_key",
     "store.url",
     "turn.timeout",
     "turn.wait",
@@ -371,6 +386,7 @@ pub(super) const PATHS: &[&str] = &[
     "http.tls_key",
     "limits.roots",
     "store.path",
+    "store.rollout_key",
 ];
 
 const fn minutes(count: u64) -> Span {
@@ -407,6 +423,21 @@ impl Default for TurnSettings {
         // A build or a test run may print nothing for long.
         let task = Span(Duration::from_secs(3));
         Self { wait: None, task, timeout: None, silence: minutes(30), question: minutes(5) }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::default(),
+            path: None,
+            url: None,
+            machine: None,
+            keep_rollouts: None,
+            rollout_bytes: 64 * 1024 * 1024,
+            rollout_key: None,
+            path_map: BTreeMap::new(),
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! The operator's settings for sessions.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use super::{Limits, Settings, Tenant};
+use super::{Limits, RolloutConfig, Settings, Tenant};
 
 /// The operator's settings for sessions.
 #[derive(Debug, Clone)]
@@ -33,12 +37,34 @@ pub struct SessionConfig {
     pub defaults: Settings,
     /// Where commands run if no setting and no client says so: the directory the server was started in.
     pub directory: PathBuf,
+    /// What this machine is called, in results and records.
+    pub machine: String,
+    /// How the histories of threads are kept, for other machines to go on with. `None` if they are not.
+    pub rollouts: Option<RolloutConfig>,
+    /// Where directories of other machines are here, by what their paths begin with.
+    pub path_map: BTreeMap<PathBuf, PathBuf>,
     /// The folder that worktrees are made in. `None` if nothing is kept.
     pub worktrees: Option<PathBuf>,
     /// What no call can exceed.
     pub limits: Limits,
     /// Which of its own MCP servers Codex may use.
     pub mcp_servers: McpServers,
+}
+
+impl SessionConfig {
+    /// Where a directory that a session has worked in is on this machine: where it was, or, if that is not here, where the
+    /// operator says.
+    pub(super) async fn local_directory(&self, directory: &Path) -> PathBuf {
+        if self.path_map.is_empty() || tokio::fs::try_exists(directory).await.unwrap_or(true) {
+            return directory.to_owned();
+        }
+        // The longest beginning that fits comes last.
+        let mut mapped = self.path_map.iter().rev().filter_map(|(there, here)| {
+            let below = directory.strip_prefix(there).ok()?;
+            Some(here.join(below))
+        });
+        mapped.next().unwrap_or_else(|| directory.to_owned())
+    }
 }
 
 /// Which of its own MCP servers Codex may use.
@@ -80,6 +106,9 @@ impl SessionConfig {
             approval_timeout: limit,
             defaults: Settings::default(),
             directory: "/".into(),
+            machine: "here".into(),
+            rollouts: None,
+            path_map: BTreeMap::new(),
             worktrees: None,
             limits: Limits { prompt_characters: 9999, ..Limits::default() },
             mcp_servers: McpServers::All,

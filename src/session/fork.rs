@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{
     Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
     Settings,
+    rollouts::{KeepError, Known, fetch},
     shared::Shared,
-    store::{CopiedTurns, Created, Excerpt},
+    store::{Claim, CopiedTurns, Created, Excerpt},
     turn::Plan,
 };
 use crate::codex::{CodexError, ThreadId, TurnId};
@@ -110,7 +111,11 @@ async fn make(
     let name = record.name.clone();
     let is_ours = from.is_some();
     let forked = match thread {
-        Some(thread) => fork_thread(shared, plan, &thread, through.as_ref(), &mut record).await,
+        Some(thread) => {
+            let source = from.as_ref().map(|(source, _)| source);
+            fetch_history(shared, source, &thread).await?;
+            fork_thread(shared, plan, &thread, through.as_ref(), &mut record).await
+        }
         None => Err("there is no thread yet".to_owned()),
     };
     let rebuilt = match forked {
@@ -131,8 +136,44 @@ async fn make(
         Created::Conflict => return Err(SessionError::Taken { name }),
         Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
     }
+    keep_history(shared, &record).await;
     shared.changed(Change::List);
     Ok(Forked { session: record, rebuilt })
+}
+
+/// Sees to it that the thread of the session that is forked is here.
+async fn fetch_history(
+    shared: &Shared,
+    source: Option<&SessionName>,
+    thread: &ThreadId,
+) -> Result<(), SessionError> {
+    let (Some(config), Some(source)) = (&shared.config.rollouts, source) else { return Ok(()) };
+    let store = shared.store(Timestamp::now()).await?;
+    match fetch(config, &shared.codex, &*store, source, thread).await {
+        // Somebody works with what is here, so it is no older than anything.
+        Err(SessionError::Codex(CodexError::ActiveWriter { .. })) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Keeps the history of a fork, so that its first turn can be on another machine. Without that it is rebuilt there.
+async fn keep_history(shared: &Shared, record: &SessionRecord) {
+    let (Some(config), Some(thread)) = (&shared.config.rollouts, &record.thread_id) else { return };
+    let now = Timestamp::now();
+    let kept = async {
+        let store = shared.store(now).await?;
+        let claim = store.claim(&record.name, None, shared.config.lease, now).await?;
+        // Whoever was quicker keeps it after the turn.
+        let Claim::Ours { lease, .. } = claim else { return Ok(()) };
+        let (with, under) = ((config, &shared.codex), (&*store, &lease));
+        let kept = Known::default().keep(with, under, thread, record.turn_count).await;
+        store.release(&lease).await?;
+        kept.map(drop)
+    };
+    let kept: Result<(), KeepError> = kept.await;
+    if let Err(error) = kept {
+        tracing::warn!(session = %record.name, error = &error as &dyn std::error::Error, "the history of a fork is not kept");
+    }
 }
 
 /// The last turn of the fork, and its id in Codex unless the whole thread is forked.

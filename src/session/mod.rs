@@ -24,6 +24,7 @@ mod record;
 mod remote;
 mod request;
 mod review;
+mod rollouts;
 mod sessions;
 mod settings;
 mod shared;
@@ -46,11 +47,13 @@ pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, SessionDetails, SessionRecord,
-    SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, KeptRollout, RolloutPart,
+    RolloutRecord, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails,
+    TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
+pub use rollouts::{KeyError, RolloutConfig, RolloutKey};
 pub use sessions::Sessions;
 pub use settings::Settings;
 pub use shared::Change;

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::npm;
@@ -101,6 +101,18 @@ impl Postgres {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(Self { port, _shell: shell, _folder: folder, databases: AtomicU32::new(0) })
+    }
+
+    /// Does something to a database. Says how many rows that concerned.
+    ///
+    /// # Panics
+    /// If it cannot be done.
+    pub async fn execute(url: &str, statement: &str) -> u64 {
+        let options: PgConnectOptions = url.parse().expect("a URL");
+        let mut connection = options.connect().await.expect("connect to the database");
+        let done = connection.execute(AssertSqlSafe(statement)).await.expect("do it");
+        connection.close().await.expect("leave the database");
+        done.rows_affected()
     }
 
     /// The URL of a new, empty database.

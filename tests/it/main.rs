@@ -42,6 +42,7 @@ mod kills;
 mod limits;
 mod listing;
 mod logging;
+mod machines;
 mod migrating;
 mod naming;
 mod notifying;
@@ -50,7 +51,6 @@ mod packaging;
 mod parallel;
 mod plugin;
 #[cfg(unix)]
-mod postgres;
 mod processes;
 mod progress;
 mod resetting;

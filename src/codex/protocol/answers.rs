@@ -185,6 +185,8 @@ pub(crate) struct UserConfig {
     #[serde(default)]
     pub(crate) model: Option<String>,
     #[serde(default)]
+    pub(crate) model_provider: Option<String>,
+    #[serde(default)]
     pub(crate) review_model: Option<String>,
     #[serde(default)]
     pub(crate) sandbox_mode: Option<Sandbox>,

@@ -135,6 +135,9 @@ pub(crate) struct ThreadResumeParams<'a> {
     pub(crate) thread_id: &'a str,
     /// Else the reply carries the whole history: 5 MB for one big answer.
     pub(crate) exclude_turns: bool,
+    /// Who answers, where the thread's record does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model_provider: Option<&'a str>,
     #[serde(flatten)]
     pub(crate) settings: ThreadStartParams<'a>,
 }

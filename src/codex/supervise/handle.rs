@@ -33,6 +33,11 @@ impl Codex {
         Self(Slot::new(config, tasks))
     }
 
+    /// Codex's own folder.
+    pub(in crate::codex) fn home(&self) -> &Path {
+        &self.0.config.codex_home
+    }
+
     /// A handle to an app-server that a test plays. There is no other one when that has ended.
     #[cfg(test)]
     pub(crate) fn scripted(tasks: &TaskTracker) -> (Self, Script) {

@@ -65,6 +65,9 @@ pub(super) struct Output {
     /// new, resumed (natively), or rebuilt (from this server's record of the last turns).
     #[serde(skip_serializing_if = "Option::is_none")]
     continuity: Option<&'static str>,
+    /// The machine that the conversation was moved from for this turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
     /// The model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
@@ -213,6 +216,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         is_kept.then(|| format!("session {session}")),
         details.thread_id.as_ref().map(|id| format!("thread {id}")),
         details.continuity.map(|continuity| continuity.as_str().to_owned()),
+        details.moved_from.as_ref().map(|machine| format!("moved from {machine}")),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     text = format!("{text}\n\n[{}]", parts.join(" · "));
@@ -240,6 +244,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         turn_id: details.turn_id.map(|id| id.0),
         turn: Some(number),
         continuity: details.continuity.map(Continuity::as_str),
+        moved_from: details.moved_from,
         model_source: details.model_source.map(ModelSource::as_str),
         approval_policy: effective.as_ref().map(|with| with.approval_policy.as_str()),
         working_directory: effective
@@ -303,6 +308,7 @@ impl Output {
             turn: None,
             status,
             continuity: None,
+            moved_from: None,
             model: None,
             model_source: None,
             reasoning_effort: None,

@@ -3,12 +3,14 @@
 mod approval;
 #[cfg(test)]
 pub(super) mod examples;
+mod rollout;
 mod session;
 mod token;
 mod turn;
 mod worktree;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
+pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub(crate) use session::after;
 pub use session::{SessionDetails, SessionRecord, SessionStatus};
 pub use token::TokenRecord;

@@ -54,6 +54,9 @@ pub struct SessionDetails {
     /// The name that this server has given to the session's thread in Codex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_name: Option<String>,
+    /// The machine that ran its last turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// The git worktree it works in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeRecord>,

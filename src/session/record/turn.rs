@@ -47,6 +47,9 @@ pub struct TurnDetails {
     /// What it ran with. `None` if it never began.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub effective: Option<EffectiveSettings>,
+    /// The machine that the thread's history was moved from for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
     /// Who chose its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_source: Option<ModelSource>,

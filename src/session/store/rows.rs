@@ -8,7 +8,8 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{Cursor, DailyUsage, Listing, StoreError};
 use crate::session::record::{
-    SessionRecord, SessionStatus, TokenRecord, TurnDetails, TurnRecord, Usage,
+    RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnDetails, TurnRecord,
+    Usage,
 };
 
 /// The columns of a session that its record is made of, in an order of no importance: rows are read by name.
@@ -245,6 +246,26 @@ where
         created_at: instant(row.try_get("created_at").ok()?)?,
         expires_at,
     })
+}
+
+/// What is kept of a rollout, without its content.
+pub(super) type RolloutRow = (String, String, i64, String, i64, Option<String>);
+
+/// What the row says.
+pub(super) fn rollout((thread, path, bytes, digest, turn, lacks): RolloutRow) -> RolloutRecord {
+    RolloutRecord {
+        thread: ThreadId(thread),
+        path,
+        bytes: u64::try_from(bytes).unwrap_or_default(),
+        digest,
+        turn: u32::try_from(turn).unwrap_or_default(),
+        lacks,
+    }
+}
+
+/// A number as databases have it.
+pub(super) fn count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A value that is only ever read whole. It always has a JSON form.

@@ -8,7 +8,7 @@ use jiff::{Timestamp, civil::Date};
 use super::{Excerpt, Lease, Listing, Page, StoreError};
 use crate::session::{
     SessionName,
-    record::{SessionRecord, ThreadId, TokenRecord, TurnRecord, Usage},
+    record::{KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord, TurnRecord, Usage},
 };
 
 /// Keeps sessions and their turns, and tokens.
@@ -94,6 +94,23 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// Takes the answer of a turn that nobody has been given yet: afterwards it is no longer uncollected. Says whether
     /// it was; of several takers one is told so. Needs no lease, because nobody else writes a turn that is over.
     async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError>;
+
+    /// The rollouts that are kept for a session: its thread's, then those of the threads that one comes from.
+    async fn rollouts(&self, name: &SessionName) -> Result<Vec<RolloutRecord>, StoreError>;
+
+    /// The content of one of them, in parts.
+    async fn rollout_parts(
+        &self,
+        name: &SessionName,
+        thread: &ThreadId,
+    ) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Keeps these rollouts for a session, in this order, and no others. Says whether that could be done: a part that
+    /// does not begin where what is kept ends continues something else. Then nothing has changed.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] if the lease is not in force any more; then nothing has changed either.
+    async fn keep_rollouts(&self, lease: &Lease, kept: &[KeptRollout]) -> Result<bool, StoreError>;
 
     /// The tokens of all turns that have ended since `since`, by day (UTC) and model, newest day first. Also of turns
     /// whose sessions are gone.

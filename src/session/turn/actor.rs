@@ -18,6 +18,7 @@ use crate::session::{
     Change, Reply, SessionError, SessionName, SessionRecord,
     lease::LeaseGuard,
     measures::TurnTime,
+    rollouts::Known,
     shared::Shared,
     store::{Claim, Lease, MessageId, Store, StoreError},
     worktree::check_removal,
@@ -37,6 +38,8 @@ pub(in crate::session) struct Actor {
     pub(super) mailbox: mpsc::Receiver<Message>,
     pub(super) loaded: Option<Loaded>,
     pub(super) waiting: VecDeque<Box<QueuedTurn>>,
+    /// What is kept of the thread's history, as far as is known under this lease.
+    pub(super) kept: Known,
     /// The lease, from a claim until the session is released.
     pub(super) lease: Option<LeaseGuard>,
     /// The session after a turn whose thread does not have the session's name yet.
@@ -60,6 +63,7 @@ impl Actor {
             mailbox,
             loaded: None,
             waiting,
+            kept: Known::default(),
             lease: None,
             to_name: None,
             time: TurnTime::begin(),
@@ -178,6 +182,7 @@ impl Actor {
     pub(super) async fn release(&mut self) {
         self.is_collected = false;
         self.unload().await;
+        self.kept = Known::default();
         if let Some(guard) = self.lease.take() {
             guard.release().await;
         }

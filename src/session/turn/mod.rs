@@ -9,6 +9,8 @@ mod actor;
 mod apart;
 mod approvals;
 mod call;
+mod held;
+mod history;
 mod input;
 mod live;
 mod loaded;

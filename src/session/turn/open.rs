@@ -1,11 +1,8 @@
 //! Finding the session in the store and its thread in Codex.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use super::{actor::Actor, loaded::Loaded, plan::Plan};
+use super::{actor::Actor, held::Patience, history::History, loaded::Loaded, plan::Plan};
 use crate::{
     codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
@@ -14,19 +11,14 @@ use crate::{
     },
 };
 
-/// The pause between attempts to resume a thread that another process holds.
-const HELD_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long a thread may seem to be held by another process. The Codex of a server that died or released the session
-/// needs a moment to let go of the thread.
-const WRITER_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// What opening the thread has to tell the turn.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) continuity: Continuity,
     /// Rebuilt context to put before the prompt, for a Codex that takes no context items.
     pub(super) preamble: Vec<ContextItem>,
+    /// The machine that its history was moved from.
+    pub(super) moved_from: Option<String>,
     /// What to know besides.
     pub(super) warnings: Vec<String>,
 }
@@ -78,14 +70,19 @@ impl Actor {
         let (settings, choice) = plan.complete(&shared.codex, &shared.config).await?;
         plan.check_effort(&shared.codex, &choice).await?;
         let reason = match &record.thread_id {
-            Some(id) => match self.resume(id, &settings).await {
-                Ok(thread) => {
-                    self.loaded = Some(Loaded::new(thread, settings, choice));
-                    return Ok(Opened::simply(Continuity::Resumed));
+            Some(id) => {
+                let history = self.fetch_history(record, id).await?;
+                match self.resume(id, &settings, history.unusable.as_deref()).await {
+                    Ok(thread) => {
+                        let opened = self.resumed(&thread, history).await;
+                        // Kept even if that failed, so that the open thread is released.
+                        self.loaded = Some(Loaded::new(thread, settings, choice));
+                        return opened;
+                    }
+                    Err(CodexError::ThreadUnavailable { reason, .. }) => reason,
+                    Err(error) => return Err(error.into()),
                 }
-                Err(CodexError::ThreadUnavailable { reason, .. }) => reason,
-                Err(error) => return Err(error.into()),
-            },
+            }
             None => "Codex has no thread of it yet".to_owned(),
         };
         let thread = self.shared.codex.start_thread(&settings).await?;
@@ -113,16 +110,44 @@ impl Actor {
         }
     }
 
-    async fn resume(&self, id: &ThreadId, settings: &ThreadSettings) -> Result<Thread, CodexError> {
-        let started = Instant::now();
+    /// Resumes a thread, unless what there is of it here is `unusable`.
+    async fn resume(
+        &self,
+        id: &ThreadId,
+        settings: &ThreadSettings,
+        unusable: Option<&str>,
+    ) -> Result<Thread, CodexError> {
+        if let Some(reason) = unusable {
+            let reason = reason.to_owned();
+            return Err(CodexError::ThreadUnavailable { thread: id.clone(), reason });
+        }
+        let patience = Patience::begin();
         loop {
             match self.shared.codex.resume_thread(id, settings).await {
-                Err(CodexError::ActiveWriter { .. }) if started.elapsed() < WRITER_TIMEOUT => {
-                    tokio::time::sleep(HELD_PAUSE).await;
-                }
+                Err(error) if patience.tries_again(&error).await => {}
                 other => return other,
             }
         }
+    }
+
+    /// Tells a resumed thread of the turns that its history lacks: they ended where nobody could keep it any more.
+    async fn resumed(&self, thread: &Thread, history: History) -> Result<Opened, SessionError> {
+        let History { moved_from, lacking, mut warnings, .. } = history;
+        let items = context::items(&lacking, self.shared.config.rebuild_bytes);
+        let mut preamble = Vec::new();
+        if !items.is_empty() {
+            let numbers: Vec<String> = lacking.iter().map(|turn| turn.number.to_string()).collect();
+            warnings.push(format!(
+                "The thread's history lacks turn {}; the model was told of it from this server's record.",
+                numbers.join(", ")
+            ));
+            if thread.takes_context() {
+                thread.give_context(&items).await?;
+            } else {
+                preamble = items;
+            }
+        }
+        Ok(Opened { preamble, moved_from, warnings, ..Opened::simply(Continuity::Resumed) })
     }
 
     /// Gives a new thread the last turns of our record.
@@ -157,12 +182,12 @@ impl Actor {
         } else {
             items
         };
-        Ok(Opened { continuity: Continuity::Rebuilt, preamble, warnings })
+        Ok(Opened { preamble, warnings, ..Opened::simply(Continuity::Rebuilt) })
     }
 }
 
 impl Opened {
     fn simply(continuity: Continuity) -> Self {
-        Self { continuity, preamble: Vec::new(), warnings: Vec::new() }
+        Self { continuity, preamble: Vec::new(), moved_from: None, warnings: Vec::new() }
     }
 }

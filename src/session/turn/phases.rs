@@ -182,7 +182,10 @@ impl Actor {
             self.adopt(&mut record).await?;
         }
         let shared = &self.shared;
-        let mut plan = Plan::new(request, &record.settings, &shared.config).await?;
+        let mut plan = match Plan::new(request, &record.settings, &shared.config).await {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.naming_the_machine(error, queued, &record).into()),
+        };
         let worktrees = shared.worktrees.as_ref();
         let had_worktree = record.details.worktree.is_some();
         let apart = plan.work_apart(request, &mut record, &shared.config, worktrees).await;
@@ -267,6 +270,7 @@ impl Actor {
         self.time.waited(begun);
         let Recorder { record, entry, started, .. } = &mut *recorder;
         entry.details.stopped = stop;
+        entry.details.moved_from = opened.moved_from;
         entry.details.warnings.extend(opened.warnings);
         entry.details.warnings.extend(caveats);
         let mut status = note(record, entry, outcome, *started);
@@ -296,6 +300,12 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
+        if stop != Some(Stop::LeaseLost) {
+            // Before the turn is recorded as ended: who has its answer finds its history as well.
+            let warning = self.keep_history(&recorder).await;
+            recorder.entry.details.warnings.extend(warning);
+        }
+        let entry = &recorder.entry;
         tracing::info!(
             status = status.as_str(),
             duration_ms = entry.details.duration_ms,
@@ -352,7 +362,12 @@ impl Actor {
                     .to_owned(),
             );
         }
-        let news = Acknowledged { thread, turn: turn.id(), effective: turn.effective() };
+        let news = Acknowledged {
+            thread,
+            turn: turn.id(),
+            effective: turn.effective(),
+            machine: &self.shared.config.machine,
+        };
         // The turn runs; what cannot be written now is tried again at its end.
         let written = recorder.acknowledge(&news).await;
         queued.live.set_number(recorder.entry.number);

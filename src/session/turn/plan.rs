@@ -42,7 +42,11 @@ impl Plan {
             session.model.as_deref(),
             operator.model.as_deref(),
         );
-        let settings = call.clone().or(session).or(operator);
+        let mut session = session.clone();
+        if let Some(directory) = &mut session.working_directory {
+            *directory = config.local_directory(directory).await;
+        }
+        let settings = call.clone().or(&session).or(operator);
         let directory =
             settings.working_directory.clone().or_else(|| request.origin.directory.clone());
         let directory = directory.unwrap_or_else(|| config.directory.clone());

@@ -46,6 +46,7 @@ pub(super) struct Acknowledged<'a> {
     pub(super) thread: &'a Thread,
     pub(super) turn: &'a TurnId,
     pub(super) effective: &'a EffectiveSettings,
+    pub(super) machine: &'a str,
 }
 
 impl Recorder {
@@ -94,16 +95,19 @@ impl Recorder {
     }
 
     /// Notes the acknowledgement: the session gets the thread, the call's settings and, if asked for, its reset. Writes
-    /// at once only if that changes thread or settings or is a reset; else the next write has the rest.
+    /// at once only if that changes thread, settings or machine or is a reset; else the next write has the rest.
     pub(super) async fn acknowledge(&mut self, news: &Acknowledged<'_>) -> Result<(), StoreError> {
-        let Acknowledged { thread, turn, effective } = *news;
+        let Acknowledged { thread, turn, effective, machine } = *news;
         let details = &mut self.entry.details;
         details.turn_id = Some(turn.clone());
         details.thread_id = thread.id().cloned();
         details.engine = Some(thread.engine().to_owned());
         details.codex_version = Some(thread.codex_version().to_string());
         details.effective = Some(effective.clone());
-        let before = (self.record.thread_id.clone(), self.record.settings.clone());
+        let told = |record: &SessionRecord| {
+            (record.thread_id.clone(), record.settings.clone(), record.details.machine.clone())
+        };
+        let before = told(&self.record);
         if self.resets {
             self.restart();
         }
@@ -121,7 +125,8 @@ impl Recorder {
         // A session keeps working where it began, wherever the next server is started.
         let directory = &mut record.settings.working_directory;
         directory.get_or_insert_with(|| effective.working_directory.clone());
-        let is_news = before != (self.record.thread_id.clone(), self.record.settings.clone());
+        record.details.machine = Some(machine.to_owned());
+        let is_news = before != told(&self.record);
         if self.restarts || is_news { self.put().await } else { Ok(()) }
     }
 

@@ -14,14 +14,17 @@ use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
     protocol::{
-        Empty, SandboxPolicy, ThreadForkParams, ThreadOpened, ThreadParams, ThreadResumeParams,
-        ThreadStartParams,
+        ConfigRead, ConfigReadParams, Empty, SandboxPolicy, ThreadForkParams, ThreadOpened,
+        ThreadParams, ThreadResumeParams, ThreadStartParams,
     },
     record::EnvironmentContext,
     settings::{ApprovalPolicy, EffectiveSettings, Reviewer, Sandbox, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
 };
+
+/// What Codex says of a thread whose record names no provider.
+const NO_PROVIDER: &str = "uses model provider \u{201c}\u{201d}";
 
 impl AppThread {
     pub(in crate::codex) async fn start(
@@ -46,18 +49,29 @@ impl AppThread {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
         }
-        let resume = || {
-            let settings = ThreadStartParams::new(settings, connection.found().version);
-            let params = ThreadResumeParams { thread_id: &thread.0, exclude_turns: true, settings };
-            connection.call::<ThreadOpened>("thread/resume", params)
+        let resume = async |model_provider: Option<&str>| {
+            let params = ThreadResumeParams {
+                thread_id: &thread.0,
+                exclude_turns: true,
+                model_provider,
+                settings: ThreadStartParams::new(settings, connection.found().version),
+            };
+            connection.call::<ThreadOpened>("thread/resume", params).await
         };
-        let mut opened = resume().await;
+        let mut opened = resume(None).await;
         if matches!(&opened, Err(CodexError::Refused { message, .. }) if message.contains("is archived"))
         {
             // A server died between the two halves of a release.
             let params = ThreadParams { thread_id: &thread.0 };
             let _: Empty = connection.call("thread/unarchive", params).await?;
-            opened = resume().await;
+            opened = resume(None).await;
+        }
+        if matches!(&opened, Err(CodexError::Refused { message, .. }) if message.contains(NO_PROVIDER))
+        {
+            // The records of old versions do not say who answers (0.50, to 0.169): whoever does now.
+            let read = ConfigReadParams { cwd: &settings.cwd };
+            let ConfigRead { config } = connection.call("config/read", read).await?;
+            opened = resume(Some(config.model_provider.as_deref().unwrap_or("openai"))).await;
         }
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;

@@ -2,6 +2,7 @@
 
 mod alone;
 mod approvals;
+mod rollouts;
 mod shared;
 
 use std::{sync::Arc, time::Duration};

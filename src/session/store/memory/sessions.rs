@@ -11,7 +11,9 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnRecord},
+    record::{
+        KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnRecord,
+    },
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
@@ -47,7 +49,8 @@ impl SessionStore for MemoryStore {
         }
         let Some(evicted) = evicted else { return Ok(Created::Full) };
         let epoch = state.first_epoch();
-        let entry = Entry { record: record.clone(), turns, holder: None, epoch };
+        let entry =
+            Entry { record: record.clone(), turns, rollouts: Vec::new(), holder: None, epoch };
         state.entries.insert(record.name.clone(), entry);
         Ok(Created::Done { evicted })
     }
@@ -207,6 +210,43 @@ impl SessionStore for MemoryStore {
                 ..turn
             })
             .collect())
+    }
+
+    async fn rollouts(&self, name: &SessionName) -> Result<Vec<RolloutRecord>, StoreError> {
+        let state = self.lock();
+        let kept = state.entries.get(name).map(|entry| entry.rollouts.as_slice());
+        Ok(kept.unwrap_or_default().iter().map(|(record, _)| record.clone()).collect())
+    }
+
+    async fn rollout_parts(
+        &self,
+        name: &SessionName,
+        thread: &ThreadId,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let state = self.lock();
+        let kept = state.entries.get(name).map(|entry| entry.rollouts.as_slice());
+        let found = kept.unwrap_or_default().iter().find(|(record, _)| record.thread == *thread);
+        Ok(found.map(|(_, parts)| parts.clone()).unwrap_or_default())
+    }
+
+    async fn keep_rollouts(&self, lease: &Lease, kept: &[KeptRollout]) -> Result<bool, StoreError> {
+        let clock = self.clock.now();
+        let mut state = self.lock();
+        let entry = state.held(lease, self.owner, clock)?;
+        let mut rollouts = Vec::new();
+        for KeptRollout { record, part } in kept {
+            let start = part.as_ref().map_or(record.bytes, |part| part.start);
+            let before = entry.rollouts.iter().find(|(before, _)| before.thread == record.thread);
+            let mut parts = match before {
+                _ if start == 0 => Vec::new(),
+                Some((before, parts)) if before.bytes == start => parts.clone(),
+                _ => return Ok(false),
+            };
+            parts.extend(part.as_ref().map(|part| part.data.clone()));
+            rollouts.push((record.clone(), parts));
+        }
+        entry.rollouts = rollouts;
+        Ok(true)
     }
 
     async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError> {

@@ -10,7 +10,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use crate::session::{
     SessionName,
     record::{
-        ApprovalRecord, ApprovalState, SessionRecord, SessionStatus, TokenRecord, TurnRecord, Usage,
+        ApprovalRecord, ApprovalState, RolloutRecord, SessionRecord, SessionStatus, TokenRecord,
+        TurnRecord, Usage,
     },
     store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
 };
@@ -39,6 +40,8 @@ pub(super) struct State {
 pub(super) struct Entry {
     pub(super) record: SessionRecord,
     pub(super) turns: Vec<TurnRecord>,
+    /// With their content.
+    pub(super) rollouts: Vec<(RolloutRecord, Vec<Vec<u8>>)>,
     pub(super) holder: Option<Holder>,
     pub(super) epoch: i64,
 }

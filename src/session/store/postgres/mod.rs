@@ -11,6 +11,7 @@ mod eviction;
 mod lease;
 mod open;
 mod queue;
+mod rollouts;
 mod sessions;
 mod tokens;
 mod write;

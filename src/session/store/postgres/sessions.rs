@@ -6,7 +6,7 @@ use jiff::{Timestamp, civil::Date};
 use super::{eviction::BATCH, open::PostgresStore};
 use crate::session::{
     SessionName,
-    record::{SessionRecord, ThreadId, TokenRecord, TurnRecord},
+    record::{KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord, TurnRecord},
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
@@ -296,6 +296,22 @@ impl SessionStore for PostgresStore {
         .await
         .map_err(self.failed("read turns from"))?;
         rows.into_iter().map(TurnRow::into_record).collect()
+    }
+
+    async fn rollouts(&self, name: &SessionName) -> Result<Vec<RolloutRecord>, StoreError> {
+        self.read_rollouts(name).await
+    }
+
+    async fn rollout_parts(
+        &self,
+        name: &SessionName,
+        thread: &ThreadId,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.read_rollout_parts(name, thread).await
+    }
+
+    async fn keep_rollouts(&self, lease: &Lease, kept: &[KeptRollout]) -> Result<bool, StoreError> {
+        self.write_rollouts(lease, kept).await
     }
 
     async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError> {

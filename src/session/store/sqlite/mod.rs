@@ -14,6 +14,7 @@ mod lease;
 mod open;
 mod owner;
 mod queue;
+mod rollouts;
 mod sessions;
 mod tokens;
 mod write;

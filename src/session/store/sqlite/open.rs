@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "leases", include_str!("../migrations/sqlite/0003_leases.sql")),
     (4, "details", include_str!("../migrations/sqlite/0004_details.sql")),
     (5, "tokens", include_str!("../migrations/sqlite/0005_tokens.sql")),
+    (6, "rollouts", include_str!("../migrations/sqlite/0006_rollouts.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

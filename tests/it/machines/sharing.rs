@@ -1,44 +1,10 @@
-//! Sessions in PostgreSQL: several servers, each as if on a machine of its own.
+//! Sessions in PostgreSQL: what several servers share.
 
 use serde_json::json;
-use testkit::{Home, HttpServer, Launch, Postgres, client::signal, wait_for};
+use testkit::{HttpServer, Postgres, client::signal, wait_for};
 
+use super::{Machine, two};
 use crate::support::World;
-
-/// A server in a home of its own over the same database.
-struct Machine {
-    home: Home,
-    launch: Launch,
-}
-
-impl Machine {
-    fn new(world: &World, database: &str) -> Self {
-        let home = Home::new(&world.model.url());
-        let codex = testkit::codex_cli::fetch(testkit::CODEX_VERSION).unwrap();
-        let launch = Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), &home, &codex);
-        let launch = launch.args(["--store", database]);
-        Self { home, launch }
-    }
-
-    async fn serve(&self) -> HttpServer {
-        // All machines have the same directories.
-        let launch = self.launch.clone().args(["serve", "--http", "127.0.0.1:0", "--no-auth"]);
-        HttpServer::start(&launch.args([
-            "--set",
-            "session.lease=3s",
-            "--set",
-            "limits.roots=[\"/tmp\"]",
-        ]))
-        .await
-    }
-}
-
-async fn two() -> (World, Machine, Machine) {
-    let world = World::new().await;
-    let database = Postgres::shared().database().await;
-    let (one, two) = (Machine::new(&world, &database), Machine::new(&world, &database));
-    (world, one, two)
-}
 
 #[tokio::test]
 async fn a_conversation_goes_on_after_a_restart_and_on_another_machine() {
@@ -53,25 +19,24 @@ async fn a_conversation_goes_on_after_a_restart_and_on_another_machine() {
     let second = here.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
     assert_eq!((&second["continuity"], &second["turn"]), (&json!("resumed"), &json!(2)));
     assert_eq!(second["response"], "say one");
-    // The other machine's Codex has no record of the thread: it is told, and says so.
+    // The other machine's Codex has never heard of the thread: its history comes with the session.
     let elsewhere = two.serve().await;
     let there = elsewhere.client(None);
     let listed = there.call("listSessions", json!({})).await.ok();
     assert_eq!(listed["sessions"][0]["threadId"], first["threadId"]);
-    testkit::wait::wait_until("the session to be released", async || {
-        let third = there.call("codex", json!({"prompt": "history", "sessionId": "s"})).await;
-        if third.is_error {
-            return false;
-        }
-        let third = third.ok();
-        assert_eq!(third["continuity"], "rebuilt");
-        assert_eq!(third["workingDirectory"], json!(directory));
-        true
-    })
-    .await;
-    // And back, with everything in one record.
+    let third = there.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!((&third["continuity"], &third["turn"]), (&json!("resumed"), &json!(3)));
+    assert_eq!(
+        (&third["movedFrom"], &third["workingDirectory"]),
+        (&json!("one"), &json!(directory))
+    );
+    assert_eq!(third["response"], "say one\nhistory");
+    // And back.
+    let fourth = here.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!((&fourth["continuity"], &fourth["movedFrom"]), (&json!("resumed"), &json!("two")));
+    assert_eq!(fourth["response"], "say one\nhistory\nhistory");
     let turns = here.call("getSession", json!({"sessionId": "s"})).await.ok();
-    assert!(turns["turns"].as_array().unwrap().len() >= 3, "{turns:?}");
+    assert_eq!(turns["turns"].as_array().unwrap().len(), 4, "{turns:?}");
 }
 
 #[tokio::test]
@@ -113,7 +78,7 @@ async fn the_database_may_come_later_and_its_url_is_a_secret() {
     let database = Postgres::shared().database().await;
     let secret = database.replace("postgres@", "postgres:geheim@");
     let away = secret.replace(&port(&database), "9");
-    let machine = Machine::new(&world, &away);
+    let machine = Machine::new(&world, "one", &away);
     let server = machine.serve().await;
     let refused = server.client(None).call("codex", json!({"prompt": "say x"})).await;
     let refused = refused.failed_with("store_unavailable");
@@ -127,7 +92,7 @@ async fn the_database_may_come_later_and_its_url_is_a_secret() {
         assert!(shown.contains("url is") && !shown.contains("geheim"), "{shown}");
     }
     assert!(!server.stderr().contains("geheim") && !refused.text.contains("geheim"));
-    let machine = Machine::new(&world, "postgres://host:port/database");
+    let machine = Machine::new(&world, "one", "postgres://host:port/database");
     let launch = machine.launch.clone().args(["serve", "--http", "127.0.0.1:0"]);
     let said = launch.command().output().await.unwrap();
     assert!(String::from_utf8_lossy(&said.stderr).contains("`store.url`"), "{said:?}");
@@ -148,7 +113,8 @@ async fn tenants_share_a_database_and_see_nothing_of_each_other() {
         let codex = world.home.state().join("codex-mcp-server/tenants").join(tenant).join("codex");
         std::fs::create_dir_all(&root).unwrap();
         std::fs::create_dir_all(&codex).unwrap();
-        let provider = Home::provider(&world.model.url()).replace("env_key = \"MOCK_KEY\"\n", "");
+        let provider =
+            testkit::Home::provider(&world.model.url()).replace("env_key = \"MOCK_KEY\"\n", "");
         std::fs::write(codex.join("config.toml"), provider).unwrap();
         text += &format!("[tenants.{tenant}]\nroots = [{:?}]\n", root.display().to_string());
     }

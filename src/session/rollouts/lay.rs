@@ -1,0 +1,142 @@
+//! Laying a history that was kept into this machine's folder of Codex.
+
+use super::{RolloutConfig, begins_with, keep::place, seal::open};
+use crate::{
+    codex::{Codex, CodexError, Laid, RolloutError, ThreadId},
+    session::{
+        SessionError, SessionName,
+        record::RolloutRecord,
+        store::{Store, StoreError},
+    },
+};
+
+/// What is known of a thread's history on this machine before Codex resumes it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::session) struct Fetched {
+    /// Whether it was laid here.
+    pub(in crate::session) laid: bool,
+    /// The last turn that is in it, if that is known.
+    pub(in crate::session) turn: Option<u32>,
+    /// Why what this machine has of it must not be resumed, in words: it may lack turns.
+    pub(in crate::session) unusable: Option<String>,
+    /// Whether what was kept has no content, so that nothing can be said of what is here.
+    pub(in crate::session) lacks: Option<String>,
+    /// What to tell the caller.
+    pub(in crate::session) warnings: Vec<String>,
+}
+
+/// Sees to it that the rollout of a session's thread is here, as it was after the last turn that was kept.
+///
+/// # Errors
+/// [`SessionError::Store`], or [`CodexError::ActiveWriter`] if another process has loaded what is here.
+pub(in crate::session) async fn fetch(
+    config: &RolloutConfig,
+    codex: &Codex,
+    store: &dyn Store,
+    name: &SessionName,
+    thread: &ThreadId,
+) -> Result<Fetched, SessionError> {
+    let records = store.rollouts(name).await?;
+    let Some(own) = records.first().filter(|own| own.thread == *thread) else {
+        return Ok(Fetched::default());
+    };
+    let mut fetched = Fetched { lacks: own.lacks.clone(), ..Fetched::default() };
+    if own.lacks.is_some() {
+        return Ok(fetched);
+    }
+    // What it comes from first: without that it cannot be resumed.
+    for record in records.iter().rev() {
+        let is_own = record.thread == *thread;
+        match local(codex, record, is_own, config.limit).await {
+            Local::Same if is_own => {
+                fetched.turn = Some(own.turn);
+                continue;
+            }
+            Local::Same | Local::Enough => continue,
+            Local::Unlike => {}
+        }
+        let data = match content(config, store, name, record).await {
+            Ok(data) => data,
+            Err(Unreadable::Store(error)) => return Err(error.into()),
+            Err(Unreadable::Reason(reason)) => {
+                fetched.unusable = Some(format!("what was kept of it cannot be read: {reason}"));
+                return Ok(fetched);
+            }
+        };
+        match codex.lay_rollout(&record.thread, &record.path, data).await {
+            Ok(Laid::Nothing) => {}
+            Ok(laid) => {
+                fetched.laid = true;
+                if let Laid::Aside(path) = laid {
+                    fetched.warnings.push(format!(
+                        "This machine had another continuation of thread {}; it is in {} now.",
+                        record.thread,
+                        path.display()
+                    ));
+                }
+                if is_own {
+                    fetched.turn = Some(own.turn);
+                }
+            }
+            Err(RolloutError::ActiveWriter { thread }) => {
+                return Err(CodexError::ActiveWriter { thread }.into());
+            }
+            Err(error) => {
+                let reason = format!("it cannot be laid into the folder of Codex here: {error}");
+                fetched.unusable = Some(reason);
+                return Ok(fetched);
+            }
+        }
+    }
+    Ok(fetched)
+}
+
+/// What this machine has of a rollout that was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Local {
+    /// The same.
+    Same,
+    /// More, or what is to be left as it is.
+    Enough,
+    /// Nothing, less, or something else.
+    Unlike,
+}
+
+async fn local(codex: &Codex, record: &RolloutRecord, is_own: bool, limit: u64) -> Local {
+    let files = codex.rollouts(&record.thread).await;
+    let Some(file) = files.first() else { return Local::Unlike };
+    // One that is longer than what can be kept has gone on.
+    let Ok(Some(data)) = file.read(0, limit).await else { return Local::Enough };
+    let begins = begins_with(&data, record).is_some();
+    match (begins, is_own) {
+        (true, _) if data.len() as u64 == record.bytes => Local::Same,
+        (true, _) => Local::Enough,
+        // Another session may have it as its own; a thread needs only the beginning of what it comes from.
+        (false, false) if data.len() as u64 >= record.bytes => Local::Enough,
+        (false, _) => Local::Unlike,
+    }
+}
+
+enum Unreadable {
+    Store(StoreError),
+    Reason(String),
+}
+
+async fn content(
+    config: &RolloutConfig,
+    store: &dyn Store,
+    name: &SessionName,
+    record: &RolloutRecord,
+) -> Result<Vec<u8>, Unreadable> {
+    let parts = store.rollout_parts(name, &record.thread).await.map_err(Unreadable::Store)?;
+    let mut data = Vec::new();
+    for part in parts {
+        let place = place(&record.thread, data.len() as u64);
+        let opened = open(config.key.as_ref(), &place, &part, config.limit);
+        data.extend(opened.map_err(|error| Unreadable::Reason(error.to_string()))?);
+    }
+    match begins_with(&data, record) {
+        Some(_) if data.len() as u64 == record.bytes => Ok(data),
+        _ => Err(Unreadable::Reason("it is damaged".to_owned())),
+    }
+}
