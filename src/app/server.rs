@@ -86,7 +86,9 @@ pub(super) fn server(
         tasks.clone(),
     );
     // Nobody can look into another machine, so the end of a server there is noticed by the clock alone.
-    let lease = if config.store.kind == StoreKind::Postgres { REMOTE_LEASE } else { LEASE };
+    let is_remote = config.store.kind == StoreKind::Postgres;
+    let lease = if is_remote { REMOTE_LEASE } else { LEASE };
+    let lease = config.session.lease.map_or(lease, |span| span.0);
     let rollouts = rollouts(&config.store, &environment.directory, is_apart)?;
     let defaults = config.defaults;
     let directory = match defaults.working_directory {
@@ -98,7 +100,9 @@ pub(super) fn server(
         apart: is_apart,
         ttl: config.session.ttl.0,
         cap: config.session.cap,
-        lease: config.session.lease.map_or(lease, |span| span.0),
+        lease,
+        // A database comes back; until the lease is over nobody else writes. A disk that is full stays full.
+        store_patience: if is_remote { lease } else { Duration::ZERO },
         release_after: config.codex.release_after.0,
         rebuild_turns: config.session.rebuild_turns,
         rebuild_bytes: config.session.rebuild_bytes,

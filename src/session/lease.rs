@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -100,24 +100,24 @@ async fn renew(
     loop {
         tokio::time::sleep(pause).await;
         pause = time / RENEWALS;
-        let places = store.renew_places(&lease.session, time).await;
-        match store.renew(&lease, time).await {
-            Ok(true) => renewed = Instant::now(),
-            Ok(false) => {
+        // It counts from before it is asked for, and a store that does not answer has not granted it.
+        let asked = Instant::now();
+        let answer = timeout_at(renewed + time, store.renew(&lease, time)).await;
+        match answer {
+            Ok(Ok(true)) => renewed = asked,
+            Ok(Ok(false)) | Err(_) => {
                 tracing::warn!(session = %lease.session, epoch = lease.epoch, "a lease is lost");
                 measures.lease_lost();
                 return lost.cancel();
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::warn!(session = %lease.session, %error, "cannot renew a lease");
-                if renewed.elapsed() >= time {
-                    measures.lease_lost();
-                    return lost.cancel();
-                }
                 pause = time / RENEWALS / RETRIES;
+                continue;
             }
         }
-        if let Err(error) = places {
+        let places = timeout_at(renewed + time, store.renew_places(&lease.session, time)).await;
+        if let Ok(Err(error)) = places {
             tracing::warn!(session = %lease.session, %error, "cannot renew places in a queue");
         }
     }

@@ -17,6 +17,7 @@ pub mod npm;
 #[cfg(unix)]
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod server;
 pub mod wait;
@@ -31,6 +32,7 @@ pub use issuer::Issuer;
 pub use model::{Model, ModelRequest, Reply};
 #[cfg(unix)]
 pub use postgres::Postgres;
+pub use proxy::{Link, Proxy};
 pub use server::Launch;
 pub use wait::wait_for;
 

@@ -84,8 +84,8 @@ impl From<&StoreError> for ToolError {
         let (code, next) = match error {
             StoreError::Unavailable { .. } => (
                 "store_unavailable",
-                "Make the path writable or free some disk space, or the database reachable, and call again; or start \
-                 the server with `--store memory`.",
+                "Call again in some 5 seconds. If it stays like this, make the database reachable, or the path writable, \
+                 or free some disk space; or start the server with `--store memory`.",
             ),
             StoreError::Newer { .. } => (
                 "store_too_new",

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{actor::Actor, held::Patience, queued::QueuedTurn, recorder::Recorder};
+use super::{actor::Actor, away::Away, held::Patience, queued::QueuedTurn, recorder::Recorder};
 use crate::{
     codex::ThreadId,
     session::{
@@ -30,7 +30,11 @@ pub(super) struct History {
 
 impl Actor {
     /// Keeps what the turn has added to the history. Says what went wrong, for the caller.
-    pub(super) async fn keep_history(&mut self, recorder: &Recorder) -> Option<String> {
+    pub(super) async fn keep_history(
+        &mut self,
+        recorder: &Recorder,
+        away: &Away,
+    ) -> Option<String> {
         let config = self.shared.config.rollouts.as_ref()?;
         let thread = self.loaded.as_ref().and_then(|loaded| loaded.thread.id())?;
         let guard = self.lease.as_ref()?;
@@ -39,7 +43,13 @@ impl Actor {
         }
         let with = (config, &self.shared.codex);
         let under = (&**guard.store(), guard.lease());
-        match self.kept.keep(with, under, thread, recorder.entry.number).await {
+        let kept = loop {
+            match self.kept.keep(with, under, thread, recorder.entry.number).await {
+                Err(KeepError::Store(error)) if away.is_over_soon(&error).await => {}
+                other => break other,
+            }
+        };
+        match kept {
             Ok(reason) => reason.as_deref().map(not_kept),
             // What follows says so.
             Err(KeepError::Store(StoreError::LeaseLost { .. })) => None,

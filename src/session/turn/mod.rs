@@ -8,6 +8,7 @@
 mod actor;
 mod apart;
 mod approvals;
+mod away;
 mod call;
 mod held;
 mod history;

@@ -8,6 +8,7 @@ use tracing::Span;
 
 use super::{
     actor::Actor,
+    away::Away,
     input::{Expected, Input},
     live::Update,
     open::Opened,
@@ -263,7 +264,7 @@ impl Actor {
         opened: Opened,
         (turn, expected): (Turn, Expected),
     ) -> Reply {
-        let acknowledged = self.acknowledge(queued, &mut recorder, &turn).await;
+        self.acknowledge(queued, &mut recorder, &turn).await;
         let caveats = turn.caveats().to_vec();
         let begun = Instant::now();
         let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
@@ -300,9 +301,10 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
+        let away = Away::since_now(self.shared.config.store_patience, self.lease.as_ref());
         if stop != Some(Stop::LeaseLost) {
             // Before the turn is recorded as ended: who has its answer finds its history as well.
-            let warning = self.keep_history(&recorder).await;
+            let warning = self.keep_history(&recorder, &away).await;
             recorder.entry.details.warnings.extend(warning);
         }
         let entry = &recorder.entry;
@@ -312,13 +314,16 @@ impl Actor {
             continuity = opened.continuity.as_str(),
             "turn ended"
         );
-        let written = match (stop, acknowledged) {
+        let written = match stop {
             // The record is now written by the server that has the lease.
-            (Some(Stop::LeaseLost), _) => Err(StoreError::LeaseLost { name: self.name.clone() }),
-            (_, acknowledged) => {
-                let ended = recorder.end(status).await;
-                acknowledged.and(ended)
-            }
+            Some(Stop::LeaseLost) => Err(StoreError::LeaseLost { name: self.name.clone() }),
+            // What could not be written then is written now.
+            _ => loop {
+                match recorder.end(status).await {
+                    Err(error) if away.is_over_soon(&error).await => {}
+                    other => break other,
+                }
+            },
         };
         self.shared.changed(Change::Session(self.name.clone()));
         let Recorder { record, entry: mut turn, .. } = *recorder;
@@ -340,13 +345,8 @@ impl Actor {
         reply
     }
 
-    async fn acknowledge(
-        &self,
-        queued: &QueuedTurn,
-        recorder: &mut Recorder,
-        turn: &Turn,
-    ) -> Result<(), StoreError> {
-        let Some(loaded) = &self.loaded else { return Ok(()) };
+    async fn acknowledge(&self, queued: &QueuedTurn, recorder: &mut Recorder, turn: &Turn) {
+        let Some(loaded) = &self.loaded else { return };
         let thread = &loaded.thread;
         let chosen = queued.request.settings.approval_policy;
         if !thread.asks() && chosen.is_some_and(|policy| policy != ApprovalPolicy::Never) {
@@ -369,13 +369,14 @@ impl Actor {
             machine: &self.shared.config.machine,
         };
         // The turn runs; what cannot be written now is tried again at its end.
-        let written = recorder.acknowledge(&news).await;
+        if let Err(error) = recorder.acknowledge(&news).await {
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot write an acknowledged turn down");
+        }
         queued.live.set_number(recorder.entry.number);
         queued.log(Update::Begun(recorder.entry.number));
         let span = Span::current();
         span.record("thread_id", thread.id().map(tracing::field::display));
         span.record("turn_id", &turn.id().0);
-        written
     }
 
     /// Says in a turn's answer that the record does not have it.

@@ -38,6 +38,8 @@ pub(super) struct Recorder {
     pub(super) started: Instant,
     /// How much of the answer the last checkpoint wrote.
     written_bytes: usize,
+    /// Whether a write may have been made or not: nobody has said.
+    uncertain: bool,
 }
 
 /// What is known once Codex has acknowledged the turn.
@@ -82,6 +84,7 @@ impl Recorder {
             entry,
             started: Instant::now(),
             written_bytes: 0,
+            uncertain: false,
         }
     }
 
@@ -188,7 +191,19 @@ impl Recorder {
     async fn write(&mut self, turn: Option<&TurnRecord>) -> Result<(), StoreError> {
         let turn = turn.unwrap_or(&self.entry);
         let turns = if self.restarts { Turns::Restart(turn) } else { Turns::Put(turn) };
-        self.store.commit(&self.lease, &self.record, turns).await?;
+        // Until there is an answer: this may be dropped before.
+        let was_uncertain = std::mem::replace(&mut self.uncertain, true);
+        let mut written = self.store.commit(&self.lease, &self.record, turns).await;
+        if was_uncertain && matches!(written, Err(StoreError::Stale { .. })) {
+            // Nobody else writes under this lease, so it was made.
+            let now = Timestamp::now();
+            if let Some(stored) = self.store.load(&self.record.name, now).await? {
+                self.record.revision = stored.revision;
+                written = self.store.commit(&self.lease, &self.record, turns).await;
+            }
+        }
+        self.uncertain = matches!(written, Err(StoreError::Unavailable { .. }));
+        written?;
         self.record.revision += 1;
         self.restarts = false;
         Ok(())

@@ -85,7 +85,8 @@ impl Actor {
                         break (ended, watch.approvals.stop);
                     }
                     Some(event) => {
-                        self.happened(event, &mut watch, queued).await;
+                        // A store that is away keeps nobody from stopping in time.
+                        lost.run_until_cancelled(self.happened(event, &mut watch, queued)).await;
                         None
                     }
                     None => break (watch.turn.interrupt().await, None),
@@ -97,7 +98,9 @@ impl Actor {
                 Some(message) = self.mailbox.recv() => {
                     self.received(message, &mut watch, queued).await
                 }
-                _ = tick.tick() => self.tick(&mut watch, queued).await,
+                _ = tick.tick() => {
+                    lost.run_until_cancelled(self.tick(&mut watch, queued)).await.flatten()
+                }
                 () = cancelled.cancelled() => Some(Stop::Cancelled),
                 () = lost.cancelled() => Some(Stop::LeaseLost),
                 () = closing.cancelled() => Some(Stop::Shutdown),

@@ -1,5 +1,6 @@
 //! Several servers over one PostgreSQL, each as if on a machine of its own: with a home and a Codex nobody else has.
 
+mod away;
 mod moving;
 mod sharing;
 

@@ -21,7 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 const CONNECTIONS: u32 = 16;
 
 /// How long a request may wait for a connection: for the database to be there, or for another request to end.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_mins(5);
