@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Environment, ServerError, notify::Notifier};
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
-    config::{self, Compat, Config, Resolved, StoreKind},
+    config::{self, Compat, Config, DatabaseUrl, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
     session::{
@@ -19,6 +19,10 @@ use crate::{
 /// How long a lease lasts where the end of its owner is noticed at once, and where it is not.
 const LEASE: Duration = Duration::from_secs(30);
 const REMOTE_LEASE: Duration = Duration::from_secs(10);
+
+/// How often the store is asked what other servers want: a file often; a database also says so by itself.
+const POLL: Duration = Duration::from_millis(200);
+const REMOTE_POLL: Duration = Duration::from_millis(800);
 
 /// Checks that every tool the operator chose exists.
 ///
@@ -101,6 +105,7 @@ pub(super) fn server(
         ttl: config.session.ttl.0,
         cap: config.session.cap,
         lease,
+        poll: if is_remote { REMOTE_POLL } else { POLL },
         // A database comes back; until the lease is over nobody else writes. A disk that is full stays full.
         store_patience: if is_remote { lease } else { Duration::ZERO },
         release_after: config.codex.release_after.0,
@@ -194,7 +199,8 @@ pub(super) fn connected(
         return Ok(environment);
     }
     let url = config.store.url.as_ref().ok_or(ServerError::NoDatabase)?;
-    Ok(Environment { database: Some(PostgresPool::new(url.as_str())?), ..environment })
+    let listen = config.store.listen_url.as_ref().map(DatabaseUrl::as_str);
+    Ok(Environment { database: Some(PostgresPool::new(url.as_str(), listen)?), ..environment })
 }
 
 pub(super) fn store(

@@ -174,6 +174,9 @@ pub struct Store {
     pub path: Option<PathBuf>,
     /// The PostgreSQL database, such as `postgres://user@host/database`. It is a secret.
     pub url: Option<DatabaseUrl>,
+    /// Another way to the same database, for notifications, where `store.url` goes through a pooler that gives each
+    /// transaction another connection. It is a secret.
+    pub listen_url: Option<DatabaseUrl>,
     /// What this machine is called where it is told from others; its host name if not set.
     pub machine: Option<String>,
     /// Whether the histories of Codex's threads are kept in the store, so that Codex continues them on another machine or
@@ -207,7 +210,7 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 /// Settings that are secrets, and never shown.
-pub(crate) const SECRET: &[&str] = &["store.url"];
+pub(crate) const SECRET: &[&str] = &["store.listen_url", "store.url"];
 
 /// The kinds of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -357,6 +360,7 @@ pub(crate) const OPTIONAL: &[&str] = &[
     "log.traces",
     "session.lease",
     "store.keep_rollouts",
+    "store.listen_url",
     "store.machine",
     "store.path",
     "store.rollout_key",
@@ -432,6 +436,7 @@ impl Default for Store {
             kind: StoreKind::default(),
             path: None,
             url: None,
+            listen_url: None,
             machine: None,
             keep_rollouts: None,
             rollout_bytes: 64 * 1024 * 1024,

@@ -21,6 +21,8 @@ pub struct SessionConfig {
     pub cap: usize,
     /// How long a lease lasts without renewal: if this server hangs for longer, others can take its sessions over.
     pub lease: Duration,
+    /// How often the store is asked what other servers want.
+    pub poll: Duration,
     /// How long a turn that has ended waits to be recorded if the store is away.
     pub store_patience: Duration,
     /// How long a thread stays loaded after its turn, so that the next turn starts faster.
@@ -100,6 +102,7 @@ impl SessionConfig {
             ttl: Duration::from_hours(24),
             cap: 9,
             lease: limit,
+            poll: Duration::from_millis(200),
             store_patience: Duration::ZERO,
             release_after: limit,
             rebuild_turns: 2,

@@ -72,6 +72,16 @@ impl HttpServer {
         &self.url
     }
 
+    /// The port it listens on.
+    ///
+    /// # Panics
+    /// If its address has none.
+    pub fn port(&self) -> u16 {
+        let address = self.url.split("//").nth(1).and_then(|rest| rest.split('/').next());
+        let port = address.and_then(|address| address.rsplit(':').next());
+        port.and_then(|port| port.parse().ok()).expect("an address with a port")
+    }
+
     /// Another path of it.
     pub fn beside(&self, path: &str) -> String {
         let (root, _) = self.url.rsplit_once('/').expect("a URL with a path");
@@ -114,6 +124,11 @@ impl HttpServer {
 }
 
 impl HttpClient {
+    /// A client of the newer era, without a token, of whatever answers there.
+    pub fn of(url: &str) -> Self {
+        Self { revision: MODERN, ..Self::older_without_session(url) }
+    }
+
     /// A client of the older era of a server that keeps no MCP sessions.
     pub fn older_without_session(url: &str) -> Self {
         Self {

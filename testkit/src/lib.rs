@@ -5,7 +5,8 @@
 //! and nothing here talks to anything but loopback and the npm registry.
 
 pub mod agent;
-pub mod certificates;
+mod balancer;
+mod certificates;
 pub mod client;
 pub mod codex_cli;
 pub mod collector;
@@ -23,6 +24,7 @@ pub mod server;
 pub mod wait;
 
 pub use agent::{Agent, Dialect, ToolUse};
+pub use balancer::Balancer;
 pub use certificates::Authority;
 pub use client::{Client, ToolResult};
 pub use collector::Collector;

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{extract::State, http::StatusCode};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use tokio::time::Instant;
 
 use super::app::App;
@@ -17,22 +21,26 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// It can take calls.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.draining.is_cancelled() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        return unavailable("draining\n");
     }
     if let Err(error) = store(&app).await {
         return not_ready(&error, "the store cannot be read\n");
     }
     match codex(&app).await {
-        Ok(()) => (StatusCode::OK, "ok\n"),
+        Ok(()) => "ok\n".into_response(),
         Err(error) => not_ready(&error, "there is no Codex that can be started\n"),
     }
 }
 
-fn not_ready(error: &SessionError, said: &'static str) -> (StatusCode, &'static str) {
+fn not_ready(error: &SessionError, said: &'static str) -> Response {
     tracing::warn!(error = error as &dyn std::error::Error, "not ready");
-    (StatusCode::SERVICE_UNAVAILABLE, said)
+    unavailable(said)
+}
+
+fn unavailable(said: &'static str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], said).into_response()
 }
 
 /// Whether sessions and tokens can be read.

@@ -112,6 +112,10 @@ pub trait Coordination: Send + Sync + fmt::Debug {
         &self,
         session: Option<&SessionName>,
     ) -> Result<Vec<ApprovalRecord>, StoreError>;
+
+    /// Waits until another owner has done something that concerns whoever holds or waits for a session, and says which.
+    /// A hint: some are never heard of, and where a store has none this waits for ever.
+    async fn hint(&self) -> SessionName;
 }
 
 /// The right to run turns of a session and to write its record. The owner is the store that gave it.

@@ -24,8 +24,8 @@ use crate::session::{
     worktree::check_removal,
 };
 
-/// How often a resting actor checks whether another server wants the session.
-pub(super) const WANTED_TICK: Duration = Duration::from_millis(200);
+/// The pause between two claims of a session that another server is about to release.
+const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a deletion or a renaming waits for a resting server to release the session.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -137,11 +137,16 @@ impl Actor {
             return self.mailbox.try_recv().ok();
         }
         let deadline = Instant::now() + self.shared.config.release_after;
-        let mut tick = interval_at(Instant::now() + WANTED_TICK / 4, WANTED_TICK);
+        // How often to see whether another server wants the session.
+        let poll = self.shared.config.poll;
+        let mut tick = interval_at(Instant::now() + poll / 4, poll);
         loop {
             tokio::select! {
                 biased;
-                message = self.mailbox.recv() => return message,
+                message = self.mailbox.recv() => match message {
+                    Some(Message::CheckInbox) => tick.reset_immediately(),
+                    message => return message,
+                },
                 () = self.shared.closing.cancelled() => return None,
                 () = guard.lost().cancelled() => return None,
                 () = tokio::time::sleep_until(deadline) => return None,
@@ -280,7 +285,7 @@ impl Actor {
                     if ticket.is_none() {
                         ticket = store.enqueue(&self.name, usize::MAX, self.lease_time()).await?;
                     }
-                    tokio::time::sleep(WANTED_TICK).await;
+                    tokio::time::sleep(RELEASE_PAUSE).await;
                 }
                 Claim::Held(_) => break Err(SessionError::Busy { name: self.name.clone() }),
                 Claim::Missing => break Err(SessionError::Unknown { name: self.name.clone() }),

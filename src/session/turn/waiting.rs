@@ -1,6 +1,6 @@
 //! Waiting for the session: behind our own calls in their order, and behind other servers' by ticket.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -16,9 +16,6 @@ use crate::session::{
     shared::QUEUE,
     store::{Ahead, Claim, ControlOutcome, Ticket},
 };
-
-/// The pause between two claims of a session that is held.
-const HELD_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a call does that finds the session busy.
 #[derive(Debug, PartialEq)]
@@ -91,7 +88,7 @@ impl Actor {
 
     /// Pauses before the next claim, and handles messages meanwhile.
     async fn pause(&mut self, turn: &mut QueuedTurn, ahead: Ahead) -> Result<(), SessionError> {
-        let over = Instant::now() + HELD_PAUSE;
+        let over = Instant::now() + self.shared.config.poll / 4;
         let cancelled = turn.live.cancelled.clone();
         loop {
             tokio::select! {
@@ -107,6 +104,7 @@ impl Actor {
                         }
                     }
                     Message::Send(other) => self.queue_up(*other, None).await,
+                    Message::CheckInbox => return Ok(()),
                     Message::Worktree(_, reply) => {
                         answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
                     }

@@ -22,9 +22,6 @@ use crate::{
     },
 };
 
-/// How often the clock, the approvals and the inbox are looked at.
-const TICK: Duration = Duration::from_millis(200);
-
 /// How often what a turn has brought so far is written down, in case we are killed.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 
@@ -72,7 +69,8 @@ impl Actor {
             read_through: MessageId::default(),
             written: now,
         };
-        let mut tick = interval_at(now + TICK, TICK);
+        // For the clock, the approvals and the inbox.
+        let mut tick = interval_at(now + config.poll, config.poll);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.shared.closing.clone();
         let cancelled = queued.live.cancelled.clone();

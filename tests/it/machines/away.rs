@@ -14,7 +14,8 @@ async fn cut_off(lease: &str) -> (World, Proxy, (Machine, HttpServer), (Machine,
     let (host, port) = start.rsplit_once(':').unwrap();
     let proxy = Proxy::to(port.parse().unwrap()).await;
     let through = format!("{host}:{}/{name}", proxy.port());
-    let (one, two) = (Machine::new(&world, "one", &through), Machine::new(&world, "two", &database));
+    let (one, two) =
+        (Machine::new(&world, "one", &through), Machine::new(&world, "two", &database));
     let servers = (one.serve_with(&[lease]).await, two.serve().await);
     (world, proxy, (one, servers.0), (two, servers.1))
 }

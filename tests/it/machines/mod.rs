@@ -1,6 +1,7 @@
 //! Several servers over one PostgreSQL, each as if on a machine of its own: with a home and a Codex nobody else has.
 
 mod away;
+mod balanced;
 mod moving;
 mod sharing;
 

@@ -89,7 +89,7 @@ async fn in_postgres() -> Pair {
     clock.advance(seconds(1));
     let database = testkit::Postgres::shared().database().await;
     let open = async || {
-        let database = PostgresPool::new(&database).unwrap();
+        let database = PostgresPool::new(&database, None).unwrap();
         Arc::new(PostgresStore::open_with(&database, "t", clock.clone()).await.unwrap())
     };
     let (one, two) = (open().await, open().await);

@@ -237,6 +237,10 @@ impl Coordination for MemoryStore {
             open.filter(|opened| session.is_none_or(|name| opened.record.session == *name));
         Ok(wanted.map(|opened| opened.record.clone()).collect())
     }
+
+    async fn hint(&self) -> SessionName {
+        std::future::pending().await
+    }
 }
 
 /// Whether an approval can be answered: Codex still waits for it, and its owner is there to hear.

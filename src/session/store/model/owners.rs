@@ -124,7 +124,7 @@ impl Owners {
         #[cfg(unix)]
         if let Some((url, tenant)) = &self.postgres {
             return self.runtime.block_on(async {
-                let database = PostgresPool::new(url).unwrap();
+                let database = PostgresPool::new(url, None).unwrap();
                 Arc::new(PostgresStore::open_with(&database, tenant, clock).await.unwrap())
             });
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{lease::span, open::PostgresStore};
+use super::{hints::notify, lease::span, open::PostgresStore};
 use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
@@ -59,7 +59,8 @@ impl PostgresStore {
         let answered: Option<String> = sqlx::query_scalar(concat!(
             "UPDATE approvals SET state = 'answered', answer = $4 WHERE id = $3 AND ",
             open_under_lease!(),
-            " RETURNING session"
+            " RETURNING session, ",
+            notify!("tenant", "session")
         ))
         .bind(&self.tenant)
         .bind(self.clock())

@@ -1,6 +1,9 @@
 //! Control messages: what servers ask of the one that runs a session's turn.
 
-use super::open::{PostgresStore, Tx};
+use super::{
+    hints::notify,
+    open::{PostgresStore, Tx},
+};
 use crate::session::{
     SessionName,
     store::{ControlMessage, ControlOutcome, MessageId, StoreError, rows::json},
@@ -37,10 +40,11 @@ impl PostgresStore {
         name: &SessionName,
         message: &ControlMessage,
     ) -> Result<MessageId, StoreError> {
-        sqlx::query_scalar(
+        sqlx::query_scalar(concat!(
             "INSERT INTO control_messages (tenant, session, posted, message) \
-             VALUES ($1, $2, codex_mcp_clock($3), $4) RETURNING id",
-        )
+             VALUES ($1, $2, codex_mcp_clock($3), $4) RETURNING id, ",
+            notify!("$1", "$2")
+        ))
         .bind(&self.tenant)
         .bind(name.as_str())
         .bind(self.clock())

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
 
-use super::{lease::span, open::PostgresStore};
+use super::{hints::notify, lease::span, open::PostgresStore};
 use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
@@ -59,11 +60,12 @@ impl Coordination for PostgresStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        sqlx::query(
+        sqlx::query(concat!(
             // One that has run out stays for the sweep, which ends the turn that was left running.
             "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_busy = false WHERE tenant = $1 \
-             AND name = $2 AND lease_owner = $3 AND lease_epoch = $4 AND lease_until > codex_mcp_clock($5)",
-        )
+             AND name = $2 AND lease_owner = $3 AND lease_epoch = $4 AND lease_until > codex_mcp_clock($5) RETURNING ",
+            notify!("tenant", "name")
+        ))
         .bind(&self.tenant)
         .bind(lease.session.as_str())
         .bind(&self.owner)
@@ -179,5 +181,21 @@ impl Coordination for PostgresStore {
         session: Option<&SessionName>,
     ) -> Result<Vec<ApprovalRecord>, StoreError> {
         self.read_open_approvals(session).await
+    }
+
+    async fn hint(&self) -> SessionName {
+        let mut hints = self.hints.lock().await;
+        loop {
+            match hints.recv().await {
+                Ok((tenant, session)) if tenant == self.tenant => {
+                    if let Ok(session) = session.parse() {
+                        return session;
+                    }
+                }
+                // Who lags behind finds out when the store is asked.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
     }
 }

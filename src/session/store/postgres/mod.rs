@@ -8,6 +8,7 @@ mod approvals;
 mod control;
 mod coordination;
 mod eviction;
+mod hints;
 mod lease;
 mod open;
 mod queue;

@@ -1,14 +1,16 @@
 //! Opening the database: with TLS where it is not on this machine, brought up to date, or a clear word why not.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool, Postgres, SqlSafeStr, Transaction,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
+use tokio::sync::{Mutex, broadcast};
 use uuid::Uuid;
 
+use super::hints::Hints;
 use crate::session::store::{StoreClock, StoreError};
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
@@ -21,7 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 const CONNECTIONS: u32 = 16;
 
 /// How long a request may wait for a connection: for the database to be there, or for another request to end.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a connection is kept that nobody uses.
 const IDLE: Duration = Duration::from_mins(5);
@@ -30,6 +32,7 @@ const IDLE: Duration = Duration::from_mins(5);
 #[derive(Clone)]
 pub struct PostgresPool {
     pool: PgPool,
+    hints: Arc<Hints>,
     place: String,
 }
 
@@ -45,6 +48,7 @@ pub struct PostgresStore {
     pub(super) tenant: String,
     /// Tells this opened store from every other.
     pub(super) owner: String,
+    pub(super) hints: Mutex<broadcast::Receiver<(String, String)>>,
     clock: StoreClock,
     place: String,
 }
@@ -53,30 +57,36 @@ pub(super) type Tx<'a> = Transaction<'a, Postgres>;
 
 impl PostgresPool {
     /// Connects when it is first needed. Off this machine the server's certificate is verified unless the URL says
-    /// otherwise (`sslmode`).
+    /// otherwise (`sslmode`). `listen_url` is another way there, for notifications: these do not come through a pooler
+    /// that gives each transaction another connection.
     ///
     /// # Errors
     /// [`InvalidUrl`].
-    pub fn new(url: &str) -> Result<Self, InvalidUrl> {
-        let mut options: PgConnectOptions = url.parse().map_err(InvalidUrl)?;
-        let is_here = matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]")
-            || options.get_host().starts_with('/')
-            || options.get_socket().is_some();
-        if !url.contains("sslmode=") && !url.contains("ssl-mode=") {
-            let mode = if is_here { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
-            options = options.ssl_mode(mode);
-        }
+    pub fn new(url: &str, listen_url: Option<&str>) -> Result<Self, InvalidUrl> {
+        let options = options(url)?;
+        let hints = Hints::new(listen_url.map_or_else(|| Ok(options.clone()), self::options)?);
         let (host, port) = (options.get_host(), options.get_port());
         let database = options.get_database().unwrap_or_default();
         let place = format!("postgres://{host}:{port}/{database}");
-        let options = options.application_name("codex-mcp-server");
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(IDLE)
             .connect_lazy_with(options);
-        Ok(Self { pool, place })
+        Ok(Self { pool, hints, place })
     }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, InvalidUrl> {
+    let mut options: PgConnectOptions = url.parse().map_err(InvalidUrl)?;
+    let is_here = matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]")
+        || options.get_host().starts_with('/')
+        || options.get_socket().is_some();
+    if !url.contains("sslmode=") && !url.contains("ssl-mode=") {
+        let mode = if is_here { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
+        options = options.ssl_mode(mode);
+    }
+    Ok(options.application_name("codex-mcp-server"))
 }
 
 impl PartialEq for PostgresPool {
@@ -118,9 +128,10 @@ impl PostgresStore {
         tenant: &str,
         clock: StoreClock,
     ) -> Result<Self, StoreError> {
-        let PostgresPool { pool, place } = database.clone();
+        let PostgresPool { pool, hints, place } = database.clone();
         let owner = Uuid::new_v4().to_string();
-        let store = Self { pool, tenant: tenant.to_owned(), owner, clock, place };
+        let hints = Mutex::new(hints.subscribe());
+        let store = Self { pool, tenant: tenant.to_owned(), owner, hints, clock, place };
         match migrator().run(&store.pool).await {
             Ok(()) => {}
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::PgExecutor;
 
 use super::{
+    hints::notify,
     lease::span,
     open::{PostgresStore, Tx},
 };
@@ -50,11 +51,12 @@ impl PostgresStore {
                 .bind(name.as_str())
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query_scalar(
+            sqlx::query_scalar(concat!(
                 "INSERT INTO queue (tenant, session, owner, until) SELECT $1, $2, $3, codex_mcp_clock($4) + $5 \
                  WHERE (SELECT count(*) FROM queue WHERE tenant = $1 AND session = $2 \
-                 AND until > codex_mcp_clock($4)) < $6 RETURNING ticket",
-            )
+                 AND until > codex_mcp_clock($4)) < $6 RETURNING ticket, ",
+                notify!("$1", "$2")
+            ))
             .bind(&self.tenant)
             .bind(name.as_str())
             .bind(&self.owner)

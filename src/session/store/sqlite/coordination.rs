@@ -178,4 +178,8 @@ impl Coordination for SqliteStore {
     ) -> Result<Vec<ApprovalRecord>, StoreError> {
         self.read_open_approvals(session).await
     }
+
+    async fn hint(&self) -> SessionName {
+        std::future::pending().await
+    }
 }
