@@ -30,6 +30,11 @@ it behaviour:
 kills:
     KILLS=200 cargo test --test it kills
 
+# Faults of all kinds on three machines with a PostgreSQL, and 200 sessions at once on four (`cargo test` does a little of both)
+chaos seconds="600":
+    SESSIONS=200 cargo test --test it many_sessions_at_once
+    CHAOS_SECONDS={{seconds}} CHAOS_SESSIONS=50 cargo test --test it chaos -- --nocapture
+
 # The stores against their reference for a long time (`cargo test` tries 300 and 40 sequences)
 store-model cases="3000":
     MODEL_CASES={{cases}} cargo test --release --lib store::model

@@ -199,7 +199,20 @@ impl HttpClient {
     }
 
     /// Sends a request and returns what came back at once, its answer not yet read.
-    pub async fn send(&self, method: &str, mut params: Value) -> (u64, Response) {
+    pub async fn send(&self, method: &str, params: Value) -> (u64, Response) {
+        let (id, request) = self.prepare(method, params);
+        (id, request.send().await.expect("an answer"))
+    }
+
+    /// Calls a tool and returns its result, if there is one: the connection may be lost, or the server gone.
+    pub async fn try_call(&self, tool: &str, arguments: Value) -> Option<ToolResult> {
+        let (id, request) =
+            self.prepare("tools/call", json!({"name": tool, "arguments": arguments}));
+        let answer = try_answer(request.send().await.ok()?, id).await?;
+        answer.get("result").is_some().then(|| ToolResult::from_response(tool, &answer))
+    }
+
+    fn prepare(&self, method: &str, mut params: Value) -> (u64, RequestBuilder) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut request = self.request(Method::POST);
         if self.revision == MODERN {
@@ -220,7 +233,7 @@ impl HttpClient {
             params["_meta"] = Value::Object(meta);
         }
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        (id, request.body(body.to_string()).send().await.expect("an answer"))
+        (id, request.body(body.to_string()))
     }
 
     /// Sends a request and returns the whole response: `result` or `error`. What is refused before that is its status and
@@ -242,15 +255,20 @@ impl HttpClient {
 /// # Panics
 /// If the stream ends without it.
 pub async fn answer(response: Response, id: u64) -> Value {
+    try_answer(response, id).await.unwrap_or_else(|| panic!("no answer to {id}"))
+}
+
+/// The same. `None` if the stream ends without it.
+async fn try_answer(response: Response, id: u64) -> Option<Value> {
     let status = response.status();
     let kind = response.headers().get("content-type").cloned();
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
         let text = response.text().await.unwrap_or_default();
         let body: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if body["jsonrpc"] == "2.0" {
-            return body;
+            return Some(body);
         }
-        return json!({"status": status.as_u16(), "body": body});
+        return Some(json!({"status": status.as_u16(), "body": body}));
     }
     let mut text = String::new();
     let mut stream = response.bytes_stream();
@@ -261,12 +279,12 @@ pub async fn answer(response: Response, id: u64) -> Value {
                 line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
             let found = found.filter(|message: &Value| message["id"] == id);
             if found.as_ref().is_some_and(|message| message.get("method").is_none()) {
-                return found.unwrap_or_default();
+                return found;
             }
             text = rest.to_owned();
         }
     }
-    panic!("no answer to {id}");
+    None
 }
 
 /// A client of servers on loopback.

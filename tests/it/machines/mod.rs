@@ -2,6 +2,7 @@
 
 mod away;
 mod balanced;
+mod chaos;
 mod moving;
 mod sharing;
 

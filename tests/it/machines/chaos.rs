@@ -1,0 +1,222 @@
+//! Clients talk while servers, their Codex and their way to the database are killed, suspended and cut at random; afterwards
+//! the history is checked. `CHAOS_SECONDS` and `CHAOS_SESSIONS` make it longer and wider (`just chaos`), `CHAOS_SEED` has
+//! the same faults again.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use testkit::{HttpClient, HttpServer, Link, Postgres, Proxy, client::signal, process};
+use tokio::time::{sleep, timeout};
+
+use super::Machine;
+use crate::support::World;
+
+/// How long a client waits for one answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Numbers that look random, the same for a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        // Knuth's MMIX.
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A machine, its way to the database, and the server that runs on it, if one does.
+struct Node {
+    machine: Machine,
+    proxy: Proxy,
+    server: Option<HttpServer>,
+}
+
+/// Where the servers are, by number; clients find out by themselves that one is gone.
+type Places = Arc<Mutex<HashMap<usize, HttpClient>>>;
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+async fn node(world: &World, index: usize, database: &str) -> Node {
+    let (start, name) = database.rsplit_once('/').unwrap();
+    let (host, port) = start.rsplit_once(':').unwrap();
+    let proxy = Proxy::to(port.parse().unwrap()).await;
+    let through = format!("{host}:{}/{name}", proxy.port());
+    let machine = Machine::new(world, &format!("m{index}"), &through);
+    Node { machine, proxy, server: None }
+}
+
+/// Does one thing to a machine, and undoes it after a while.
+async fn hurt(node: &mut Node, dice: &mut Dice, places: &Places, index: usize) -> &'static str {
+    let while_ = Duration::from_millis(200 + dice.roll(3800));
+    let Some(pid) = node.server.as_ref().map(HttpServer::pid) else { return "nothing" };
+    let what = match dice.roll(6) {
+        0 => {
+            signal(pid, "KILL").await;
+            node.server.take().unwrap().ended().await;
+            sleep(while_ / 4).await;
+            "killed"
+        }
+        1 => {
+            signal(pid, "STOP").await;
+            sleep(while_).await;
+            signal(pid, "CONT").await;
+            "suspended"
+        }
+        2 => {
+            for codex in process::children(pid) {
+                signal(codex, "KILL").await;
+            }
+            "without its Codex"
+        }
+        3 => {
+            signal(pid, "TERM").await;
+            node.server.take().unwrap().ended().await;
+            "drained"
+        }
+        link => {
+            node.proxy.set(if link == 4 { Link::Cut } else { Link::Silent });
+            sleep(while_).await;
+            node.proxy.set(Link::Up);
+            "cut off"
+        }
+    };
+    if node.server.is_none() {
+        let server = node.machine.serve_with(&["http.drain=1s"]).await;
+        places.lock().unwrap().insert(index, server.client(None));
+        node.server = Some(server);
+    }
+    what
+}
+
+/// What a client was told: the turns that completed, by their prompt.
+type Told = Vec<(String, u64)>;
+
+/// Talks until the end, each time with another server.
+async fn talk(session: String, places: Places, end: Instant, mut dice: Dice) -> Told {
+    let mut told = Vec::new();
+    for turn in 1.. {
+        if Instant::now() >= end {
+            break;
+        }
+        let client = {
+            let places = places.lock().unwrap();
+            let index = usize::try_from(dice.roll(places.len() as u64)).unwrap();
+            places[&index].clone()
+        };
+        let text = format!("{session}-{turn}");
+        let prompt =
+            if dice.roll(3) == 0 { format!("slow 1 {text}") } else { format!("say {text}") };
+        let call = json!({"prompt": prompt, "sessionId": session});
+        let answer = timeout(PATIENCE, client.try_call("codex", call)).await;
+        if let Ok(Some(result)) = answer
+            && result.structured["status"] == "completed"
+        {
+            assert_eq!(result["response"], text);
+            told.push((prompt, result["turn"].as_u64().unwrap()));
+        }
+        sleep(Duration::from_millis(dice.roll(300))).await;
+    }
+    told
+}
+
+#[tokio::test]
+async fn whatever_happens_nothing_answered_is_lost_and_nothing_runs_twice() {
+    let seconds = number("CHAOS_SECONDS", 15);
+    let sessions = number("CHAOS_SESSIONS", 8);
+    let seed = number("CHAOS_SEED", std::process::id().into());
+    println!("CHAOS_SEED={seed}");
+    let mut dice = Dice(seed);
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let places = Places::default();
+    let mut nodes = Vec::new();
+    for index in 0..3 {
+        let mut node = node(&world, index, &database).await;
+        let server = node.machine.serve_with(&["http.drain=1s"]).await;
+        places.lock().unwrap().insert(index, server.client(None));
+        node.server = Some(server);
+        nodes.push(node);
+    }
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let talks: Vec<_> = (0..sessions)
+        .map(|number| {
+            let dice = Dice(dice.roll(u64::MAX >> 33));
+            tokio::spawn(talk(format!("c{number}"), Arc::clone(&places), end, dice))
+        })
+        .collect();
+    while Instant::now() < end {
+        sleep(Duration::from_millis(300 + dice.roll(900))).await;
+        let index = usize::try_from(dice.roll(3)).unwrap();
+        let what = hurt(&mut nodes[index], &mut dice, &places, index).await;
+        println!("machine {index} was {what}");
+    }
+    let mut answered = 0;
+    for (number, told) in talks.into_iter().enumerate() {
+        let told = told.await.unwrap();
+        answered += told.len();
+        check(&world, &nodes[number % 3], &format!("c{number}"), &told).await;
+    }
+    println!("{answered} answers");
+    assert!(answered > 0);
+    for node in &mut nodes {
+        let mut server = node.server.take().unwrap();
+        signal(server.pid(), "TERM").await;
+        assert!(server.ended().await.success());
+        process::all_gone(&node.machine.home.path().to_string_lossy(), "at the end").await;
+    }
+}
+
+/// Reads a session's history as a server now tells it, and holds it against what its client was told.
+async fn check(world: &World, node: &Node, session: &str, told: &Told) {
+    let client = node.server.as_ref().unwrap().client(None);
+    // Usable, by whichever server.
+    testkit::wait::wait_until("the session to be usable", async || {
+        let call = json!({"prompt": format!("say {session}-end"), "sessionId": session});
+        let answer = timeout(PATIENCE, client.try_call("codex", call)).await;
+        matches!(answer, Ok(Some(result)) if !result.is_error)
+    })
+    .await;
+    let mut turns: Vec<Value> = Vec::new();
+    loop {
+        let page = json!({"sessionId": session, "offset": turns.len(), "limit": 50});
+        let page = client.call("getSession", page).await.ok();
+        let page = page["turns"].as_array().unwrap().clone();
+        if page.is_empty() {
+            break;
+        }
+        turns.extend(page);
+    }
+    for (index, turn) in turns.iter().enumerate() {
+        assert_eq!(turn["number"], json!(index + 1), "{session}: numbers without a gap");
+        assert_ne!(turn["status"], "running", "{session}: {turn}");
+    }
+    for (prompt, number) in told {
+        let found: Vec<_> = turns.iter().filter(|turn| turn["prompt"] == **prompt).collect();
+        assert_eq!(found.len(), 1, "{session}: `{prompt}` is in the record once");
+        let text = prompt.rsplit(' ').next().unwrap();
+        assert_eq!(
+            (&found[0]["response"], &found[0]["status"]),
+            (&json!(text), &json!("completed"))
+        );
+        assert_eq!(found[0]["number"], json!(number), "{session}: `{prompt}`");
+    }
+    // No turn was given to a model twice.
+    let mut asked: HashMap<String, usize> = HashMap::new();
+    for request in world.model.requests() {
+        let last = request.prompts().pop().unwrap_or_default();
+        if last.contains(&format!(" {session}-")) && !last.ends_with("-end") {
+            *asked.entry(last).or_default() += 1;
+        }
+    }
+    for (prompt, times) in asked {
+        assert_eq!(times, 1, "{session}: `{prompt}` ran {times} times");
+    }
+}
