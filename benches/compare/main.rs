@@ -15,6 +15,7 @@
 mod bare;
 mod contenders;
 mod http;
+mod machines;
 mod measure;
 mod store;
 
@@ -59,5 +60,10 @@ async fn main() {
     }
     if wants("store") {
         store::scale().await;
+    }
+    if wants("machines") {
+        machines::turns(&world).await;
+        machines::moves(&world).await;
+        machines::take_over(&world).await;
     }
 }

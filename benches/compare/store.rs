@@ -4,35 +4,47 @@ use std::time::{Duration, Instant};
 
 use codex_mcp_server::session::{
     SessionName, SessionRecord,
-    store::{Claim, Coordination, Page, SessionStore, SqliteStore, Turns},
+    store::{
+        Claim, Coordination, Page, PostgresPool, PostgresStore, SessionStore, SqliteStore, Turns,
+    },
 };
 use jiff::Timestamp;
+use testkit::Postgres;
 
 use crate::measure::{median, millis, row};
 
 /// Opens a session, writes it, lists a page: with 100,000 records and with 100.
 pub(crate) async fn scale() {
-    let few = times(100).await;
-    let many = times(100_000).await;
-    for (what, many, few) in [
-        ("store of 100,000: open, ms", many.0, few.0),
-        ("store of 100,000: update, ms", many.1, few.1),
-        ("store of 100,000: list page, ms", many.2, few.2),
+    for (store, few, many) in [
+        ("SQLite", in_file(100).await, in_file(100_000).await),
+        ("PostgreSQL", in_database(100).await, in_database(100_000).await),
     ] {
-        row(what, "of 100", many, few);
+        for (what, many, few) in
+            [("open", many.0, few.0), ("update", many.1, few.1), ("list page", many.2, few.2)]
+        {
+            row(&format!("{store}, 100,000: {what}, ms"), "of 100", many, few);
+        }
     }
 }
 
-async fn times(records: i64) -> (f64, f64, f64) {
+fn name(number: i64) -> SessionName {
+    format!("s{number}").parse().unwrap()
+}
+
+fn at(number: i64) -> Timestamp {
+    Timestamp::from_millisecond(number).unwrap()
+}
+
+/// The first of many; the rest are copies of it, in one statement: the store's own way would take minutes.
+fn first() -> SessionRecord {
+    SessionRecord::new(name(0), false, at(0), Duration::from_secs(1_000_000))
+}
+
+async fn in_file(records: i64) -> (f64, f64, f64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.sqlite3");
     let store = SqliteStore::open(&path).await.unwrap();
-    let ttl = Duration::from_secs(1_000_000);
-    let name = |number: i64| -> SessionName { format!("s{number}").parse().unwrap() };
-    let at = |number: i64| Timestamp::from_millisecond(number).unwrap();
-    let first = SessionRecord::new(name(0), false, at(0), ttl);
-    store.create(&first, None, 1, at(0)).await.unwrap();
-    // The rest as copies of the first, in one statement: the store's own way would take minutes.
+    store.create(&first(), None, 1, at(0)).await.unwrap();
     let file = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     sqlx::query(
         "INSERT INTO sessions (name, automatic, created_at, last_accessed_at, expires_at, status, \
@@ -46,6 +58,26 @@ async fn times(records: i64) -> (f64, f64, f64) {
     .await
     .unwrap();
     file.close().await;
+    times(&store, records).await
+}
+
+async fn in_database(records: i64) -> (f64, f64, f64) {
+    let url = Postgres::shared().database().await;
+    let store = PostgresPool::new(&url, None).unwrap();
+    let store = PostgresStore::open(&store, "").await.unwrap();
+    store.create(&first(), None, 1, at(0)).await.unwrap();
+    let copy = format!(
+        "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, status, \
+         turn_count, settings, usage, details, revision) SELECT tenant, 's' || i, automatic, i, i, expires_at + i, \
+         status, turn_count, settings, usage, details, revision FROM sessions, generate_series(1, {}) AS i",
+        records - 1
+    );
+    Postgres::execute(&url, &copy).await;
+    Postgres::execute(&url, "ANALYZE").await;
+    times(&store, records).await
+}
+
+async fn times(store: &(impl SessionStore + Coordination), records: i64) -> (f64, f64, f64) {
     let now = at(records);
     let page = Page::first(50);
     let (mut opens, mut updates, mut lists) = (Vec::new(), Vec::new(), Vec::new());

@@ -106,8 +106,8 @@ pub(super) fn server(
         cap: config.session.cap,
         lease,
         poll: if is_remote { REMOTE_POLL } else { POLL },
-        // A database comes back; until the lease is over nobody else writes. A disk that is full stays full.
-        store_patience: if is_remote { lease } else { Duration::ZERO },
+        // A database comes back; a disk that is full stays full.
+        waits_for_store: is_remote,
         release_after: config.codex.release_after.0,
         rebuild_turns: config.session.rebuild_turns,
         rebuild_bytes: config.session.rebuild_bytes,

@@ -23,8 +23,8 @@ pub struct SessionConfig {
     pub lease: Duration,
     /// How often the store is asked what other servers want.
     pub poll: Duration,
-    /// How long a turn that has ended waits to be recorded if the store is away.
-    pub store_patience: Duration,
+    /// Whether a turn that has ended waits to be recorded while the store is away, for as long as it has its lease.
+    pub waits_for_store: bool,
     /// How long a thread stays loaded after its turn, so that the next turn starts faster.
     pub release_after: Duration,
     /// How many of the last turns a rebuilt context contains.
@@ -103,7 +103,7 @@ impl SessionConfig {
             cap: 9,
             lease: limit,
             poll: Duration::from_millis(200),
-            store_patience: Duration::ZERO,
+            waits_for_store: false,
             release_after: limit,
             rebuild_turns: 2,
             rebuild_bytes: 9999,

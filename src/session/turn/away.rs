@@ -2,31 +2,43 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::session::{lease::LeaseGuard, store::StoreError};
+use crate::session::{SessionName, lease::LeaseGuard, store::StoreError};
 
 /// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a store may be away before what it does not have is only told.
+/// What to do while the store is away.
 #[derive(Debug)]
 pub(super) struct Away {
-    until: Instant,
+    waits: bool,
     lost: CancellationToken,
 }
 
 impl Away {
-    /// Waits for `patience` from now on, under this lease.
-    pub(super) fn since_now(patience: Duration, lease: Option<&LeaseGuard>) -> Self {
-        let lost = lease.map(|guard| guard.lost().clone()).unwrap_or_default();
-        Self { until: Instant::now() + patience, lost }
+    /// Waits under this lease, which ends in time if the store stays away; or not at all.
+    pub(super) fn under(lease: Option<&LeaseGuard>, waits: bool) -> Self {
+        Self { waits, lost: lease.map(|guard| guard.lost().clone()).unwrap_or_default() }
     }
 
     /// Whether to write again after `error`; then a moment has passed.
     pub(super) async fn is_over_soon(&self, error: &StoreError) -> bool {
-        let waits = matches!(error, StoreError::Unavailable { .. }) && Instant::now() < self.until;
+        let waits = self.waits && matches!(error, StoreError::Unavailable { .. });
         waits && self.lost.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
+    }
+
+    /// What has become of a write: one that could not be made in time is not ours any more.
+    pub(super) fn outcome(
+        &self,
+        written: Result<(), StoreError>,
+        name: &SessionName,
+    ) -> Result<(), StoreError> {
+        match written {
+            Err(StoreError::Unavailable { .. }) if self.lost.is_cancelled() => {
+                Err(StoreError::LeaseLost { name: name.clone() })
+            }
+            other => other,
+        }
     }
 }

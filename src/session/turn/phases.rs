@@ -301,7 +301,7 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
-        let away = Away::since_now(self.shared.config.store_patience, self.lease.as_ref());
+        let away = Away::under(self.lease.as_ref(), self.shared.config.waits_for_store);
         if stop != Some(Stop::LeaseLost) {
             // Before the turn is recorded as ended: who has its answer finds its history as well.
             let warning = self.keep_history(&recorder, &away).await;
@@ -321,7 +321,7 @@ impl Actor {
             _ => loop {
                 match recorder.end(status).await {
                     Err(error) if away.is_over_soon(&error).await => {}
-                    other => break other,
+                    written => break away.outcome(written, &self.name),
                 }
             },
         };

@@ -104,7 +104,7 @@ impl PostgresStore {
     /// Removes messages whose sender has given up.
     pub(super) async fn clear_messages(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
         sqlx::query(
-            "DELETE FROM control_messages WHERE tenant = $1 AND posted <= codex_mcp_clock($2) - $3",
+            "DELETE FROM control_messages WHERE tenant = $1 AND posted <= (SELECT codex_mcp_clock($2)) - $3",
         )
         .bind(&self.tenant)
         .bind(self.clock())

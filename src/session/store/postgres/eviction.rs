@@ -78,14 +78,11 @@ impl PostgresStore {
         Ok(Some(evicted))
     }
 
-    /// Counts no further than it has to.
     async fn is_over(&self, tx: &mut Tx<'_>, cap: i64) -> sqlx::Result<bool> {
-        let over: Option<i32> =
-            sqlx::query_scalar("SELECT 1 FROM sessions WHERE tenant = $1 LIMIT 1 OFFSET $2")
-                .bind(&self.tenant)
-                .bind(cap)
-                .fetch_optional(&mut **tx)
-                .await?;
-        Ok(over.is_some())
+        sqlx::query_scalar("SELECT sessions > $2 FROM tenants WHERE tenant = $1")
+            .bind(&self.tenant)
+            .bind(cap)
+            .fetch_one(&mut **tx)
+            .await
     }
 }

@@ -100,7 +100,7 @@ impl PostgresStore {
     pub(super) async fn free_lapsed(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
         let lapsed: Vec<String> = sqlx::query_scalar(
             "SELECT name FROM sessions WHERE tenant = $1 AND lease_owner IS NOT NULL \
-             AND coalesce(lease_until, 0) <= codex_mcp_clock($2) FOR UPDATE SKIP LOCKED",
+             AND lease_until <= (SELECT codex_mcp_clock($2)) FOR UPDATE SKIP LOCKED",
         )
         .bind(&self.tenant)
         .bind(self.clock())

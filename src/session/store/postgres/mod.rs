@@ -9,6 +9,9 @@ mod control;
 mod coordination;
 mod eviction;
 mod hints;
+#[cfg(test)]
+#[cfg(unix)]
+mod indexed;
 mod lease;
 mod open;
 mod queue;

@@ -16,7 +16,7 @@ use crate::session::store::{StoreClock, StoreError};
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../migrations/postgres/0001_store.sql")),
-    (2, "rollouts", include_str!("../migrations/postgres/0002_rollouts.sql")),
+    (2, "many", include_str!("../migrations/postgres/0002_many.sql")),
 ];
 
 /// How many connections one server has at most, whatever it serves.

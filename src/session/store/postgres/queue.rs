@@ -99,7 +99,7 @@ impl PostgresStore {
 
     /// Removes places whose owner has let them run out.
     pub(super) async fn clear_queue(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM queue WHERE tenant = $1 AND until <= codex_mcp_clock($2)")
+        sqlx::query("DELETE FROM queue WHERE tenant = $1 AND until <= (SELECT codex_mcp_clock($2))")
             .bind(&self.tenant)
             .bind(self.clock())
             .execute(&mut **tx)
