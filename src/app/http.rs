@@ -23,7 +23,7 @@ use crate::{
         Shutdown,
         http::{self, HttpConfig, MetricsText, NoTenant, Tenants},
     },
-    session::{Tenant, Tokens, store::StoreConfig},
+    session::{Handshakes, Tenant, Tokens, store::StoreConfig},
     telemetry::Metrics,
 };
 
@@ -82,6 +82,8 @@ pub async fn serve_http(
     rollouts(&config.store, &environment.directory, false)?;
     allow_files(http.settings.connections);
     let environment = connected(environment, &config)?;
+    let handshakes = store(&config, &environment).ok();
+    let handshakes = handshakes.filter(|kept| *kept != StoreConfig::Memory).map(Handshakes::new);
     let processes = config.codex.processes.map(Processes::new);
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
@@ -108,7 +110,7 @@ pub async fn serve_http(
                 metrics.sum_up();
             }
         }));
-        http::serve_http(http, tokens, tenants, text, shutdown, ready).await
+        http::serve_http(http, tokens, handshakes, tenants, text, shutdown, ready).await
     };
     let notifiers = std::mem::take(&mut *notifiers.lock().unwrap_or_else(PoisonError::into_inner));
     for notifier in notifiers {

@@ -9,13 +9,15 @@ mod layers;
 mod schema;
 mod settings;
 mod span;
+mod store;
 
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
 pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
 pub use schema::schema;
 pub use settings::{
-    CodexSettings, Compat, Config, DatabaseUrl, Defaults, HostMode, HostSettings, Limits, Log,
-    LogFormat, NotifySettings, Results, SessionSettings, Store, StoreKind, WhenExhausted,
+    CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
+    NotifySettings, Results, SessionSettings, WhenExhausted,
 };
 pub(crate) use settings::{OPTIONAL, SECRET};
 pub use span::Span;
+pub use store::{DatabaseUrl, Store, StoreKind};

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod error;
 mod fork;
+mod handshakes;
 mod import;
 mod lease;
 mod limits;
@@ -38,6 +39,7 @@ pub use budget::Budget;
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
 pub use fork::{ForkSource, Forked};
+pub use handshakes::Handshakes;
 pub use import::{Exchange, Imported};
 pub use limits::{Limits, WhenExhausted};
 pub use measures::Load;
@@ -47,9 +49,9 @@ pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, KeptRollout, RolloutPart,
-    RolloutRecord, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails,
-    TurnRecord, WorktreeRecord, WorktreeState,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, HandshakeRecord, KeptRollout,
+    RolloutPart, RolloutRecord, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord,
+    TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};

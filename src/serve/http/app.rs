@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     HttpConfig, MetricsText, NoTenant, Tenants,
     auth::{Authenticator, Challenge, metadata, well_known},
+    handshakes::SharedHandshakes,
     limits::Calls,
     mcp_sessions::McpSessions,
     tenants::Endpoint,
 };
-use crate::mcp::{Principal, Scope, Tenant};
+use crate::mcp::{Handshakes, Principal, Scope, Tenant};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(super) struct App {
     pub(super) tenants: Tenants,
     pub(super) calls: Arc<Calls>,
     pub(super) mcp_sessions: Arc<McpSessions<Endpoint>>,
+    /// Those of all servers of the store. `None` if nothing is kept.
+    pub(super) handshakes: Option<SharedHandshakes>,
     /// When a Codex was found.
     pub(super) codex_found: tokio::sync::Mutex<Option<tokio::time::Instant>>,
     endpoints: Mutex<HashMap<(Option<Tenant>, Scope), Endpoint>>,
@@ -46,6 +49,7 @@ impl App {
         config: HttpConfig,
         base_url: &str,
         authenticator: Authenticator,
+        handshakes: Option<Handshakes>,
         proxies: Vec<IpNet>,
         metrics: MetricsText,
         tenants: Tenants,
@@ -55,6 +59,7 @@ impl App {
         let metadata = metadata.filter(|_| authenticator.has_issuer());
         let url = metadata.as_ref().map(|_| format!("{base_url}{}", well_known(path)));
         let challenge = Challenge::new(url, [&jwt.read_scope, &jwt.run_scope, &jwt.admin_scope]);
+        let idle = config.settings.mcp_session_idle.0;
         Arc::new(Self {
             authenticator,
             challenge,
@@ -64,6 +69,7 @@ impl App {
             calls: Calls::new(config.settings.calls),
             mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
             codex_found: tokio::sync::Mutex::default(),
+            handshakes: handshakes.map(|kept| SharedHandshakes::new(kept, idle)),
             endpoints: Mutex::default(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -74,6 +80,9 @@ impl App {
 
     /// Ends the MCP sessions that nobody has used for long.
     pub(super) async fn end_idle(&self) {
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.prolong(&self.mcp_sessions.called_lately()).await;
+        }
         for (id, endpoint) in self.mcp_sessions.take_idle(self.config.settings.mcp_session_idle.0) {
             let closed = endpoint.sessions.close_session(&id.into()).await;
             tracing::debug!(in_order = closed.is_ok(), "an idle MCP session ended");
@@ -89,7 +98,13 @@ impl App {
             return Ok(endpoint.clone());
         }
         let server = self.tenants.server(principal.tenant.as_ref())?;
-        let endpoint = Endpoint::new(server, principal.scope, &self.config, &self.cut);
+        let endpoint = Endpoint::new(
+            server,
+            principal.scope,
+            &self.config,
+            self.handshakes.as_ref(),
+            &self.cut,
+        );
         endpoints.insert(key, endpoint.clone());
         Ok(endpoint)
     }

@@ -31,7 +31,10 @@ use super::{
     route::{metrics_router, router},
     tls::Tls,
 };
-use crate::{mcp::Tokens, serve::Shutdown};
+use crate::{
+    mcp::{Handshakes, Tokens},
+    serve::Shutdown,
+};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,6 +64,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nCont
 pub async fn serve_http(
     mut config: HttpConfig,
     tokens: Option<Tokens>,
+    handshakes: Option<Handshakes>,
     tenants: Tenants,
     metrics: MetricsText,
     shutdown: Shutdown,
@@ -97,7 +101,7 @@ pub async fn serve_http(
         Authenticator::Open
     };
     let permits = Arc::new(Semaphore::new(config.settings.connections));
-    let app = App::new(config, &base_url, authenticator, proxies, metrics, tenants);
+    let app = App::new(config, &base_url, authenticator, handshakes, proxies, metrics, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
         permits,

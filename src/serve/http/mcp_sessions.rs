@@ -31,6 +31,8 @@ struct Entry<E> {
     home: E,
     calls: usize,
     last_call: Instant,
+    /// Whether it was called since somebody asked.
+    is_news: bool,
 }
 
 /// Reservation for a session that is about to be made; given back if it is not.
@@ -86,6 +88,16 @@ impl<E: Clone> McpSessions<E> {
         }
     }
 
+    /// The sessions that are being called, or were since this was last asked.
+    pub(super) fn called_lately(&self) -> Vec<String> {
+        let mut all = self.lock();
+        let called = all.sessions.iter_mut().filter_map(|(id, entry)| {
+            let is_called = entry.calls > 0 || std::mem::take(&mut entry.is_news);
+            is_called.then(|| id.clone())
+        });
+        called.collect()
+    }
+
     /// Removes the sessions that were not called for this long, and says where they were.
     pub(super) fn take_idle(&self, limit: Duration) -> Vec<(String, E)> {
         let mut all = self.lock();
@@ -118,8 +130,14 @@ impl<E: Clone> Reservation<E> {
     /// The session was made.
     pub(super) fn complete(mut self, id: &str, home: E) {
         let Some(owner) = self.owner.take() else { return };
-        let entry = Entry { owner, home, calls: 0, last_call: Instant::now() };
-        self.sessions.lock().sessions.insert(id.to_owned(), entry);
+        let entry = Entry { owner, home, calls: 0, last_call: Instant::now(), is_news: false };
+        let mut all = self.sessions.lock();
+        // It may be known by now.
+        if all.sessions.contains_key(id) {
+            all.give_back(&entry.owner);
+        } else {
+            all.sessions.insert(id.to_owned(), entry);
+        }
     }
 }
 
@@ -136,6 +154,7 @@ impl<E: Clone> Drop for SessionCall<E> {
         if let Some(entry) = self.sessions.lock().sessions.get_mut(&self.id) {
             entry.calls -= 1;
             entry.last_call = Instant::now();
+            entry.is_news = true;
         }
     }
 }

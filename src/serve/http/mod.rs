@@ -12,6 +12,7 @@ mod client_address;
 mod config;
 mod connections;
 mod drain;
+mod handshakes;
 mod health;
 mod limits;
 mod mcp_sessions;

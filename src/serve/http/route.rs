@@ -21,8 +21,12 @@ use super::{
     app::App,
     auth::{Refused, bearer, well_known},
     client_address::{Peer, client_address},
-    health, metrics,
+    health,
+    limits::Owner,
+    mcp_sessions::SessionCall,
+    metrics,
     refusal::{refused, retry_later},
+    tenants::Endpoint,
 };
 use crate::mcp::{Principal, needed_scope};
 
@@ -146,7 +150,7 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
     let mut reservation = None;
     let mut session_call = None;
     if let Some(id) = &session {
-        session_call = Some(app.mcp_sessions.begin(id, &owner).ok_or_else(no_session)?);
+        session_call = Some(known_session(app, id, &owner, &endpoint).await?);
     } else if app.draining.is_cancelled() {
         let words = "This server is about to end.";
         return Err(retry_later(
@@ -162,14 +166,21 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
             retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
         })?);
     }
+    let said = body.clone();
     let request = Request::from_parts(head, Full::new(body));
     let response = endpoint.service.handle(request).await;
     if let (Some(reservation), Some(id)) = (reservation, text(response.headers(), &MCP_SESSION)) {
+        if let Some(handshakes) = &app.handshakes {
+            handshakes.keep(&id, &owner, &said).await;
+        }
         reservation.complete(&id, endpoint);
     }
     if let (Method::DELETE, true, Some(id)) = (method, response.status().is_success(), session) {
         drop(session_call.take());
         app.mcp_sessions.remove(&id);
+        if let Some(handshakes) = &app.handshakes {
+            handshakes.forget(&id).await;
+        }
     }
     // The call is over when the last of its answer has been taken.
     let app = Arc::clone(app);
@@ -184,6 +195,41 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
             frame
         }))
     }))
+}
+
+/// A call in an MCP session that was begun here, or on another server of the store.
+async fn known_session(
+    app: &Arc<App>,
+    id: &str,
+    owner: &Owner,
+    endpoint: &Endpoint,
+) -> Result<SessionCall<Endpoint>, Response> {
+    if let Some(call) = app.mcp_sessions.begin(id, owner) {
+        return Ok(call);
+    }
+    let Some(handshakes) = &app.handshakes else { return Err(no_session()) };
+    match handshakes.knows(id, owner).await {
+        Ok(true) => {}
+        Ok(false) => return Err(no_session()),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "an MCP session cannot be looked up"
+            );
+            let words = "The store cannot be read now.";
+            return Err(retry_later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                words,
+                AFTER_DRAIN,
+            ));
+        }
+    }
+    // Two calls of it may come here at once.
+    if let Some(reservation) = app.mcp_sessions.reserve(owner) {
+        reservation.complete(id, endpoint.clone());
+    }
+    app.mcp_sessions.begin(id, owner).ok_or_else(no_session)
 }
 
 /// A stream that ends when the token that began it is good no more.

@@ -11,7 +11,7 @@ use rmcp::transport::streamable_http_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::HttpConfig;
+use super::{HttpConfig, handshakes::SharedHandshakes};
 use crate::mcp::{Scope, Server, Tenant};
 
 /// There is no server for this tenant.
@@ -94,6 +94,7 @@ impl Endpoint {
         server: Server,
         scope: Scope,
         config: &HttpConfig,
+        handshakes: Option<&SharedHandshakes>,
         cut: &CancellationToken,
     ) -> Self {
         let mut sessions = LocalSessionManager::default();
@@ -102,13 +103,14 @@ impl Endpoint {
         // Gemini CLI 0.61 takes an event without data for a broken answer.
         sessions.session_config.sse_retry = None;
         let sessions = Arc::new(sessions);
-        let streams = StreamableHttpServerConfig::default()
+        let mut streams = StreamableHttpServerConfig::default()
             .with_cancellation_token(cut.clone())
             .with_sse_retry(None)
             .with_allowed_hosts(config.settings.hosts.clone())
             .with_allowed_origins(config.settings.origins.clone())
             .enforce_origin_validation()
             .with_max_request_body_bytes(config.settings.body_bytes);
+        streams.session_store = handshakes.map(|shared| Arc::new(shared.clone()) as Arc<_>);
         let make = move || Ok::<_, io::Error>(server.for_remote(scope));
         let service = StreamableHttpService::new(make, Arc::clone(&sessions), streams);
         Self { service, sessions }

@@ -3,6 +3,7 @@
 mod approval;
 #[cfg(test)]
 pub(super) mod examples;
+mod handshake;
 mod rollout;
 mod session;
 mod token;
@@ -10,6 +11,7 @@ mod turn;
 mod worktree;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
+pub use handshake::HandshakeRecord;
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub(crate) use session::after;
 pub use session::{SessionDetails, SessionRecord, SessionStatus};

@@ -8,7 +8,10 @@ use jiff::{Timestamp, civil::Date};
 use super::{Excerpt, Lease, Listing, Page, StoreError};
 use crate::session::{
     SessionName,
-    record::{KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord, TurnRecord, Usage},
+    record::{
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord,
+        TurnRecord, Usage,
+    },
 };
 
 /// Keeps sessions and their turns, and tokens.
@@ -131,6 +134,22 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
 
     /// Removes a token. Says whether there was one.
     async fn remove_token(&self, id: &str) -> Result<bool, StoreError>;
+
+    /// Keeps a handshake. There is none of its id.
+    async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError>;
+
+    /// The handshake of this id, if it is not over by `now`. It may be any tenant's.
+    async fn handshake(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<HandshakeRecord>, StoreError>;
+
+    /// Puts off the end of a handshake, if there is one of this id.
+    async fn prolong_handshake(&self, id: &str, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Removes a handshake, if there is one of this id. Those that are over go with the sweep.
+    async fn forget_handshake(&self, id: &str) -> Result<(), StoreError>;
 
     /// Whether this is still the store that a new server would open: its file may have been removed or replaced.
     fn is_current(&self) -> bool;

@@ -139,3 +139,51 @@ async fn tenants_share_a_database_and_see_nothing_of_each_other() {
     let seen = two.client(Some(&of_a)).call("getSession", json!({"sessionId": "s"})).await.ok();
     assert_eq!(seen["turns"][0]["response"], "secret");
 }
+
+#[tokio::test]
+async fn an_mcp_session_is_known_to_every_server_and_to_its_owner_alone() {
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let config = world.home.path().join("team.toml");
+    let (root, codex) =
+        (world.home.work(), world.home.state().join("codex-mcp-server/tenants/a/codex"));
+    std::fs::create_dir_all(&codex).unwrap();
+    let provider =
+        testkit::Home::provider(&world.model.url()).replace("env_key = \"MOCK_KEY\"\n", "");
+    std::fs::write(codex.join("config.toml"), provider).unwrap();
+    let text = format!("[tenants.a]\nroots = [{:?}]\n", root.display().to_string());
+    std::fs::write(&config, text).unwrap();
+    let launch = world.launch().arg("--config").arg(config.to_string_lossy());
+    let launch = launch.args(["--store", &database]);
+    let token = async || {
+        let made = launch.clone().args(["token", "new", "--tenant", "a"]).command().output();
+        String::from_utf8(made.await.unwrap().stdout).unwrap().trim().to_owned()
+    };
+    let (mine, other) = (token().await, token().await);
+    let serve = launch.clone().args(["serve", "--http", "127.0.0.1:0"]);
+    let mut one = HttpServer::start(&serve).await;
+    let two = HttpServer::start(&serve).await;
+    let client = one.older_client(Some(&mine)).await;
+    let session = client.mcp_session().unwrap().to_owned();
+    client.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
+    let there = two.client(Some(&mine)).in_mcp_session(&session);
+    // Calls at once begin it there once.
+    let list = || there.call("listSessions", json!({}));
+    for listed in futures_util::future::join_all([list(), list(), list()]).await {
+        assert_eq!(listed.ok()["sessions"][0]["id"], "s");
+    }
+    let stranger = two.client(Some(&other)).in_mcp_session(&session);
+    assert_eq!(stranger.ask("ping", json!({})).await["status"], 404);
+    // A server that is gone takes nothing with it, and one that comes knows of it.
+    signal(one.pid(), "KILL").await;
+    one.ended().await;
+    let next = there.call("codex", json!({"prompt": "history", "sessionId": "s"})).await.ok();
+    assert_eq!(next["response"], "say one");
+    let three = HttpServer::start(&serve).await;
+    let back = three.client(Some(&mine)).in_mcp_session(&session);
+    back.call("listSessions", json!({})).await.ok();
+    // Once its client has ended it, nobody new takes it up.
+    let ended = back.request(reqwest::Method::DELETE).send().await.unwrap();
+    assert!(ended.status().is_success(), "{ended:?}");
+    assert_eq!(back.ask("ping", json!({})).await["status"], 404);
+}

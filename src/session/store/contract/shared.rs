@@ -5,7 +5,7 @@ use super::{
     turn,
 };
 use crate::session::{
-    Scope, TokenRecord,
+    HandshakeRecord, Scope, TokenRecord,
     store::{
         Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, StoreError, Turns,
     },
@@ -23,6 +23,7 @@ on_every_store! {
     a_sweep_ends_what_the_dead_left,
     an_answer_that_nobody_had_is_taken_once,
     a_token_is_every_owners_until_one_removes_it,
+    a_handshake_is_every_owners_until_it_is_over,
 }
 
 async fn an_answer_that_nobody_had_is_taken_once(Pair { one, two, .. }: Pair) {
@@ -244,4 +245,24 @@ async fn a_token_is_every_owners_until_one_removes_it(Pair { one, two, .. }: Pai
     assert_eq!(one.tokens().await.unwrap(), [first, second.clone()]);
     assert!(two.remove_token("z").await.unwrap() && !one.remove_token("z").await.unwrap());
     assert_eq!(two.tokens().await.unwrap(), [second]);
+}
+
+async fn a_handshake_is_every_owners_until_it_is_over(Pair { one, two, .. }: Pair) {
+    let record = |id: &str| HandshakeRecord {
+        id: id.into(),
+        owner: "o".into(),
+        said: "{}".into(),
+        expires_at: at(10),
+    };
+    one.keep_handshake(&record("a")).await.unwrap();
+    one.keep_handshake(&record("b")).await.unwrap();
+    assert_eq!(two.handshake("a", at(9)).await.unwrap(), Some(record("a")));
+    assert_eq!(two.handshake("a", at(10)).await.unwrap(), None);
+    one.prolong_handshake("a", at(20)).await.unwrap();
+    two.prolong_handshake("a", at(15)).await.unwrap();
+    assert!(two.handshake("a", at(19)).await.unwrap().is_some());
+    two.forget_handshake("a").await.unwrap();
+    assert_eq!(one.handshake("a", at(9)).await.unwrap(), None);
+    two.sweep(at(11)).await.unwrap();
+    assert_eq!(one.handshake("b", at(9)).await.unwrap(), None);
 }

@@ -12,7 +12,8 @@ use super::{
 use crate::session::{
     SessionName,
     record::{
-        KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnRecord,
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId,
+        TokenRecord, TurnRecord,
     },
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
@@ -268,6 +269,7 @@ impl SessionStore for MemoryStore {
         let alive = &state.alive;
         state.queue.retain(|place| place.until > clock && alive.contains(&place.owner));
         state.free_lapsed(clock);
+        state.handshakes.retain(|known| known.expires_at > now);
         Ok(state.remove_expired(now, clock))
     }
 
@@ -289,6 +291,35 @@ impl SessionStore for MemoryStore {
         let before = tokens.len();
         tokens.retain(|token| token.id != id);
         Ok(tokens.len() < before)
+    }
+
+    async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError> {
+        self.lock().handshakes.push(handshake.clone());
+        Ok(())
+    }
+
+    async fn handshake(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<HandshakeRecord>, StoreError> {
+        let state = self.lock();
+        let known = state.handshakes.iter().find(|known| known.id == id);
+        Ok(known.filter(|known| known.expires_at > now).cloned())
+    }
+
+    async fn prolong_handshake(&self, id: &str, until: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        let known = state.handshakes.iter_mut().find(|known| known.id == id);
+        if let Some(known) = known {
+            known.expires_at = known.expires_at.max(until);
+        }
+        Ok(())
+    }
+
+    async fn forget_handshake(&self, id: &str) -> Result<(), StoreError> {
+        self.lock().handshakes.retain(|known| known.id != id);
+        Ok(())
     }
 
     fn is_current(&self) -> bool {

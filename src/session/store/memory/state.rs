@@ -10,8 +10,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use crate::session::{
     SessionName,
     record::{
-        ApprovalRecord, ApprovalState, RolloutRecord, SessionRecord, SessionStatus, TokenRecord,
-        TurnRecord, Usage,
+        ApprovalRecord, ApprovalState, HandshakeRecord, RolloutRecord, SessionRecord,
+        SessionStatus, TokenRecord, TurnRecord, Usage,
     },
     store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
 };
@@ -25,6 +25,7 @@ pub(super) struct State {
     pub(super) approvals: Vec<Opened>,
     /// Oldest first.
     pub(super) tokens: Vec<TokenRecord>,
+    pub(super) handshakes: Vec<HandshakeRecord>,
     /// Turns that have ended and their tokens, by day and model, newest day first.
     pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage)>,
     /// The owners that are not dead.

@@ -184,9 +184,13 @@ impl Coordination for PostgresStore {
     }
 
     async fn hint(&self) -> SessionName {
-        let mut hints = self.hints.lock().await;
+        let mut heard = self.heard.lock().await;
         loop {
-            match hints.recv().await {
+            let hint = tokio::select! {
+                hint = heard.recv() => hint,
+                () = self.hints.listen() => continue,
+            };
+            match hint {
                 Ok((tenant, session)) if tenant == self.tenant => {
                     if let Ok(session) = session.parse() {
                         return session;

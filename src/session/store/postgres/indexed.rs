@@ -122,8 +122,8 @@ async fn nothing_that_happens_often_reads_everything() {
     let store = PostgresStore::open(&pool, "t").await.unwrap();
     let other = PostgresStore::open(&pool, "t").await.unwrap();
     let now = Timestamp::now();
-    let seed = SessionRecord::new("seed".parse().unwrap(), false, now, TIME);
-    store.create(&seed, None, 9, now).await.unwrap();
+    let pattern = SessionRecord::new("seed".parse().unwrap(), false, now, TIME);
+    store.create(&pattern, None, 9, now).await.unwrap();
     for fill in FILL {
         Postgres::execute(&url, &fill.replace("$1", &MANY.to_string())).await;
     }

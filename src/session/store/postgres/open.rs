@@ -48,7 +48,8 @@ pub struct PostgresStore {
     pub(super) tenant: String,
     /// Tells this opened store from every other.
     pub(super) owner: String,
-    pub(super) hints: Mutex<broadcast::Receiver<(String, String)>>,
+    pub(super) hints: Arc<Hints>,
+    pub(super) heard: Mutex<broadcast::Receiver<(String, String)>>,
     clock: StoreClock,
     place: String,
 }
@@ -130,8 +131,8 @@ impl PostgresStore {
     ) -> Result<Self, StoreError> {
         let PostgresPool { pool, hints, place } = database.clone();
         let owner = Uuid::new_v4().to_string();
-        let hints = Mutex::new(hints.subscribe());
-        let store = Self { pool, tenant: tenant.to_owned(), owner, hints, clock, place };
+        let heard = Mutex::new(hints.subscribe());
+        let store = Self { pool, tenant: tenant.to_owned(), owner, hints, heard, clock, place };
         match migrator().run(&store.pool).await {
             Ok(()) => {}
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {

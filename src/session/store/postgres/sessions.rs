@@ -6,7 +6,10 @@ use jiff::{Timestamp, civil::Date};
 use super::{eviction::BATCH, open::PostgresStore};
 use crate::session::{
     SessionName,
-    record::{KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord, TurnRecord},
+    record::{
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord,
+        TurnRecord,
+    },
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
@@ -329,6 +332,7 @@ impl SessionStore for PostgresStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
         let action = "sweep";
+        self.clear_handshakes(now).await?;
         let mut removed = Vec::new();
         loop {
             // In batches, so that nobody waits for all of it.
@@ -364,6 +368,26 @@ impl SessionStore for PostgresStore {
 
     async fn remove_token(&self, id: &str) -> Result<bool, StoreError> {
         self.delete_token(id).await
+    }
+
+    async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError> {
+        self.insert_handshake(handshake).await
+    }
+
+    async fn handshake(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<HandshakeRecord>, StoreError> {
+        self.read_handshake(id, now).await
+    }
+
+    async fn prolong_handshake(&self, id: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.update_handshake(id, until).await
+    }
+
+    async fn forget_handshake(&self, id: &str) -> Result<(), StoreError> {
+        self.delete_handshake(id).await
     }
 
     fn is_current(&self) -> bool {

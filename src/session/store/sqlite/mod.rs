@@ -10,6 +10,7 @@ mod coordination;
 #[cfg(test)]
 mod damage;
 mod eviction;
+mod handshakes;
 mod lease;
 mod open;
 mod owner;

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "details", include_str!("../migrations/sqlite/0004_details.sql")),
     (5, "tokens", include_str!("../migrations/sqlite/0005_tokens.sql")),
     (6, "rollouts", include_str!("../migrations/sqlite/0006_rollouts.sql")),
+    (7, "handshakes", include_str!("../migrations/sqlite/0007_handshakes.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

@@ -46,3 +46,13 @@ CREATE TRIGGER count_of_removed AFTER DELETE ON sessions REFERENCING OLD TABLE A
 -- What the sweep removes.
 CREATE INDEX queue_by_end ON queue (tenant, until);
 CREATE INDEX control_messages_by_age ON control_messages (tenant, posted);
+
+-- What clients of older revisions have said when they began, so that another server can go on with them.
+CREATE TABLE handshakes (
+    id         text COLLATE "C" PRIMARY KEY,
+    owner      text NOT NULL,
+    said       text NOT NULL,
+    expires_at bigint NOT NULL
+);
+
+CREATE INDEX handshakes_by_end ON handshakes (expires_at);
