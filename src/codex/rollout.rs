@@ -116,6 +116,25 @@ impl Rollout {
     }
 }
 
+impl Rollout {
+    /// Its first `bytes` bytes, and how long it is. `None` if it is shorter.
+    ///
+    /// # Errors
+    /// [`RolloutError::File`].
+    pub async fn beginning(&self, bytes: u64) -> Result<Option<(Vec<u8>, u64)>, RolloutError> {
+        let file = self.file.clone();
+        blocking(move || {
+            let wrong = || failed("read", &file);
+            let open = File::open(&file).map_err(wrong())?;
+            let length = open.metadata().map_err(wrong())?.len();
+            let mut data = Vec::new();
+            open.take(bytes).read_to_end(&mut data).map_err(wrong())?;
+            Ok((data.len() as u64 == bytes).then_some((data, length)))
+        })
+        .await
+    }
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RolloutError> + Send + 'static,
 ) -> Result<T, RolloutError> {
@@ -199,7 +218,10 @@ fn lay(home: &Path, thread: &ThreadId, path: &str, data: &[u8]) -> Result<Laid, 
             return Ok(Laid::Nothing);
         }
         if !data.starts_with(&known) {
-            laid = Laid::Aside(file.with_extension("jsonl.aside"));
+            // Never over an earlier one.
+            let mut names =
+                (1..).map(|number| file.with_extension(format!("jsonl.{number}.aside")));
+            laid = names.find(|name| !name.exists()).map_or(Laid::Whole, Laid::Aside);
         }
     }
     let folder = file.parent().unwrap_or(home);

@@ -74,7 +74,9 @@ impl Sessions {
                 if number > 0 {
                     record.status = SessionStatus::Completed;
                 }
-                (source.thread_id, through, Some((other, number)))
+                let machine = source.details.machine;
+                let source_session = SourceSession { name: other, number, machine };
+                (source.thread_id, through, Some(source_session))
             }
         };
         // Checked before anything is made: the new session must be able to run turns.
@@ -104,18 +106,17 @@ async fn make(
     mut record: SessionRecord,
     thread: Option<ThreadId>,
     through: Option<TurnId>,
-    from: Option<(SessionName, u32)>,
+    from: Option<SourceSession>,
     plan: &Plan,
     now: Timestamp,
 ) -> Result<Forked, SessionError> {
     let name = record.name.clone();
     let is_ours = from.is_some();
     let forked = match thread {
-        Some(thread) => {
-            let source = from.as_ref().map(|(source, _)| source);
-            fetch_history(shared, source, &thread).await?;
-            fork_thread(shared, plan, &thread, through.as_ref(), &mut record).await
-        }
+        Some(thread) => match unusable(shared, from.as_ref(), &thread).await? {
+            Some(reason) => Err(reason),
+            None => fork_thread(shared, plan, &thread, through.as_ref(), &mut record).await,
+        },
         None => Err("there is no thread yet".to_owned()),
     };
     let rebuilt = match forked {
@@ -130,7 +131,8 @@ async fn make(
         Err(reason) => Some(reason),
     };
     let store = shared.store(now).await?;
-    let copy = from.as_ref().map(|(from, through)| CopiedTurns { from, through: *through });
+    let copy = from.as_ref();
+    let copy = copy.map(|from| CopiedTurns { from: &from.name, through: from.number });
     match store.create(&record, copy, shared.config.cap, now).await? {
         Created::Done { .. } => {}
         Created::Conflict => return Err(SessionError::Taken { name }),
@@ -141,19 +143,44 @@ async fn make(
     Ok(Forked { session: record, rebuilt })
 }
 
-/// Sees to it that the thread of the session that is forked is here.
-async fn fetch_history(
+/// The session that is forked.
+struct SourceSession {
+    name: SessionName,
+    /// Its last turn that the fork has.
+    number: u32,
+    /// The machine that ran its last turn.
+    machine: Option<String>,
+}
+
+/// Sees to it that the thread of the session that is forked is here. Says why what is here must not be forked, if it must
+/// not: it may lack turns.
+async fn unusable(
     shared: &Shared,
-    source: Option<&SessionName>,
+    from: Option<&SourceSession>,
     thread: &ThreadId,
-) -> Result<(), SessionError> {
-    let (Some(config), Some(source)) = (&shared.config.rollouts, source) else { return Ok(()) };
+) -> Result<Option<String>, SessionError> {
+    let (Some(config), Some(from)) = (&shared.config.rollouts, from) else { return Ok(None) };
     let store = shared.store(Timestamp::now()).await?;
-    match fetch(config, &shared.codex, &*store, source, thread).await {
-        // Somebody works with what is here, so it is no older than anything.
-        Err(SessionError::Codex(CodexError::ActiveWriter { .. })) => Ok(()),
-        other => other.map(drop),
+    let is_elsewhere = from.machine.as_ref().is_some_and(|it| *it != shared.config.machine);
+    let fetched = match fetch(config, &shared.codex, &*store, &from.name, thread).await {
+        Ok(fetched) => fetched,
+        // Somebody works with what is here. It can be forked all the same, if it is as it was when we left it.
+        Err(SessionError::Codex(error @ CodexError::ActiveWriter { .. })) => {
+            return Ok(is_elsewhere.then(|| error.to_string()));
+        }
+        Err(error) => return Err(error),
+    };
+    if fetched.unusable.is_some() {
+        return Ok(fetched.unusable);
     }
+    if let Some(reason) = fetched.lacks.filter(|_| is_elsewhere) {
+        return Ok(Some(format!("its history was not kept: {reason}")));
+    }
+    let turn = fetched.turn.filter(|_| is_elsewhere || !fetched.has_more);
+    let Some(turn) = turn.filter(|turn| *turn < from.number) else { return Ok(None) };
+    let turns = store.turns(&from.name, turn, from.number - turn, Excerpt::first(0)).await?;
+    let lacks = turns.iter().any(|turn| turn.details.turn_id.is_some());
+    Ok(lacks.then(|| "its history lacks turns".to_owned()))
 }
 
 /// Keeps the history of a fork, so that its first turn can be on another machine. Without that it is rebuilt there.

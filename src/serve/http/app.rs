@@ -80,12 +80,12 @@ impl App {
 
     /// Ends the MCP sessions that nobody has used for long.
     pub(super) async fn end_idle(&self) {
-        if let Some(handshakes) = &self.handshakes {
-            handshakes.prolong(&self.mcp_sessions.called_lately()).await;
-        }
         for (id, endpoint) in self.mcp_sessions.take_idle(self.config.settings.mcp_session_idle.0) {
             let closed = endpoint.sessions.close_session(&id.into()).await;
             tracing::debug!(in_order = closed.is_ok(), "an idle MCP session ended");
+        }
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.prolong(&self.mcp_sessions.called_lately()).await;
         }
     }
 

@@ -64,6 +64,7 @@ impl SharedHandshakes {
                     error = &error as &dyn std::error::Error,
                     "an MCP session may be forgotten early"
                 );
+                return;
             }
         }
     }

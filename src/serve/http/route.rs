@@ -112,7 +112,7 @@ async fn principal(app: &App, head: &Parts) -> Result<Principal, Response> {
 }
 
 async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let principal = principal(app, &head).await?;
     let can_ask = bearer(&head.headers).is_some_and(|it| app.authenticator.is_theirs(it));
     let owner = (principal.tenant.clone(), principal.subject.clone());
@@ -143,7 +143,11 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
     }
     let token = bearer(&head.headers).map(str::to_owned).filter(|_| listens);
     let is_modern = text(&head.headers, &MCP_VERSION).is_some_and(|it| *it >= *MODERN);
-    let session = text(&head.headers, &MCP_SESSION).filter(|_| !is_modern);
+    if is_modern {
+        // There are none in that revision, and nobody is to reach one without being asked who it is.
+        head.headers.remove(&MCP_SESSION);
+    }
+    let session = text(&head.headers, &MCP_SESSION);
     let method = head.method.clone();
     // A session of the transport is for the rights that it was begun with.
     let owner = (owner.0, format!("{} {}", principal.scope.as_str(), owner.1));
@@ -160,20 +164,18 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
             AFTER_DRAIN,
         ));
     } else if called.as_deref() == Some(INITIALIZE) {
-        reservation = Some(app.mcp_sessions.reserve(&owner).ok_or_else(|| {
-            let words =
-                format!("This token has {} MCP sessions.", app.config.settings.mcp_sessions);
-            retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
-        })?);
+        let reserved = app.mcp_sessions.reserve(&owner);
+        reservation = Some(reserved.ok_or_else(|| too_many_sessions(app))?);
     }
     let said = body.clone();
     let request = Request::from_parts(head, Full::new(body));
     let response = endpoint.service.handle(request).await;
     if let (Some(reservation), Some(id)) = (reservation, text(response.headers(), &MCP_SESSION)) {
+        // First: a client that leaves now must not leave it behind.
+        reservation.complete(&id, endpoint);
         if let Some(handshakes) = &app.handshakes {
             handshakes.keep(&id, &owner, &said).await;
         }
-        reservation.complete(&id, endpoint);
     }
     if let (Method::DELETE, true, Some(id)) = (method, response.status().is_success(), session) {
         drop(session_call.take());
@@ -226,10 +228,14 @@ async fn known_session(
         }
     }
     // Two calls of it may come here at once.
-    if let Some(reservation) = app.mcp_sessions.reserve(owner) {
-        reservation.complete(id, endpoint.clone());
-    }
+    let reservation = app.mcp_sessions.reserve(owner).ok_or_else(|| too_many_sessions(app))?;
+    reservation.complete(id, endpoint.clone());
     app.mcp_sessions.begin(id, owner).ok_or_else(no_session)
+}
+
+fn too_many_sessions(app: &App) -> Response {
+    let words = format!("This token has {} MCP sessions.", app.config.settings.mcp_sessions);
+    retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
 }
 
 /// A stream that ends when the token that began it is good no more.

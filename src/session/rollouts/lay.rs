@@ -15,8 +15,10 @@ use crate::{
 pub(in crate::session) struct Fetched {
     /// Whether it was laid here.
     pub(in crate::session) laid: bool,
-    /// The last turn that is in it, if that is known.
+    /// The last turn that was kept of it, if that is in it.
     pub(in crate::session) turn: Option<u32>,
+    /// Whether there is something after that, which this machine alone has.
+    pub(in crate::session) has_more: bool,
     /// Why what this machine has of it must not be resumed, in words: it may lack turns.
     pub(in crate::session) unusable: Option<String>,
     /// Whether what was kept has no content, so that nothing can be said of what is here.
@@ -47,9 +49,13 @@ pub(in crate::session) async fn fetch(
     // What it comes from first: without that it cannot be resumed.
     for record in records.iter().rev() {
         let is_own = record.thread == *thread;
-        match local(codex, record, is_own, config.limit).await {
+        match local(codex, record, is_own).await {
             Local::Same if is_own => {
                 fetched.turn = Some(own.turn);
+                continue;
+            }
+            Local::Enough if is_own => {
+                (fetched.turn, fetched.has_more) = (Some(own.turn), true);
                 continue;
             }
             Local::Same | Local::Enough => continue,
@@ -102,18 +108,16 @@ enum Local {
     Unlike,
 }
 
-async fn local(codex: &Codex, record: &RolloutRecord, is_own: bool, limit: u64) -> Local {
+async fn local(codex: &Codex, record: &RolloutRecord, is_own: bool) -> Local {
     let files = codex.rollouts(&record.thread).await;
     let Some(file) = files.first() else { return Local::Unlike };
-    // One that is longer than what can be kept has gone on.
-    let Ok(Some(data)) = file.read(0, limit).await else { return Local::Enough };
-    let begins = begins_with(&data, record).is_some();
-    match (begins, is_own) {
-        (true, _) if data.len() as u64 == record.bytes => Local::Same,
-        (true, _) => Local::Enough,
-        // Another session may have it as its own; a thread needs only the beginning of what it comes from.
-        (false, false) if data.len() as u64 >= record.bytes => Local::Enough,
-        (false, _) => Local::Unlike,
+    // One that cannot be read cannot be replaced either, which says why.
+    let Ok(Some((data, length))) = file.beginning(record.bytes).await else { return Local::Unlike };
+    match (begins_with(&data, record).is_some(), is_own) {
+        (true, _) if length == record.bytes => Local::Same,
+        // Another session may have what it comes from as its own, and needs only the beginning of that.
+        (true, _) | (false, false) => Local::Enough,
+        (false, true) => Local::Unlike,
     }
 }
 

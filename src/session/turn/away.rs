@@ -22,10 +22,19 @@ impl Away {
         Self { waits, lost: lease.map(|guard| guard.lost().clone()).unwrap_or_default() }
     }
 
+    /// Waits for something of the store. `None` if the lease is lost before: a connection may say nothing for long.
+    pub(super) async fn unless_lost<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.waits { self.lost.run_until_cancelled(work).await } else { Some(work.await) }
+    }
+
     /// Whether to write again after `error`; then a moment has passed.
     pub(super) async fn is_over_soon(&self, error: &StoreError) -> bool {
         let waits = self.waits && matches!(error, StoreError::Unavailable { .. });
         waits && self.lost.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
+    }
+
+    pub(super) fn lost(name: &SessionName) -> Result<(), StoreError> {
+        Err(StoreError::LeaseLost { name: name.clone() })
     }
 
     /// What has become of a write: one that could not be made in time is not ours any more.
@@ -35,9 +44,7 @@ impl Away {
         name: &SessionName,
     ) -> Result<(), StoreError> {
         match written {
-            Err(StoreError::Unavailable { .. }) if self.lost.is_cancelled() => {
-                Err(StoreError::LeaseLost { name: name.clone() })
-            }
+            Err(StoreError::Unavailable { .. }) if self.lost.is_cancelled() => Self::lost(name),
             other => other,
         }
     }

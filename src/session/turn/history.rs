@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The most turns that a thread is told of which its history lacks.
+/// The most turns that a thread is told of which its history lacks, the last ones.
 const LACKING: u32 = 20;
 
 /// What the thread's history lacks, and where it comes from.
@@ -44,7 +44,8 @@ impl Actor {
         let with = (config, &self.shared.codex);
         let under = (&**guard.store(), guard.lease());
         let kept = loop {
-            match self.kept.keep(with, under, thread, recorder.entry.number).await {
+            let keep = self.kept.keep(with, under, thread, recorder.entry.number);
+            match away.unless_lost(Box::pin(keep)).await? {
                 Err(KeepError::Store(error)) if away.is_over_soon(&error).await => {}
                 other => break other,
             }
@@ -88,8 +89,14 @@ impl Actor {
             // What is here may be as it was before the session went elsewhere.
             history.unusable = Some(format!("its history was not kept: {reason}"));
         }
-        if let Some(turn) = fetched.turn.filter(|turn| *turn < record.turn_count) {
-            let turns = store.turns(&self.name, turn, LACKING, Excerpt::ALL).await?;
+        // What is more here than was kept has the turns, unless another machine ran them.
+        let turn = fetched.turn.filter(|_| is_elsewhere || !fetched.has_more);
+        if let Some(turn) = turn.filter(|turn| *turn < record.turn_count) {
+            let skip = turn.max(record.turn_count.saturating_sub(LACKING));
+            if skip > turn {
+                history.warnings.push(format!("It lacks turns {} to {skip} as well.", turn + 1));
+            }
+            let turns = store.turns(&self.name, skip, LACKING, Excerpt::ALL).await?;
             let begun = |turn: &TurnRecord| {
                 turn.details.turn_id.is_some() && turn.details.thread_id.as_ref() == Some(thread)
             };

@@ -75,8 +75,11 @@ impl Actor {
                 match self.resume(id, &settings, history.unusable.as_deref()).await {
                     Ok(thread) => {
                         let opened = self.resumed(&thread, history).await;
-                        // Kept even if that failed, so that the open thread is released.
                         self.loaded = Some(Loaded::new(thread, settings, choice));
+                        if opened.is_err() {
+                            // Else the next call would find it open, and what it was to be told forgotten.
+                            self.unload().await;
+                        }
                         return opened;
                     }
                     Err(CodexError::ThreadUnavailable { reason, .. }) => reason,
@@ -90,6 +93,13 @@ impl Actor {
         // Kept even if the rebuild failed, so that the open thread is released.
         self.loaded = Some(Loaded::new(thread, settings, choice));
         opened
+    }
+
+    /// Releases a thread that was to be told something with a turn that does not begin: the next one is opened anew.
+    pub(super) async fn unload_untold(&mut self, opened: &Opened) {
+        if opened.continuity == Continuity::Resumed && !opened.preamble.is_empty() {
+            self.unload().await;
+        }
     }
 
     /// Releases the thread, so that any other process can open it.

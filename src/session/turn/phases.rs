@@ -147,7 +147,9 @@ impl Actor {
                     }
                 }
                 Phase::Running(recorder, opened, turn, expected) => {
-                    let reply = self.run_phase(queued, recorder, opened, (*turn, expected)).await;
+                    let running = self.run_phase(queued, recorder, opened, (*turn, expected));
+                    // Large, and most sessions in use rest.
+                    let reply = Box::pin(running).await;
                     Phase::Over(Some(Box::new(reply)))
                 }
                 Phase::Over(reply) => return Ok(reply.map(|reply| *reply)),
@@ -205,6 +207,7 @@ impl Actor {
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
         if queued.is_cancelled() {
+            self.unload_untold(&opened).await;
             return Ok(Phase::Over(None));
         }
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
@@ -250,7 +253,9 @@ impl Actor {
                 return Ok(Phase::Opening(Box::new(record)));
             }
             // Codex said no, so it runs nothing.
-            CodexError::Refused { .. } | CodexError::NotReached(_) => {}
+            CodexError::Refused { .. } | CodexError::NotReached(_) => {
+                self.unload_untold(&opened).await;
+            }
             // It may have begun the turn all the same.
             _ => self.discard().await,
         }
@@ -319,9 +324,10 @@ impl Actor {
             Some(Stop::LeaseLost) => Err(StoreError::LeaseLost { name: self.name.clone() }),
             // What could not be written then is written now.
             _ => loop {
-                match recorder.end(status).await {
-                    Err(error) if away.is_over_soon(&error).await => {}
-                    written => break away.outcome(written, &self.name),
+                match away.unless_lost(Box::pin(recorder.end(status))).await {
+                    None => break Away::lost(&self.name),
+                    Some(Err(error)) if away.is_over_soon(&error).await => {}
+                    Some(written) => break away.outcome(written, &self.name),
                 }
             },
         };

@@ -90,7 +90,7 @@ impl Actor {
                     None => break (watch.turn.interrupt().await, None),
                 },
                 steered = watch.steering.next() => {
-                    self.steered(steered, watch.recorder).await;
+                    lost.run_until_cancelled(self.steered(steered, watch.recorder)).await;
                     None
                 }
                 Some(message) = self.mailbox.recv() => {
@@ -177,7 +177,12 @@ impl Actor {
                 queued.interrupters.push(reply);
                 return Some(Stop::Interrupted);
             }
-            Message::CheckInbox => return self.check_inbox(watch, queued).await,
+            Message::CheckInbox => {
+                let lost =
+                    self.lease.as_ref().map(|guard| guard.lost().clone()).unwrap_or_default();
+                let checked = lost.run_until_cancelled(self.check_inbox(watch, queued)).await;
+                return checked.flatten();
+            }
             Message::Rename(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }

@@ -69,6 +69,8 @@ async fn conversations_whose_every_call_lands_elsewhere_are_native_and_whole() {
                     (&json!(index + 1), &json!("read-only"))
                 );
                 assert_eq!(result["reasoningEffort"], "low");
+                let warnings = result["warnings"].to_string();
+                assert!(!warnings.contains("another continuation"), "{warnings}");
                 assert_eq!(result["workingDirectory"], json!(cluster.world.home.work()));
                 moved += usize::from(!result["movedFrom"].is_null());
             }

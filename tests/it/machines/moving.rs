@@ -200,7 +200,10 @@ async fn a_damaged_history_is_rebuilt_and_never_half_resumed() {
     turn(&here, "s", "say second").await;
     let damage = "UPDATE rollout_parts SET data = overlay(data placing 'xx'::bytea from 9)";
     assert!(Postgres::execute(&database, damage).await > 0);
-    // What is there from before lacks a turn.
+    // What is there from before lacks a turn, also for a fork.
+    let fork = json!({"sessionId": "s", "newSessionId": "f"});
+    let forked = there.call("forkSession", fork).await.ok();
+    assert_eq!(forked["continuity"], "rebuilt", "{forked:?}");
     let moved = turn(&there, "s", "history").await;
     assert_eq!(moved["continuity"], "rebuilt");
     assert!(warned(&moved, "cannot be read"), "{moved:?}");

@@ -133,7 +133,7 @@ impl PostgresStore {
         let owner = Uuid::new_v4().to_string();
         let heard = Mutex::new(hints.subscribe());
         let store = Self { pool, tenant: tenant.to_owned(), owner, hints, heard, clock, place };
-        match migrator().run(&store.pool).await {
+        match store.migrate().await {
             Ok(()) => {}
             Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
                 return Err(StoreError::Newer { place: store.place });
@@ -152,6 +152,18 @@ impl PostgresStore {
             .await
             .map_err(store.failed("open"))?;
         Ok(store)
+    }
+
+    /// Brings the schema up to date, one server at a time. The lock is a transaction's, so it ends with this, whatever
+    /// becomes of it.
+    async fn migrate(&self) -> Result<(), MigrateError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET LOCAL lock_timeout = '20s'").execute(&mut *tx).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('codex_mcp migrations', 0))")
+            .execute(&mut *tx)
+            .await?;
+        migrator().run(&self.pool).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Names the operation that failed.
@@ -176,10 +188,49 @@ impl PostgresStore {
     }
 }
 
-/// Locked by the library, so that of several servers that start one brings the schema up to date.
+/// Without the lock of the library, which outlives a connection that is given back in the middle of it.
 fn migrator() -> Migrator {
     let step = |(number, what, sql): &(i64, &'static str, &'static str)| {
         Migration::new(*number, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().map(step).collect());
+    migrator.set_locking(false);
+    migrator
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use testkit::Postgres;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_a_newer_schema_holds_nobody_up() {
+        let url = Postgres::shared().database().await;
+        let pool = PostgresPool::new(&url, None).unwrap();
+        PostgresStore::open(&pool, "").await.unwrap();
+        let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (9999, 'from the future', TRUE, '', 0)";
+        Postgres::execute(&url, newer).await;
+        let refused = PostgresStore::open(&pool, "").await.unwrap_err();
+        assert!(matches!(refused, StoreError::Newer { .. }), "{refused:?}");
+        // Its connection is still there, and has locked nothing.
+        Postgres::execute(&url, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
+        let other = PostgresPool::new(&url, None).unwrap();
+        PostgresStore::open(&other, "").await.unwrap();
+        drop(pool);
+    }
+
+    #[tokio::test]
+    async fn servers_that_start_at_once_bring_it_up_to_date_once() {
+        let url = Postgres::shared().database().await;
+        let open = async || {
+            let pool = PostgresPool::new(&url, None).unwrap();
+            PostgresStore::open(&pool, "").await
+        };
+        for opened in futures_util::future::join_all((0..4).map(|_| Box::pin(open()))).await {
+            opened.unwrap();
+        }
+    }
 }

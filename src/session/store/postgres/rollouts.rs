@@ -52,20 +52,6 @@ impl PostgresStore {
         let mut tx = self.begin(action).await?;
         let name = lease.session.as_str();
         let write = async {
-            let held: Option<i32> = sqlx::query_scalar(
-                "SELECT 1 FROM sessions WHERE tenant = $1 AND name = $2 AND lease_owner = $3 \
-                 AND lease_epoch = $4 AND lease_until > codex_mcp_clock($5) FOR UPDATE",
-            )
-            .bind(&self.tenant)
-            .bind(name)
-            .bind(&self.owner)
-            .bind(lease.epoch)
-            .bind(self.clock())
-            .fetch_optional(&mut *tx)
-            .await?;
-            if held.is_none() {
-                return Ok(None);
-            }
             let threads: Vec<&str> =
                 kept.iter().map(|kept| kept.record.thread.0.as_str()).collect();
             sqlx::query(
@@ -127,12 +113,29 @@ impl PostgresStore {
                         .await?;
                 }
             }
-            Ok(Some(true))
+            // Last, because the lease is renewed in the same row, and what is written above may take long.
+            let held: Option<i32> = sqlx::query_scalar(
+                "SELECT 1 FROM sessions WHERE tenant = $1 AND name = $2 AND lease_owner = $3 \
+                 AND lease_epoch = $4 AND lease_until > codex_mcp_clock($5) FOR NO KEY UPDATE",
+            )
+            .bind(&self.tenant)
+            .bind(name)
+            .bind(&self.owner)
+            .bind(lease.epoch)
+            .bind(self.clock())
+            .fetch_optional(&mut *tx)
+            .await?;
+            Ok(held.map(|_| true))
         };
-        match write.await.map_err(self.failed(action))? {
-            None => Err(Self::lost(lease)),
-            Some(false) => Ok(false),
-            Some(true) => tx.commit().await.map(|()| true).map_err(self.failed(action)),
+        match write.await {
+            // The session is gone.
+            Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+                Err(Self::lost(lease))
+            }
+            Err(error) => Err(self.failed(action)(error)),
+            Ok(None) => Err(Self::lost(lease)),
+            Ok(Some(false)) => Ok(false),
+            Ok(Some(true)) => tx.commit().await.map(|()| true).map_err(self.failed(action)),
         }
     }
 }

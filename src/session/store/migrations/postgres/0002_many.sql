@@ -1,3 +1,6 @@
+-- In the order in which servers at work lock them.
+LOCK TABLE tenants, sessions, queue, control_messages IN ACCESS EXCLUSIVE MODE;
+
 -- The history of each session's thread, as Codex keeps it, and of the threads that one comes from.
 CREATE TABLE rollouts (
     tenant  text COLLATE "C" NOT NULL,
