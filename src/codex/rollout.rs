@@ -236,7 +236,7 @@ fn lay(home: &Path, thread: &ThreadId, path: &str, data: &[u8]) -> Result<Laid, 
     Ok(laid)
 }
 
-/// Where a rollout that comes from elsewhere may be laid: where Codex itself has those of this thread, and nowhere else.
+/// Where a rollout of another machine may be laid: where Codex itself has those of this thread, and nowhere else.
 fn place(home: &Path, thread: &ThreadId, path: &str) -> Result<PathBuf, RolloutError> {
     let relative = Path::new(path);
     let mut parts = relative.components();

@@ -161,23 +161,19 @@ async fn unusable(
 ) -> Result<Option<String>, SessionError> {
     let (Some(config), Some(from)) = (&shared.config.rollouts, from) else { return Ok(None) };
     let store = shared.store(Timestamp::now()).await?;
-    let is_elsewhere = from.machine.as_ref().is_some_and(|it| *it != shared.config.machine);
+    let is_remote = from.machine.as_ref().is_some_and(|it| *it != shared.config.machine);
     let fetched = match fetch(config, &shared.codex, &*store, &from.name, thread).await {
         Ok(fetched) => fetched,
         // Somebody works with what is here. It can be forked all the same, if it is as it was when we left it.
         Err(SessionError::Codex(error @ CodexError::ActiveWriter { .. })) => {
-            return Ok(is_elsewhere.then(|| error.to_string()));
+            return Ok(is_remote.then(|| error.to_string()));
         }
         Err(error) => return Err(error),
     };
-    if fetched.unusable.is_some() {
-        return Ok(fetched.unusable);
+    if let Some(reason) = fetched.unusable(is_remote) {
+        return Ok(Some(reason));
     }
-    if let Some(reason) = fetched.lacks.filter(|_| is_elsewhere) {
-        return Ok(Some(format!("its history was not kept: {reason}")));
-    }
-    let turn = fetched.turn.filter(|_| is_elsewhere || !fetched.has_more);
-    let Some(turn) = turn.filter(|turn| *turn < from.number) else { return Ok(None) };
+    let Some(turn) = fetched.ends_before(from.number, is_remote) else { return Ok(None) };
     let turns = store.turns(&from.name, turn, from.number - turn, Excerpt::first(0)).await?;
     let lacks = turns.iter().any(|turn| turn.details.turn_id.is_some());
     Ok(lacks.then(|| "its history lacks turns".to_owned()))

@@ -100,11 +100,11 @@ async fn renew(
     loop {
         tokio::time::sleep(pause).await;
         pause = time / RENEWALS;
-        // It counts from before it is asked for, and a store that does not answer has not granted it.
-        let asked = Instant::now();
+        // It counts from before it is sent, and a store that does not answer has not granted it.
+        let sent = Instant::now();
         let answer = timeout_at(renewed + time, store.renew(&lease, time)).await;
         match answer {
-            Ok(Ok(true)) => renewed = asked,
+            Ok(Ok(true)) => renewed = sent,
             Ok(Ok(false)) | Err(_) => {
                 tracing::warn!(session = %lease.session, epoch = lease.epoch, "a lease is lost");
                 measures.lease_lost();

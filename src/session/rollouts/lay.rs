@@ -16,15 +16,32 @@ pub(in crate::session) struct Fetched {
     /// Whether it was laid here.
     pub(in crate::session) laid: bool,
     /// The last turn that was kept of it, if that is in it.
-    pub(in crate::session) turn: Option<u32>,
+    turn: Option<u32>,
     /// Whether there is something after that, which this machine alone has.
-    pub(in crate::session) has_more: bool,
-    /// Why what this machine has of it must not be resumed, in words: it may lack turns.
-    pub(in crate::session) unusable: Option<String>,
-    /// Whether what was kept has no content, so that nothing can be said of what is here.
-    pub(in crate::session) lacks: Option<String>,
+    has_more: bool,
+    /// Why what was kept could not be laid, in words.
+    failed: Option<String>,
+    /// Why what was kept has no content, so that nothing can be said of what is here.
+    lacks: Option<String>,
     /// What to tell the caller.
     pub(in crate::session) warnings: Vec<String>,
+}
+
+impl Fetched {
+    /// Why what this machine has of it must not be used, in words: it may lack turns. `is_remote` says whether another
+    /// machine ran the last turn.
+    pub(in crate::session) fn unusable(&self, is_remote: bool) -> Option<String> {
+        let lacks = self.lacks.as_ref().filter(|_| is_remote);
+        let lacks = lacks.map(|reason| format!("its history was not kept: {reason}"));
+        self.failed.clone().or(lacks)
+    }
+
+    /// The last turn that is surely in it, if the session has later ones, up to turn `last`.
+    pub(in crate::session) fn ends_before(&self, last: u32, is_remote: bool) -> Option<u32> {
+        // What is more here than was kept has the later turns, unless another machine ran them.
+        let turn = self.turn.filter(|_| is_remote || !self.has_more);
+        turn.filter(|turn| *turn < last)
+    }
 }
 
 /// Sees to it that the rollout of a session's thread is here, as it was after the last turn that was kept.
@@ -65,7 +82,7 @@ pub(in crate::session) async fn fetch(
             Ok(data) => data,
             Err(Unreadable::Store(error)) => return Err(error.into()),
             Err(Unreadable::Reason(reason)) => {
-                fetched.unusable = Some(format!("what was kept of it cannot be read: {reason}"));
+                fetched.failed = Some(format!("what was kept of it cannot be read: {reason}"));
                 return Ok(fetched);
             }
         };
@@ -89,7 +106,7 @@ pub(in crate::session) async fn fetch(
             }
             Err(error) => {
                 let reason = format!("it cannot be laid into the folder of Codex here: {error}");
-                fetched.unusable = Some(reason);
+                fetched.failed = Some(reason);
                 return Ok(fetched);
             }
         }

@@ -1,4 +1,4 @@
-//! Waiting for a thread that another process holds, for as long as that may be about to let go of it.
+//! Waiting for a thread that another process holds, for as long as that may be about to release it.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::codex::CodexError;
 /// The pause between attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long a thread may seem to be held. The Codex of a server that died or released the session needs a moment to let
-/// go of the thread.
+/// How long a thread may seem to be held. The Codex of a server that died or released the session needs a moment to
+/// release the thread.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long there has been an attempt to get the thread.
 #[derive(Debug)]
-pub(super) struct Patience(Instant);
+pub(super) struct HeldTimeout(Instant);
 
-impl Patience {
+impl HeldTimeout {
     pub(super) fn begin() -> Self {
         Self(Instant::now())
     }

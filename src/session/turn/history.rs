@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{actor::Actor, away::Away, held::Patience, queued::QueuedTurn, recorder::Recorder};
+use super::{actor::Actor, away::Away, held::HeldTimeout, queued::QueuedTurn, recorder::Recorder};
 use crate::{
     codex::ThreadId,
     session::{
@@ -70,28 +70,22 @@ impl Actor {
         let Some(config) = &self.shared.config.rollouts else { return Ok(History::default()) };
         let store = self.shared.store(Timestamp::now()).await?;
         let codex = &self.shared.codex;
-        let patience = Patience::begin();
+        let held = HeldTimeout::begin();
         let fetched = loop {
             match fetch(config, codex, &*store, &self.name, thread).await {
-                Err(SessionError::Codex(error)) if patience.tries_again(&error).await => {}
+                Err(SessionError::Codex(error)) if held.tries_again(&error).await => {}
                 other => break other?,
             }
         };
         let last = record.details.machine.clone();
-        let is_elsewhere = last.as_ref().is_some_and(|last| *last != self.shared.config.machine);
+        let is_remote = last.as_ref().is_some_and(|last| *last != self.shared.config.machine);
         let mut history = History {
-            moved_from: last.filter(|_| is_elsewhere && fetched.laid),
-            unusable: fetched.unusable,
-            warnings: fetched.warnings,
-            ..History::default()
+            moved_from: last.filter(|_| is_remote && fetched.laid),
+            unusable: fetched.unusable(is_remote),
+            lacking: Vec::new(),
+            warnings: fetched.warnings.clone(),
         };
-        if let Some(reason) = fetched.lacks.filter(|_| is_elsewhere) {
-            // What is here may be as it was before the session went elsewhere.
-            history.unusable = Some(format!("its history was not kept: {reason}"));
-        }
-        // What is more here than was kept has the turns, unless another machine ran them.
-        let turn = fetched.turn.filter(|_| is_elsewhere || !fetched.has_more);
-        if let Some(turn) = turn.filter(|turn| *turn < record.turn_count) {
+        if let Some(turn) = fetched.ends_before(record.turn_count, is_remote) {
             let skip = turn.max(record.turn_count.saturating_sub(LACKING));
             if skip > turn {
                 history.warnings.push(format!("It lacks turns {} to {skip} as well.", turn + 1));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{actor::Actor, held::Patience, history::History, loaded::Loaded, plan::Plan};
+use super::{actor::Actor, held::HeldTimeout, history::History, loaded::Loaded, plan::Plan};
 use crate::{
     codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
@@ -131,10 +131,10 @@ impl Actor {
             let reason = reason.to_owned();
             return Err(CodexError::ThreadUnavailable { thread: id.clone(), reason });
         }
-        let patience = Patience::begin();
+        let held = HeldTimeout::begin();
         loop {
             match self.shared.codex.resume_thread(id, settings).await {
-                Err(error) if patience.tries_again(&error).await => {}
+                Err(error) if held.tries_again(&error).await => {}
                 other => return other,
             }
         }

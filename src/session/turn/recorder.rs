@@ -107,10 +107,10 @@ impl Recorder {
         details.engine = Some(thread.engine().to_owned());
         details.codex_version = Some(thread.codex_version().to_string());
         details.effective = Some(effective.clone());
-        let told = |record: &SessionRecord| {
+        let pinned = |record: &SessionRecord| {
             (record.thread_id.clone(), record.settings.clone(), record.details.machine.clone())
         };
-        let before = told(&self.record);
+        let before = pinned(&self.record);
         if self.resets {
             self.restart();
         }
@@ -129,7 +129,7 @@ impl Recorder {
         let directory = &mut record.settings.working_directory;
         directory.get_or_insert_with(|| effective.working_directory.clone());
         record.details.machine = Some(machine.to_owned());
-        let is_news = before != told(&self.record);
+        let is_news = before != pinned(&self.record);
         if self.restarts || is_news { self.put().await } else { Ok(()) }
     }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::session::{
     OnBusy, SessionError, SessionRecord,
+    rollouts::Known,
     shared::QUEUE,
     store::{Ahead, Claim, ControlOutcome, Ticket},
 };
@@ -49,6 +50,10 @@ impl Actor {
             match store.claim(&self.name, turn.ticket, self.lease_time(), now).await? {
                 Claim::Ours { lease, record } => {
                     turn.ticket = None;
+                    if self.lease.as_ref().is_none_or(|earlier| earlier.lost().is_cancelled()) {
+                        // Another server may have kept more meanwhile.
+                        self.kept = Known::default();
+                    }
                     if let Some(earlier) = self.lease.replace(self.keep(lease, store)) {
                         earlier.end();
                     }

@@ -54,7 +54,7 @@ async fn conversation(cluster: &Cluster, session: &str, turns: usize) -> Vec<Too
 }
 
 #[tokio::test]
-async fn conversations_whose_every_call_lands_elsewhere_are_native_and_whole() {
+async fn conversations_whose_every_call_lands_on_another_server_are_native_and_whole() {
     for count in [2, 4] {
         let cluster = Cluster::of(count).await;
         // One after the other, so that the next server is another one each time.
@@ -89,12 +89,12 @@ async fn many_sessions_at_once_on_four_servers_all_complete() {
     let cluster = Cluster::of(4).await;
     let count: usize =
         std::env::var("SESSIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(80);
-    let talks = (0..count).map(async |number| {
+    let calls = (0..count).map(async |number| {
         let session = format!("s{number}");
         let call = json!({"prompt": format!("say {session}"), "sessionId": session});
         cluster.client(number).call("codex", call).await.ok()
     });
-    for (number, result) in futures_util::future::join_all(talks).await.into_iter().enumerate() {
+    for (number, result) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
         assert_eq!(
             (&result["response"], &result["status"]),
             (&json!(format!("s{number}")), &json!("completed"))

@@ -16,7 +16,7 @@ use super::Machine;
 use crate::support::World;
 
 /// How long a client waits for one answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Numbers that look random, the same for a seed.
 struct Dice(u64);
@@ -38,7 +38,7 @@ struct Node {
 }
 
 /// Where the servers are, by number; clients find out by themselves that one is gone.
-type Places = Arc<Mutex<HashMap<usize, HttpClient>>>;
+type Clients = Arc<Mutex<HashMap<usize, HttpClient>>>;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -54,7 +54,7 @@ async fn node(world: &World, index: usize, database: &str) -> Node {
 }
 
 /// Does one thing to a machine, and undoes it after a while.
-async fn hurt(node: &mut Node, dice: &mut Dice, places: &Places, index: usize) -> &'static str {
+async fn hurt(node: &mut Node, dice: &mut Dice, clients: &Clients, index: usize) -> &'static str {
     let while_ = Duration::from_millis(200 + dice.roll(3800));
     let Some(pid) = node.server.as_ref().map(HttpServer::pid) else { return "nothing" };
     let what = match dice.roll(6) {
@@ -90,41 +90,41 @@ async fn hurt(node: &mut Node, dice: &mut Dice, places: &Places, index: usize) -
     };
     if node.server.is_none() {
         let server = node.machine.serve_with(&["http.drain=1s"]).await;
-        places.lock().unwrap().insert(index, server.client(None));
+        clients.lock().unwrap().insert(index, server.client(None));
         node.server = Some(server);
     }
     what
 }
 
 /// What a client was told: the turns that completed, by their prompt.
-type Told = Vec<(String, u64)>;
+type Answers = Vec<(String, u64)>;
 
 /// Talks until the end, each time with another server.
-async fn talk(session: String, places: Places, end: Instant, mut dice: Dice) -> Told {
-    let mut told = Vec::new();
+async fn converse(session: String, clients: Clients, end: Instant, mut dice: Dice) -> Answers {
+    let mut answers = Vec::new();
     for turn in 1.. {
         if Instant::now() >= end {
             break;
         }
         let client = {
-            let places = places.lock().unwrap();
-            let index = usize::try_from(dice.roll(places.len() as u64)).unwrap();
-            places[&index].clone()
+            let clients = clients.lock().unwrap();
+            let index = usize::try_from(dice.roll(clients.len() as u64)).unwrap();
+            clients[&index].clone()
         };
         let text = format!("{session}-{turn}");
         let prompt =
             if dice.roll(3) == 0 { format!("slow 1 {text}") } else { format!("say {text}") };
         let call = json!({"prompt": prompt, "sessionId": session});
-        let answer = timeout(PATIENCE, client.try_call("codex", call)).await;
+        let answer = timeout(TIMEOUT, client.try_call("codex", call)).await;
         if let Ok(Some(result)) = answer
             && result.structured["status"] == "completed"
         {
             assert_eq!(result["response"], text);
-            told.push((prompt, result["turn"].as_u64().unwrap()));
+            answers.push((prompt, result["turn"].as_u64().unwrap()));
         }
         sleep(Duration::from_millis(dice.roll(300))).await;
     }
-    told
+    answers
 }
 
 #[tokio::test]
@@ -136,33 +136,33 @@ async fn whatever_happens_nothing_answered_is_lost_and_nothing_runs_twice() {
     let mut dice = Dice(seed);
     let world = World::new().await;
     let database = Postgres::shared().database().await;
-    let places = Places::default();
+    let clients = Clients::default();
     let mut nodes = Vec::new();
     for index in 0..3 {
         let mut node = node(&world, index, &database).await;
         let server = node.machine.serve_with(&["http.drain=1s"]).await;
-        places.lock().unwrap().insert(index, server.client(None));
+        clients.lock().unwrap().insert(index, server.client(None));
         node.server = Some(server);
         nodes.push(node);
     }
     let end = Instant::now() + Duration::from_secs(seconds);
-    let talks: Vec<_> = (0..sessions)
+    let conversations: Vec<_> = (0..sessions)
         .map(|number| {
             let dice = Dice(dice.roll(u64::MAX >> 33));
-            tokio::spawn(talk(format!("c{number}"), Arc::clone(&places), end, dice))
+            tokio::spawn(converse(format!("c{number}"), Arc::clone(&clients), end, dice))
         })
         .collect();
     while Instant::now() < end {
         sleep(Duration::from_millis(300 + dice.roll(900))).await;
         let index = usize::try_from(dice.roll(3)).unwrap();
-        let what = hurt(&mut nodes[index], &mut dice, &places, index).await;
+        let what = hurt(&mut nodes[index], &mut dice, &clients, index).await;
         println!("machine {index} was {what}");
     }
     let mut answered = 0;
-    for (number, told) in talks.into_iter().enumerate() {
-        let told = told.await.unwrap();
-        answered += told.len();
-        check(&world, &nodes[number % 3], &format!("c{number}"), &told).await;
+    for (number, answers) in conversations.into_iter().enumerate() {
+        let answers = answers.await.unwrap();
+        answered += answers.len();
+        check(&world, &nodes[number % 3], &format!("c{number}"), &answers).await;
     }
     println!("{answered} answers");
     assert!(answered > 0);
@@ -175,12 +175,12 @@ async fn whatever_happens_nothing_answered_is_lost_and_nothing_runs_twice() {
 }
 
 /// Reads a session's history as a server now tells it, and holds it against what its client was told.
-async fn check(world: &World, node: &Node, session: &str, told: &Told) {
+async fn check(world: &World, node: &Node, session: &str, answers: &Answers) {
     let client = node.server.as_ref().unwrap().client(None);
     // Usable, by whichever server.
     testkit::wait::wait_until("the session to be usable", async || {
         let call = json!({"prompt": format!("say {session}-end"), "sessionId": session});
-        let answer = timeout(PATIENCE, client.try_call("codex", call)).await;
+        let answer = timeout(TIMEOUT, client.try_call("codex", call)).await;
         matches!(answer, Ok(Some(result)) if !result.is_error)
     })
     .await;
@@ -198,7 +198,7 @@ async fn check(world: &World, node: &Node, session: &str, told: &Told) {
         assert_eq!(turn["number"], json!(index + 1), "{session}: numbers without a gap");
         assert_ne!(turn["status"], "running", "{session}: {turn}");
     }
-    for (prompt, number) in told {
+    for (prompt, number) in answers {
         let found: Vec<_> = turns.iter().filter(|turn| turn["prompt"] == **prompt).collect();
         assert_eq!(found.len(), 1, "{session}: `{prompt}` is in the record once");
         let text = prompt.rsplit(' ').next().unwrap();
@@ -209,14 +209,14 @@ async fn check(world: &World, node: &Node, session: &str, told: &Told) {
         assert_eq!(found[0]["number"], json!(number), "{session}: `{prompt}`");
     }
     // No turn was given to a model twice.
-    let mut asked: HashMap<String, usize> = HashMap::new();
+    let mut requests: HashMap<String, usize> = HashMap::new();
     for request in world.model.requests() {
         let last = request.prompts().pop().unwrap_or_default();
         if last.contains(&format!(" {session}-")) && !last.ends_with("-end") {
-            *asked.entry(last).or_default() += 1;
+            *requests.entry(last).or_default() += 1;
         }
     }
-    for (prompt, times) in asked {
+    for (prompt, times) in requests {
         assert_eq!(times, 1, "{session}: `{prompt}` ran {times} times");
     }
 }

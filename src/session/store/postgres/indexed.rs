@@ -72,9 +72,9 @@ async fn converse(store: &PostgresStore, other: &PostgresStore) {
     store.take(posted).await.unwrap();
     store.report(posted, &ControlOutcome::Done).await.unwrap();
     other.outcome(posted).await.unwrap();
-    let asked = approval("a", "s");
-    store.open_approval(&lease, &asked, TIME).await.unwrap();
-    let id = asked.approval.id.clone();
+    let opened = approval("a", "s");
+    store.open_approval(&lease, &opened, TIME).await.unwrap();
+    let id = opened.approval.id.clone();
     other.open_approvals(None).await.unwrap();
     other.open_approvals(Some(&name())).await.unwrap();
     let answer = Answer::plain(Decision::Accept);
