@@ -25,7 +25,7 @@ pub enum ServerError {
     #[error(transparent)]
     Database(#[from] crate::session::store::InvalidUrl),
     /// The key that encrypts histories is none.
-    #[error("`store.rollout_key`: {0}")]
+    #[error("`store.rollout_key` names no key")]
     RolloutKey(#[from] crate::session::KeyError),
     /// The system has no folder for the store.
     #[error("no folder to keep sessions in: set `store.path`, or `--store memory`")]
