@@ -7,6 +7,7 @@ default:
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --features conformance -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Licences, advisories and sources of all dependencies (needs cargo-deny)
@@ -21,6 +22,11 @@ test:
 # Real clients (Claude Code, Codex, Gemini CLI, opencode, Inspector, SDKs, a fuzzer); most of a gigabyte from npm
 clients:
     cargo test --test clients
+
+# MCP's conformance suite on the product, and on a build that has the tools which the suite calls; as released
+conformance:
+    cargo test --release --test clients -- conformance
+    cargo test --release --features conformance --test clients -- conformance
 
 # Tests of one behaviour, such as `just it continuity`
 it behaviour:

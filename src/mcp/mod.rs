@@ -12,6 +12,8 @@ mod changes;
 mod completion;
 mod cut;
 mod error;
+#[cfg(feature = "conformance")]
+mod fixtures;
 mod malformed;
 mod offer;
 mod prompts;

@@ -228,6 +228,10 @@ impl Server {
         if let Some(directory) = directory {
             cx.to_mut().origin.directory = Some(directory);
         }
+        #[cfg(feature = "conformance")]
+        if let Some(outcome) = super::fixtures::call(&cx, &caller, &mut request).await? {
+            return Ok(outcome);
+        }
         let outcome = if request.request_state.is_some() {
             let resumed = resume(&cx.sessions, &cx.codec, &caller, &request).await;
             resumed.map(|progress| tools::progressed(progress, &cx))
@@ -299,7 +303,14 @@ impl ServerHandler for Server {
             meta.0.extend(hint.clone());
             definition.output_schema.take_if(|_| !self.is_structured);
         }
+        #[cfg(feature = "conformance")]
+        tools.extend(super::fixtures::definitions());
         Ok(ListToolsResult::with_all_items(tools))
+    }
+
+    #[cfg(feature = "conformance")]
+    fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
+        super::fixtures::find(name)
     }
 
     async fn call_tool(
@@ -380,6 +391,10 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         self.allows_resources("resources/read")?;
+        #[cfg(feature = "conformance")]
+        if let Some(fixture) = super::fixtures::resource(&request.uri) {
+            return Ok(fixture.into());
+        }
         Ok(resources::read(&self.cx.sessions, &request.uri).await?.into())
     }
 
@@ -399,6 +414,10 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        #[cfg(feature = "conformance")]
+        if let Some(fixture) = super::fixtures::prompt(&request)? {
+            return Ok(fixture);
+        }
         Ok(prompts::get(&request, &self.cx.offer)?.into())
     }
 

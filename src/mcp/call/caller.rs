@@ -23,9 +23,9 @@ pub(in crate::mcp) const SANDBOX_STATE: &str = "codex/sandbox-state-meta";
 
 /// One call's caller.
 pub(in crate::mcp) struct Caller {
-    pub(super) peer: Peer<RoleServer>,
+    pub(in crate::mcp) peer: Peer<RoleServer>,
     /// Whether the client speaks the era in which a server asks by its result.
-    pub(super) is_modern: bool,
+    pub(in crate::mcp) is_modern: bool,
     /// Whether the user can be shown a form.
     pub(super) shows_forms: bool,
     /// Whether the user can be shown a link.
@@ -106,6 +106,12 @@ impl Caller {
     /// Whether somebody can be asked what Codex asks.
     pub(in crate::mcp) fn can_ask(&self) -> bool {
         self.shows_forms
+    }
+
+    /// What the client says it can do.
+    #[cfg(feature = "conformance")]
+    pub(in crate::mcp) fn capabilities(&self) -> ClientCapabilities {
+        self.context.client_capabilities().unwrap_or_default()
     }
 
     /// Where the work is done that the call is part of, if the client says so. One process of Codex has threads in many

@@ -52,7 +52,8 @@ impl Elicitation {
     }
 }
 
-async fn ask(
+/// Sends a form to the client and waits for what its user says; `None` if it could not be shown or was `withdrawn`.
+pub(in crate::mcp) async fn ask(
     peer: Peer<RoleServer>,
     form: ElicitRequestParams,
     withdrawn: CancellationToken,

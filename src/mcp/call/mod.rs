@@ -5,7 +5,7 @@
 //! waits, [`task`] lets it ask later instead, [`elicit`] asks Codex's questions in both eras of MCP, and [`form`] puts them into words.
 
 mod caller;
-mod elicit;
+pub(super) mod elicit;
 mod follow;
 mod form;
 mod progress;

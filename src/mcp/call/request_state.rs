@@ -10,7 +10,7 @@ use rmcp::model::{
     CallToolRequestParams, ElicitRequest, ElicitResult, ElicitationAction, InputRequest,
     InputRequests, InputRequiredResult, SealOptions,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Caller, form};
 use crate::session::{AnswerRecord, Approval, Call, SessionName};
@@ -44,6 +44,22 @@ impl RequestStateCodec {
         Self { codec: rmcp::model::RequestStateCodec::try_new(key.concat()).ok(), ttl }
     }
 
+    /// A state for a call to bring back. `None` if it cannot be made.
+    pub(in crate::mcp) fn seal(&self, what: &impl Serialize, caller: &Caller) -> Option<String> {
+        let options = SealOptions::new().ttl(self.ttl).associated_data(&caller.call);
+        self.codec.as_ref()?.seal_json_with(what, &options).ok()
+    }
+
+    /// What is in a state. `None` if it is not ours, too old, or another call's.
+    pub(in crate::mcp) fn open<T: DeserializeOwned>(
+        &self,
+        state: &str,
+        caller: &Caller,
+    ) -> Option<T> {
+        let opened = self.codec.as_ref()?.open_json_with(state, &caller.call);
+        opened.inspect_err(|error| tracing::info!(%error, "a state is not ours")).ok()
+    }
+
     /// The result that asks for an approval, or why it cannot be asked for.
     pub(super) fn ask(
         &self,
@@ -60,9 +76,7 @@ impl RequestStateCodec {
             approval: approval.clone(),
             since: Timestamp::now(),
         };
-        let options = SealOptions::new().ttl(self.ttl).associated_data(&caller.call);
-        let sealed = self.codec.as_ref().map(|codec| codec.seal_json_with(&asked, &options));
-        let Some(Ok(state)) = sealed else {
+        let Some(state) = self.seal(&asked, caller) else {
             return Err("it was declined because the question cannot be sealed.".to_owned());
         };
         let request = InputRequest::Elicitation(ElicitRequest::new(form));
@@ -78,9 +92,7 @@ impl RequestStateCodec {
         request: &CallToolRequestParams,
     ) -> Option<(AskedCall, AnswerRecord)> {
         let state = request.request_state.as_deref()?;
-        let opened = self.codec.as_ref()?.open_json_with::<AskedCall>(state, &caller.call);
-        let asked =
-            opened.inspect_err(|error| tracing::info!(%error, "a state is not ours")).ok()?;
+        let asked: AskedCall = self.open(state, caller)?;
         let response = request.input_responses.as_ref().and_then(|responses| responses.get(KEY));
         let result = response.and_then(|response| ElicitResult::deserialize(response).ok());
         let result = result.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Cancel));

@@ -17,8 +17,8 @@ pub struct Reply {
 pub(super) enum Body {
     /// A complete answer.
     Text(String),
-    /// A wish to run a shell command; the model is asked again with the output.
-    Command { line: String, escalated: bool },
+    /// A wish to run a shell command, so many times at once; the model is asked again with the output.
+    Command { line: String, escalated: bool, count: usize },
     /// A wish to call any other tool; the model is asked again with the output.
     Call { name: String, arguments: Value },
     /// An answer after a search that has opened a page.
@@ -39,12 +39,17 @@ impl Reply {
 
     /// Asks Codex to run `line` in a shell, under the session's sandbox.
     pub fn command(line: impl Into<String>) -> Self {
-        Self::from(Body::Command { line: line.into(), escalated: false })
+        Self::from(Body::Command { line: line.into(), escalated: false, count: 1 })
     }
 
     /// Asks Codex to run `line` outside the sandbox, which needs an approval.
     pub fn escalated_command(line: impl Into<String>) -> Self {
-        Self::from(Body::Command { line: line.into(), escalated: true })
+        Self::from(Body::Command { line: line.into(), escalated: true, count: 1 })
+    }
+
+    /// Asks Codex to run `line` outside the sandbox twice at once: two approvals.
+    pub fn escalated_twice(line: impl Into<String>) -> Self {
+        Self::from(Body::Command { line: line.into(), escalated: true, count: 2 })
     }
 
     /// Asks Codex to call a tool of its own.
@@ -138,8 +143,9 @@ impl Reply {
                 events.push(completed(id));
                 events
             }
-            Body::Command { line, escalated } => {
-                vec![done(&shell_call(id, line, *escalated, tools)), completed(id)]
+            Body::Command { line, escalated, count } => {
+                let call = |n| done(&shell_call(&format!("{id}_{n}"), line, *escalated, tools));
+                (0..*count).map(call).chain([completed(id)]).collect()
             }
             Body::Call { name, arguments } => {
                 vec![done(&function_call(id, name, arguments)), completed(id)]

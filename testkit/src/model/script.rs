@@ -17,6 +17,7 @@ use super::{ModelRequest, Reply};
 /// | `gather COUNT TEXT` | answers TEXT once that many turns wait for it at the same time |
 /// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
 /// | `escalate LINE` | the same outside the sandbox, which needs an approval |
+/// | `both LINE` | the same twice at once, which needs two approvals |
 /// | `plan STEP` | says that it has done one step and goes on with STEP, then as after `run` |
 /// | `patch NAME` | adds a file of that name, then as after `run` |
 /// | `call TOOL ARGUMENTS` | calls a tool of Codex, then as after `run` |
@@ -86,6 +87,7 @@ pub fn script(request: &ModelRequest) -> Reply {
             Reply::call(tool, arguments.parse().unwrap_or_default())
         }
         "escalate" => Reply::escalated_command(object),
+        "both" => Reply::escalated_twice(object),
         // Codex asks once more when an agent has ended.
         "spawn" if request.has_called("spawn_agent") => Reply::text("the agent is done"),
         "spawn" => {
