@@ -2,7 +2,10 @@
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
-use super::{SessionError, SessionName, Sessions, store::DailyUsage};
+use super::{
+    SessionError, SessionName, Sessions,
+    store::{DailyUsage, Store},
+};
 
 /// What may be used. `None` is as much as anybody likes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,8 +34,53 @@ impl Budget {
         }
     }
 
-    fn check_day(self, used: &[DailyUsage], until: Timestamp) -> Result<(), SessionError> {
-        let turns = used.iter().map(|row| row.turns).sum::<u64>();
+    /// Fails if a turn whose lease is ours by now is one too many, among those of all servers. Whoever claims last sees all
+    /// the others, so that no more run than may.
+    pub(super) async fn check_claimed(
+        self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        if self.running_turns.is_none() && self.turns_per_day.is_none() {
+            return Ok(());
+        }
+        let others = store.activity().await?.turns.saturating_sub(1);
+        self.check_load(usize::try_from(others).unwrap_or(usize::MAX), 0, false)?;
+        self.check_day_in(store, others, now).await
+    }
+
+    /// Fails if a call that has its place in a queue by now is one too many, among those of all servers.
+    pub(super) async fn check_queued(self, store: &dyn Store) -> Result<(), SessionError> {
+        if self.queued_calls.is_none() {
+            return Ok(());
+        }
+        let others = store.activity().await?.waiting.saturating_sub(1);
+        self.check_load(0, usize::try_from(others).unwrap_or(usize::MAX), true)
+    }
+
+    /// Fails if the day's budget is used up, `running` turns of today included that are not over yet.
+    async fn check_day_in(
+        self,
+        store: &dyn Store,
+        running: u64,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        if self.turns_per_day.is_none() && self.tokens_per_day.is_none() {
+            return Ok(());
+        }
+        let today = now.to_zoned(TimeZone::UTC).date();
+        let tomorrow = today.saturating_add(1.day()).to_zoned(TimeZone::UTC);
+        let until = tomorrow.map_or(now, |midnight| midnight.timestamp());
+        self.check_day(&store.usage_by_day(today).await?, running, until)
+    }
+
+    fn check_day(
+        self,
+        used: &[DailyUsage],
+        running: u64,
+        until: Timestamp,
+    ) -> Result<(), SessionError> {
+        let turns = used.iter().map(|row| row.turns).sum::<u64>() + running;
         let tokens = used.iter().map(|row| row.usage.total_tokens).sum::<u64>();
         for (limit, have, what) in
             [(self.turns_per_day, turns, "turns"), (self.tokens_per_day, tokens, "tokens")]
@@ -46,7 +94,7 @@ impl Budget {
 }
 
 impl Sessions {
-    /// Fails if the day's budget is used up. What other servers run at this moment is not counted, because it is not over.
+    /// Fails if the day's budget is used up, before the call waits for anything.
     ///
     /// # Errors
     /// [`SessionError::DayUsedUp`], or if the store cannot be read.
@@ -56,14 +104,8 @@ impl Sessions {
             return Ok(());
         }
         let now = Timestamp::now();
-        let today = now.to_zoned(TimeZone::UTC).date();
-        let tomorrow = today.saturating_add(1.day()).to_zoned(TimeZone::UTC);
-        let until = tomorrow.map_or(now, |midnight| midnight.timestamp());
-        let mut used = self.shared().store(now).await?.usage_by_day(today).await?;
-        if let Some(row) = used.first_mut() {
-            row.turns += self.running() as u64;
-        }
-        budget.check_day(&used, until)
+        let store = self.shared().store(now).await?;
+        budget.check_day_in(&*store, self.running() as u64, now).await
     }
 
     /// Fails if there is too much to do for another call to this session.
@@ -102,10 +144,12 @@ mod tests {
             let (day, model) = (jiff::civil::date(2026, 1, 1), String::new());
             [DailyUsage { day, model, turns, usage }]
         };
-        let check = |turns, tokens| budget.check_day(&used(turns, tokens), Timestamp::UNIX_EPOCH);
-        assert!(check(2, 99).is_ok() && budget.check_day(&[], Timestamp::UNIX_EPOCH).is_ok());
+        let check = |turns, tokens| budget.check_day(&used(turns, tokens), 0, Timestamp::UNIX_EPOCH);
+        assert!(check(2, 99).is_ok() && budget.check_day(&[], 2, Timestamp::UNIX_EPOCH).is_ok());
+        let running = budget.check_day(&[], 3, Timestamp::UNIX_EPOCH).unwrap_err();
+        assert!(running.to_string().contains("3 turns"));
         assert!(check(3, 0).unwrap_err().to_string().contains("3 turns"));
         assert!(check(0, 100).unwrap_err().to_string().contains("100 tokens"));
-        assert!(Budget::default().check_day(&used(99, 999), Timestamp::UNIX_EPOCH).is_ok());
+        assert!(Budget::default().check_day(&used(99, 999), 9, Timestamp::UNIX_EPOCH).is_ok());
     }
 }

@@ -113,6 +113,9 @@ pub trait Coordination: Send + Sync + fmt::Debug {
         session: Option<&SessionName>,
     ) -> Result<Vec<ApprovalRecord>, StoreError>;
 
+    /// What is under way in all sessions, whichever owner does it.
+    async fn activity(&self) -> Result<Activity, StoreError>;
+
     /// Waits until another owner has done something that concerns whoever holds or waits for a session, and says which.
     /// A hint: some are never heard of, and where a store has none this waits for ever.
     async fn hint(&self) -> SessionName;
@@ -141,6 +144,15 @@ pub enum Claim {
     Held(Ahead),
     /// There is no such session.
     Missing,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Activity {
+    /// How many sessions have a lease in force by which a turn is opened, runs or ends.
+    pub turns: u64,
+    /// How many calls have a place in a queue.
+    pub waiting: u64,
 }
 
 /// A place in the queue of a session. Older ones are smaller, whichever owner they belong to.

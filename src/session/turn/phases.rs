@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -57,6 +58,16 @@ impl Actor {
     ) -> Result<Option<Reply>, SessionError> {
         let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
         self.time = TurnTime::begin();
+        if let Err(error) = self.check_budget().await {
+            // A detached caller has no other way to learn of it.
+            if queued.live.is_detached() {
+                self.record_failure(queued, record, &error).await;
+            } else {
+                self.forget_if_new(is_new).await;
+            }
+            self.release().await;
+            return Err(error);
+        }
         if let Some(reply) = self.left_for(queued, &record).await? {
             queued.log(Update::Repeated);
             return Ok(Some(reply));
@@ -416,6 +427,13 @@ impl Actor {
     }
 
     /// Removes a session that was made for a call of which nothing came.
+    /// Fails if there is too much to do already, on all servers.
+    async fn check_budget(&self) -> Result<(), SessionError> {
+        let Some(guard) = &self.lease else { return Ok(()) };
+        let budget = self.shared.config.limits.budget;
+        budget.check_claimed(&**guard.store(), Timestamp::now()).await
+    }
+
     async fn forget_if_new(&self, is_new: bool) {
         let Some(guard) = self.lease.as_ref().filter(|_| is_new) else { return };
         if let Err(error) = guard.store().delete(guard.lease()).await {

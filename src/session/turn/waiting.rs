@@ -184,7 +184,12 @@ impl Actor {
         let store = self.shared.store(Timestamp::now()).await?;
         let place = store.enqueue(&self.name, QUEUE, self.lease_time()).await?;
         let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
-        place.ok_or_else(full).map(Some)
+        let ticket = place.ok_or_else(full)?;
+        if let Err(error) = self.shared.config.limits.budget.check_queued(&*store).await {
+            store.dequeue(ticket).await?;
+            return Err(error);
+        }
+        Ok(Some(ticket))
     }
 
     /// Gives up the queue entry of a call that does not wait any more.

@@ -2,6 +2,7 @@
 
 mod away;
 mod balanced;
+mod budgets;
 mod chaos;
 mod moving;
 mod sharing;

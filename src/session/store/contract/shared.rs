@@ -1,5 +1,7 @@
 //! What holds for servers that share a store: leases, queues, control messages.
 
+use std::sync::Arc;
+
 use super::{
     Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, on_every_store, seconds, session,
     turn,
@@ -7,7 +9,8 @@ use super::{
 use crate::session::{
     HandshakeRecord, Scope, TokenRecord,
     store::{
-        Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, StoreError, Turns,
+        Activity, Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, Store,
+        StoreError, Turns,
     },
 };
 
@@ -21,6 +24,7 @@ on_every_store! {
     a_control_message_is_acted_on_once_or_never,
     only_one_of_two_gets_the_last_place,
     a_sweep_ends_what_the_dead_left,
+    what_is_under_way_is_counted_for_all_owners,
     an_answer_that_nobody_had_is_taken_once,
     a_token_is_every_owners_until_one_removes_it,
     a_handshake_is_every_owners_until_it_is_over,
@@ -40,6 +44,26 @@ async fn an_answer_that_nobody_had_is_taken_once(Pair { one, two, .. }: Pair) {
     assert_eq!(taken, [true, false]);
     left.details.uncollected = false;
     assert_eq!(one.turns(&a, 0, 9, Excerpt::ALL).await.unwrap(), [left]);
+}
+
+async fn what_is_under_way_is_counted_for_all_owners(Pair { one, two, clock, .. }: Pair) {
+    let activity = async |store: &Arc<dyn Store>| store.activity().await.unwrap();
+    let is = |turns, waiting| Activity { turns, waiting };
+    assert_eq!(activity(&one).await, is(0, 0));
+    let (first, mut record) = begun(&*one, "a", 0).await;
+    begun(&*two, "b", 0).await;
+    two.enqueue(&name("a"), 9, LEASE).await.unwrap();
+    for store in [&one, &two] {
+        assert_eq!(activity(store).await, is(2, 1));
+    }
+    // A turn that is over counts no more, though its owner keeps the session for a while.
+    record.status = SessionStatus::Completed;
+    let done = turn(1, SessionStatus::Completed);
+    one.commit(&first, &record, Turns::Put(&done)).await.unwrap();
+    assert_eq!(activity(&two).await, is(1, 1));
+    // Nor does what nobody renews.
+    clock.advance(LEASE);
+    assert_eq!(activity(&one).await, is(0, 0));
 }
 
 fn held(running: bool, waiting: usize) -> Ahead {

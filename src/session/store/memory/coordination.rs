@@ -13,7 +13,7 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionStatus},
     store::{
-        Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
+        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
         StoreError, Ticket,
     },
 };
@@ -69,6 +69,15 @@ impl Coordination for MemoryStore {
             entry.holder = None;
         }
         Ok(())
+    }
+
+    async fn activity(&self) -> Result<Activity, StoreError> {
+        let clock = self.clock.now();
+        let state = self.lock();
+        let holders = state.entries.values().filter_map(|entry| state.holder(entry, clock));
+        let turns = holders.filter(|holder| holder.busy).count() as u64;
+        let waiting = state.queue.iter().filter(|place| place.until > clock).count() as u64;
+        Ok(Activity { turns, waiting })
     }
 
     async fn enqueue(

@@ -11,7 +11,7 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
     store::{
-        Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
+        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
         Ticket,
     },
 };
@@ -75,6 +75,10 @@ impl Coordination for PostgresStore {
         .await
         .map(drop)
         .map_err(self.failed("release a lease in"))
+    }
+
+    async fn activity(&self) -> Result<Activity, StoreError> {
+        self.count_activity().await.map_err(self.failed("count the turns in"))
     }
 
     async fn enqueue(

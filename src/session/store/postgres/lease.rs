@@ -10,7 +10,7 @@ use crate::session::{
     SessionName,
     record::SessionStatus,
     store::{
-        Ahead, Claim, Lease, StoreError, Ticket,
+        Activity, Ahead, Claim, Lease, StoreError, Ticket,
         rows::{SessionRow, details, millis, session_columns},
     },
 };
@@ -119,6 +119,19 @@ impl PostgresStore {
             .await?;
         }
         Ok(())
+    }
+
+    pub(super) async fn count_activity(&self) -> sqlx::Result<Activity> {
+        let (turns, waiting): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM sessions WHERE tenant = $1 AND lease_owner IS NOT NULL AND lease_busy \
+             AND lease_until > (SELECT codex_mcp_clock($2))), \
+             (SELECT count(*) FROM queue WHERE tenant = $1 AND until > (SELECT codex_mcp_clock($2)))",
+        )
+        .bind(&self.tenant)
+        .bind(self.clock())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Activity { turns: turns.unsigned_abs(), waiting: waiting.unsigned_abs() })
     }
 
     /// Says which lease was lost.

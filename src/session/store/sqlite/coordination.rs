@@ -10,7 +10,7 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
     store::{
-        Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
+        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
         Ticket,
     },
 };
@@ -71,6 +71,10 @@ impl Coordination for SqliteStore {
         .await
         .map(drop)
         .map_err(self.failed("release a lease in"))
+    }
+
+    async fn activity(&self) -> Result<Activity, StoreError> {
+        self.count_activity().await.map_err(self.failed("count the turns in"))
     }
 
     async fn enqueue(

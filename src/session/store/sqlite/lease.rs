@@ -9,7 +9,7 @@ use super::open::SqliteStore;
 use crate::session::{
     SessionName,
     store::{
-        Ahead, Claim, Lease, StoreError, Ticket,
+        Activity, Ahead, Claim, Lease, StoreError, Ticket,
         rows::{SessionRow, millis, session_columns},
     },
 };
@@ -107,6 +107,17 @@ impl SqliteStore {
             sqlx::query(free).bind(name).execute(&mut **tx).await?;
         }
         Ok(dead)
+    }
+
+    pub(super) async fn count_activity(&self) -> sqlx::Result<Activity> {
+        let (turns, waiting): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM sessions WHERE lease_owner IS NOT NULL AND lease_busy AND lease_until > ?1), \
+             (SELECT count(*) FROM queue WHERE until > ?1)",
+        )
+        .bind(self.clock.now())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Activity { turns: turns.unsigned_abs(), waiting: waiting.unsigned_abs() })
     }
 
     /// Says which lease was lost.
