@@ -20,5 +20,5 @@ pub use app::{
 };
 pub use app::{
     Environment, HttpRefused, ServerError, check_tools, serve_here, serve_http, serve_stdio,
-    serve_terminal, tokens,
+    serve_terminal, servers, tokens,
 };

@@ -14,7 +14,7 @@ use codex_mcp_server::{
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
-    serve_here, serve_http, serve_stdio, serve_terminal, telemetry, tokens,
+    serve_here, serve_http, serve_stdio, serve_terminal, servers, telemetry, tokens,
 };
 #[cfg(unix)]
 use codex_mcp_server::{become_bridge, host_folders, serve::Role};
@@ -217,6 +217,7 @@ async fn dispatch(
         Command::Fixed(Fixed::Token(command)) => {
             command.run(&tokens(&config, &environment)?, &config).await?
         }
+        Command::Fixed(Fixed::Servers(list)) => list.run(&servers(&config, &environment)?).await?,
         Command::Fixed(Fixed::Serve(how)) if how.is_http() => {
             let told = |url: &str| {
                 // Whoever started this reads it, or does not.

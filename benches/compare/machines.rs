@@ -93,3 +93,51 @@ pub(crate) async fn take_over(world: &World) {
     turn(&two.client(None), "s").await;
     row("take-over after kill -9, s", "the lease", killed.elapsed().as_secs_f64(), LEASE);
 }
+
+/// How long it takes to reach a turn from another machine, against from its own: to stop it, to add to it, to hear of
+/// its end.
+pub(crate) async fn reach(world: &World) {
+    let homes = [world.home(), world.home()];
+    let database = Postgres::shared().database().await;
+    let url = format!("store.url={database}");
+    let settings = ["store.kind=postgres", &url];
+    let one = serve(world, &homes[0], &settings).await;
+    let two = serve(world, &homes[1], &settings).await;
+    let (home, elsewhere) = (one.client(None), two.client(None));
+    let begin = async |prompt: &str| {
+        let call = json!({"prompt": prompt, "sessionId": "s", "waitSeconds": 0});
+        home.call("codex", call).await.ok();
+        wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    };
+    let timed = async |client: &HttpClient, tool: &str, arguments| {
+        let started = Instant::now();
+        client.call(tool, arguments).await;
+        millis(started)
+    };
+    let (mut steered, mut stopped, mut heard) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..10 {
+        let mut steering = Vec::new();
+        let mut stopping = Vec::new();
+        for client in [&elsewhere, &home] {
+            begin("slow 60 never").await;
+            let more = json!({"sessionId": "s", "prompt": "say more"});
+            steering.push(timed(client, "steer", more).await);
+            stopping.push(timed(client, "interrupt", json!({"sessionId": "s"})).await);
+        }
+        begin("slow 1 done").await;
+        let wait = || json!({"sessionId": "s"});
+        let (there, here) =
+            tokio::join!(timed(&elsewhere, "wait", wait()), timed(&home, "wait", wait()));
+        steered.push((steering[0], steering[1]));
+        stopped.push((stopping[0], stopping[1]));
+        heard.push((there, here));
+    }
+    for (what, times) in [
+        ("steered from elsewhere, ms", steered),
+        ("interrupted from elsewhere, ms", stopped),
+        ("end of a turn of 1 s heard elsewhere, ms", heard),
+    ] {
+        let (there, here) = times.into_iter().unzip();
+        row(what, "at home", median(there), median(here));
+    }
+}

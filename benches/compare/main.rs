@@ -65,5 +65,6 @@ async fn main() {
         machines::turns(&world).await;
         machines::moves(&world).await;
         machines::take_over(&world).await;
+        machines::reach(&world).await;
     }
 }

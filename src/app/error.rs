@@ -10,6 +10,15 @@ use crate::{
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// Servers are listed where they share a database.
+    #[error(
+        "servers are known to each other where they share a PostgreSQL database (`store.url`); the store here is {store}, \
+         and `codex-mcp-server host status` shows who serves this machine's clients"
+    )]
+    NotShared {
+        /// The store.
+        store: String,
+    },
     /// The operator chose a tool that does not exist.
     #[error("{files}: there is no tool `{name}`; there are: {}", tool_names().join(", "))]
     UnknownTool {

@@ -2,7 +2,13 @@
 
 use std::{ffi::OsString, io, path::PathBuf};
 
-use super::{Environment, ServerError, bridge::PROGRAM, notify::Notifier, server::server};
+use super::{
+    Environment, ServerError,
+    bridge::PROGRAM,
+    notify::Notifier,
+    presence::{KnownServers, Presence, Served},
+    server::{connected, presence, server, store},
+};
 use crate::{
     config::{Config, HostMode, StoreKind},
     serve::{
@@ -103,10 +109,16 @@ pub async fn serve_host(
     environment: Environment,
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
-    let server = server(host.config.clone(), environment, shutdown.at_once.clone())?;
-    let notifier = Notifier::start(host.config.notify.command.clone(), server.sessions());
+    let config = &host.config;
+    let environment = connected(environment, config)?;
+    let (record, kept) = (presence(config, "host"), store(config, &environment).ok());
+    let server = server(config.clone(), environment, shutdown.at_once.clone())?;
+    let notifier = Notifier::start(config.notify.command.clone(), server.sessions());
+    let served = Served::one(None, server.sessions());
+    let presence = Presence::start(kept, record, served, KnownServers::default(), &shutdown);
     let ended = host::host(server, host, shutdown).await;
     notifier.finish().await;
+    presence.finish().await;
     Ok(ended?)
 }
 

@@ -13,7 +13,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::{
     Environment, HttpRefused, ServerError,
     notify::Notifier,
-    server::{connected, rollouts, server, store},
+    presence::{KnownServers, Presence, Served},
+    server::{connected, presence, rollouts, server, store},
 };
 use crate::{
     codex::Processes,
@@ -23,7 +24,7 @@ use crate::{
         Shutdown,
         http::{self, HttpConfig, MetricsText, NoTenant, Tenants},
     },
-    session::{Handshakes, Tenant, Tokens, store::StoreConfig},
+    session::{Handshakes, Servers, Tenant, Tokens, store::StoreConfig},
     telemetry::Metrics,
 };
 
@@ -60,6 +61,19 @@ pub fn tokens(config: &Config, environment: &Environment) -> Result<Tokens, Serv
     }
 }
 
+/// The servers that share this store.
+///
+/// # Errors
+/// [`ServerError`] if it is not one that servers share.
+pub fn servers(config: &Config, environment: &Environment) -> Result<Servers, ServerError> {
+    match store(config, environment)? {
+        shared @ StoreConfig::Postgres(..) => Ok(Servers::new(shared)),
+        own @ (StoreConfig::Memory | StoreConfig::Sqlite(_)) => {
+            Err(ServerError::NotShared { store: own.to_string() })
+        }
+    }
+}
+
 /// Serves over HTTP until `shutdown` asks for the end. `ready` is told the URL of the endpoint once clients can connect.
 ///
 /// # Errors
@@ -87,22 +101,38 @@ pub async fn serve_http(
     let processes = config.codex.processes.map(Processes::new);
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
+    let (mut record, kept) = (presence(&config, "http"), store(&config, &environment).ok());
+    let (served, known) = (Served::default(), KnownServers::default());
     let tenants = {
         let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());
+        let served = served.clone();
         Tenants::new(move |tenant| {
             let (config, environment) = of_tenant(tenant, &config, &environment)?;
             let hook = config.notify.command.clone();
             let server = server(config, environment, at_once.clone());
             let server: Server = server.map_err(|error| broken(tenant, error))?;
             let notifier = Notifier::start(hook, server.sessions());
+            served.add(tenant.cloned(), server.sessions());
             // Nothing under the lock can panic.
             notifiers.lock().unwrap_or_else(PoisonError::into_inner).push(notifier);
             Ok(server)
         })
     };
     let metrics = Metrics::start()?;
-    let text = metrics.clone();
-    let text = MetricsText::new(move || text.render());
+    let text = {
+        let (metrics, known) = (metrics.clone(), known.clone());
+        MetricsText::new(move || metrics.render() + &known.metrics())
+    };
+    let present = Arc::new(Mutex::new(None));
+    let ready = {
+        let (present, ending) = (Arc::clone(&present), shutdown.clone());
+        move |url: &str| {
+            record.url = Some(url.to_owned());
+            let presence = Presence::start(kept, record, served, known, &ending);
+            *present.lock().unwrap_or_else(PoisonError::into_inner) = Some(presence);
+            ready(url);
+        }
+    };
     let ended = {
         let _summing_up = AbortOnDropHandle::new(TaskTracker::new().spawn(async move {
             loop {
@@ -115,6 +145,10 @@ pub async fn serve_http(
     let notifiers = std::mem::take(&mut *notifiers.lock().unwrap_or_else(PoisonError::into_inner));
     for notifier in notifiers {
         notifier.finish().await;
+    }
+    let presence = present.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(presence) = presence {
+        presence.finish().await;
     }
     Ok(ended?)
 }

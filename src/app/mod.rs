@@ -8,6 +8,7 @@ mod error;
 mod hosting;
 mod http;
 mod notify;
+mod presence;
 mod server;
 mod terminal;
 
@@ -17,6 +18,6 @@ pub use environment::Environment;
 pub use error::{HttpRefused, ServerError};
 #[cfg(unix)]
 pub use hosting::{NotShared, become_bridge, find_host, host_folders, serve_host};
-pub use http::{serve_http, tokens};
+pub use http::{serve_http, servers, tokens};
 pub use server::{check_tools, serve_stdio};
 pub use terminal::{serve_here, serve_terminal};

@@ -4,14 +4,19 @@ use std::{path::Path, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Environment, ServerError, notify::Notifier};
+use super::{
+    Environment, ServerError,
+    notify::Notifier,
+    presence::{KnownServers, Presence, Served, record},
+};
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{self, Compat, Config, DatabaseUrl, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
     session::{
-        self, McpServers, RolloutConfig, RolloutKey, SessionConfig, Sessions, Settings, Tenant,
+        self, McpServers, RolloutConfig, RolloutKey, ServerRecord, SessionConfig, Sessions,
+        Settings, Tenant,
         store::{PostgresPool, StoreConfig},
     },
 };
@@ -50,10 +55,15 @@ pub async fn serve_stdio(
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
     let hook = config.notify.command.clone();
+    let environment = connected(environment, &config)?;
+    let (record, kept) = (presence(&config, "stdio"), store(&config, &environment).ok());
     let server = server(config, environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(hook, server.sessions());
+    let served = Served::one(None, server.sessions());
+    let presence = Presence::start(kept, record, served, KnownServers::default(), &shutdown);
     let ended = serve::serve(server, shutdown).await;
     notifier.finish().await;
+    presence.finish().await;
     Ok(ended?)
 }
 
@@ -141,6 +151,11 @@ pub(super) fn server(
         callback_uri: defaults.callback_uri,
     };
     Ok(Server::new(sessions, &mcp))
+}
+
+/// What a server of this kind says of itself.
+pub(super) fn presence(config: &Config, kind: &str) -> ServerRecord {
+    record(kind, machine(config.store.machine.clone()))
 }
 
 /// What this machine is called.

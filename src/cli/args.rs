@@ -9,6 +9,7 @@ use super::{
     doctor::DoctorArgs,
     gate::GateCommand,
     screen,
+    servers::ServersArgs,
     sessions::SessionsCommand,
     setup::SetupArgs,
     token::TokenCommand,
@@ -93,6 +94,8 @@ pub enum Fixed {
     /// Make, list and end tokens for callers over HTTP
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show the servers that share a database, and what runs where
+    Servers(ServersArgs),
     /// Find out what is wrong and how to fix it
     Doctor(DoctorArgs),
     /// Register this server with a client

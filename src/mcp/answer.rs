@@ -98,6 +98,8 @@ impl Answer {
             structured.insert("code".to_owned(), error.code.into());
             structured.insert("message".to_owned(), error.message.into());
             structured.insert("next".to_owned(), error.next.into());
+            let again = error.retry_after_seconds.map(Value::from);
+            structured.extend(again.map(|again| ("retryAfterSeconds".to_owned(), again)));
         }
         let mut text = TextContent::new(text);
         text.meta = Some(beside).filter(|beside| !beside.is_empty()).map(MetaObject);
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_error_is_complete_in_both_forms() {
-        let error = UserError { code: "c", message: "It broke.".into(), next: "Mend it.".into() };
+        let error = UserError::new("c", "It broke.", "Mend it.");
         let result = Answer::new(&json!({"sessionId": "s"}), "half").with_error(error).into_result(
             10,
             true,

@@ -30,11 +30,8 @@ pub fn host_restarted(session: Option<&str>, is_modern: bool) -> Value {
                 .to_owned(),
         ),
     };
-    let error = UserError {
-        code: "host_restarted",
-        message: format!("The server's process ended or hung while this call was under way{of}."),
-        next,
-    };
+    let message = format!("The server's process ended or hung while this call was under way{of}.");
+    let error = UserError::new("host_restarted", message, next);
     let text = format!("{} {}", error.message, error.next);
     let mut result = json!({
         "content": [{"type": "text", "text": text}],

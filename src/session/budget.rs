@@ -144,7 +144,8 @@ mod tests {
             let (day, model) = (jiff::civil::date(2026, 1, 1), String::new());
             [DailyUsage { day, model, turns, usage }]
         };
-        let check = |turns, tokens| budget.check_day(&used(turns, tokens), 0, Timestamp::UNIX_EPOCH);
+        let check =
+            |turns, tokens| budget.check_day(&used(turns, tokens), 0, Timestamp::UNIX_EPOCH);
         assert!(check(2, 99).is_ok() && budget.check_day(&[], 2, Timestamp::UNIX_EPOCH).is_ok());
         let running = budget.check_day(&[], 3, Timestamp::UNIX_EPOCH).unwrap_err();
         assert!(running.to_string().contains("3 turns"));

@@ -26,6 +26,7 @@ mod remote;
 mod request;
 mod review;
 mod rollouts;
+mod servers;
 mod sessions;
 mod settings;
 mod shared;
@@ -50,12 +51,14 @@ pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
     AnswerRecord, ApprovalRecord, ApprovalState, Continuity, HandshakeRecord, KeptRollout,
-    RolloutPart, RolloutRecord, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord,
-    TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
+    RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn, SessionDetails,
+    SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord, WorktreeRecord,
+    WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
 pub use rollouts::{KeyError, RolloutConfig, RolloutKey};
+pub use servers::Servers;
 pub use sessions::Sessions;
 pub use settings::Settings;
 pub use shared::Change;

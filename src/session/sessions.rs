@@ -293,6 +293,11 @@ impl Sessions {
         self.0.running()
     }
 
+    /// The turns that run or wait here, by session.
+    pub fn turns_here(&self) -> Vec<(SessionName, Option<u32>)> {
+        self.0.all_turns()
+    }
+
     /// Subscribes to the changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes()

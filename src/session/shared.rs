@@ -163,6 +163,18 @@ impl Shared {
         turns.filter(|turn| !turn.log.is_ended()).count()
     }
 
+    /// The turns that run or wait here, by session.
+    pub(super) fn all_turns(&self) -> Vec<(SessionName, Option<u32>)> {
+        let live = self.live();
+        let turns = live.iter().flat_map(|(name, session)| {
+            let turns = session.turns.iter().filter(|turn| !turn.log.is_ended());
+            turns.map(|turn| (name.clone(), turn.number()))
+        });
+        let mut turns: Vec<_> = turns.collect();
+        turns.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));
+        turns
+    }
+
     /// How many sessions have a turn under way, and how many calls wait behind one.
     pub(super) fn load(&self) -> (usize, usize) {
         let live = self.live();

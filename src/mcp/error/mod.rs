@@ -10,11 +10,15 @@ mod turn;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rmcp::model::ErrorData;
 use serde::Serialize;
 
 use crate::session::{Scope, SessionError};
 pub(super) use turn::{failed_turn, interrupted_turn, question_expired};
+
+/// After how many seconds to call again where what is missing comes back by itself.
+const SOON: u64 = 5;
 
 /// Why a tool did not do what was asked.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(in crate::mcp) enum ToolError {
 
 /// An error that the caller, or the person behind it, can act on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UserError {
     /// Stable; for programs.
     pub code: &'static str,
@@ -34,6 +39,9 @@ pub struct UserError {
     pub message: String,
     /// The next step.
     pub next: String,
+    /// After how many seconds it makes sense to call again, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u64>,
 }
 
 /// Says what an error means and what to do about it.
@@ -42,8 +50,26 @@ pub fn explain(error: SessionError) -> UserError {
         ToolError::Caller(error) => error,
         ToolError::Internal(message) => {
             let next = "This is a fault of this server; please report it.".to_owned();
-            UserError { code: "internal", message, next }
+            UserError::new("internal", message, next)
         }
+    }
+}
+
+impl UserError {
+    pub(in crate::mcp) fn new(
+        code: &'static str,
+        message: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        let retry_after_seconds =
+            matches!(code, "store_unavailable" | "shutting_down" | "too_much_work").then_some(SOON);
+        Self { code, message: message.into(), next: next.into(), retry_after_seconds }
+    }
+
+    fn again_at(mut self, when: Option<Timestamp>) -> Self {
+        let wait = when.map(|when| when.duration_since(Timestamp::now()).as_secs().max(0));
+        self.retry_after_seconds = wait.and_then(|wait| u64::try_from(wait).ok());
+        self
     }
 }
 
@@ -68,7 +94,15 @@ impl ToolError {
     }
 
     fn caller(code: &'static str, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::Caller(UserError { code, message: message.into(), next: next.into() })
+        Self::Caller(UserError::new(code, message, next))
+    }
+
+    /// The same, and when to call again.
+    fn again_at(self, when: Option<Timestamp>) -> Self {
+        match self {
+            Self::Caller(error) => Self::Caller(error.again_at(when)),
+            internal @ Self::Internal(_) => internal,
+        }
     }
 
     #[cfg(test)]

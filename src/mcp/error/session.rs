@@ -84,7 +84,7 @@ impl From<&SessionError> for ToolError {
                 return Self::caller("not_allowed", message, next);
             }
             SessionError::UsageLimit { until, .. } => {
-                return Self::caller("usage_limit", message, after_limit(*until));
+                return Self::caller("usage_limit", message, after_limit(*until)).again_at(*until);
             }
             SessionError::TooMuchWork { .. } => (
                 "too_much_work",
@@ -92,7 +92,7 @@ impl From<&SessionError> for ToolError {
             ),
             SessionError::DayUsedUp { until, .. } => {
                 let next = format!("Call again after {until}. `usage` shows what was used.");
-                return Self::caller("quota_exceeded", message, next);
+                return Self::caller("quota_exceeded", message, next).again_at(Some(*until));
             }
             SessionError::Repository(error) => of_repository(error),
             SessionError::Nested => (

@@ -64,7 +64,7 @@ pub(in crate::mcp) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -
     // The next step follows it on the same line.
     let is_open = message.ends_with(|last: char| last.is_alphanumeric() || last == ')');
     let message = format!("{message}{}", if is_open { "." } else { "" });
-    UserError { code, message, next }
+    UserError::new(code, message, next).again_at(back_at)
 }
 
 /// The error for a turn that was stopped before it was complete.
@@ -101,7 +101,7 @@ pub(in crate::mcp) fn interrupted_turn(stop: Option<Stop>) -> UserError {
         }
         None => ("interrupted", "The turn was interrupted before it was complete.", GO_ON),
     };
-    UserError { code, message: message.to_owned(), next: next.to_owned() }
+    UserError::new(code, message, next)
 }
 
 /// The error for an answer to a question that is not open, or that this server did not ask.

@@ -282,11 +282,8 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
 }
 
 fn unknown_failure() -> UserError {
-    UserError {
-        code: "turn_failed",
-        message: "The turn failed and nobody said why.".to_owned(),
-        next: "Call again; the session goes on.".to_owned(),
-    }
+    let message = "The turn failed and nobody said why.";
+    UserError::new("turn_failed", message, "Call again; the session goes on.")
 }
 
 fn turns(count: usize) -> String {

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::StoreError;
 use crate::session::{
     SessionName,
-    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionRecord},
+    record::{
+        AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SeenServer, ServerRecord,
+        SessionRecord,
+    },
 };
 
 /// Leases, the queue of each session, control messages and approvals.
@@ -115,6 +118,22 @@ pub trait Coordination: Send + Sync + fmt::Debug {
 
     /// What is under way in all sessions, whichever owner does it.
     async fn activity(&self) -> Result<Activity, StoreError>;
+
+    /// Says how a server is, by its id. It counts as silent if it does not do so again for `time`. A store that one
+    /// machine has by itself keeps nothing of this.
+    async fn announce(&self, _server: &ServerRecord, _time: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Forgets a server that has ended.
+    async fn leave(&self, _id: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The servers that were announced and have not left, by machine. Those that are silent for a day may be forgotten.
+    async fn servers(&self) -> Result<Vec<SeenServer>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Waits until another owner has done something that concerns whoever holds or waits for a session, and says which.
     /// A hint: some are never heard of, and where a store has none this waits for ever.

@@ -22,7 +22,8 @@ mod sqlite;
 
 pub use clock::StoreClock;
 pub use coordination::{
-    Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, Ticket,
+    Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
+    Ticket,
 };
 pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};

@@ -67,6 +67,7 @@ async fn also_calls_of_the_same_moment_do_not_go_over_a_limit() {
     }
     for client in &clients {
         let over = client.call("codex", json!({"prompt": "say x"})).await;
-        assert!(over.failed_with("quota_exceeded").text.contains("6 turns"));
+        let over = over.failed_with("quota_exceeded");
+        assert!(over.text.contains("6 turns") && over["retryAfterSeconds"].is_u64(), "{over:?}");
     }
 }

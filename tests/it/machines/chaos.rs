@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -96,6 +97,35 @@ async fn hurt(node: &mut Node, dice: &mut Dice, clients: &Clients, index: usize)
     what
 }
 
+/// Does one thing to the database.
+async fn shake(database: &Postgres, dice: &mut Dice) -> &'static str {
+    if dice.roll(2) == 0 {
+        database.crash().await;
+        "was killed"
+    } else {
+        database.suspend(Duration::from_millis(200 + dice.roll(3800))).await;
+        "was suspended"
+    }
+}
+
+/// A library that moves the clock of a program, if there is one.
+fn other_time() -> Option<PathBuf> {
+    let found = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
+        .map(|target| format!("/usr/lib/{target}/faketime/libfaketimeMT.so.1"));
+    found.map(PathBuf::from).into_iter().find(|path| path.is_file())
+}
+
+/// How far the clocks of the servers are apart, by what each says of its start.
+async fn clocks(node: &Node) -> jiff::SignedDuration {
+    let list = node.machine.launch.clone().args(["servers", "--json"]);
+    let said = list.command().output().await.unwrap();
+    let all: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
+    let at = |server: &Value| server["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok();
+    let starts: Vec<_> = all["servers"].as_array().into_iter().flatten().filter_map(at).collect();
+    let (first, last) = (starts.iter().min(), starts.iter().max());
+    last.zip(first).map(|(last, first)| last.duration_since(*first)).unwrap_or_default()
+}
+
 /// What a client was told: the turns that completed, by their prompt.
 type Answers = Vec<(String, u64)>;
 
@@ -135,15 +165,35 @@ async fn whatever_happens_nothing_answered_is_lost_and_nothing_runs_twice() {
     println!("CHAOS_SEED={seed}");
     let mut dice = Dice(seed);
     let world = World::new().await;
-    let database = Postgres::shared().database().await;
+    // One of its own: it is hurt too.
+    let postgres = Postgres::start().unwrap();
+    let database = postgres.database().await;
+    let other_time = other_time();
+    if other_time.is_none() {
+        println!("all clocks agree: libfaketime is not installed");
+    }
     let clients = Clients::default();
     let mut nodes = Vec::new();
     for index in 0..3 {
         let mut node = node(&world, index, &database).await;
+        // An hour behind, right, an hour ahead.
+        if let (Some(library), Some(clock)) = (&other_time, ["-1h", "", "+1h"].get(index))
+            && !clock.is_empty()
+        {
+            let launch = node.machine.launch.clone().env("FAKETIME", *clock);
+            let launch = launch.env("DONT_FAKE_MONOTONIC", "1");
+            node.machine.launch = launch.env("LD_PRELOAD", library.to_string_lossy());
+        }
         let server = node.machine.serve_with(&["http.drain=1s"]).await;
         clients.lock().unwrap().insert(index, server.client(None));
         node.server = Some(server);
         nodes.push(node);
+    }
+    if other_time.is_some() {
+        testkit::wait::wait_until("clocks two hours apart", async || {
+            clocks(&nodes[1]).await >= jiff::SignedDuration::from_mins(119)
+        })
+        .await;
     }
     let end = Instant::now() + Duration::from_secs(seconds);
     let conversations: Vec<_> = (0..sessions)
@@ -154,6 +204,10 @@ async fn whatever_happens_nothing_answered_is_lost_and_nothing_runs_twice() {
         .collect();
     while Instant::now() < end {
         sleep(Duration::from_millis(300 + dice.roll(900))).await;
+        if dice.roll(7) == 0 {
+            println!("the database {}", shake(&postgres, &mut dice).await);
+            continue;
+        }
         let index = usize::try_from(dice.roll(3)).unwrap();
         let what = hurt(&mut nodes[index], &mut dice, &clients, index).await;
         println!("machine {index} was {what}");

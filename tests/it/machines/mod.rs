@@ -4,6 +4,7 @@ mod away;
 mod balanced;
 mod budgets;
 mod chaos;
+mod listed;
 mod moving;
 mod sharing;
 

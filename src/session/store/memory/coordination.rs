@@ -13,8 +13,8 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionStatus},
     store::{
-        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
-        StoreError, Ticket,
+        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease,
+        MessageId, StoreError, Ticket,
     },
 };
 

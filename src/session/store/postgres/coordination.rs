@@ -9,10 +9,10 @@ use tokio::sync::broadcast::error::RecvError;
 use super::{hints::notify, lease::span, open::PostgresStore};
 use crate::session::{
     SessionName,
-    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
+    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SeenServer, ServerRecord},
     store::{
-        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
-        Ticket,
+        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
+        StoreError, Ticket,
     },
 };
 
@@ -185,6 +185,18 @@ impl Coordination for PostgresStore {
         session: Option<&SessionName>,
     ) -> Result<Vec<ApprovalRecord>, StoreError> {
         self.read_open_approvals(session).await
+    }
+
+    async fn announce(&self, server: &ServerRecord, time: Duration) -> Result<(), StoreError> {
+        self.write_server(server, time).await
+    }
+
+    async fn leave(&self, id: &str) -> Result<(), StoreError> {
+        self.delete_server(id).await
+    }
+
+    async fn servers(&self) -> Result<Vec<SeenServer>, StoreError> {
+        self.read_servers().await
     }
 
     async fn hint(&self) -> SessionName {

@@ -17,6 +17,7 @@ mod lease;
 mod open;
 mod queue;
 mod rollouts;
+mod servers;
 mod sessions;
 mod tokens;
 mod write;

@@ -333,6 +333,7 @@ impl SessionStore for PostgresStore {
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {
         let action = "sweep";
         self.clear_handshakes(now).await?;
+        self.clear_servers().await?;
         let mut removed = Vec::new();
         loop {
             // In batches, so that nobody waits for all of it.

@@ -10,8 +10,8 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
     store::{
-        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId, StoreError,
-        Ticket,
+        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
+        StoreError, Ticket,
     },
 };
 

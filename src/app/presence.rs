@@ -1,0 +1,266 @@
+//! Tells the servers of a database that this one is there and what runs on it, and keeps what they say of themselves.
+//! Where one machine has the store by itself, this server is the only one it knows.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
+use uuid::Uuid;
+
+use crate::{
+    serve::Shutdown,
+    session::{
+        SeenServer, ServerRecord, ServerTurn, Servers, Sessions, Tenant, store::StoreConfig,
+    },
+};
+
+/// How often this server says that it is there.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// After what time without a word a server counts as silent. Its leases have run out by then, as a rule.
+const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether there is a Codex. Looking may start a process.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// How long saying goodbye may take.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The sessions this server serves, by tenant. They come as tenants do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Served(Arc<Mutex<Vec<(Option<Tenant>, Sessions)>>>);
+
+/// The servers there are, as they were last heard of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownServers(Arc<Mutex<Vec<SeenServer>>>);
+
+/// This server's word to the others.
+#[derive(Debug)]
+pub(super) struct Presence {
+    ending: CancellationToken,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Served {
+    /// The sessions of one tenant, or of the operator.
+    pub(super) fn one(tenant: Option<Tenant>, sessions: &Sessions) -> Self {
+        let served = Self::default();
+        served.add(tenant, sessions);
+        served
+    }
+
+    pub(super) fn add(&self, tenant: Option<Tenant>, sessions: &Sessions) {
+        self.lock().push((tenant, sessions.clone()));
+    }
+
+    fn turns(&self) -> Vec<ServerTurn> {
+        let of = |(tenant, sessions): &(Option<Tenant>, Sessions)| {
+            let tenant = tenant.as_ref().map(Tenant::as_str).unwrap_or_default().to_owned();
+            let turns = sessions.turns_here().into_iter();
+            let turn =
+                move |(session, number)| ServerTurn { tenant: tenant.clone(), session, number };
+            turns.map(turn).collect::<Vec<_>>()
+        };
+        self.lock().iter().flat_map(of).collect()
+    }
+
+    fn first(&self) -> Option<Sessions> {
+        self.lock().first().map(|(_, sessions)| sessions.clone())
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Tenant>, Sessions)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KnownServers {
+    /// The servers, as Prometheus reads them.
+    pub(super) fn metrics(&self) -> String {
+        let escaped =
+            |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let mut up =
+            "# HELP codex_mcp_server_up Servers of the store, and whether they are there.\n\
+                      # TYPE codex_mcp_server_up gauge\n"
+                .to_owned();
+        let mut turns = "# HELP codex_mcp_server_turns Turns that run or wait on each server.\n\
+                         # TYPE codex_mcp_server_turns gauge\n"
+            .to_owned();
+        for SeenServer { server, silent, .. } in self.lock().iter() {
+            let (id, machine) = (escaped(&server.id), escaped(&server.machine));
+            let (version, codex) =
+                (escaped(&server.version), escaped(server.codex.as_deref().unwrap_or_default()));
+            let state = if server.draining { "draining" } else { "serving" };
+            up += &format!(
+                "codex_mcp_server_up{{server=\"{id}\",machine=\"{machine}\",version=\"{version}\",\
+                 codex=\"{codex}\",state=\"{state}\"}} {}\n",
+                u8::from(!silent)
+            );
+            let count = if *silent { 0 } else { server.turns.len() };
+            turns += &format!(
+                "codex_mcp_server_turns{{server=\"{id}\",machine=\"{machine}\"}} {count}\n"
+            );
+        }
+        up + &turns
+    }
+
+    fn set(&self, servers: Vec<SeenServer>) {
+        *self.lock() = servers;
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn lock(&self) -> MutexGuard<'_, Vec<SeenServer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Presence {
+    /// Begins to tell the others. `record` is what stays as it is; `known` is told who is there.
+    pub(super) fn start(
+        store: Option<StoreConfig>,
+        record: ServerRecord,
+        served: Served,
+        known: KnownServers,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let ending = CancellationToken::new();
+        let shared = store.filter(|store| matches!(store, StoreConfig::Postgres(..)));
+        let teller = Teller {
+            servers: shared.map(Servers::new),
+            record,
+            served,
+            known,
+            draining: shutdown.asked.clone(),
+            looked: None,
+        };
+        let task = TaskTracker::new().spawn(teller.tell(ending.clone()));
+        Self { ending, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Says that this server has ended.
+    pub(super) async fn finish(self) {
+        self.ending.cancel();
+        if timeout(LEAVE_TIMEOUT, self.task).await.is_err() {
+            tracing::warn!("the other servers could not be told of the end");
+        }
+    }
+}
+
+/// What a server says of itself that stays as it is.
+pub(super) fn record(kind: &str, machine: String) -> ServerRecord {
+    ServerRecord {
+        id: Uuid::new_v4().to_string(),
+        machine,
+        process: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: kind.to_owned(),
+        started_at: Timestamp::now(),
+        ..ServerRecord::default()
+    }
+}
+
+/// The task behind a [`Presence`].
+struct Teller {
+    /// `None` if nobody else is there to be told.
+    servers: Option<Servers>,
+    record: ServerRecord,
+    served: Served,
+    known: KnownServers,
+    draining: CancellationToken,
+    looked: Option<Instant>,
+}
+
+impl Teller {
+    async fn tell(mut self, ending: CancellationToken) {
+        loop {
+            self.record.draining = self.draining.is_cancelled();
+            self.record.turns = self.served.turns();
+            if ending.run_until_cancelled(self.announce()).await.is_none() {
+                break;
+            }
+            if ending.run_until_cancelled(self.look()).await.is_none() {
+                break;
+            }
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                () = self.draining.cancelled(), if !self.record.draining => {}
+                () = ending.cancelled() => break,
+            }
+        }
+        if let Some(servers) = &self.servers
+            && let Err(error) = servers.leave(&self.record.id).await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot leave the others");
+        }
+    }
+
+    async fn announce(&self) {
+        let own = || SeenServer { server: self.record.clone(), ago: Duration::ZERO, silent: false };
+        let Some(servers) = &self.servers else { return self.known.set(vec![own()]) };
+        let said = async {
+            servers.announce(&self.record, SILENT_AFTER).await?;
+            servers.list().await
+        };
+        match timeout(SILENT_AFTER, said).await {
+            Ok(Ok(all)) => self.known.set(all),
+            // Of the others nothing is known.
+            failed => {
+                if let Ok(Err(error)) = failed {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "not announced");
+                }
+                self.known.set(vec![own()]);
+            }
+        }
+    }
+
+    /// Looks whether there is a Codex, from time to time.
+    async fn look(&mut self) {
+        let Some(sessions) = self.served.first() else { return };
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        match sessions.inspect_codex().await {
+            Ok(found) => {
+                self.record.codex = Some(found.version.to_string());
+                self.record.problem = None;
+            }
+            Err(error) => self.record.problem = Some(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_machines_cannot_break_the_metrics() {
+        let known = KnownServers::default();
+        let server = ServerRecord {
+            id: "i".into(),
+            machine: "a\"b\\c\nd".into(),
+            turns: vec![ServerTurn {
+                tenant: String::new(),
+                session: "s".parse().unwrap(),
+                number: None,
+            }],
+            ..ServerRecord::default()
+        };
+        let seen = |silent| SeenServer { server: server.clone(), ago: Duration::ZERO, silent };
+        known.set(vec![seen(false)]);
+        let text = known.metrics();
+        assert!(text.contains("machine=\"a\\\"b\\\\c\\nd\",version"), "{text}");
+        assert!(text.ends_with("} 1\n"), "{text}");
+        known.set(vec![seen(true)]);
+        let text = known.metrics();
+        assert!(text.ends_with("} 0\n") && text.contains("state=\"serving\"} 0\n"), "{text}");
+    }
+}
