@@ -11,6 +11,7 @@ pub mod mcp;
 pub mod serve;
 pub mod session;
 pub mod telemetry;
+pub mod web;
 
 mod app;
 
@@ -19,6 +20,6 @@ pub use app::{
     BridgeFailure, NotShared, become_bridge, find_host, host_folders, serve_bridge, serve_host,
 };
 pub use app::{
-    Environment, HttpRefused, ServerError, check_tools, serve_here, serve_http, serve_stdio,
-    serve_terminal, servers, tokens,
+    Environment, HttpRefused, PageUrl, ServerError, check_tools, serve_here, serve_http,
+    serve_page, serve_stdio, serve_terminal, servers, tokens,
 };

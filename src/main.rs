@@ -10,11 +10,11 @@ use std::{
 
 use anyhow::Context;
 use codex_mcp_server::{
-    Environment, check_tools, cli,
+    Environment, PageUrl, check_tools, cli,
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
     config,
     serve::{self, Shutdown},
-    serve_here, serve_http, serve_stdio, serve_terminal, servers, telemetry, tokens,
+    serve_here, serve_http, serve_page, serve_stdio, serve_terminal, servers, telemetry, tokens,
 };
 #[cfg(unix)]
 use codex_mcp_server::{become_bridge, host_folders, serve::Role};
@@ -216,6 +216,11 @@ async fn dispatch(
         }
         Command::Fixed(Fixed::Token(command)) => {
             command.run(&tokens(&config, &environment)?, &config).await?
+        }
+        Command::Fixed(Fixed::Ui(ui)) => {
+            let told = |url: &PageUrl| ui.show(url.as_str());
+            Box::pin(serve_page(config, environment, shutdown, ui.port, told)).await?;
+            Exit::Done
         }
         Command::Fixed(Fixed::Servers(list)) => list.run(&servers(&config, &environment)?).await?,
         Command::Fixed(Fixed::Serve(how)) if how.is_http() => {

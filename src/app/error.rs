@@ -10,6 +10,13 @@ use crate::{
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// The page cannot be reached.
+    #[error("the page cannot listen on loopback")]
+    Page(#[source] std::io::Error),
+    /// Nobody shows the page.
+    #[cfg(unix)]
+    #[error("there is no page")]
+    NoPage(#[source] crate::serve::page::PageRefused),
     /// Servers are listed where they share a database.
     #[error(
         "servers are known to each other where they share a PostgreSQL database (`store.url`); the store here is {store}, \

@@ -14,7 +14,9 @@ use crate::{
     serve::{
         Role, Shutdown, Streams,
         bridge::{self, BridgeConfig},
-        host::{self, ClientAbout, HostConfig, HostError, HostFiles, Identity, Key, Program},
+        host::{
+            self, ClientAbout, HostConfig, HostError, HostFiles, HostStatus, Identity, Key, Program,
+        },
         replace,
     },
 };
@@ -126,6 +128,23 @@ pub async fn serve_host(
 pub fn host_folders(environment: &Environment) -> Vec<PathBuf> {
     let state = environment.own_state();
     HostFiles::folders(environment.runtime_folder.as_deref(), state.as_deref())
+}
+
+/// The socket of a host whose sessions are those of this store: the one for clients started like this, any other that
+/// runs, or a new one. `None` if none can be had.
+pub(super) fn page_host(config: Config, environment: &Environment, store: &str) -> Option<PathBuf> {
+    let own = expected(config.clone(), environment).ok()?.files;
+    if host::is_there(&own) {
+        return Some(own.socket());
+    }
+    let others = host::survey(&host_folders(environment)).hosts.into_iter();
+    let same = |host: &HostStatus| {
+        host.store == store && host.version == env!("CARGO_PKG_VERSION") && host.socket.exists()
+    };
+    if let Some(other) = others.filter(same).max_by_key(|host| host.clients) {
+        return Some(other.socket);
+    }
+    Some(find_host(config, environment).ok()?.socket())
 }
 
 /// A connection of our own command line to the host, if one runs or `starts` says to start one.

@@ -8,6 +8,7 @@ mod error;
 mod hosting;
 mod http;
 mod notify;
+mod page;
 mod presence;
 mod server;
 mod terminal;
@@ -19,5 +20,6 @@ pub use error::{HttpRefused, ServerError};
 #[cfg(unix)]
 pub use hosting::{NotShared, become_bridge, find_host, host_folders, serve_host};
 pub use http::{serve_http, servers, tokens};
+pub use page::{PageUrl, serve_page};
 pub use server::{check_tools, serve_stdio};
 pub use terminal::{serve_here, serve_terminal};

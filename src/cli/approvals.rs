@@ -167,7 +167,7 @@ async fn go_through(sessions: &Sessions, open: Vec<ApprovalRecord>) -> Result<Ex
 }
 
 fn complain(error: SessionError) -> Result<Exit, CliError> {
-    let error = explain(error);
+    let error = explain(&error);
     let line = format!("codex-mcp-server: {}: {} {}", error.code, error.message, error.next);
     written(writeln!(stderr(), "{line}"), "to stderr")?;
     Ok(Exit::Failed)

@@ -15,6 +15,7 @@ use super::{
     token::TokenCommand,
     tools::{self, ToolCall},
     transfer::TransferArgs,
+    ui::UiArgs,
 };
 use crate::{config::Flags, mcp::visible};
 
@@ -94,6 +95,8 @@ pub enum Fixed {
     /// Make, list and end tokens for callers over HTTP
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show sessions in a browser: what runs, what was said, what Codex asks
+    Ui(UiArgs),
     /// Show the servers that share a database, and what runs where
     Servers(ServersArgs),
     /// Find out what is wrong and how to fix it

@@ -28,6 +28,7 @@ mod token;
 mod tools;
 mod transcript;
 mod transfer;
+mod ui;
 
 pub use approvals::ApprovalsArgs;
 pub use args::{Args, Command, ConfigCommand, Fixed, ServeArgs};
@@ -46,3 +47,4 @@ pub use show::{show_completions, show_config, show_manual, show_schema};
 pub use token::TokenCommand;
 pub use tools::ToolCall;
 pub use transfer::TransferArgs;
+pub use ui::UiArgs;

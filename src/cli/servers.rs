@@ -35,7 +35,7 @@ impl ServersArgs {
         let seen = match servers.list().await {
             Ok(seen) => seen,
             Err(error) => {
-                let error = explain(error);
+                let error = explain(&error);
                 let said = writeln!(stderr(), "codex-mcp-server: {} {}", error.message, error.next);
                 written(said, "the answer")?;
                 return Ok(Exit::Failed);

@@ -119,7 +119,7 @@ fn list(all: &[TokenRecord], as_json: bool) -> Result<Exit, CliError> {
 }
 
 fn complain(error: SessionError) -> Result<Exit, CliError> {
-    let error = explain(error);
+    let error = explain(&error);
     let said = writeln!(stderr(), "codex-mcp-server: {} {}", error.message, error.next);
     written(said, "the answer")?;
     Ok(Exit::Failed)

@@ -104,7 +104,7 @@ impl TransferArgs {
                 )
             }
             Err(error) => {
-                let error = explain(error);
+                let error = explain(&error);
                 return Err(CliError::Usage(format!("{} {}", error.message, error.next)));
             }
         };

@@ -51,6 +51,8 @@ pub struct HttpSettings {
     pub mcp_session_idle: Span,
     /// How long calls may take to end once the server is asked to.
     pub drain: Span,
+    /// Whether the page is at `/ui`, for whoever has a token.
+    pub page: bool,
 }
 
 /// Access tokens that an identity provider issues, as JWTs. They are taken once `issuer` is set.
@@ -163,6 +165,7 @@ impl Default for HttpSettings {
             body_bytes: 4 * 1024 * 1024,
             connections: 2048,
             calls: 64,
+            page: true,
             mcp_sessions: 100,
             mcp_session_idle: Span(Duration::from_mins(30)),
             drain: Span(Duration::from_secs(30)),

@@ -1,8 +1,7 @@
 //! The adapter to clients: tools over sessions. Knows sessions, and of Codex only its façade types.
 //!
 //! [`Server`] is what the SDK calls. [`tools`] has one file per tool, [`offer`] knows which the operator offers,
-//! [`call`] follows one call under way. [`answer`] and [`error`] decide what a client sees, [`visible()`] makes
-//! text safe to show, [`resources`] can be read, [`changes`] notifies about them, [`prompts`] and [`completion`]
+//! [`call`] follows one call under way. [`answer`] and [`error`] decide what a client sees, [`resources`] can be read, [`changes`] notifies about them, [`prompts`] and [`completion`]
 //! help people. The SDK's types stay in this folder and in `serve`.
 
 mod answer;
@@ -24,7 +23,6 @@ mod scope;
 mod server;
 mod tasks;
 mod tools;
-mod visible;
 
 pub use call::{TERMINAL, approval_answer, approval_form};
 pub use error::{UserError, explain};
@@ -34,5 +32,5 @@ pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
 // What those who bring callers in need of the core.
 pub use crate::session::{Handshakes, Principal, Scope, SessionError, Tenant, Tokens};
+pub use crate::session::{visible, visible_line};
 pub use tools::{ToolSummary, tool_names, tool_summaries};
-pub use visible::{visible, visible_line};

@@ -2,6 +2,7 @@
 //!
 //! A [`connection`] serves one client over a pair of streams. On Unix, clients start a [`bridge`] to the user's
 //! [`host`], which serves all of them; elsewhere, or where no host can be had, each has a server of its own.
+//! [`http`] is for clients elsewhere, [`page`] for the user's browser.
 
 #[cfg(unix)]
 pub mod bridge;
@@ -11,6 +12,7 @@ pub mod host;
 pub mod http;
 mod lines;
 mod message;
+pub mod page;
 mod role;
 mod shutdown;
 mod streams;

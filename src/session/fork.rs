@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
     Settings,
+    record::ForkedFrom,
     rollouts::{KeepError, Known, fetch},
     shared::Shared,
     store::{Claim, CopiedTurns, Created, Excerpt},
@@ -70,6 +71,8 @@ impl Sessions {
                 record.effective = source.effective;
                 apart = source.details.worktree;
                 record.details.title = source.details.title.filter(|_| automatic);
+                record.details.forked_from =
+                    Some(ForkedFrom { session: other.clone(), turn: number });
                 record.turn_count = number;
                 if number > 0 {
                     record.status = SessionStatus::Completed;

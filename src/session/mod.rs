@@ -34,6 +34,7 @@ mod sources;
 pub mod store;
 mod tokens;
 mod turn;
+mod visible;
 mod worktree;
 
 pub use budget::Budget;
@@ -50,8 +51,8 @@ pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, HandshakeRecord, KeptRollout,
-    RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn, SessionDetails,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, ForkedFrom, HandshakeRecord,
+    KeptRollout, RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn, SessionDetails,
     SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord, WorktreeRecord,
     WorktreeState,
 };
@@ -65,6 +66,7 @@ pub use shared::Change;
 pub use sources::Source;
 pub use tokens::{NewToken, Tokens};
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
+pub use visible::{visible, visible_line};
 pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequest};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.

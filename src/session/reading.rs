@@ -69,12 +69,28 @@ impl Sessions {
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
+        let transcript = self.look_at(name, skip, limit, excerpt).await?;
+        let store = self.shared().store(Timestamp::now()).await?;
+        for turn in transcript.turns.iter().filter(|turn| turn.details.uncollected) {
+            store.collect(name, turn.number).await?;
+        }
+        Ok(transcript)
+    }
+
+    /// The same for somebody who only looks: whoever calls for an answer that nobody had still gets it.
+    ///
+    /// # Errors
+    /// As for [`Sessions::transcript`].
+    pub async fn look_at(
+        &self,
+        name: &SessionName,
+        skip: u32,
+        limit: u32,
+        excerpt: Excerpt,
+    ) -> Result<Transcript, SessionError> {
         let session = self.record(name).await?;
         let store = self.shared().store(Timestamp::now()).await?;
         let turns = store.turns(name, skip, limit, excerpt).await?;
-        for turn in turns.iter().filter(|turn| turn.details.uncollected) {
-            store.collect(name, turn.number).await?;
-        }
         Ok(Transcript { session, turns })
     }
 

@@ -6,6 +6,7 @@
 
 pub mod agent;
 mod balancer;
+pub mod browser;
 mod certificates;
 pub mod client;
 pub mod codex_cli;
@@ -25,6 +26,7 @@ pub mod wait;
 
 pub use agent::{Agent, Dialect, ToolUse};
 pub use balancer::Balancer;
+pub use browser::{Browser, Tab};
 pub use certificates::Authority;
 pub use client::{Client, ToolResult};
 pub use collector::Collector;

@@ -49,7 +49,7 @@ impl Checks {
     }
 
     pub(super) fn explained(&mut self, name: &'static str, error: SessionError) {
-        let explained = explain(error);
+        let explained = explain(&error);
         self.failed(name, explained.message, explained.next);
     }
 

@@ -6,10 +6,7 @@ use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, Elicitat
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{
-    mcp::visible::{visible, visible_line},
-    session::{Answer, Approval, Decision, InputField, Subject},
-};
+use crate::session::{Answer, Approval, Decision, InputField, Subject, visible, visible_line};
 
 /// A decline that comes faster than this was not made by a person.
 const FASTER_THAN_A_PERSON: Duration = Duration::from_millis(500);

@@ -10,8 +10,8 @@ use rmcp::{
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    mcp::{cut::cut, visible::visible_line},
-    session::{FileChange, QueuePosition, TurnEvent, Update},
+    mcp::cut::cut,
+    session::{FileChange, QueuePosition, TurnEvent, Update, visible_line},
 };
 
 /// The shortest time between two messages.

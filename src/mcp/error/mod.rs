@@ -45,7 +45,7 @@ pub struct UserError {
 }
 
 /// Says what an error means and what to do about it.
-pub fn explain(error: SessionError) -> UserError {
+pub fn explain(error: &SessionError) -> UserError {
     match ToolError::from(error) {
         ToolError::Caller(error) => error,
         ToolError::Internal(message) => {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::Key;
+use crate::serve::page::PageKeys;
 
 /// The longest first line, in bytes; a path may be long.
 const LONGEST: u64 = 64 * 1024;
@@ -33,6 +34,8 @@ pub(in crate::serve) struct Hello {
 pub(in crate::serve) enum Ask {
     /// To be served.
     Serve(ClientAbout),
+    /// To show its sessions in a browser, for as long as the connection is there.
+    Page(PageKeys),
     /// To know how the host is.
     Status,
     /// That it ends; with turns that run only if forced.
@@ -63,6 +66,11 @@ pub(in crate::serve) enum Welcome {
         /// The host's process.
         pid: u32,
     },
+    /// The page is there.
+    Page {
+        /// On this port of loopback.
+        port: u16,
+    },
     /// How the host is.
     Status(HostStatus),
     /// It ends.
@@ -89,6 +97,12 @@ pub struct HostStatus {
     pub running_turns: usize,
     /// Its log.
     pub log: PathBuf,
+    /// Its socket. Empty if it is of an older version.
+    #[serde(default)]
+    pub socket: PathBuf,
+    /// Where it keeps its sessions.
+    #[serde(default)]
+    pub store: String,
 }
 
 /// Introduces a client, and returns the answer.

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::BufReader,
+    io::{AsyncRead, AsyncReadExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::watch,
     time::{Instant, timeout},
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::Config,
     mcp::{Client, Server},
-    serve::{Shutdown, Streams, connection},
+    serve::{Shutdown, Streams, connection, page::Page},
 };
 
 /// How long whoever connects may take to say what for.
@@ -181,6 +181,20 @@ impl Host {
                 }
                 return;
             }
+            Ask::Page(_) if self.leaving.is_cancelled() => {
+                Welcome::Refused("it is about to end".to_owned())
+            }
+            Ask::Page(keys) => match Page::bind(keys).await {
+                Ok(page) => {
+                    let _client = Guest::new(&self.clients);
+                    let there = Welcome::Page { port: page.port() };
+                    if hello::write_line(&there, &mut writer).await.is_ok() {
+                        self.show(page, reader).await;
+                    }
+                    return;
+                }
+                Err(error) => Welcome::Refused(format!("cannot listen: {error}")),
+            },
             Ask::Status => Welcome::Status(self.status()),
             Ask::Stop { force: false } if self.server.sessions().running() > 0 => {
                 Welcome::Busy(self.status())
@@ -193,6 +207,18 @@ impl Host {
         if ends {
             self.leaving.cancel();
         }
+    }
+
+    /// Shows the page until whoever asked for it has gone, or the host ends.
+    async fn show(&self, page: Page, mut reader: impl AsyncRead + Unpin) {
+        let ending = self.leaving.child_token();
+        let held = async {
+            let gone = reader.read_u8().await;
+            tracing::debug!(?gone, "nobody wants the page any more");
+            ending.cancel();
+        };
+        let sessions = self.server.sessions().clone();
+        tokio::join!(page.serve(sessions, ending.clone()), ending.run_until_cancelled(held));
     }
 
     async fn serve(&self, about: ClientAbout, process: Option<u32>, streams: Streams) {
@@ -217,6 +243,8 @@ impl Host {
             clients: *self.clients.borrow(),
             running_turns: self.server.sessions().running(),
             log: self.config.files.log(),
+            socket: self.config.files.socket(),
+            store: self.server.sessions().store_place(),
         }
     }
 }

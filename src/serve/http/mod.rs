@@ -17,6 +17,7 @@ mod health;
 mod limits;
 mod mcp_sessions;
 mod metrics;
+mod page;
 mod refusal;
 mod route;
 mod tenants;

@@ -24,7 +24,7 @@ use super::{
     health,
     limits::Owner,
     mcp_sessions::SessionCall,
-    metrics,
+    metrics, page,
     refusal::{refused, retry_later},
     tenants::Endpoint,
 };
@@ -55,7 +55,7 @@ const METRICS: &str = "/metrics";
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// After how many seconds a client shall try again.
-const SOON: u16 = 1;
+pub(super) const SOON: u16 = 1;
 
 /// The same for a server that ends.
 const AFTER_DRAIN: u16 = 5;
@@ -76,6 +76,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         for place in places {
             router = router.route(&place, get(metadata));
         }
+    }
+    if app.config.settings.page {
+        router = router.merge(page::router(&app));
     }
     router.layer(from_fn(metrics::count_requests)).with_state(app)
 }

@@ -16,7 +16,7 @@ pub use handshake::HandshakeRecord;
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub use server::{SeenServer, ServerRecord, ServerTurn};
 pub(crate) use session::after;
-pub use session::{SessionDetails, SessionRecord, SessionStatus};
+pub use session::{ForkedFrom, SessionDetails, SessionRecord, SessionStatus};
 pub use token::TokenRecord;
 pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
 pub use worktree::{WorktreeRecord, WorktreeState};

@@ -54,6 +54,9 @@ pub struct SessionDetails {
     /// The name that this server has given to the session's thread in Codex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_name: Option<String>,
+    /// The session it was forked from, and its last turn that it has of that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
     /// The machine that ran its last turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
@@ -63,6 +66,16 @@ pub struct SessionDetails {
     /// Whether it had a worktree that was discarded: its thread was opened with directories that are gone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_worktree: bool,
+}
+
+/// Where a session comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkedFrom {
+    /// The session, by the name it had then.
+    pub session: SessionName,
+    /// The number of the last turn that both have.
+    pub turn: u32,
 }
 
 /// The status of a turn, or of a session's last turn.

@@ -1,0 +1,100 @@
+//! The page for the user of this machine: shown by the host whose sessions are wanted, else by a server in this process.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{Environment, ServerError, hosting, terminal::serve_here};
+use crate::{
+    config::Config,
+    serve::{
+        Shutdown,
+        page::{Page, PageKeys, host_page},
+    },
+    session::store::StoreConfig,
+};
+
+/// The pause before another host is looked for.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// An address to open in a browser. It is good once.
+pub struct PageUrl(String);
+
+impl fmt::Debug for PageUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PageUrl")
+    }
+}
+
+impl PageUrl {
+    /// To print or to open.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Shows the page on loopback, on this port if it is not 0, until `shutdown` asks for the end. `ready` is told the address
+/// once.
+///
+/// # Errors
+/// [`ServerError`].
+pub async fn serve_page(
+    config: Config,
+    environment: Environment,
+    shutdown: Shutdown,
+    port: u16,
+    mut ready: impl FnMut(&PageUrl),
+) -> Result<(), ServerError> {
+    let secret = || Uuid::new_v4().simple().to_string();
+    let code = secret();
+    let mut keys = PageKeys { port, cookie: secret() + &secret(), code: Some(code.clone()) };
+    let url = |port: u16| PageUrl(format!("http://127.0.0.1:{port}/?code={code}"));
+    while !shutdown.asked.is_cancelled() {
+        let Some(socket) = socket(&config, &environment)? else {
+            let ending = shutdown.asked.clone();
+            let page = Page::bind(keys).await.map_err(ServerError::Page)?;
+            ready(&url(page.port()));
+            return serve_here(config, environment, shutdown, async |sessions, streams| {
+                // Whoever would be its client says nothing.
+                let _streams = streams;
+                page.serve(sessions, ending).await;
+            })
+            .await;
+        };
+        let is_first = keys.code.is_some();
+        let mut port = keys.port;
+        let there = |bound| {
+            port = bound;
+            if is_first {
+                ready(&url(bound));
+            }
+        };
+        match host_page(&socket, keys.clone(), &shutdown.asked, there).await {
+            // The host has ended. Another one shows the same page at the same address.
+            Ok(()) => {
+                keys.port = port;
+                keys.code = None;
+            }
+            Err(error) if is_first => return Err(ServerError::NoPage(error)),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no page yet");
+            }
+        }
+        let _ = shutdown.asked.run_until_cancelled(sleep(PAUSE)).await;
+    }
+    Ok(())
+}
+
+/// Where the host is whose sessions are wanted: that of clients started like this, else any that has the same store, else a
+/// new one. `None` if there can be none.
+fn socket(config: &Config, environment: &Environment) -> Result<Option<PathBuf>, ServerError> {
+    #[cfg(unix)]
+    {
+        let store = super::server::store(config, environment)?;
+        if store != StoreConfig::Memory {
+            return Ok(hosting::page_host(config.clone(), environment, &store.to_string()));
+        }
+    }
+    Ok(None)
+}

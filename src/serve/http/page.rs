@@ -1,0 +1,140 @@
+//! The page over HTTP: whoever has a token of a tenant sees that tenant's sessions. The browser keeps the token in a cookie
+//! that no script can read.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{
+    app::App,
+    auth::bearer,
+    refusal::{refused, retry_later},
+    route::SOON,
+};
+use crate::{
+    mcp::Principal,
+    serve::page::{cookie, explained},
+    web::{self, Viewer},
+};
+
+/// The cookie that has the token.
+const COOKIE: &str = "codex_mcp_token";
+
+/// For how long a browser keeps it, in seconds.
+const KEPT: u32 = 30 * 24 * 60 * 60;
+
+/// All paths of the page.
+pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    let login = Router::new()
+        .route("/ui", get(async || Redirect::to("/ui/")))
+        .route("/ui/login", post(login))
+        .route("/ui/logout", post(async || logout()));
+    let page = web::router().layer(from_fn_with_state(Arc::clone(app), enter));
+    login.merge(page).layer(from_fn_with_state(Arc::clone(app), guard)).layer(from_fn(web::protect))
+}
+
+/// Refuses other names of this server: a page elsewhere may have given it one.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if app.draining.is_cancelled() {
+        let (status, words) = (StatusCode::SERVICE_UNAVAILABLE, "This server is about to end.");
+        return retry_later(status, "draining", words, SOON);
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    let allowed = &app.config.settings.hosts;
+    let is_known = host.is_some_and(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        allowed.iter().any(|known| known == "*" || known == name || known == host.as_str())
+    });
+    if !is_known {
+        let next = "The operator can allow it with `http.hosts`.";
+        let words = "This server is not known by that name.";
+        return refused(StatusCode::FORBIDDEN, "unknown_host", words, next);
+    }
+    next.run(request).await
+}
+
+/// Lets whoever has a token look at the sessions of its tenant.
+async fn enter(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    if !request.uri().path().starts_with("/api/") {
+        return next.run(request).await;
+    }
+    let token = token(request.headers()).map(str::to_owned);
+    let Ok(principal) = app.authenticator.principal(token.as_deref()).await else {
+        // The page asks for a token.
+        return next.run(request).await;
+    };
+    // What only listens counts as a connection and no call.
+    let listens = request.uri().path().ends_with("/events");
+    let owner = (principal.tenant.clone(), principal.subject.clone());
+    let in_flight = if listens { None } else { app.calls.begin(&owner) };
+    if in_flight.is_none() && !listens {
+        let words = format!("This token has {} calls in flight.", app.config.settings.calls);
+        return retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON);
+    }
+    match viewer(&app, principal) {
+        Some(viewer) => drop(request.extensions_mut().insert(viewer)),
+        None => {
+            let words = "The tenant of this token is not served.";
+            let next = "The operator has to add the tenant to the server's configuration.";
+            return refused(StatusCode::FORBIDDEN, "unknown_tenant", words, next);
+        }
+    }
+    next.run(request).await
+}
+
+fn viewer(app: &App, principal: Principal) -> Option<Viewer> {
+    let server = app.tenants.server(principal.tenant.as_ref()).ok()?;
+    Some(Viewer {
+        sessions: server.sessions().clone(),
+        scope: principal.scope,
+        name: format!("the page ({})", principal.subject),
+        directory: None,
+        ending: app.draining.clone(),
+        explain: explained,
+    })
+}
+
+fn token(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).or_else(|| cookie(headers, COOKIE))
+}
+
+/// What was typed.
+#[derive(Deserialize)]
+struct Login {
+    token: String,
+}
+
+async fn login(State(app): State<Arc<App>>, Json(Login { token }): Json<Login>) -> Response {
+    let token = token.trim();
+    if let Err(refused) = app.authenticator.principal(Some(token)).await {
+        return app.challenge.answer(&refused);
+    }
+    let is_tls = app.config.settings.tls_certificate.is_some()
+        || app.config.settings.base_url.as_ref().is_some_and(|url| url.starts_with("https"));
+    let secure = if is_tls { "; Secure" } else { "" };
+    with_cookie(&format!("{COOKIE}={token}; Max-Age={KEPT}{secure}"))
+}
+
+fn logout() -> Response {
+    with_cookie(&format!("{COOKIE}=; Max-Age=0"))
+}
+
+fn with_cookie(cookie: &str) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    // What has characters that no header may have is no token either.
+    if let Ok(cookie) =
+        HeaderValue::from_str(&format!("{cookie}; HttpOnly; SameSite=Strict; Path=/"))
+    {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,70 @@
+//! Serving the page on loopback.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::door::{Door, PageKeys, guard};
+use crate::{
+    mcp::{Scope, SessionError, UserError, explain},
+    session::Sessions,
+    web::{self, Said, Viewer},
+};
+
+/// A page that can be reached.
+#[derive(Debug)]
+pub struct Page {
+    listener: TcpListener,
+    keys: PageKeys,
+}
+
+impl Page {
+    /// Listens on loopback.
+    ///
+    /// # Errors
+    /// If that cannot be.
+    pub async fn bind(mut keys: PageKeys) -> io::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, keys.port));
+        let listener = TcpListener::bind(address).await?;
+        keys.port = listener.local_addr()?.port();
+        Ok(Self { listener, keys })
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.keys.port
+    }
+
+    /// Shows these sessions until `ending` is cancelled.
+    pub async fn serve(self, sessions: Sessions, ending: CancellationToken) {
+        let Self { listener, keys: PageKeys { port, cookie, code } } = self;
+        let viewer = Viewer {
+            sessions,
+            scope: Scope::Admin,
+            name: "the page".to_owned(),
+            directory: None,
+            ending: ending.clone(),
+            explain: explained,
+        };
+        let door = Arc::new(Door { port, cookie, code: Mutex::new(code), viewer });
+        let router =
+            web::router().layer(from_fn_with_state(door, guard)).layer(from_fn(web::protect));
+        let serving = axum::serve(listener, router);
+        let ended = ending.run_until_cancelled(serving.into_future()).await;
+        if let Some(Err(error)) = ended {
+            tracing::warn!(%error, "the page is not served any more");
+        }
+    }
+}
+
+/// An error of the core in the words that clients get.
+pub(in crate::serve) fn explained(error: &SessionError) -> Said {
+    let UserError { code, message, next, .. } = explain(error);
+    Said { code, message, next }
+}

@@ -1,0 +1,189 @@
+// A session: its transcript, the running turn as it happens, and what can be done with it.
+import { get, listen, of, post, remove } from "./api.js";
+import { amount, button, confirmed, el, tell, visible } from "./dom.js";
+import { commands, files, turnView, warnings } from "./turn.js";
+
+/** How many turns stay on the page: what is older is a click away. */
+const MOST = 200;
+
+export class SessionView {
+  constructor(place, name, wanted) {
+    Object.assign(this, { place, name, wanted, turns: new Map(), before: null, live: null, mayRun: false });
+    this.head = el("div", { class: "head" });
+    this.older = button("Older turns", () => this.page(this.before), { hidden: true });
+    this.transcript = el("div", { class: "transcript", "aria-live": "off" });
+    this.asks = el("div", { class: "asks" });
+    this.prompt = el("textarea", { id: "prompt", rows: "3", "aria-label": "What to ask or add", placeholder: "Ask the next question. Ctrl+Enter sends it.",
+      keydown: (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.send(); } });
+    this.sender = button("Ask", () => this.send(), { class: "primary" });
+    this.stopper = button("Interrupt", () => this.act(() => post(`${of(this.name)}/interrupt`)), { class: "danger", hidden: true });
+    this.composer = el("form", { class: "composer", submit: (event) => { event.preventDefault(); this.send(); } },
+      this.prompt, el("div", { class: "actions" }, this.sender, this.stopper));
+    place.replaceChildren(this.head, this.older, this.transcript, this.asks, this.composer);
+  }
+
+  async open() {
+    await this.page();
+    const handlers = {
+      session: (session) => this.state(session),
+      turn: (turn) => this.begun(turn),
+      text: (text) => this.text(text),
+      facts: (facts) => this.facts(facts),
+      doing: (doing) => this.doing(doing),
+      ended: ({ turn }) => this.ended(turn),
+      gone: () => { tell(`Session ${this.name} was deleted or has expired.`); this.close(); },
+      trouble: (said) => tell(`${said.message} ${said.next}`),
+    };
+    this.stop = listen(`${of(this.name)}/events`, handlers, (is) => { if (is) tell(""); else tell("The connection is lost. It is tried again."); });
+  }
+
+  close() {
+    this.stop?.();
+  }
+
+  async page(before) {
+    const query = before ? `?before=${before}` : "";
+    const page = await get(`${of(this.name)}/turns${query}`);
+    this.mayRun = page.mayRun;
+    this.before = page.before;
+    this.older.hidden = !page.before;
+    this.state(page.session);
+    for (const turn of page.turns.toReversed()) this.put(turn, !before);
+    if (!before) {
+      const wanted = this.wanted && document.getElementById(`turn-${this.wanted}`);
+      (wanted ?? this.transcript.lastElementChild)?.scrollIntoView({ block: wanted ? "start" : "end" });
+    }
+  }
+
+  put(turn) {
+    if (turn.status === "running") return;
+    const acts = this.mayRun ? { fork: (number) => this.fork(number) } : {};
+    const view = turnView(this.name, turn, acts);
+    this.turns.get(turn.number)?.remove();
+    this.turns.set(turn.number, view);
+    const later = [...this.turns].filter(([number]) => number > turn.number).sort(([one], [other]) => one - other)[0];
+    this.transcript.insertBefore(view, later ? later[1] : this.live?.view ?? null);
+    const numbers = [...this.turns.keys()].sort((one, other) => one - other);
+    if (numbers.length > MOST) {
+      const oldest = numbers[0];
+      this.turns.get(oldest).remove();
+      this.turns.delete(oldest);
+      this.before = oldest + 1;
+      this.older.hidden = false;
+    }
+  }
+
+  state(session) {
+    this.session = session;
+    const runs = session.status === "running";
+    this.sender.textContent = runs ? "Add to the running turn" : "Ask";
+    this.stopper.hidden = !runs || !this.mayRun;
+    this.composer.hidden = !this.mayRun;
+    const resume = session.threadId ? `codex resume ${session.threadId}` : null;
+    const from = session.forkedFrom;
+    this.head.replaceChildren(
+      el("h2", {}, visible(session.title ?? session.name), " ", el("span", { class: `state ${session.status}` }, session.status)),
+      el("p", { class: "facts" }, visible([session.name, session.directory, session.model, `${session.turns} turns`,
+        `${amount(session.usage.totalTokens)} tokens`, session.machine].filter(Boolean).join(" · "))),
+      from ? el("p", { class: "facts" }, "Forked from ", el("a", { href: `#/s/${encodeURIComponent(from.session)}/${from.turn}` }, `${visible(from.session)}, turn ${from.turn}`)) : "",
+      el("div", { class: "actions" },
+        resume ? button("Copy codex resume", () => navigator.clipboard.writeText(resume)) : "",
+        button("Fork tree", () => { location.hash = `#/tree/${encodeURIComponent(this.name)}`; }),
+        button("Export Markdown", () => this.export("md")), button("Export JSON", () => this.export("json")),
+        this.mayRun ? button("Delete", () => this.delete(), { class: "danger" }) : ""));
+  }
+
+  begun(turn) {
+    this.live?.view.remove();
+    const text = el("pre", { class: "plain streaming" });
+    const now = el("p", { class: "doing", role: "status", "aria-live": "polite" });
+    const facts = el("div");
+    const view = el("article", { id: `turn-${turn.number}`, class: "turn running", "aria-label": `Turn ${turn.number}` },
+      el("h3", {}, `Turn ${turn.number} `, el("span", { class: "state running" }, "running")),
+      el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))), facts, text, now);
+    this.live = { number: turn.number, view, text, now, facts, bytes: 0 };
+    this.transcript.append(view);
+    this.follow();
+  }
+
+  text({ turn, from, text }) {
+    if (this.live?.number !== turn) return;
+    if (from === 0) this.live.text.textContent = "";
+    this.live.text.append(visible(text));
+    this.follow();
+  }
+
+  facts({ turn, commands: runs, filesChanged, warnings: all }) {
+    if (this.live?.number !== turn) return;
+    this.live.facts.replaceChildren(...[commands(runs), files(filesChanged), warnings(all)].filter(Boolean));
+  }
+
+  doing(doing) {
+    if (doing.what === "asking") return document.dispatchEvent(new CustomEvent("approvals"));
+    if (!this.live || doing.what === "used") return;
+    const words = { thinking: "Thinking", running: "Running", searching: "Searching the web for", calling: "Calling", retrying: "Trying again:", plan: `Step ${doing.done + 1} of ${doing.steps}:` };
+    this.live.now.textContent = visible(`${words[doing.what] ?? doing.what} ${doing.of}`.trim());
+  }
+
+  async ended(number) {
+    try {
+      const { turn } = await get(`${of(this.name)}/turns/${number}`);
+      if (this.live?.number === number) { this.live.view.remove(); this.live = null; }
+      this.put(turn);
+      this.follow();
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+
+  /** Keeps the end in view for who looks at it. */
+  follow() {
+    const place = document.scrollingElement;
+    if (place.scrollHeight - place.scrollTop - place.clientHeight < 300) place.scrollTop = place.scrollHeight;
+  }
+
+  async send() {
+    const prompt = this.prompt.value.trim();
+    if (!prompt) return;
+    const runs = this.session?.status === "running";
+    const sent = await this.act(() => post(`${of(this.name)}/${runs ? "steer" : "turns"}`, { prompt }));
+    if (sent) this.prompt.value = "";
+  }
+
+  async fork(turn) {
+    const forked = await this.act(() => post(`${of(this.name)}/fork`, { turn }));
+    if (forked) location.hash = `#/s/${encodeURIComponent(forked.session.name)}`;
+  }
+
+  async delete() {
+    if (!await confirmed("Delete this session?", `Session ${this.name} and the record of its ${this.session.turns} turns are removed. Codex keeps its own thread.`, "Delete")) return;
+    if (await this.act(() => remove(of(this.name)))) location.hash = "#/";
+  }
+
+  async act(work) {
+    try {
+      const done = await work();
+      tell("");
+      return done ?? true;
+    } catch (error) {
+      tell(error.message);
+      return null;
+    }
+  }
+
+  async export(kind) {
+    const turns = [];
+    let before = null;
+    do {
+      const page = await get(`${of(this.name)}/turns${before ? `?before=${before}` : ""}`);
+      turns.unshift(...page.turns);
+      before = page.before;
+    } while (before);
+    const text = kind === "json"
+      ? JSON.stringify({ session: this.session, turns: turns.map(({ html, ...turn }) => turn) }, null, 2)
+      : [`# ${this.session.name}`, ...turns.flatMap((turn) => [`## Turn ${turn.number}`, `**Asked:** ${turn.prompt}`, turn.response])].join("\n\n");
+    const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    el("a", { href: url, download: `${this.name}.${kind}` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+  }
+}

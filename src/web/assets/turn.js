@@ -1,0 +1,90 @@
+// One turn: what was asked, what was done, what was answered.
+import hljs from "./highlight.js";
+import { get, of } from "./api.js";
+import { amount, button, el, moment, visible } from "./dom.js";
+
+/** An answer's safe HTML from the server, with its code in colours. */
+export function answer(turn) {
+  const place = el("div", { class: "answer" });
+  if (!turn.html) {
+    place.append(el("pre", { class: "plain" }, visible(turn.response)));
+    return place;
+  }
+  place.innerHTML = turn.html;
+  for (const link of place.querySelectorAll("a")) {
+    if (link.getAttribute("href") === "#") link.replaceWith(...link.childNodes);
+    else { link.rel = "noopener noreferrer"; link.target = "_blank"; }
+  }
+  for (const box of place.querySelectorAll("input")) { box.disabled = true; box.setAttribute("aria-label", "task"); }
+  for (const code of place.querySelectorAll("pre code")) {
+    const language = code.className.replace("language-", "");
+    if (code.textContent.length < 50000 && hljs.getLanguage(language)) {
+      code.innerHTML = hljs.highlight(code.textContent, { language }).value;
+    }
+    code.parentElement.tabIndex = 0;
+  }
+  return place;
+}
+
+export function commands(runs) {
+  if (!runs?.length) return null;
+  return el("details", { class: "commands" },
+    el("summary", {}, runs.length === 1 ? "1 command" : `${runs.length} commands`),
+    el("ul", {}, runs.map((run) => el("li", { class: run.exitCode === 0 ? "" : "bad" },
+      el("code", {}, visible(run.command)), " ",
+      el("span", { class: "exit" }, run.exitCode === undefined ? "not run to its end" : `exit ${run.exitCode}`)))));
+}
+
+export function files(changes) {
+  if (!changes?.length) return null;
+  const sign = { add: "+", delete: "−", update: "±" };
+  return el("details", { class: "files" },
+    el("summary", {}, changes.length === 1 ? "1 file changed" : `${changes.length} files changed`),
+    el("ul", {}, changes.map((change) => el("li", {}, el("code", {}, `${sign[change.kind] ?? "±"} ${visible(change.path)}`)))));
+}
+
+export function warnings(all) {
+  return all?.length ? el("ul", { class: "warnings" }, all.map((warning) => el("li", {}, visible(warning)))) : null;
+}
+
+function findings(details) {
+  if (!details.findings?.length) return null;
+  return el("ul", { class: "findings" }, details.findings.map((finding) => el("li", { class: finding.severity },
+    el("strong", {}, `${visible(finding.severity)}: ${visible(finding.title)}`), " ",
+    el("code", {}, `${visible(finding.file)}:${finding.lineStart}`),
+    el("p", {}, visible(finding.body)), finding.recommendation ? el("p", {}, visible(finding.recommendation)) : null)));
+}
+
+function facts(details) {
+  const ran = [
+    details.model, details.reasoningEffort, details.sandbox, details.approvalPolicy, details.workingDirectory,
+    details.continuity, details.movedFrom ? `moved from ${details.movedFrom}` : null,
+    details.usage ? `${amount(details.usage.totalTokens)} tokens` : null,
+    details.durationMs ? `${(details.durationMs / 1000).toFixed(1)} s` : null,
+    details.codexVersion ? `Codex ${details.codexVersion}` : null,
+  ].filter(Boolean);
+  return el("p", { class: "facts" }, visible(ran.join(" · ")));
+}
+
+/** A whole turn. `acts` may fork from it. */
+export function turnView(session, turn, acts) {
+  const { number, details } = turn;
+  const failure = details.failure ? el("p", { class: "failure", role: "alert" }, visible(details.failure.message)) : null;
+  const tools = el("div", { class: "actions" },
+    button("Copy answer", () => navigator.clipboard.writeText(turn.response)),
+    acts.fork ? button("Fork from here", () => acts.fork(number)) : null,
+    el("a", { href: `#/s/${encodeURIComponent(session)}/${number}`, class: "link" }, "Link"));
+  const view = el("article", { id: `turn-${number}`, class: `turn ${turn.status}`, "aria-label": `Turn ${number}` },
+    el("h3", {}, `Turn ${number} `, el("span", { class: `state ${turn.status}` }, turn.status), " ", moment(turn.at)),
+    el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))),
+    commands(details.commands), files(details.filesChanged), findings(details), answer(turn),
+    failure, warnings(details.warnings), facts(details), tools);
+  if (turn.cut) {
+    const whole = button("Show the whole turn", async () => {
+      const { turn: all } = await get(`${of(session)}/turns/${number}`);
+      view.replaceWith(turnView(session, all, acts));
+    });
+    tools.prepend(whole);
+  }
+  return view;
+}

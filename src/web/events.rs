@@ -1,0 +1,284 @@
+//! What happens, as it happens: server-sent events of all sessions, and of the running turn of one.
+//!
+//! What other servers of the store do is seen by looking at it once a second; what this one does, at once. The events of
+//! a turn are numbered by how far its answer is, so a page that was away goes on where it was.
+
+use std::{
+    collections::{VecDeque, hash_map::DefaultHasher},
+    convert::Infallible,
+    hash::{Hash, Hasher},
+    time::Duration,
+};
+
+use axum::{
+    extract::Path,
+    http::HeaderMap,
+    response::{
+        IntoResponse, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures_util::{Stream, stream};
+use serde_json::{Value, json};
+use tokio::{sync::broadcast::Receiver, time::sleep};
+
+use super::{failure::Failure, viewer::Viewer, views};
+use crate::session::{
+    Call, Change, Follower, SessionError, SessionName, SessionStatus, Step, TurnEvent, Update,
+    store::Page,
+};
+
+/// How often to look at what other servers do.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long to gather what comes quickly one after the other.
+const GATHER: Duration = Duration::from_millis(40);
+
+/// How many sessions are watched for changes: as many as a page shows first.
+const WATCHED: u32 = 60;
+
+/// The number of the last event a page has seen.
+const LAST_SEEN: &str = "last-event-id";
+
+/// That something changed in the list of sessions, or in the approvals.
+pub(super) async fn of_all(viewer: Viewer) -> impl IntoResponse {
+    let changes = viewer.sessions.changes();
+    let all = All { viewer, changes, sessions: 0, approvals: None };
+    let events = stream::unfold(all, |mut all| async move {
+        let ending = all.viewer.ending.clone();
+        let event = ending.run_until_cancelled(all.next()).await?;
+        Some((Ok::<_, Infallible>(event), all))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+struct All {
+    viewer: Viewer,
+    changes: Receiver<Change>,
+    /// What the list was like, as a number.
+    sessions: u64,
+    approvals: Option<Vec<String>>,
+}
+
+impl All {
+    async fn next(&mut self) -> Event {
+        loop {
+            match self.look().await {
+                Ok(Some(event)) => return event,
+                Ok(None) => {}
+                Err(error) => {
+                    sleep(LOOK).await;
+                    return event("trouble", &json!(self.viewer.failure(&error).said));
+                }
+            }
+            // Whether something came, or was missed: it is looked at again.
+            let _ = tokio::time::timeout(LOOK, self.changes.recv()).await;
+        }
+    }
+
+    async fn look(&mut self) -> Result<Option<Event>, SessionError> {
+        let listing = self.viewer.sessions.list(&Page::first(WATCHED)).await?;
+        let mut hasher = DefaultHasher::new();
+        for record in &listing.sessions {
+            (record.name.as_str(), record.revision, record.status.as_str()).hash(&mut hasher);
+        }
+        let open = self.viewer.sessions.approvals().await?;
+        let open: Vec<String> = open.into_iter().map(|open| open.approval.id.0).collect();
+        let (sessions, is_first) = (hasher.finish(), self.approvals.is_none());
+        if !is_first && self.sessions == sessions && self.approvals.as_ref() == Some(&open) {
+            return Ok(None);
+        }
+        let changed =
+            json!({"sessions": is_first || self.sessions != sessions, "approvals": open.len()});
+        self.sessions = sessions;
+        self.approvals = Some(open);
+        Ok(Some(event("changed", &changed)))
+    }
+}
+
+/// The running turn of a session, and each that follows.
+pub(super) async fn of_session(
+    viewer: Viewer,
+    Path(name): Path<SessionName>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
+    let seen = headers.get(LAST_SEEN).and_then(|value| value.to_str().ok());
+    let seen = seen.and_then(|text| text.split_once('.'));
+    let seen = seen.and_then(|(turn, bytes)| Some((turn.parse().ok()?, bytes.parse().ok()?)));
+    let changes = viewer.sessions.changes();
+    let followed = Followed {
+        viewer,
+        name,
+        changes,
+        call: None,
+        seen: seen.unwrap_or_default(),
+        facts: 0,
+        state: None,
+        waiting: VecDeque::new(),
+    };
+    let events = stream::unfold(followed, |mut followed| async move {
+        let ending = followed.viewer.ending.clone();
+        let event = ending.run_until_cancelled(followed.next()).await??;
+        Some((Ok(event), followed))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+struct Followed {
+    viewer: Viewer,
+    name: SessionName,
+    changes: Receiver<Change>,
+    call: Option<Call>,
+    /// The turn, and how many bytes of its answer the page has.
+    seen: (u32, usize),
+    /// How many commands, files and warnings it has.
+    facts: usize,
+    /// The revision of the session that the page has.
+    state: Option<i64>,
+    waiting: VecDeque<Event>,
+}
+
+impl Followed {
+    /// The next event. `None` once the session is gone.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            let looked = match &mut self.call {
+                Some(_) => self.follow().await,
+                None => self.look().await,
+            };
+            match looked {
+                Ok(()) => {}
+                Err(SessionError::Unknown { .. }) if self.state.is_some() => {
+                    self.state = None;
+                    self.waiting.push_back(event("gone", &json!({"session": self.name})));
+                }
+                Err(SessionError::Unknown { .. }) => return None,
+                Err(error) => {
+                    sleep(LOOK).await;
+                    return Some(event("trouble", &json!(self.viewer.failure(&error).said)));
+                }
+            }
+        }
+    }
+
+    /// Looks whether a turn runs now.
+    async fn look(&mut self) -> Result<(), SessionError> {
+        let record = self.viewer.sessions.record(&self.name).await?;
+        if self.state != Some(record.revision) {
+            self.state = Some(record.revision);
+            self.waiting.push_back(event("session", &views::session(&record)));
+            if record.status == SessionStatus::Running {
+                let follower = Follower { attached: false, can_ask: false };
+                let turn = Some(record.turn_count);
+                self.call = Some(self.viewer.sessions.follow(&self.name, turn, follower).await?);
+                if self.seen.0 != record.turn_count {
+                    self.seen = (record.turn_count, 0);
+                }
+                self.facts = 0;
+                return self.show(true).await;
+            }
+            return Ok(());
+        }
+        loop {
+            match tokio::time::timeout(LOOK, self.changes.recv()).await {
+                Ok(Ok(Change::Session(name))) if name != self.name => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Hears what happens in the running turn.
+    async fn follow(&mut self) -> Result<(), SessionError> {
+        let Some(call) = &mut self.call else { return Ok(()) };
+        let mut step = call.next().await;
+        let gathered = sleep(GATHER);
+        tokio::pin!(gathered);
+        loop {
+            match step {
+                Step::Done(_) => {
+                    self.call = None;
+                    // What is recorded by now; the page asks for the whole turn.
+                    let record = self.viewer.sessions.record(&self.name).await?;
+                    self.state = Some(record.revision);
+                    self.waiting.push_back(event("ended", &json!({"turn": self.seen.0})));
+                    self.waiting.push_back(event("session", &views::session(&record)));
+                    return Ok(());
+                }
+                Step::Update(update) => {
+                    let doing = doing(&update);
+                    self.waiting.extend(doing.map(|doing| event("doing", &doing)));
+                }
+            }
+            let Some(call) = &mut self.call else { return Ok(()) };
+            tokio::select! {
+                biased;
+                () = &mut gathered => break,
+                next = call.next() => step = next,
+            }
+        }
+        self.show(false).await
+    }
+
+    /// Shows what there is of the turn that was not shown yet.
+    async fn show(&mut self, is_first: bool) -> Result<(), SessionError> {
+        let (number, bytes) = self.seen;
+        let Some(reply) = self.viewer.sessions.inspect(&self.name, number).await? else {
+            return Ok(());
+        };
+        let turn = &reply.turn;
+        if is_first {
+            let mut begun = views::turn(turn, false);
+            for field in ["response", "html"] {
+                begun[field] = json!("");
+            }
+            self.waiting.push_back(event("turn", &begun));
+        }
+        let rest = turn.response.get(bytes..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.seen.1 = turn.response.len();
+            let text = json!({"turn": number, "from": bytes, "text": rest});
+            let id = format!("{number}.{}", self.seen.1);
+            self.waiting.push_back(event("text", &text).id(id));
+        }
+        let details = &turn.details;
+        let facts = details.commands.len() + details.files_changed.len() + details.warnings.len();
+        if facts != self.facts {
+            self.facts = facts;
+            let facts = json!({
+                "turn": number, "commands": details.commands, "filesChanged": details.files_changed,
+                "warnings": details.warnings,
+            });
+            self.waiting.push_back(event("facts", &facts));
+        }
+        Ok(())
+    }
+}
+
+/// What the turn does at this moment, as far as its record does not say.
+fn doing(update: &Update) -> Option<Value> {
+    let now = |what: &str, of: &str| Some(json!({"what": what, "of": of}));
+    match update {
+        Update::Event(event) => match event {
+            TurnEvent::Thinking => now("thinking", ""),
+            TurnEvent::CommandStarted(command) => now("running", command),
+            TurnEvent::Searching(query) => now("searching", query),
+            TurnEvent::ToolCalled { server, tool } => now("calling", &format!("{server}.{tool}")),
+            TurnEvent::Planned { done, of, step } => {
+                Some(json!({"what": "plan", "of": step, "done": done, "steps": of}))
+            }
+            TurnEvent::Retrying(reason) => now("retrying", reason),
+            TurnEvent::Used(usage) => Some(json!({"what": "used", "usage": usage})),
+            _ => None,
+        },
+        Update::ApprovalAsked(_) | Update::ApprovalSettled(_) => now("asking", ""),
+        _ => None,
+    }
+}
+
+fn event(name: &str, data: &Value) -> Event {
+    Event::default().event(name).data(data.to_string())
+}

@@ -1,0 +1,8 @@
+//! The page in a real Chromium, over real sessions of the real Codex CLI.
+
+mod door;
+mod hostile;
+mod live;
+mod looks;
+mod remote;
+mod world;
