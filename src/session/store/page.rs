@@ -30,7 +30,8 @@ pub struct Page {
     pub limit: u32,
     /// Where the previous page ended.
     pub after: Option<Cursor>,
-    /// Only those whose name or prompts have this in them, in any case.
+    /// Only those whose name or prompts have this in them, in any case; and those with a turn that has ended in which
+    /// each word of it begins a word, of the prompt or of the answer.
     pub search: Option<String>,
     /// Only those that work in exactly this directory.
     pub directory: Option<PathBuf>,
@@ -41,6 +42,12 @@ impl Page {
     pub fn first(limit: u32) -> Self {
         Self { limit, after: None, search: None, directory: None }
     }
+}
+
+/// The words of a search of at least two letters or digits, in lower case.
+pub(super) fn words(search: &str) -> Vec<String> {
+    let words = search.split(|letter: char| !letter.is_alphanumeric());
+    words.filter(|word| word.chars().count() > 1).map(str::to_lowercase).collect()
 }
 
 /// A part of the list.

@@ -29,10 +29,15 @@ export function answer(turn) {
 export function commands(runs) {
   if (!runs?.length) return null;
   return el("details", { class: "commands" },
-    el("summary", {}, runs.length === 1 ? "1 command" : `${runs.length} commands`),
+    el("summary", {}, `${runs.length === 1 ? "1 command" : `${runs.length} commands`}${failed(runs)}`),
     el("ul", {}, runs.map((run) => el("li", { class: run.exitCode === 0 ? "" : "bad" },
       el("code", {}, visible(run.command)), " ",
       el("span", { class: "exit" }, run.exitCode === undefined ? "not run to its end" : `exit ${run.exitCode}`)))));
+}
+
+function failed(runs) {
+  const count = runs.filter((run) => run.exitCode !== 0).length;
+  return count ? `, ${count} failed` : "";
 }
 
 export function files(changes) {

@@ -278,6 +278,7 @@ async fn sessions_are_found_by_thread_text_and_directory(Pair { one: store, .. }
         record.settings.working_directory = Some(directory.into());
         let mut asked = turn(1, SessionStatus::Completed);
         asked.prompt = prompt.to_owned();
+        asked.response = format!("Siehe src/{text}.rs, Zeile 7: gefunden!");
         store.commit(&lease, &record, Turns::Put(&asked)).await.unwrap();
     }
     let of = |thread: &str| ThreadId(thread.into());
@@ -291,7 +292,13 @@ async fn sessions_are_found_by_thread_text_and_directory(Pair { one: store, .. }
         ("aus k", "a"),
         ("100%", "b"),
         ("T_", "b"),
-        ("100_", ""),
+        ("100_", "b"),
+        ("gefund", "a,b"),
+        ("zeile gefunden köln", "a"),
+        ("zeile nirgends", ""),
+        ("a.rs", "a,b"),
+        ("efunden", ""),
+        ("\" OR ' : * & |", ""),
         ("b", "b"),
     ] {
         let page = Page { search: Some(search.to_owned()), ..Page::first(9) };

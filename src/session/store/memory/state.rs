@@ -13,7 +13,7 @@ use crate::session::{
         ApprovalRecord, ApprovalState, HandshakeRecord, RolloutRecord, SessionRecord,
         SessionStatus, TokenRecord, TurnRecord, Usage,
     },
-    store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket},
+    store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket, page::words},
 };
 
 /// Everything.
@@ -264,6 +264,17 @@ impl Entry {
     pub(super) fn mentions(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let has = |hay: &str| hay.to_lowercase().contains(&text);
-        has(self.record.name.as_str()) || self.turns.iter().any(|turn| has(&turn.prompt))
+        has(self.record.name.as_str())
+            || self.turns.iter().any(|turn| has(&turn.prompt))
+            || self.has_words(&words(&text))
+    }
+
+    fn has_words(&self, wanted: &[String]) -> bool {
+        let ended = self.turns.iter().filter(|turn| turn.status != SessionStatus::Running);
+        !wanted.is_empty()
+            && ended.into_iter().any(|turn| {
+                let there = words(&format!("{} {}", turn.prompt, turn.response));
+                wanted.iter().all(|word| there.iter().any(|it| it.starts_with(word)))
+            })
     }
 }

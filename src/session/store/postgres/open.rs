@@ -17,7 +17,7 @@ use crate::session::store::{StoreClock, StoreError};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../migrations/postgres/0001_store.sql")),
     (2, "many", include_str!("../migrations/postgres/0002_many.sql")),
-    (3, "servers", include_str!("../migrations/postgres/0003_servers.sql")),
+    (3, "page", include_str!("../migrations/postgres/0003_page.sql")),
 ];
 
 /// How many connections one server has at most, whatever it serves.

@@ -13,6 +13,7 @@ use crate::session::{
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
+        page::words,
         rows::{SessionRow, TurnRow, UsageRow, details, json, listing, millis, session_columns},
     },
 };
@@ -213,7 +214,9 @@ impl SessionStore for PostgresStore {
         let rows: Vec<SessionRow> = sqlx::query_as(select_live!(
             "last_accessed_at <= $4 AND (last_accessed_at < $4 OR name > $5) \
              AND ($7::text IS NULL OR position(lower($7) IN lower(name COLLATE \"default\")) > 0 OR EXISTS \
-             (SELECT 1 FROM turns WHERE turns.tenant = $1 AND session = name AND position(lower($7) IN lower(prompt)) > 0)) \
+             (SELECT 1 FROM turns WHERE turns.tenant = $1 AND session = name AND position(lower($7) IN lower(prompt)) > 0) OR \
+             name IN (SELECT session FROM turns WHERE tenant = $1 AND status <> 'running' \
+             AND codex_mcp_words(prompt, response) @@ to_tsquery('pg_catalog.simple'::regconfig, $9))) \
              AND ($8::text IS NULL OR directory = $8) ORDER BY last_accessed_at DESC, name LIMIT $6"
         ))
         .bind(&self.tenant)
@@ -224,6 +227,7 @@ impl SessionStore for PostgresStore {
         .bind(i64::from(page.limit) + 1)
         .bind(&page.search)
         .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
+        .bind(page.search.as_ref().and_then(|search| question(search)))
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed("list"))?;
@@ -394,4 +398,10 @@ impl SessionStore for PostgresStore {
     fn is_current(&self) -> bool {
         true
     }
+}
+
+/// A search for turns that have a word beginning with each of these. `None` if there are none.
+fn question(search: &str) -> Option<String> {
+    let words: Vec<_> = words(search).into_iter().map(|word| format!("{word}:*")).collect();
+    (!words.is_empty()).then(|| words.join(" & "))
 }

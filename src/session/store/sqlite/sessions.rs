@@ -1,5 +1,7 @@
 //! What is kept, as SQL.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
@@ -13,6 +15,7 @@ use crate::session::{
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
+        page::words,
         rows::{SessionRow, TurnRow, UsageRow, listing, millis, session_columns},
     },
 };
@@ -328,7 +331,8 @@ impl SqliteStore {
         sqlx::query_as(select_live!(
             "last_accessed_at <= ?3 AND (last_accessed_at < ?3 OR name > ?4) \
              AND (?6 IS NULL OR instr(lower(name), lower(?6)) OR EXISTS (SELECT 1 FROM turns \
-             WHERE session = name AND instr(lower(prompt), lower(?6)))) \
+             WHERE session = name AND instr(lower(prompt), lower(?6))) OR name IN (SELECT session FROM turns \
+             WHERE rowid IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?8))) \
              AND (?7 IS NULL OR ?7 = CASE WHEN json_valid(settings) \
              THEN json_extract(settings, '$.workingDirectory') END) \
              ORDER BY last_accessed_at DESC, name LIMIT ?5"
@@ -340,6 +344,7 @@ impl SqliteStore {
         .bind(i64::from(page.limit) + 1)
         .bind(&page.search)
         .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
+        .bind(question(page.search.as_deref().unwrap_or_default()))
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed("list"))
@@ -356,13 +361,14 @@ impl SqliteStore {
         let text = text.to_lowercase();
         let mut at = Page { search: None, limit: SEARCHED_AT_ONCE, ..page.clone() };
         let mut found = Vec::new();
+        let with_words = self.with_words(&text).await?;
         loop {
             let mut rows = self.page(&at, now).await?;
             let is_last = rows.len() <= SEARCHED_AT_ONCE as usize;
             rows.truncate(SEARCHED_AT_ONCE as usize);
             let last = rows.last().and_then(SessionRow::cursor);
             for row in rows {
-                if self.mentions(&row.name, &text).await? {
+                if with_words.contains(&row.name) || self.mentions(&row.name, &text).await? {
                     found.push(row);
                 }
             }
@@ -381,4 +387,22 @@ impl SqliteStore {
             .map_err(self.failed("search"))?;
         Ok(prompts.iter().any(|(prompt,)| prompt.to_lowercase().contains(lowercase)))
     }
+
+    /// The sessions that have a turn with these words.
+    async fn with_words(&self, text: &str) -> Result<HashSet<String>, StoreError> {
+        let found: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT session FROM turns WHERE rowid IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?)",
+        )
+        .bind(question(text))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(self.failed("search"))?;
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// A search for turns that have a word beginning with each of these. One for no words finds nothing.
+fn question(search: &str) -> String {
+    let words: Vec<_> = words(search).into_iter().map(|word| format!("\"{word}\"*")).collect();
+    if words.is_empty() { "\"\"".to_owned() } else { words.join(" ") }
 }
