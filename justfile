@@ -23,6 +23,10 @@ test:
 clients:
     cargo test --test clients
 
+# The page in a real Chromium; pictures are left in target/ui
+ui:
+    cargo test --test ui
+
 # MCP's conformance suite on the product, and on a build that has the tools which the suite calls; as released
 conformance:
     cargo test --release --test clients -- conformance

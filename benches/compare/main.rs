@@ -17,6 +17,7 @@ mod contenders;
 mod http;
 mod machines;
 mod measure;
+mod page;
 mod store;
 
 use contenders::World;
@@ -60,6 +61,9 @@ async fn main() {
     }
     if wants("store") {
         store::scale().await;
+    }
+    if wants("page") {
+        page::page(&world).await;
     }
     if wants("machines") {
         machines::turns(&world).await;

@@ -116,8 +116,8 @@ pub async fn serve_host(
     let (record, kept) = (presence(config, "host"), store(config, &environment).ok());
     let server = server(config.clone(), environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(config.notify.command.clone(), server.sessions());
-    let served = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, served, KnownServers::default(), &shutdown);
+    let shown = Served::one(None, server.sessions());
+    let presence = Presence::start(kept, record, shown, KnownServers::default(), &shutdown);
     let ended = host::host(server, host, shutdown).await;
     notifier.finish().await;
     presence.finish().await;

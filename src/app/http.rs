@@ -102,17 +102,17 @@ pub async fn serve_http(
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
     let (mut record, kept) = (presence(&config, "http"), store(&config, &environment).ok());
-    let (served, known) = (Served::default(), KnownServers::default());
+    let (all, known) = (Served::default(), KnownServers::default());
     let tenants = {
         let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());
-        let served = served.clone();
+        let all = all.clone();
         Tenants::new(move |tenant| {
             let (config, environment) = of_tenant(tenant, &config, &environment)?;
             let hook = config.notify.command.clone();
             let server = server(config, environment, at_once.clone());
             let server: Server = server.map_err(|error| broken(tenant, error))?;
             let notifier = Notifier::start(hook, server.sessions());
-            served.add(tenant.cloned(), server.sessions());
+            all.add(tenant.cloned(), server.sessions());
             // Nothing under the lock can panic.
             notifiers.lock().unwrap_or_else(PoisonError::into_inner).push(notifier);
             Ok(server)
@@ -128,7 +128,7 @@ pub async fn serve_http(
         let (present, ending) = (Arc::clone(&present), shutdown.clone());
         move |url: &str| {
             record.url = Some(url.to_owned());
-            let presence = Presence::start(kept, record, served, known, &ending);
+            let presence = Presence::start(kept, record, all, known, &ending);
             *present.lock().unwrap_or_else(PoisonError::into_inner) = Some(presence);
             ready(url);
         }

@@ -35,7 +35,10 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The sessions this server serves, by tenant. They come as tenants do.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Served(Arc<Mutex<Vec<(Option<Tenant>, Sessions)>>>);
+pub(super) struct Served(Arc<Mutex<Vec<Tenanted>>>);
+
+/// The sessions of a tenant, or of the operator.
+type Tenanted = (Option<Tenant>, Sessions);
 
 /// The servers there are, as they were last heard of.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +64,7 @@ impl Served {
     }
 
     fn turns(&self) -> Vec<ServerTurn> {
-        let of = |(tenant, sessions): &(Option<Tenant>, Sessions)| {
+        let of = |(tenant, sessions): &Tenanted| {
             let tenant = tenant.as_ref().map(Tenant::as_str).unwrap_or_default().to_owned();
             let turns = sessions.turns_here().into_iter();
             let turn =
@@ -76,7 +79,7 @@ impl Served {
     }
 
     /// The lock is never held across an await and nothing under it can panic.
-    fn lock(&self) -> MutexGuard<'_, Vec<(Option<Tenant>, Sessions)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Tenanted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

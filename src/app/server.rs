@@ -59,8 +59,8 @@ pub async fn serve_stdio(
     let (record, kept) = (presence(&config, "stdio"), store(&config, &environment).ok());
     let server = server(config, environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(hook, server.sessions());
-    let served = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, served, KnownServers::default(), &shutdown);
+    let shown = Served::one(None, server.sessions());
+    let presence = Presence::start(kept, record, shown, KnownServers::default(), &shutdown);
     let ended = serve::serve(server, shutdown).await;
     notifier.finish().await;
     presence.finish().await;

@@ -62,7 +62,7 @@ impl ApprovalsArgs {
     pub async fn run(self, sessions: &Sessions) -> Result<Exit, CliError> {
         let open = match sessions.approvals().await {
             Ok(open) => open,
-            Err(error) => return complain(error),
+            Err(error) => return complain(&error),
         };
         match self.command {
             Some(ApprovalsCommand::Answer { id, decision, content }) => {
@@ -130,7 +130,7 @@ async fn give(
             written(writeln!(stdout(), "answered {}: {said}", id.0), "to stdout")?;
             Ok(Exit::Done)
         }
-        Err(error) => complain(error),
+        Err(error) => complain(&error),
     }
 }
 
@@ -166,8 +166,8 @@ async fn go_through(sessions: &Sessions, open: Vec<ApprovalRecord>) -> Result<Ex
     Ok(exit)
 }
 
-fn complain(error: SessionError) -> Result<Exit, CliError> {
-    let error = explain(&error);
+fn complain(error: &SessionError) -> Result<Exit, CliError> {
+    let error = explain(error);
     let line = format!("codex-mcp-server: {}: {} {}", error.code, error.message, error.next);
     written(writeln!(stderr(), "{line}"), "to stderr")?;
     Ok(Exit::Failed)

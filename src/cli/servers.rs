@@ -53,8 +53,10 @@ impl ServersArgs {
 
 fn as_json(seen: &SeenServer) -> Value {
     let mut server = json!(seen.server);
-    server["state"] = json!(state(seen));
-    server["seenSecondsAgo"] = json!(seen.ago.as_secs());
+    if let Some(server) = server.as_object_mut() {
+        server.insert("state".to_owned(), json!(state(seen)));
+        server.insert("seenSecondsAgo".to_owned(), json!(seen.ago.as_secs()));
+    }
     server
 }
 

@@ -54,12 +54,12 @@ impl TokenCommand {
                 let made = tokens.issue(tenant.clone(), scope, expires.map(|span| span.0)).await;
                 match made {
                     Ok(new) => show_new(&new, config),
-                    Err(error) => complain(error),
+                    Err(error) => complain(&error),
                 }
             }
             Self::List { json } => match tokens.list().await {
                 Ok(all) => list(&all, json),
-                Err(error) => complain(error),
+                Err(error) => complain(&error),
             },
             Self::Revoke { id } => match tokens.revoke(&id).await {
                 Ok(true) => {
@@ -72,7 +72,7 @@ impl TokenCommand {
                     written(said, "the answer")?;
                     Ok(Exit::Failed)
                 }
-                Err(error) => complain(error),
+                Err(error) => complain(&error),
             },
         }
     }
@@ -118,8 +118,8 @@ fn list(all: &[TokenRecord], as_json: bool) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-fn complain(error: SessionError) -> Result<Exit, CliError> {
-    let error = explain(&error);
+fn complain(error: &SessionError) -> Result<Exit, CliError> {
+    let error = explain(error);
     let said = writeln!(stderr(), "codex-mcp-server: {} {}", error.message, error.next);
     written(said, "the answer")?;
     Ok(Exit::Failed)

@@ -232,8 +232,11 @@ impl Followed {
         let turn = &reply.turn;
         if is_first {
             let mut begun = views::turn(turn, false);
-            for field in ["response", "html"] {
-                begun[field] = json!("");
+            for field in begun.as_object_mut().into_iter().flatten() {
+                // The page gets it as it comes.
+                if ["response", "html"].contains(&field.0.as_str()) {
+                    *field.1 = json!("");
+                }
             }
             self.waiting.push_back(event("turn", &begun));
         }

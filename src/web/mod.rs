@@ -2,7 +2,7 @@
 //! and the static files that use it. Knows the core alone; who may see which sessions is for those to say who put it behind
 //! an address.
 //!
-//! [`router`] has all paths. [`viewer`] is who looks, put into each request by whoever serves it. [`sessions`],
+//! [`router()`] has all paths. [`viewer`] is who looks, put into each request by whoever serves it. [`sessions`],
 //! [`work`], [`approvals`], [`usage`] and [`events`] are the API, [`views`] what it shows, [`markdown`] makes answers
 //! safe to show, [`assets`] are the files, [`guard`] keeps other pages out.
 

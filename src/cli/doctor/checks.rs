@@ -48,8 +48,8 @@ impl Checks {
         self.checks.push(Check { name, status: Status::Failed, detail, fix: Some(fix) });
     }
 
-    pub(super) fn explained(&mut self, name: &'static str, error: SessionError) {
-        let explained = explain(&error);
+    pub(super) fn explained(&mut self, name: &'static str, error: &SessionError) {
+        let explained = explain(error);
         self.failed(name, explained.message, explained.next);
     }
 

@@ -49,7 +49,7 @@ impl Checks {
         let place = sessions.store_place();
         let page = Page::first(200);
         match sessions.list(&page).await {
-            Err(error) => self.explained("store", error),
+            Err(error) => self.explained("store", &error),
             Ok(listing) if !listing.damaged.is_empty() => self.warning(
                 "store",
                 format!("{place}: damaged records: {}", listing.damaged.join(", ")),
@@ -170,19 +170,19 @@ impl Checks {
     /// Checks Codex. Returns whether a turn can be tried.
     pub(super) async fn codex(&mut self, sessions: &Sessions) -> bool {
         if sessions.is_nested() {
-            self.explained("nesting", SessionError::Nested);
+            self.explained("nesting", &SessionError::Nested);
             return false;
         }
         match sessions.inspect_codex().await {
             Err(error) => {
-                self.explained("codex", error);
+                self.explained("codex", &error);
                 return false;
             }
             Ok(found) => self.found(&found),
         }
         match sessions.login().await {
             Err(error) => {
-                self.explained("login", error);
+                self.explained("login", &error);
                 return false;
             }
             Ok(Login::Missing) => {
@@ -201,7 +201,7 @@ impl Checks {
         }
         match sessions.default_model().await {
             Err(error) => {
-                self.explained("model", error);
+                self.explained("model", &error);
                 return false;
             }
             Ok((model, source)) => {

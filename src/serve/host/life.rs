@@ -170,7 +170,7 @@ impl Host {
             Ask::Serve(_) if key.is_some_and(|key| key != *self.config.files.key()) => {
                 Welcome::Refused("it is another client's host".to_owned())
             }
-            Ask::Serve(_) if self.leaving.is_cancelled() => {
+            Ask::Serve(_) | Ask::Page(_) if self.leaving.is_cancelled() => {
                 Welcome::Refused("it is about to end".to_owned())
             }
             Ask::Serve(about) => {
@@ -180,9 +180,6 @@ impl Host {
                     self.serve(about, process, Streams::new(reader, writer)).await;
                 }
                 return;
-            }
-            Ask::Page(_) if self.leaving.is_cancelled() => {
-                Welcome::Refused("it is about to end".to_owned())
             }
             Ask::Page(keys) => match Page::bind(keys).await {
                 Ok(page) => {

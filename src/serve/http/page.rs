@@ -16,8 +16,7 @@ use serde::Deserialize;
 use super::{
     app::App,
     auth::bearer,
-    refusal::{refused, retry_later},
-    route::SOON,
+    refusal::{SOON, refused, retry_later},
 };
 use crate::{
     mcp::Principal,
@@ -80,18 +79,16 @@ async fn enter(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
         let words = format!("This token has {} calls in flight.", app.config.settings.calls);
         return retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON);
     }
-    match viewer(&app, principal) {
-        Some(viewer) => drop(request.extensions_mut().insert(viewer)),
-        None => {
-            let words = "The tenant of this token is not served.";
-            let next = "The operator has to add the tenant to the server's configuration.";
-            return refused(StatusCode::FORBIDDEN, "unknown_tenant", words, next);
-        }
-    }
+    let Some(viewer) = viewer(&app, &principal) else {
+        let words = "The tenant of this token is not served.";
+        let next = "The operator has to add the tenant to the server's configuration.";
+        return refused(StatusCode::FORBIDDEN, "unknown_tenant", words, next);
+    };
+    request.extensions_mut().insert(viewer);
     next.run(request).await
 }
 
-fn viewer(app: &App, principal: Principal) -> Option<Viewer> {
+fn viewer(app: &App, principal: &Principal) -> Option<Viewer> {
     let server = app.tenants.server(principal.tenant.as_ref()).ok()?;
     Some(Viewer {
         sessions: server.sessions().clone(),

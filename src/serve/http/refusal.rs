@@ -7,6 +7,9 @@ use axum::{
 };
 use serde_json::json;
 
+/// After how many seconds a client shall try again.
+pub(super) const SOON: u16 = 1;
+
 /// An answer that says what is wrong and what to do.
 pub(super) fn refused(status: StatusCode, code: &str, message: &str, next: &str) -> Response {
     (status, Json(json!({"error": code, "error_description": message, "next": next})))

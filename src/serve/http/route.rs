@@ -25,7 +25,7 @@ use super::{
     limits::Owner,
     mcp_sessions::SessionCall,
     metrics, page,
-    refusal::{refused, retry_later},
+    refusal::{SOON, refused, retry_later},
     tenants::Endpoint,
 };
 use crate::mcp::{Principal, needed_scope};
@@ -53,9 +53,6 @@ const METRICS: &str = "/metrics";
 
 /// How long the body of a request may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// After how many seconds a client shall try again.
-pub(super) const SOON: u16 = 1;
 
 /// The same for a server that ends.
 const AFTER_DRAIN: u16 = 5;

@@ -12,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::door::{Door, PageKeys, guard};
 use crate::{
-    mcp::{Scope, SessionError, UserError, explain},
-    session::Sessions,
+    mcp::{Scope, SessionError, Sessions, UserError, explain},
     web::{self, Said, Viewer},
 };
 

@@ -117,8 +117,8 @@ fn other_time() -> Option<PathBuf> {
 
 /// How far the clocks of the servers are apart, by what each says of its start.
 async fn clocks(node: &Node) -> jiff::SignedDuration {
-    let list = node.machine.launch.clone().args(["servers", "--json"]);
-    let said = list.command().output().await.unwrap();
+    let asked = node.machine.launch.clone().args(["servers", "--json"]);
+    let said = asked.command().output().await.unwrap();
     let all: Value = serde_json::from_slice(&said.stdout).unwrap_or_default();
     let at = |server: &Value| server["startedAt"].as_str()?.parse::<jiff::Timestamp>().ok();
     let starts: Vec<_> = all["servers"].as_array().into_iter().flatten().filter_map(at).collect();

@@ -34,7 +34,8 @@ const RULES: &[Rule] = &[
         allowed: &["mcp", "session"],
         forbidden: &["sqlx", "axum", "std::process", "tokio::process"],
     },
-    Rule { folder: "serve", allowed: &["serve", "mcp", "config"], forbidden: &["sqlx"] },
+    Rule { folder: "web", allowed: &["web", "session"], forbidden: &["rmcp", "sqlx"] },
+    Rule { folder: "serve", allowed: &["serve", "mcp", "web", "config"], forbidden: &["sqlx"] },
     Rule { folder: "config", allowed: &["config", "codex"], forbidden: &["rmcp", "sqlx", "tokio"] },
     Rule { folder: "telemetry", allowed: &["telemetry", "config"], forbidden: &["rmcp", "sqlx"] },
 ];

@@ -7,6 +7,8 @@ mod operation;
 mod owners;
 mod records;
 mod reference;
+#[cfg(unix)]
+mod settle;
 
 use proptest::{prelude::*, test_runner::Config};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};

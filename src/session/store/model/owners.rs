@@ -419,6 +419,10 @@ impl Owners {
             if answered.is_none() {
                 // What is still under way in the store's own thread ends before this is answered.
                 store.load(&named(0), Timestamp::UNIX_EPOCH).await.unwrap();
+                #[cfg(unix)]
+                if let Some((url, _)) = &self.postgres {
+                    super::settle::settle(url).await;
+                }
             }
             answered
         });
