@@ -35,11 +35,8 @@ pub(crate) async fn page(world: &World) {
     let server = HttpServer::start(&launch).await;
     let client = server.client(None);
     client.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
-    let file = sqlx::SqlitePool::connect(&format!(
-        "sqlite://{}",
-        store.join("sessions.sqlite3").display()
-    ));
-    let file = file.await.unwrap();
+    let url = format!("sqlite://{}", store.join("sessions.sqlite3").display());
+    let file = sqlx::SqlitePool::connect(&url).await.unwrap();
     sqlx::query(
         "INSERT INTO sessions (name, automatic, created_at, last_accessed_at, expires_at, status, turn_count, settings, \
          usage, revision) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
