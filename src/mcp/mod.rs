@@ -5,6 +5,7 @@
 //! help people. The SDK's types stay in this folder and in `serve`.
 
 mod answer;
+mod apps;
 mod arguments;
 mod call;
 mod changes;

@@ -20,7 +20,7 @@ use tracing::Instrument;
 
 use super::{
     answer::{Answer, size_hint},
-    arguments,
+    apps, arguments,
     call::{
         Asker, CODEX, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, join_trace, resume,
     },
@@ -235,6 +235,8 @@ impl Server {
         let outcome = if request.request_state.is_some() {
             let resumed = resume(&cx.sessions, &cx.codec, &caller, &request).await;
             resumed.map(|progress| tools::progressed(progress, &cx))
+        } else if apps::is_called(&request, &caller) {
+            apps::answer(&cx, &caller, request.arguments).await
         } else {
             let answer = self.tools.call(&request.name, &cx, &caller, request.arguments).await;
             answer.ok_or_else(|| {
@@ -294,7 +296,7 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         _page: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let MetaObject(hint) = size_hint(self.cx.max_text);
         let mut tools = self.tools.definitions(&self.cx.offer);
@@ -303,6 +305,7 @@ impl ServerHandler for Server {
             meta.0.extend(hint.clone());
             definition.output_schema.take_if(|_| !self.is_structured);
         }
+        apps::describe(&mut tools, context.client_capabilities());
         #[cfg(feature = "conformance")]
         tools.extend(super::fixtures::definitions());
         Ok(ListToolsResult::with_all_items(tools))
@@ -390,6 +393,9 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
+        if let Some(view) = apps::read(&request.uri) {
+            return Ok(view.into());
+        }
         self.allows_resources("resources/read")?;
         #[cfg(feature = "conformance")]
         if let Some(fixture) = super::fixtures::resource(&request.uri) {

@@ -1,5 +1,6 @@
 //! The page in a real Chromium, over real sessions of the real Codex CLI.
 
+mod apps;
 mod door;
 mod hostile;
 mod live;

@@ -21,6 +21,9 @@ pub(in crate::mcp) const CODEX: &str = "codex-mcp-client";
 /// sandbox of the thread that makes the call, and where that works. Observed of 0.169.
 pub(in crate::mcp) const SANDBOX_STATE: &str = "codex/sandbox-state-meta";
 
+/// The extension of clients that show views of servers.
+const VIEWS: &str = "io.modelcontextprotocol/ui";
+
 /// One call's caller.
 pub(in crate::mcp) struct Caller {
     pub(in crate::mcp) peer: Peer<RoleServer>,
@@ -30,6 +33,8 @@ pub(in crate::mcp) struct Caller {
     pub(super) shows_forms: bool,
     /// Whether the user can be shown a link.
     pub(super) shows_links: bool,
+    /// Whether the user is shown our views, and can answer there.
+    pub(in crate::mcp) shows_views: bool,
     /// What a question's answer is bound to: the tool and its arguments.
     pub(super) call: Vec<u8>,
     /// Cancelled when the client leaves.
@@ -96,6 +101,7 @@ impl Caller {
             task_after: Some(task_after).filter(|_| is_modern && can.supports_tasks()),
             shows_forms: shows(&can, Mode::Form),
             shows_links: shows(&can, Mode::Url),
+            shows_views: shows_views(&can),
             call: serde_json::to_vec(&(&request.name, &request.arguments)).unwrap_or_default(),
             timeout: CallTimeout::of(&client, resets, wait, client_limit),
             leaving,
@@ -105,7 +111,7 @@ impl Caller {
 
     /// Whether somebody can be asked what Codex asks.
     pub(in crate::mcp) fn can_ask(&self) -> bool {
-        self.shows_forms
+        self.shows_forms || self.shows_views
     }
 
     /// What the client says it can do.
@@ -121,7 +127,7 @@ impl Caller {
     }
 
     /// What to call the client in the record of an approval.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::mcp) fn name(&self) -> String {
         self.context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name)
     }
 
@@ -134,6 +140,11 @@ impl Caller {
     pub(super) fn progress(&self) -> Progress {
         Progress::new(self.peer.clone(), self.context.meta.get_progress_token())
     }
+}
+
+/// Whether a client shows views of ours.
+pub(in crate::mcp) fn shows_views(can: &ClientCapabilities) -> bool {
+    can.extensions.as_ref().is_some_and(|all| all.contains_key(VIEWS))
 }
 
 #[derive(Debug, Clone, Copy)]

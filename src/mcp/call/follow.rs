@@ -91,11 +91,11 @@ pub(in crate::mcp) async fn follow(
                     match update {
                         // It is asked through the task.
                         Update::ApprovalAsked(_)
-                            if caller.can_ask() && task_at.is_some() && task_of(&call).is_some() =>
+                            if caller.shows_forms && task_at.is_some() && task_of(&call).is_some() =>
                         {
                             task_at = Some(Instant::now());
                         }
-                        Update::ApprovalAsked(asked) if caller.can_ask() && caller.is_modern => {
+                        Update::ApprovalAsked(asked) if caller.shows_forms && caller.is_modern => {
                             match codec.ask(caller, &call, &asked.approval) {
                                 Ok(result) => {
                                     call.detach().await?;
@@ -104,7 +104,7 @@ pub(in crate::mcp) async fn follow(
                                 Err(reason) => asking.decline(&asked.approval, reason).await,
                             }
                         }
-                        Update::ApprovalAsked(asked) if caller.can_ask() => {
+                        Update::ApprovalAsked(asked) if caller.shows_forms => {
                             asking.waiting.push_back(asked.approval.clone());
                             asking.ask_next(call.session()).await;
                         }

@@ -14,7 +14,7 @@ mod task;
 mod timeout;
 mod trace;
 
-pub(super) use caller::{Asker, CODEX, CallLimits, Caller, SANDBOX_STATE};
+pub(super) use caller::{Asker, CODEX, CallLimits, Caller, SANDBOX_STATE, shows_views};
 pub(super) use follow::{CallProgress, CallState, follow, resume};
 pub(super) use form::response;
 pub use form::{approval_answer, approval_form};
