@@ -218,7 +218,8 @@ async fn dispatch(
             command.run(&tokens(&config, &environment)?, &config).await?
         }
         Command::Fixed(Fixed::Ui(ui)) => {
-            let told = |url: &PageUrl| ui.show(url.as_str());
+            let mut shown = cli::Shown::default();
+            let told = |url: &PageUrl| ui.show(url.as_str(), &mut shown);
             Box::pin(serve_page(config, environment, shutdown, ui.port, told)).await?;
             Exit::Done
         }

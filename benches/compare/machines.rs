@@ -120,7 +120,7 @@ pub(crate) async fn reach(world: &World) {
         let mut stopping = Vec::new();
         for client in [&elsewhere, &home] {
             begin("slow 60 never").await;
-            let more = json!({"sessionId": "s", "prompt": "say more"});
+            let more = json!({"sessionId": "s", "prompt": "slow 60 more"});
             steering.push(timed(client, "steer", more).await);
             stopping.push(timed(client, "interrupt", json!({"sessionId": "s"})).await);
         }

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Environment, ServerError, hosting, terminal::serve_here};
@@ -17,6 +18,9 @@ use crate::{
 
 /// The pause before another host is looked for.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How often a host is asked before the address is known.
+const ATTEMPTS: u32 = 5;
 
 /// An address to open in a browser. It is good once.
 pub struct PageUrl(String);
@@ -50,6 +54,7 @@ pub async fn serve_page(
     let code = secret();
     let mut keys = PageKeys { port, cookie: secret() + &secret(), code: Some(code.clone()) };
     let url = |port: u16| PageUrl(format!("http://127.0.0.1:{port}/?code={code}"));
+    let (mut is_told, mut attempts) = (false, 0);
     while !shutdown.asked.is_cancelled() {
         let Some(socket) = socket(&config, &environment)? else {
             let ending = shutdown.asked.clone();
@@ -58,27 +63,30 @@ pub async fn serve_page(
             return serve_here(config, environment, shutdown, async |sessions, streams| {
                 // Whoever would be its client says nothing.
                 let _streams = streams;
-                page.serve(sessions, ending).await;
+                page.serve(sessions, CancellationToken::new(), ending).await;
             })
             .await;
         };
-        let is_first = keys.code.is_some();
         let mut port = keys.port;
         let there = |bound| {
             port = bound;
-            if is_first {
+            if !is_told {
                 ready(&url(bound));
             }
         };
-        match host_page(&socket, keys.clone(), &shutdown.asked, there).await {
+        let shown = host_page(&socket, keys.clone(), &shutdown.asked, there).await;
+        is_told |= port != keys.port || shown.is_ok();
+        match shown {
             // The host has ended. Another one shows the same page at the same address.
-            Ok(()) => {
+            Ok(is_entered) => {
                 keys.port = port;
-                keys.code = None;
+                keys.code.take_if(|_| is_entered);
             }
-            Err(error) if is_first => return Err(ServerError::NoPage(error)),
+            // It may just be about to end.
+            Err(_) if !is_told && attempts < ATTEMPTS => attempts += 1,
+            Err(error) if !is_told => return Err(ServerError::NoPage(error)),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no page yet");
+                tracing::error!(error = &error as &dyn std::error::Error, "no page yet");
             }
         }
         let _ = shutdown.asked.run_until_cancelled(sleep(PAUSE)).await;

@@ -30,8 +30,11 @@ const SILENT_AFTER: Duration = Duration::from_secs(10);
 /// How often it is looked whether there is a Codex. Looking may start a process.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// How long looking may take: the others wait for a word meanwhile.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// How long saying goodbye may take.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sessions this server serves, by tenant. They come as tenants do.
 #[derive(Debug, Clone, Default)]
@@ -185,9 +188,8 @@ impl Teller {
         loop {
             self.record.draining = self.draining.is_cancelled();
             self.record.turns = self.served.turns();
-            if ending.run_until_cancelled(self.announce()).await.is_none() {
-                break;
-            }
+            // To its end: one that is dropped could still come after the goodbye.
+            self.announce().await;
             if ending.run_until_cancelled(self.look()).await.is_none() {
                 break;
             }
@@ -230,12 +232,13 @@ impl Teller {
             return;
         }
         self.looked = Some(Instant::now());
-        match sessions.inspect_codex().await {
-            Ok(found) => {
+        match timeout(LOOK_TIMEOUT, sessions.inspect_codex()).await {
+            Ok(Ok(found)) => {
                 self.record.codex = Some(found.version.to_string());
                 self.record.problem = None;
             }
-            Err(error) => self.record.problem = Some(error.to_string()),
+            Ok(Err(error)) => self.record.problem = Some(error.to_string()),
+            Err(_) => self.record.problem = Some("codex does not say its version".to_owned()),
         }
     }
 }

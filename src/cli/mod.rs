@@ -47,4 +47,4 @@ pub use show::{show_completions, show_config, show_manual, show_schema};
 pub use token::TokenCommand;
 pub use tools::ToolCall;
 pub use transfer::TransferArgs;
-pub use ui::UiArgs;
+pub use ui::{Shown, UiArgs};

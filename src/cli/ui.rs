@@ -2,6 +2,8 @@
 
 use std::{io::Write, process::Stdio};
 
+use tempfile::NamedTempFile;
+
 use super::screen::stderr;
 
 /// Shows sessions in a browser.
@@ -24,13 +26,17 @@ const OPENERS: &[&str] = if cfg!(target_os = "macos") {
     &["xdg-open", "wslview"]
 };
 
+/// What was printed and opened. The file that leads the browser there is gone with it.
+#[derive(Debug, Default)]
+pub struct Shown(Option<NamedTempFile>);
+
 impl UiArgs {
     /// Prints the address, and has a browser open it.
-    pub fn show(&self, url: &str) {
+    pub fn show(&self, url: &str, shown: &mut Shown) {
         // Whoever started this reads it, or does not.
         let _ = writeln!(super::screen::stdout(), "{url}");
-        let is_open = !self.no_open && open(url);
-        let next = if is_open { "A browser opens it." } else { "Open it in a browser." };
+        shown.0 = if self.no_open { None } else { open(url) };
+        let next = if shown.0.is_some() { "A browser opens it." } else { "Open it in a browser." };
         let said = writeln!(
             stderr(),
             "{next} The address is good once. The page is there until this program ends (Ctrl-C)."
@@ -39,11 +45,18 @@ impl UiArgs {
     }
 }
 
+/// Has a browser open a file that leads to the address: others can read what a program is started with, and not this file.
 #[expect(clippy::disallowed_methods, reason = "a browser is none of Codex's processes")]
-fn open(url: &str) -> bool {
-    OPENERS.iter().any(|opener| {
+fn open(url: &str) -> Option<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix("codex-mcp-").suffix(".html").tempfile().ok()?;
+    let leads = format!("<!doctype html><meta http-equiv=\"refresh\" content=\"0;url={url}\">\n");
+    file.as_file().write_all(leads.as_bytes()).ok()?;
+    let opened = OPENERS.iter().any(|opener| {
         let mut command = std::process::Command::new(opener);
-        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
+        command.arg(file.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // It may be the browser itself: nobody waits for its end.
+        command.spawn().is_ok()
+    });
+    opened.then_some(file)
 }

@@ -305,7 +305,7 @@ impl ServerHandler for Server {
             meta.0.extend(hint.clone());
             definition.output_schema.take_if(|_| !self.is_structured);
         }
-        apps::describe(&mut tools, context.client_capabilities());
+        apps::describe(&mut tools, context.client_capabilities().as_ref());
         #[cfg(feature = "conformance")]
         tools.extend(super::fixtures::definitions());
         Ok(ListToolsResult::with_all_items(tools))

@@ -85,7 +85,8 @@ impl Sessions {
         self.check_day().await?;
         // Nothing is waited for between this and the post.
         self.check_load(&name)?;
-        let follower = Follower { attached: !request.detached, can_ask: request.can_ask };
+        let follower =
+            Follower { attached: !request.detached, can_ask: request.can_ask, looks_only: false };
         let turn = LiveTurn::of_call(digest);
         self.post(&name, |live| {
             let actor = Some(live.mailbox.clone());
@@ -98,7 +99,7 @@ impl Sessions {
 
     /// The turn that an equal call has left, waiting or running.
     fn join(&self, name: &SessionName, digest: &CallDigest, can_ask: bool) -> Option<Call> {
-        let follower = Follower { attached: false, can_ask };
+        let follower = Follower { attached: false, can_ask, looks_only: false };
         self.0.with_turns(name, |turns, actor| {
             let left = turns.iter().find(|turn| turn.is_left_by(digest))?;
             let call = Call::new(name.clone(), Arc::clone(left), follower, Some(actor), true);
@@ -176,7 +177,7 @@ impl Sessions {
     ) -> Result<Option<Reply>, SessionError> {
         let record = self.record(name).await?;
         if record.status == SessionStatus::Running && record.turn_count == turn {
-            let follower = Follower { attached: false, can_ask: false };
+            let follower = Follower { attached: false, can_ask: false, looks_only: true };
             let call = self.follow(name, Some(turn), follower).await?;
             if let Ok(Detached::Begun(reply)) = call.detach().await {
                 return Ok(Some(Reply::clone(&reply)));

@@ -6,6 +6,7 @@
 use std::{
     collections::{VecDeque, hash_map::DefaultHasher},
     convert::Infallible,
+    fmt,
     hash::{Hash, Hasher},
     time::Duration,
 };
@@ -43,7 +44,7 @@ const LAST_SEEN: &str = "last-event-id";
 /// That something changed in the list of sessions, or in the approvals.
 pub(super) async fn of_all(viewer: Viewer) -> impl IntoResponse {
     let changes = viewer.sessions.changes();
-    let all = All { viewer, changes, sessions: 0, approvals: None };
+    let all = All { viewer, changes, sessions: 0, approvals: None, is_troubled: false };
     let events = stream::unfold(all, |mut all| async move {
         let ending = all.viewer.ending.clone();
         let event = ending.run_until_cancelled(all.next()).await?;
@@ -58,6 +59,8 @@ struct All {
     /// What the list was like, as a number.
     sessions: u64,
     approvals: Option<Vec<String>>,
+    /// Whether the last thing that was said is that something is wrong.
+    is_troubled: bool,
 }
 
 impl All {
@@ -65,9 +68,11 @@ impl All {
         loop {
             match self.look().await {
                 Ok(Some(event)) => return event,
+                Ok(None) if std::mem::take(&mut self.is_troubled) => return well(),
                 Ok(None) => {}
                 Err(error) => {
                     sleep(LOOK).await;
+                    self.is_troubled = true;
                     return event("trouble", &json!(self.viewer.failure(&error).said));
                 }
             }
@@ -104,17 +109,16 @@ pub(super) async fn of_session(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
     let seen = headers.get(LAST_SEEN).and_then(|value| value.to_str().ok());
-    let seen = seen.and_then(|text| text.split_once('.'));
-    let seen = seen.and_then(|(turn, bytes)| Some((turn.parse().ok()?, bytes.parse().ok()?)));
     let changes = viewer.sessions.changes();
     let followed = Followed {
         viewer,
         name,
         changes,
         call: None,
-        seen: seen.unwrap_or_default(),
+        seen: seen.and_then(Seen::read).unwrap_or_default(),
         facts: 0,
         state: None,
+        is_troubled: false,
         waiting: VecDeque::new(),
     };
     let events = stream::unfold(followed, |mut followed| async move {
@@ -130,13 +134,38 @@ struct Followed {
     name: SessionName,
     changes: Receiver<Change>,
     call: Option<Call>,
-    /// The turn, and how many bytes of its answer the page has.
-    seen: (u32, usize),
+    seen: Seen,
     /// How many commands, files and warnings it has.
     facts: usize,
     /// The revision of the session that the page has.
     state: Option<i64>,
+    /// Whether the last thing that was said is that something is wrong.
+    is_troubled: bool,
     waiting: VecDeque<Event>,
+}
+
+/// How far a page is: it is the number of its last event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Seen {
+    turn: u32,
+    /// How much of its answer it has.
+    bytes: usize,
+    /// When the turn began: another session of the same name may have one of the same number.
+    began: i64,
+}
+
+impl Seen {
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (turn, bytes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { turn, bytes, began: parts.next()?.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.turn, self.bytes, self.began)
+    }
 }
 
 impl Followed {
@@ -151,6 +180,7 @@ impl Followed {
                 None => self.look().await,
             };
             match looked {
+                Ok(()) if std::mem::take(&mut self.is_troubled) => return Some(well()),
                 Ok(()) => {}
                 Err(SessionError::Unknown { .. }) if self.state.is_some() => {
                     self.state = None;
@@ -159,6 +189,7 @@ impl Followed {
                 Err(SessionError::Unknown { .. }) => return None,
                 Err(error) => {
                     sleep(LOOK).await;
+                    self.is_troubled = true;
                     return Some(event("trouble", &json!(self.viewer.failure(&error).said)));
                 }
             }
@@ -169,18 +200,18 @@ impl Followed {
     async fn look(&mut self) -> Result<(), SessionError> {
         let record = self.viewer.sessions.record(&self.name).await?;
         if self.state != Some(record.revision) {
-            self.state = Some(record.revision);
-            self.waiting.push_back(event("session", &views::session(&record)));
             if record.status == SessionStatus::Running {
-                let follower = Follower { attached: false, can_ask: false };
-                let turn = Some(record.turn_count);
-                self.call = Some(self.viewer.sessions.follow(&self.name, turn, follower).await?);
-                if self.seen.0 != record.turn_count {
-                    self.seen = (record.turn_count, 0);
-                }
+                let follower = Follower { attached: false, can_ask: false, looks_only: true };
+                let turn = record.turn_count;
+                let call = self.viewer.sessions.follow(&self.name, Some(turn), follower).await?;
+                self.call = Some(call);
                 self.facts = 0;
-                return self.show(true).await;
+                self.waiting.push_back(event("session", &views::session(&record)));
+                self.show(Some(turn)).await?;
+            } else {
+                self.waiting.push_back(event("session", &views::session(&record)));
             }
+            self.state = Some(record.revision);
             return Ok(());
         }
         loop {
@@ -201,11 +232,10 @@ impl Followed {
             match step {
                 Step::Done(_) => {
                     self.call = None;
-                    // What is recorded by now; the page asks for the whole turn.
-                    let record = self.viewer.sessions.record(&self.name).await?;
-                    self.state = Some(record.revision);
-                    self.waiting.push_back(event("ended", &json!({"turn": self.seen.0})));
-                    self.waiting.push_back(event("session", &views::session(&record)));
+                    // The next one may run already: that is looked at.
+                    self.state = None;
+                    self.waiting.push_back(event("ended", &json!({"turn": self.seen.turn})));
+                    sleep(GATHER).await;
                     return Ok(());
                 }
                 Step::Update(update) => {
@@ -220,32 +250,42 @@ impl Followed {
                 next = call.next() => step = next,
             }
         }
-        self.show(false).await
+        self.show(None).await
     }
 
-    /// Shows what there is of the turn that was not shown yet.
-    async fn show(&mut self, is_first: bool) -> Result<(), SessionError> {
-        let (number, bytes) = self.seen;
+    /// Shows what there is of the turn that was not shown yet. `begins` is its number if it was not followed before.
+    async fn show(&mut self, begins: Option<u32>) -> Result<(), SessionError> {
+        let number = begins.unwrap_or(self.seen.turn);
         let Some(reply) = self.viewer.sessions.inspect(&self.name, number).await? else {
+            // It was called off; what there is now is looked at.
+            (self.call, self.state) = (None, None);
+            sleep(GATHER).await;
             return Ok(());
         };
         let turn = &reply.turn;
-        if is_first {
-            let mut begun = views::turn(turn, false);
-            for field in begun.as_object_mut().into_iter().flatten() {
+        if begins.is_some() {
+            let began = turn.timestamp.as_millisecond();
+            if (self.seen.turn, self.seen.began) != (number, began) {
+                self.seen = Seen { turn: number, bytes: 0, began };
+            }
+            let mut shown = views::turn(turn, false);
+            for field in shown.as_object_mut().into_iter().flatten() {
                 // The page gets it as it comes.
                 if ["response", "html"].contains(&field.0.as_str()) {
                     *field.1 = json!("");
                 }
             }
-            self.waiting.push_back(event("turn", &begun));
+            if let Some(fields) = shown.as_object_mut() {
+                fields.insert("from".to_owned(), json!(self.seen.bytes));
+            }
+            self.waiting.push_back(event("turn", &shown));
         }
+        let bytes = self.seen.bytes;
         let rest = turn.response.get(bytes..).unwrap_or_default();
         if !rest.is_empty() {
-            self.seen.1 = turn.response.len();
+            self.seen.bytes = turn.response.len();
             let text = json!({"turn": number, "from": bytes, "text": rest});
-            let id = format!("{number}.{}", self.seen.1);
-            self.waiting.push_back(event("text", &text).id(id));
+            self.waiting.push_back(event("text", &text).id(self.seen.to_string()));
         }
         let details = &turn.details;
         let facts = details.commands.len() + details.files_changed.len() + details.warnings.len();
@@ -280,6 +320,11 @@ fn doing(update: &Update) -> Option<Value> {
         Update::ApprovalAsked(_) | Update::ApprovalSettled(_) => now("asking", ""),
         _ => None,
     }
+}
+
+/// That what was wrong is so no more.
+fn well() -> Event {
+    event("well", &json!({}))
 }
 
 fn event(name: &str, data: &Value) -> Event {

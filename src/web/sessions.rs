@@ -53,6 +53,7 @@ pub(super) async fn list(
         "sessions": listing.sessions.iter().map(views::session).collect::<Vec<_>>(),
         "next": listing.next.map(|cursor| cursor.to_string()),
         "damaged": listing.damaged,
+        "mayLeave": viewer.may_leave,
         "mayRun": viewer.scope >= Scope::Run,
     })))
 }

@@ -26,6 +26,8 @@ pub struct Viewer {
     pub name: String,
     /// Where work begins that names no directory. `None` for where the server works.
     pub directory: Option<PathBuf>,
+    /// Whether there is a login to end.
+    pub may_leave: bool,
     /// Cancelled when what only listens is to end.
     pub ending: CancellationToken,
     /// Puts errors into words.

@@ -31,6 +31,8 @@ pub(super) async fn ask(
     Json(Prompt { prompt }): Json<Prompt>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     viewer.allows(Scope::Run)?;
+    // A typo, or what was deleted meanwhile, is no wish for a new session.
+    viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
     let origin = viewer.directory.clone().map(|path| Origin::new(path, None)).unwrap_or_default();
     // It goes on whether the page stays open or not; what Codex asks is on the page.
     let request = Request { detached: true, can_ask: true, origin, ..Request::ask(prompt) };

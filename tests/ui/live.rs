@@ -143,3 +143,45 @@ async fn a_killed_host_comes_back_and_the_page_with_it() {
     tab.wait("document.querySelector('#trouble').hidden").await;
     assert_eq!(tab.eval("location.origin").await, json!(ui.origin()));
 }
+
+#[tokio::test]
+async fn who_only_watches_takes_no_answer_from_the_call_that_comes_for_it() {
+    let world = World::new().await;
+    let client = world.launch().connect().await;
+    client.call("codex", json!({"prompt": "say first", "sessionId": "s"})).await.ok();
+    let (_ui, _browser, tab) = world.browse().await;
+    tab.click("a[href='#/s/s']").await;
+    tab.sees("first").await;
+    let given = json!({"prompt": "slow 2 once", "sessionId": "s", "detach": true});
+    let call = json!({"name": "codex", "arguments": given});
+    let (id, _) = client.begin("tools/call", call).await;
+    tab.wait("document.querySelector('.streaming')?.textContent").await;
+    // Its client takes the call back; the turn goes on, and the page watches its end.
+    client.notify("notifications/cancelled", json!({"requestId": id})).await;
+    tab.wait("document.querySelector('#turn-2 .answer')?.textContent.includes('once')").await;
+    let again = client.call("codex", given).await.ok();
+    assert_eq!((&again["turn"], &again["response"]), (&json!(2), &json!("once")), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_ended_while_nobody_told_the_page_is_there_afterwards() {
+    let world = World::new().await;
+    let client = world.launch().connect().await;
+    client.call("codex", json!({"prompt": "say first", "sessionId": "s"})).await.ok();
+    let (_ui, _browser, tab) = world.browse().await;
+    tab.click("a[href='#/s/s']").await;
+    let (_, turn) = client
+        .begin("tools/call", json!({"name": "codex", "arguments": {"prompt": "slow 2 while away", "sessionId": "s"}}))
+        .await;
+    tab.wait("document.querySelector('.turn.running .streaming')?.textContent").await;
+    // The network goes in mid-turn.
+    let away = |is: bool| json!({"offline": is, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+    tab.send("Network.emulateNetworkConditions", away(true)).await;
+    tab.eval("document.dispatchEvent(new Event('visibilitychange'))").await;
+    turn.wait("the turn").await;
+    client.call("codex", json!({"prompt": "say third", "sessionId": "s"})).await.ok();
+    tab.send("Network.emulateNetworkConditions", away(false)).await;
+    tab.wait("document.querySelector('#turn-2 .answer')?.textContent.includes('while away')").await;
+    tab.wait("document.querySelector('#turn-3 .answer')?.textContent.includes('third')").await;
+    tab.wait("!document.querySelector('.turn.running')").await;
+}

@@ -9,19 +9,25 @@ use crate::{
         answer::Answer,
         arguments,
         call::Caller,
-        error::ToolError,
+        cut::cut,
+        error::{ToolError, question_expired},
         tools::{Cx, Outcome},
     },
-    session::{self, AnswerRecord, ApprovalId, Decision, Scope, SessionName},
+    session::{
+        self, AnswerRecord, ApprovalId, Decision, Scope, SessionName, SessionStatus, store::Excerpt,
+    },
 };
 
 /// The tool for views.
 pub(super) const APPROVALS: &str = "approvals";
 
+/// How much of an answer a view is shown, in characters.
+const TEXT: usize = 50_000;
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Input {
-    session_id: Option<SessionName>,
+    session_id: SessionName,
     id: Option<String>,
     decision: Option<String>,
 }
@@ -29,6 +35,7 @@ struct Input {
 #[derive(Debug, Serialize)]
 struct Output {
     approvals: Vec<Value>,
+    turn: Option<Value>,
 }
 
 /// Whether it is called, by a client that shows views.
@@ -36,32 +43,60 @@ pub(in crate::mcp) fn is_called(request: &CallToolRequestParams, caller: &Caller
     request.name == APPROVALS && caller.shows_views
 }
 
-/// Answers an approval if one is named, and lists those that are open.
+/// Answers an approval of a session if one is named, and shows those that are open and how far the session is. Only looks
+/// at its last turn: the answer is still for whoever calls for it.
 pub(in crate::mcp) async fn answer(
     cx: &Cx,
     caller: &Caller,
     given: Option<JsonObject>,
 ) -> Result<Outcome, ToolError> {
     let Input { session_id, id, decision } = arguments::read(given)?;
+    let open = async || {
+        let mut open = cx.sessions.approvals().await?;
+        open.retain(|open| open.session == session_id);
+        Ok::<_, ToolError>(open)
+    };
     if let (Some(id), Some(decision)) = (id, decision) {
         cx.allows(Scope::Run)?;
         let decision: Decision = decision
             .parse()
             .map_err(|_| ToolError::argument("decision", "it is none of the choices"))?;
-        let by = format!("a person in {}", caller.name());
+        if !open().await?.iter().any(|open| open.approval.id.0 == id) {
+            return Err(question_expired());
+        }
+        let by = format!("a view in {}", caller.name());
         let answer = session::Answer::plain(decision);
         cx.sessions.answer(&ApprovalId(id), AnswerRecord { answer, by, remark: None }).await?;
     }
-    let mut open = cx.sessions.approvals().await?;
-    open.retain(|open| session_id.as_ref().is_none_or(|session| open.session == *session));
-    let approvals = open.iter().map(|open| {
+    let approvals = open().await?.into_iter().map(|open| {
         let choices = open.approval.choices.iter().map(|choice| choice.as_str());
         json!({
-            "id": open.approval.id.0, "sessionId": open.session, "turn": open.turn,
-            "subject": open.approval.subject, "choices": choices.collect::<Vec<_>>(),
+            "id": open.approval.id.0, "turn": open.turn, "subject": open.approval.subject,
+            "choices": choices.collect::<Vec<_>>(),
         })
     });
-    let output = Output { approvals: approvals.collect() };
+    let output = Output { approvals: approvals.collect(), turn: turn(cx, &session_id).await? };
     let text = format!("{} open", output.approvals.len());
     Ok(Answer::new(&output, text).into())
+}
+
+/// The last turn of a session, as far as it is.
+async fn turn(cx: &Cx, session: &SessionName) -> Result<Option<Value>, ToolError> {
+    let record = cx.sessions.record(session).await?;
+    let Some(skip) = record.turn_count.checked_sub(1) else { return Ok(None) };
+    let turn = if record.status == SessionStatus::Running {
+        cx.sessions.inspect(session, record.turn_count).await?.map(|reply| reply.turn)
+    } else {
+        cx.sessions.look_at(session, skip, 1, Excerpt::first(TEXT)).await?.turns.pop()
+    };
+    Ok(turn.map(|turn| {
+        let details = &turn.details;
+        json!({
+            "sessionId": session, "turn": turn.number, "status": turn.status.as_str(),
+            "response": cut(&turn.response, TEXT).0, "commands": details.commands,
+            "filesChanged": details.files_changed, "warnings": details.warnings,
+            "findings": details.findings, "usage": details.usage, "durationMs": details.duration_ms,
+            "message": details.failure.as_ref().map(|failure| &failure.message),
+        })
+    }))
 }

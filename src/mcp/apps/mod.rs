@@ -37,8 +37,8 @@ const VIEWS: &[(&str, &str)] = &[
 ];
 
 /// Says in the tools' definitions which views show them, and adds what views call, for a client that shows views.
-pub(super) fn describe(tools: &mut Vec<Tool>, client: Option<ClientCapabilities>) {
-    if !client.as_ref().is_some_and(shows_views) {
+pub(super) fn describe(tools: &mut Vec<Tool>, client: Option<&ClientCapabilities>) {
+    if !client.is_some_and(shows_views) {
         return;
     }
     for tool in tools.iter_mut() {

@@ -25,6 +25,10 @@ pub(in crate::mcp) const SANDBOX_STATE: &str = "codex/sandbox-state-meta";
 const VIEWS: &str = "io.modelcontextprotocol/ui";
 
 /// One call's caller.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing of its own that a client can do"
+)]
 pub(in crate::mcp) struct Caller {
     pub(in crate::mcp) peer: Peer<RoleServer>,
     /// Whether the client speaks the era in which a server asks by its result.
@@ -109,9 +113,10 @@ impl Caller {
         }
     }
 
-    /// Whether somebody can be asked what Codex asks.
-    pub(in crate::mcp) fn can_ask(&self) -> bool {
-        self.shows_forms || self.shows_views
+    /// Whether somebody can be asked what Codex asks: in a form; or in a view of ours, if the call names the session that
+    /// the view is then about.
+    pub(in crate::mcp) fn can_ask(&self, is_named: bool) -> bool {
+        self.shows_forms || (self.shows_views && is_named)
     }
 
     /// What the client says it can do.

@@ -133,7 +133,8 @@ pub(in crate::mcp) async fn resume(
         return Err(question_expired());
     };
     sessions.answer(&asked.approval.id, answer).await?;
-    let follower = Follower { attached: asked.attached, can_ask: caller.can_ask() };
+    let follower =
+        Follower { attached: asked.attached, can_ask: caller.can_ask(true), looks_only: false };
     let call = sessions.follow(&asked.session, asked.turn, follower).await?;
     let wait = request.arguments.as_ref().and_then(|given| given.get("waitSeconds")?.as_f64());
     let wait = wait.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

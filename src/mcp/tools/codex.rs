@@ -164,7 +164,8 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         Some(profile) => chosen_profile(cx, profile)?,
         None => Profile::default(),
     };
-    let (name, mut request) = input.into_request(cx.directory(), profile, caller.can_ask())?;
+    let can_ask = caller.can_ask(input.session_id.is_some() || input.thread_id.is_some());
+    let (name, mut request) = input.into_request(cx.directory(), profile, can_ask)?;
     request.beside.extend(callback_uri.map(|uri| ("callbackUri".to_owned(), uri.into())));
     run(cx, caller, name, request, wait).await
 }

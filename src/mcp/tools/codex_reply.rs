@@ -45,7 +45,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
     let name = arguments::thread("threadId", &thread)?;
     let callback_uri = default_callback(cx).await;
     let options = ThreadOptions { callback_uri, ..ThreadOptions::default() };
-    let can_ask = caller.can_ask();
+    let can_ask = caller.can_ask(true);
     let request = Request { can_ask, options, ..Request::ask(input.prompt) };
     let vendor = Cx { is_vendor: true, ..cx.clone() };
     run(&vendor, caller, Some(name), request, None).await

@@ -54,7 +54,7 @@ async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Out
         return Err(ToolError::argument("turn", "turns count from 1"));
     }
     let session = input.session_id;
-    let follower = Follower { attached: false, can_ask: caller.can_ask() };
+    let follower = Follower { attached: false, can_ask: caller.can_ask(true), looks_only: false };
     let call = cx.sessions.follow(&session, input.turn, follower).await?;
     let mut progress = follow(&cx.sessions, &cx.codec, caller, call, wait).await?;
     // A turn that another server runs can be seen as far as that one has written it down.

@@ -71,6 +71,8 @@ pub(in crate::serve) enum Welcome {
         /// On this port of loopback.
         port: u16,
     },
+    /// The code of the page was used.
+    Entered,
     /// How the host is.
     Status(HostStatus),
     /// It ends.

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, BufReader},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
     net::{UnixListener, UnixStream},
     sync::watch,
     time::{Instant, timeout},
@@ -186,7 +186,7 @@ impl Host {
                     let _client = Guest::new(&self.clients);
                     let there = Welcome::Page { port: page.port() };
                     if hello::write_line(&there, &mut writer).await.is_ok() {
-                        self.show(page, reader).await;
+                        self.show(page, reader, writer).await;
                     }
                     return;
                 }
@@ -207,15 +207,31 @@ impl Host {
     }
 
     /// Shows the page until whoever asked for it has gone, or the host ends.
-    async fn show(&self, page: Page, mut reader: impl AsyncRead + Unpin) {
+    async fn show(
+        &self,
+        page: Page,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
+    ) {
         let ending = self.leaving.child_token();
+        let entered = CancellationToken::new();
+        let telling = async {
+            entered.cancelled().await;
+            // Another host is not to let somebody in by the same code.
+            let said = hello::write_line(&Welcome::Entered, &mut writer).await;
+            tracing::debug!(said = said.is_ok(), "somebody has come in");
+        };
         let held = async {
             let gone = reader.read_u8().await;
             tracing::debug!(?gone, "nobody wants the page any more");
             ending.cancel();
         };
         let sessions = self.server.sessions().clone();
-        tokio::join!(page.serve(sessions, ending.clone()), ending.run_until_cancelled(held));
+        tokio::join!(
+            page.serve(sessions, entered.clone(), ending.clone()),
+            ending.run_until_cancelled(held),
+            ending.run_until_cancelled(telling),
+        );
     }
 
     async fn serve(&self, about: ClientAbout, process: Option<u32>, streams: Streams) {

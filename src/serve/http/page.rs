@@ -4,18 +4,22 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use http_body_util::BodyExt;
 use serde::Deserialize;
 
 use super::{
     app::App,
-    auth::bearer,
+    auth::{Refused, bearer},
+    body::{read_body, while_good},
+    client_address::{Peer, client_address},
     refusal::{SOON, refused, retry_later},
 };
 use crate::{
@@ -29,6 +33,9 @@ const COOKIE: &str = "codex_mcp_token";
 
 /// For how long a browser keeps it, in seconds.
 const KEPT: u32 = 30 * 24 * 60 * 60;
+
+/// The longest login, in bytes.
+const LOGIN_BYTES: usize = 16 * 1024;
 
 /// All paths of the page.
 pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
@@ -62,30 +69,55 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 }
 
 /// Lets whoever has a token look at the sessions of its tenant.
-async fn enter(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+async fn enter(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match entered(&app, request, next).await {
+        Ok(response) | Err(response) => response,
+    }
+}
+
+async fn entered(app: &Arc<App>, request: Request, next: Next) -> Result<Response, Response> {
     if !request.uri().path().starts_with("/api/") {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     }
-    let token = token(request.headers()).map(str::to_owned);
-    let Ok(principal) = app.authenticator.principal(token.as_deref()).await else {
+    let (mut head, body) = request.into_parts();
+    let token = token(&head.headers).map(str::to_owned);
+    let principal = match app.authenticator.principal(token.as_deref()).await {
+        Ok(principal) => principal,
         // The page asks for a token.
-        return next.run(request).await;
+        Err(Refused::NoToken | Refused::Invalid) => {
+            return Ok(next.run(Request::from_parts(head, Body::empty())).await);
+        }
+        Err(refused) => return Err(app.challenge.answer(&refused)),
     };
-    // What only listens counts as a connection and no call.
-    let listens = request.uri().path().ends_with("/events");
     let owner = (principal.tenant.clone(), principal.subject.clone());
-    let in_flight = if listens { None } else { app.calls.begin(&owner) };
-    if in_flight.is_none() && !listens {
+    let Some(mut in_flight) = app.calls.begin(&owner) else {
         let words = format!("This token has {} calls in flight.", app.config.settings.calls);
-        return retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON);
+        return Err(retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_calls", &words, SOON));
+    };
+    let listens = head.uri.path().ends_with("/events");
+    if listens {
+        in_flight.listens();
     }
-    let Some(viewer) = viewer(&app, &principal) else {
+    let Some(viewer) = viewer(app, &principal) else {
         let words = "The tenant of this token is not served.";
         let next = "The operator has to add the tenant to the server's configuration.";
-        return refused(StatusCode::FORBIDDEN, "unknown_tenant", words, next);
+        return Err(refused(StatusCode::FORBIDDEN, "unknown_tenant", words, next));
     };
-    request.extensions_mut().insert(viewer);
-    next.run(request).await
+    head.extensions.insert(viewer);
+    let body = read_body(body, app.config.settings.body_bytes).await?;
+    let response = next.run(Request::from_parts(head, Body::from(body))).await;
+    let app = Arc::clone(app);
+    Ok(response.map(|body| {
+        let body = match token.filter(|_| listens) {
+            Some(token) => while_good(body, app, token),
+            None => body,
+        };
+        // The call is over when the last of its answer has been taken.
+        Body::new(body.map_frame(move |frame| {
+            let _held = &in_flight;
+            frame
+        }))
+    }))
 }
 
 fn viewer(app: &App, principal: &Principal) -> Option<Viewer> {
@@ -95,6 +127,7 @@ fn viewer(app: &App, principal: &Principal) -> Option<Viewer> {
         scope: principal.scope,
         name: format!("the page ({})", principal.subject),
         directory: None,
+        may_leave: !app.authenticator.is_open(),
         ending: app.draining.clone(),
         explain: explained,
     })
@@ -110,9 +143,21 @@ struct Login {
     token: String,
 }
 
-async fn login(State(app): State<Arc<App>>, Json(Login { token }): Json<Login>) -> Response {
+async fn login(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match read_body(body, LOGIN_BYTES).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
+    };
+    let Ok(Login { token }) = serde_json::from_slice(&body) else {
+        let next = "Send {\"token\": \"…\"}.";
+        return refused(StatusCode::BAD_REQUEST, "invalid_argument", "That is no login.", next);
+    };
     let token = token.trim();
     if let Err(refused) = app.authenticator.principal(Some(token)).await {
+        let peer = head.extensions.get::<Peer>();
+        let from = peer.map(|peer| client_address(*peer, &head.headers, &app.proxies).to_string());
+        tracing::info!(from, reason = refused.as_str(), "a login was refused");
         return app.challenge.answer(&refused);
     }
     let is_tls = app.config.settings.tls_certificate.is_some()

@@ -1,25 +1,24 @@
 //! A request on its way to the server of its caller's tenant.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json, Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use futures_util::StreamExt;
-use http_body_util::{BodyExt, BodyStream, Full, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::{
     app::App,
     auth::{Refused, bearer, well_known},
+    body::{read_body, while_good},
     client_address::{Peer, client_address},
     health,
     limits::Owner,
@@ -45,14 +44,8 @@ const INITIALIZE: &str = "initialize";
 /// The method that only listens.
 const LISTEN: &str = "subscriptions/listen";
 
-/// How often the token of a stream that only listens is looked at again.
-const RECHECK: Duration = Duration::from_secs(20);
-
 /// Where metrics are.
 const METRICS: &str = "/metrics";
-
-/// How long the body of a request may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The same for a server that ends.
 const AFTER_DRAIN: u16 = 5;
@@ -236,46 +229,6 @@ async fn known_session(
 fn too_many_sessions(app: &App) -> Response {
     let words = format!("This token has {} MCP sessions.", app.config.settings.mcp_sessions);
     retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_mcp_sessions", &words, SOON)
-}
-
-/// A stream that ends when the token that began it is good no more.
-fn while_good<B>(body: B, app: Arc<App>, token: String) -> Body
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    let over = async move {
-        loop {
-            tokio::time::sleep(RECHECK).await;
-            match app.authenticator.principal(Some(&token)).await {
-                Ok(_) | Err(Refused::Unavailable(_)) => {}
-                Err(_) => return,
-            }
-        }
-    };
-    Body::new(StreamBody::new(BodyStream::new(body).take_until(Box::pin(over))))
-}
-
-/// All of a body, which must not be longer than this, nor take for ever.
-async fn read_body(body: Body, limit: usize) -> Result<Bytes, Response> {
-    let refuse = |status, code, message: &str| {
-        refused(status, code, message, "Send a whole JSON-RPC message as the body of a POST.")
-    };
-    match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let words = format!("The body is longer than {limit} bytes.");
-            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &words))
-        }
-        Ok(Err(_)) => {
-            Err(refuse(StatusCode::BAD_REQUEST, "body_broken", "The body cannot be read."))
-        }
-        Err(_) => Err(refuse(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
-            "The body did not come in time.",
-        )),
-    }
 }
 
 /// The method that a message calls, if it is a message that calls one, and what of that it names.

@@ -3,7 +3,7 @@
 use std::{io, path::Path};
 
 use tokio::{
-    io::{AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, BufReader},
     net::UnixStream,
     time::timeout,
 };
@@ -24,7 +24,7 @@ pub enum PageRefused {
 }
 
 /// Has the host at this socket serve the page until `ending` is cancelled. `ready` is told the port. Returns when the host
-/// has ended.
+/// has ended, and says whether the code was used.
 ///
 /// # Errors
 /// [`PageRefused`].
@@ -33,7 +33,7 @@ pub async fn host_page(
     keys: PageKeys,
     ending: &CancellationToken,
     ready: impl FnOnce(u16),
-) -> Result<(), PageRefused> {
+) -> Result<bool, PageRefused> {
     let hello = Hello { key: None, ask: Ask::Page(keys) };
     let connected = timeout(WELCOME_LIMIT, async {
         let (reader, mut writer) = UnixStream::connect(socket).await?.into_split();
@@ -48,8 +48,12 @@ pub async fn host_page(
         Welcome::Refused(reason) => return Err(PageRefused::Refused(reason)),
         _ => return Err(io::Error::from(io::ErrorKind::InvalidData).into()),
     }
-    // It says nothing more.
-    let gone = ending.run_until_cancelled(reader.read_u8()).await;
-    tracing::debug!(?gone, "the page has ended");
-    Ok(())
+    // It says one thing more: that the code was used.
+    let mut is_entered = false;
+    let mut line = String::new();
+    while let Some(Ok(1..)) = ending.run_until_cancelled(reader.read_line(&mut line)).await {
+        is_entered = true;
+        line.clear();
+    }
+    Ok(is_entered)
 }

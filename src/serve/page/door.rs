@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use crate::web::Viewer;
 
@@ -37,6 +38,8 @@ pub(super) struct Door {
     pub(super) port: u16,
     pub(super) cookie: String,
     pub(super) code: Mutex<Option<String>>,
+    /// Cancelled when the code was used.
+    pub(super) entered: CancellationToken,
     pub(super) viewer: Viewer,
 }
 
@@ -62,7 +65,11 @@ impl Door {
         // Nothing under the lock can panic.
         let mut code = self.code.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = code.as_ref().is_some_and(|code| is_same(given, code));
-        code.take_if(|_| is_it).is_some()
+        let taken = code.take_if(|_| is_it).is_some();
+        if taken {
+            self.entered.cancel();
+        }
+        taken
     }
 
     fn enter(&self, request: &Request) -> Response {

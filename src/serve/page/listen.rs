@@ -40,18 +40,24 @@ impl Page {
         self.keys.port
     }
 
-    /// Shows these sessions until `ending` is cancelled.
-    pub async fn serve(self, sessions: Sessions, ending: CancellationToken) {
+    /// Shows these sessions until `ending` is cancelled. Cancels `entered` when the code was used.
+    pub async fn serve(
+        self,
+        sessions: Sessions,
+        entered: CancellationToken,
+        ending: CancellationToken,
+    ) {
         let Self { listener, keys: PageKeys { port, cookie, code } } = self;
         let viewer = Viewer {
             sessions,
             scope: Scope::Admin,
             name: "the page".to_owned(),
             directory: None,
+            may_leave: false,
             ending: ending.clone(),
             explain: explained,
         };
-        let door = Arc::new(Door { port, cookie, code: Mutex::new(code), viewer });
+        let door = Arc::new(Door { port, cookie, code: Mutex::new(code), entered, viewer });
         let router =
             web::router().layer(from_fn_with_state(door, guard)).layer(from_fn(web::protect));
         let serving = axum::serve(listener, router);

@@ -84,7 +84,7 @@ impl Servers {
 
     fn follow(&self) -> Call {
         let live = LiveTurn::new();
-        let follower = Follower { attached: false, can_ask: false };
+        let follower = Follower { attached: false, can_ask: false, looks_only: false };
         let call = Call::new(name(), Arc::clone(&live), follower, None, false);
         self.ours.observe(name(), Some(1), live);
         call

@@ -31,7 +31,8 @@ pub struct Page {
     /// Where the previous page ended.
     pub after: Option<Cursor>,
     /// Only those whose name or prompts have this in them, in any case; and those with a turn that has ended in which
-    /// each word of it begins a word, of the prompt or of the answer.
+    /// each word of it (of the first 16) begins a word, of the prompt or of the answer as far as a store has them in its
+    /// index: the first 20,000 and 100,000 characters at least.
     pub search: Option<String>,
     /// Only those that work in exactly this directory.
     pub directory: Option<PathBuf>,
@@ -44,10 +45,20 @@ impl Page {
     }
 }
 
-/// The words of a search of at least two letters or digits, in lower case.
+/// How many words of a search are looked for.
+const WORDS: usize = 16;
+
+/// The words of a text of at least two letters or digits, in lower case.
 pub(super) fn words(search: &str) -> Vec<String> {
     let words = search.split(|letter: char| !letter.is_alphanumeric());
     words.filter(|word| word.chars().count() > 1).map(str::to_lowercase).collect()
+}
+
+/// The words that a search looks for: the first of them.
+pub(super) fn wanted(search: &str) -> Vec<String> {
+    let mut wanted = words(search);
+    wanted.truncate(WORDS);
+    wanted
 }
 
 /// A part of the list.

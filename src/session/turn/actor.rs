@@ -102,6 +102,10 @@ impl Actor {
             self.turn(&mut turn).instrument(span).await
         };
         self.leave_queue(&mut turn).await;
+        if !matches!(outcome, Ok(Some(_))) {
+            // Nothing was written that says that no turn runs.
+            self.release().await;
+        }
         match outcome {
             Ok(Some(reply)) => {
                 // Deleted before the reply, so that a caller with the reply does not find the session.

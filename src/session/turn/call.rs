@@ -40,6 +40,8 @@ pub struct Follower {
     pub attached: bool,
     /// Whether what Codex asks can be shown to the user.
     pub can_ask: bool,
+    /// Whether it only looks: the answer still belongs to whoever calls for it.
+    pub looks_only: bool,
 }
 
 /// A call under way: a place in the log of its turn.
@@ -68,7 +70,11 @@ impl Call {
         actor: Option<mpsc::Sender<Message>>,
         from_now: bool,
     ) -> Self {
-        let reader = if from_now { turn.log.read_from_now() } else { turn.log.read() };
+        let reader = match (follower.looks_only, from_now) {
+            (true, _) => turn.log.look(),
+            (false, true) => turn.log.read_from_now(),
+            (false, false) => turn.log.read(),
+        };
         Self {
             session,
             reader,

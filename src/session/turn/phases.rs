@@ -58,6 +58,10 @@ impl Actor {
     ) -> Result<Option<Reply>, SessionError> {
         let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
         self.time = TurnTime::begin();
+        if let Some(reply) = self.left_for(queued, &record).await? {
+            queued.log(Update::Repeated);
+            return Ok(Some(reply));
+        }
         if let Err(error) = self.check_budget().await {
             // A detached caller has no other way to learn of it.
             if queued.live.is_detached() {
@@ -65,12 +69,7 @@ impl Actor {
             } else {
                 self.forget_if_new(is_new).await;
             }
-            self.release().await;
             return Err(error);
-        }
-        if let Some(reply) = self.left_for(queued, &record).await? {
-            queued.log(Update::Repeated);
-            return Ok(Some(reply));
         }
         let mut untouched = record.clone();
         let gone_through = match self.admit(queued, record).await {

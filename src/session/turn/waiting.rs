@@ -186,7 +186,10 @@ impl Actor {
         let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
         let ticket = place.ok_or_else(full)?;
         if let Err(error) = self.shared.config.limits.budget.check_queued(&*store).await {
-            store.dequeue(ticket).await?;
+            if let Err(error) = store.dequeue(ticket).await {
+                // Not fatal: the entry will run out.
+                tracing::warn!(session = %self.name, %error, "cannot leave the queue");
+            }
             return Err(error);
         }
         Ok(Some(ticket))

@@ -15,6 +15,7 @@ async function call(method, path, body) {
       method,
       headers: method === "GET" ? {} : { "content-type": "application/json", "x-codex-mcp": "1" },
       body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(30000),
     });
   } catch {
     throw new ApiError(0, { code: "away", message: "The server does not answer.", next: "It is tried again." });
@@ -22,7 +23,7 @@ async function call(method, path, body) {
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  if (response.status === 401) document.dispatchEvent(new CustomEvent("login"));
+  if (response.status === 401 && path !== "/ui/login") document.dispatchEvent(new CustomEvent("login"));
   const unknown = { message: `The server answered with ${response.status}.` };
   throw new ApiError(response.status, answer.message ? answer : { ...unknown, ...answer, message: answer.error_description ?? unknown.message });
 }

@@ -9,11 +9,11 @@ export async function open() {
 }
 
 /** The inbox, or the approvals of one session. */
-export function inbox({ approvals, mayRun }, changed) {
+export function inbox({ approvals, mayRun }, changed, there = new Map()) {
   if (!approvals.length) {
     return el("div", { class: "empty" }, el("h2", {}, "Approvals"), el("p", {}, "Nothing is asked. What Codex asks before it acts appears here, from all sessions."));
   }
-  return el("div", {}, el("h2", {}, "Approvals"), approvals.map((approval) => card(approval, mayRun, changed)));
+  return el("div", {}, el("h2", {}, "Approvals"), approvals.map((approval) => there.get(approval.id) ?? card(approval, mayRun, changed)));
 }
 
 export function card(approval, mayRun, changed) {
@@ -27,8 +27,9 @@ export function card(approval, mayRun, changed) {
     return el("label", {}, visible(field.question), input);
   });
   const left = Math.max(0, Math.round((Date.parse(approval.deadline) - Date.now()) / 1000));
-  const place = el("article", { class: "approval", "aria-label": `${kind} in ${approval.session}` });
+  const place = el("article", { class: "approval", "data-id": approval.id, "aria-label": `${kind} in ${approval.session}` });
   const answer = async (decision) => {
+    for (const it of place.querySelectorAll("button")) it.disabled = true;
     const content = {};
     if (decision === "accept") for (const [id, input] of inputs) content[id] = value(input);
     try {

@@ -64,9 +64,12 @@ export function confirmed(title, text, yes) {
   });
 }
 
-/** Says something that needs no answer. */
-export function tell(text) {
+const told = new Map();
+
+/** Says something that needs no answer; each source has its own place, and takes back only its own words. */
+export function tell(text, source = "act") {
+  if (text) told.set(source, text); else told.delete(source);
   const trouble = document.getElementById("trouble");
-  trouble.hidden = !text;
-  trouble.textContent = text ?? "";
+  trouble.hidden = told.size === 0;
+  trouble.textContent = [...told.values()].join(" ");
 }

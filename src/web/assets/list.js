@@ -29,6 +29,18 @@ export class List {
     this.timer = setTimeout(() => this.load(), 200);
   }
 
+  /** Reads the first page again, and keeps what somebody has scrolled to. */
+  async refresh() {
+    const before = this.sessions;
+    if (before.length <= 60) return this.load();
+    const next = this.next;
+    await this.load();
+    const there = new Set(this.sessions.map((session) => session.name));
+    this.sessions = [...this.sessions, ...before.slice(60).filter((session) => !there.has(session.name))];
+    this.next = next;
+    this.show();
+  }
+
   async load(more = false) {
     if (more && this.loading) return;
     this.loading = true;
@@ -42,7 +54,8 @@ export class List {
       if (asked !== this.asked) return;
       this.sessions = more ? [...this.sessions, ...page.sessions] : page.sessions;
       this.next = page.next;
-      tell(page.damaged.length ? `Cannot be read: ${page.damaged.map(visible).join(", ")}` : "");
+      tell(page.damaged.length ? `Cannot be read: ${page.damaged.map(visible).join(", ")}` : "", "list");
+      document.getElementById("logout").hidden = !page.mayLeave;
       this.show();
     } catch (error) {
       if (error.status !== 401) this.rest.textContent = error.message;
@@ -71,7 +84,9 @@ export class List {
   show() {
     const shown = this.sessions.filter((session) => this.matches(session));
     shown.sort((one, other) => pins.has(other.name) - pins.has(one.name));
+    const focused = this.items.contains(document.activeElement) ? document.activeElement.getAttribute("href") ?? document.activeElement.getAttribute("aria-label") : null;
     this.items.replaceChildren(...shown.map((session) => this.item(session)));
+    if (focused) [...this.items.querySelectorAll("a, button")].find((it) => it.getAttribute("href") === focused || it.getAttribute("aria-label") === focused)?.focus();
     this.more.hidden = !this.next;
     this.rest.textContent = shown.length ? "" : this.search.value || this.filter.value || this.directory.value
       ? "No session is like that."
@@ -102,6 +117,14 @@ export class List {
         el("span", { class: "facts" }, visible(facts.join(" · "))),
         el("span", { class: "facts" }, `${ago(session.lastUsedAt)}${session.directory ? ` · ${visible(session.directory)}` : ""}`)),
       pin);
+  }
+
+  clear() {
+    this.sessions = [];
+    this.next = null;
+    this.items.replaceChildren();
+    this.more.hidden = true;
+    this.rest.textContent = "";
   }
 
   mark(name) {

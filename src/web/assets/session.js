@@ -24,38 +24,53 @@ export class SessionView {
 
   async open() {
     await this.page();
+    this.connect();
+    // A tab that nobody sees needs no stream: a browser has few connections for all of them.
+    this.seen = () => { if (document.hidden) this.stop?.(); else this.connect(); };
+    document.addEventListener("visibilitychange", this.seen);
+  }
+
+  connect() {
+    this.stop?.();
+    if (this.closed) return;
     const handlers = {
-      session: (session) => this.state(session),
+      session: (session) => { this.state(session); this.sync(session); },
       turn: (turn) => this.begun(turn),
       text: (text) => this.text(text),
       facts: (facts) => this.facts(facts),
       doing: (doing) => this.doing(doing),
       ended: ({ turn }) => this.ended(turn),
-      gone: () => { tell(`Session ${this.name} was deleted or has expired.`); this.close(); },
-      trouble: (said) => tell(`${said.message} ${said.next}`),
+      gone: () => { tell(`Session ${this.name} is not there any more: it was deleted or renamed, or has expired.`, "turn"); this.composer.hidden = true; this.close(true); },
+      trouble: (said) => tell(`${said.message} ${said.next}`, "turn"),
+      well: () => tell("", "turn"),
     };
-    this.stop = listen(`${of(this.name)}/events`, handlers, (is) => { if (is) tell(""); else tell("The connection is lost. It is tried again."); });
+    this.stop = listen(`${of(this.name)}/events`, handlers, (is) => { if (is) tell("", "turn"); else tell("The connection is lost. It is tried again.", "turn"); });
   }
 
-  close() {
+  close(keeps = false) {
+    this.closed = true;
     this.stop?.();
+    document.removeEventListener("visibilitychange", this.seen);
+    if (!keeps) tell("", "turn");
   }
 
   async page(before) {
     const query = before ? `?before=${before}` : "";
     const page = await get(`${of(this.name)}/turns${query}`);
+    if (this.closed) return;
     this.mayRun = page.mayRun;
     this.before = page.before;
     this.older.hidden = !page.before;
     this.state(page.session);
-    for (const turn of page.turns.toReversed()) this.put(turn, !before);
-    if (!before) {
+    const known = this.turns.size > 0;
+    for (const turn of page.turns.toReversed()) if (before || !this.turns.has(turn.number)) this.put(turn, Boolean(before));
+    if (!before && !known) {
       const wanted = this.wanted && document.getElementById(`turn-${this.wanted}`);
       (wanted ?? this.transcript.lastElementChild)?.scrollIntoView({ block: wanted ? "start" : "end" });
     }
   }
 
-  put(turn) {
+  put(turn, older = false) {
     if (turn.status === "running") return;
     const acts = this.mayRun ? { fork: (number) => this.fork(number) } : {};
     const view = turnView(this.name, turn, acts);
@@ -64,7 +79,8 @@ export class SessionView {
     const later = [...this.turns].filter(([number]) => number > turn.number).sort(([one], [other]) => one - other)[0];
     this.transcript.insertBefore(view, later ? later[1] : this.live?.view ?? null);
     const numbers = [...this.turns.keys()].sort((one, other) => one - other);
-    if (numbers.length > MOST) {
+    // Whoever reads what is old keeps it.
+    if (!older && numbers.length > MOST) {
       const oldest = numbers[0];
       this.turns.get(oldest).remove();
       this.turns.delete(oldest);
@@ -94,6 +110,7 @@ export class SessionView {
   }
 
   begun(turn) {
+    if (turn.from > 0 && this.live?.number === turn.number && this.live.at === turn.at) return;
     this.live?.view.remove();
     const text = el("pre", { class: "plain streaming" });
     const now = el("p", { class: "doing", role: "status", "aria-live": "polite" });
@@ -101,7 +118,7 @@ export class SessionView {
     const view = el("article", { id: `turn-${turn.number}`, class: "turn running", "aria-label": `Turn ${turn.number}` },
       el("h3", {}, `Turn ${turn.number} `, el("span", { class: "state running" }, "running")),
       el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))), facts, text, now);
-    this.live = { number: turn.number, view, text, now, facts, bytes: 0 };
+    this.live = { number: turn.number, at: turn.at, view, text, now, facts, bytes: 0 };
     this.transcript.append(view);
     this.follow();
   }
@@ -123,6 +140,20 @@ export class SessionView {
     if (!this.live || doing.what === "used") return;
     const words = { thinking: "Thinking", running: "Running", searching: "Searching the web for", calling: "Calling", retrying: "Trying again:", plan: `Step ${doing.done + 1} of ${doing.steps}:` };
     this.live.now.textContent = visible(`${words[doing.what] ?? doing.what} ${doing.of}`.trim());
+  }
+
+  /** What has ended while nobody told this page. */
+  async sync(session) {
+    if (session.status === "running" || this.syncing) return;
+    const newest = Math.max(0, ...this.turns.keys());
+    if (!this.live && newest >= session.turns) return;
+    this.syncing = true;
+    try {
+      if (this.live) await this.ended(this.live.number);
+      if (Math.max(0, ...this.turns.keys()) < session.turns) await this.page();
+    } finally {
+      this.syncing = false;
+    }
   }
 
   async ended(number) {
@@ -179,6 +210,9 @@ export class SessionView {
       turns.unshift(...page.turns);
       before = page.before;
     } while (before);
+    for (const [index, turn] of turns.entries()) {
+      if (turn.cut) turns[index] = (await get(`${of(this.name)}/turns/${turn.number}`)).turn;
+    }
     const text = kind === "json"
       ? JSON.stringify({ session: this.session, turns: turns.map(({ html, ...turn }) => turn) }, null, 2)
       : [`# ${this.session.name}`, ...turns.flatMap((turn) => [`## Turn ${turn.number}`, `**Asked:** ${turn.prompt}`, turn.response])].join("\n\n");

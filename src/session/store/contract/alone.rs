@@ -298,6 +298,7 @@ async fn sessions_are_found_by_thread_text_and_directory(Pair { one: store, .. }
         ("zeile nirgends", ""),
         ("a.rs", "a,b"),
         ("efunden", ""),
+        ("हिन्दी ที่นี่ aⒶb", ""),
         ("\" OR ' : * & |", ""),
         ("b", "b"),
     ] {

@@ -13,7 +13,10 @@ use crate::session::{
         ApprovalRecord, ApprovalState, HandshakeRecord, RolloutRecord, SessionRecord,
         SessionStatus, TokenRecord, TurnRecord, Usage,
     },
-    store::{ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket, page::words},
+    store::{
+        ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket,
+        page::{wanted, words},
+    },
 };
 
 /// Everything.
@@ -266,7 +269,7 @@ impl Entry {
         let has = |hay: &str| hay.to_lowercase().contains(&text);
         has(self.record.name.as_str())
             || self.turns.iter().any(|turn| has(&turn.prompt))
-            || self.has_words(&words(&text))
+            || self.has_words(&wanted(&text))
     }
 
     fn has_words(&self, wanted: &[String]) -> bool {

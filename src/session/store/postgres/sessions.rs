@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
 
-use super::{eviction::BATCH, open::PostgresStore};
+use super::{eviction::BATCH, open::PostgresStore, write::storable};
 use crate::session::{
     SessionName,
     record::{
@@ -13,7 +13,7 @@ use crate::session::{
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
-        page::words,
+        page::wanted,
         rows::{SessionRow, TurnRow, UsageRow, details, json, listing, millis, session_columns},
     },
 };
@@ -225,7 +225,7 @@ impl SessionStore for PostgresStore {
         .bind(ms)
         .bind(name)
         .bind(i64::from(page.limit) + 1)
-        .bind(&page.search)
+        .bind(page.search.as_deref().map(storable))
         .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
         .bind(page.search.as_ref().and_then(|search| question(search)))
         .fetch_all(&self.pool)
@@ -402,6 +402,6 @@ impl SessionStore for PostgresStore {
 
 /// A search for turns that have a word beginning with each of these. `None` if there are none.
 fn question(search: &str) -> Option<String> {
-    let words: Vec<_> = words(search).into_iter().map(|word| format!("{word}:*")).collect();
+    let words: Vec<_> = wanted(search).into_iter().map(|word| format!("{word}:*")).collect();
     (!words.is_empty()).then(|| words.join(" & "))
 }

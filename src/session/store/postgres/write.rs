@@ -234,7 +234,7 @@ fn directory(record: &SessionRecord) -> Option<String> {
 }
 
 /// PostgreSQL's texts have no NUL. Its picture takes its place.
-fn storable(text: &str) -> Cow<'_, str> {
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{2400}").into() } else { text.into() }
 }
 

@@ -110,14 +110,26 @@ impl SqliteStore {
     }
 
     pub(super) async fn count_activity(&self) -> sqlx::Result<Activity> {
-        let (turns, waiting): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM sessions WHERE lease_owner IS NOT NULL AND lease_busy AND lease_until > ?1), \
-             (SELECT count(*) FROM queue WHERE until > ?1)",
+        let owners: Vec<(String, bool)> = sqlx::query_as(
+            "SELECT lease_owner, 1 FROM sessions WHERE lease_owner IS NOT NULL AND lease_busy AND lease_until > ?1 \
+             UNION ALL SELECT owner, 0 FROM queue WHERE until > ?1",
         )
         .bind(self.clock.now())
-        .fetch_one(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        Ok(Activity { turns: turns.unsigned_abs(), waiting: waiting.unsigned_abs() })
+        let mut activity = Activity::default();
+        for (owner, runs) in owners {
+            // What the dead have left is nobody's work.
+            if self.owner.is_dead(&owner) {
+                continue;
+            }
+            if runs {
+                activity.turns += 1;
+            } else {
+                activity.waiting += 1;
+            }
+        }
+        Ok(activity)
     }
 
     /// Says which lease was lost.

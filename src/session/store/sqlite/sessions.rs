@@ -15,7 +15,7 @@ use crate::session::{
     store::{
         CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
         SessionStore, StoreError, Turns,
-        page::words,
+        page::wanted,
         rows::{SessionRow, TurnRow, UsageRow, listing, millis, session_columns},
     },
 };
@@ -331,8 +331,8 @@ impl SqliteStore {
         sqlx::query_as(select_live!(
             "last_accessed_at <= ?3 AND (last_accessed_at < ?3 OR name > ?4) \
              AND (?6 IS NULL OR instr(lower(name), lower(?6)) OR EXISTS (SELECT 1 FROM turns \
-             WHERE session = name AND instr(lower(prompt), lower(?6))) OR name IN (SELECT session FROM turns \
-             WHERE rowid IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?8))) \
+             WHERE session = name AND instr(lower(prompt), lower(?6))) OR name IN (SELECT session FROM turn_keys \
+             WHERE id IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?8))) \
              AND (?7 IS NULL OR ?7 = CASE WHEN json_valid(settings) \
              THEN json_extract(settings, '$.workingDirectory') END) \
              ORDER BY last_accessed_at DESC, name LIMIT ?5"
@@ -391,7 +391,7 @@ impl SqliteStore {
     /// The sessions that have a turn with these words.
     async fn with_words(&self, text: &str) -> Result<HashSet<String>, StoreError> {
         let found: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT session FROM turns WHERE rowid IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?)",
+            "SELECT DISTINCT session FROM turn_keys WHERE id IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?)",
         )
         .bind(question(text))
         .fetch_all(&self.pool)
@@ -403,6 +403,6 @@ impl SqliteStore {
 
 /// A search for turns that have a word beginning with each of these. One for no words finds nothing.
 fn question(search: &str) -> String {
-    let words: Vec<_> = words(search).into_iter().map(|word| format!("\"{word}\"*")).collect();
+    let words: Vec<_> = wanted(search).into_iter().map(|word| format!("\"{word}\"*")).collect();
     if words.is_empty() { "\"\"".to_owned() } else { words.join(" ") }
 }

@@ -78,6 +78,8 @@ struct State {
     /// The approvals that need no answer any more: nobody is shown them from now on.
     settled: HashSet<ApprovalId>,
     ended: bool,
+    /// How many readers only look.
+    onlookers: usize,
 }
 
 /// A reader's place in a log.
@@ -88,6 +90,8 @@ pub(in crate::session) struct LogReader {
     /// What passed before this number is of no interest to it.
     passing_from: u64,
     newest: watch::Receiver<u64>,
+    /// Whether somebody only looks, to whom the answer is not given.
+    looks_only: bool,
 }
 
 impl TurnLog {
@@ -127,17 +131,28 @@ impl TurnLog {
             next: 0,
             passing_from: 0,
             newest: self.newest.subscribe(),
+            looks_only: false,
         }
+    }
+
+    /// A reader that gives nobody the answer: of what lasts so far, and of everything from now on.
+    pub(in crate::session::turn) fn look(self: &Arc<Self>) -> LogReader {
+        let mut reader = self.read_from_now();
+        reader.looks_only = true;
+        self.lock().onlookers += 1;
+        reader
     }
 
     /// A reader of what lasts so far, and of everything from now on.
     pub(in crate::session::turn) fn read_from_now(self: &Arc<Self>) -> LogReader {
-        LogReader { passing_from: self.lock().next, ..self.read() }
+        let mut reader = self.read();
+        reader.passing_from = self.lock().next;
+        reader
     }
 
     /// Whether anybody reads it.
     pub(in crate::session::turn) fn is_read(&self) -> bool {
-        self.newest.receiver_count() > 0
+        self.newest.receiver_count() > self.lock().onlookers
     }
 
     /// Whether nothing comes any more: the turn is over, or has become part of another one.
@@ -191,6 +206,14 @@ impl State {
             let oldest = self.passing.iter().position(is_piece).unwrap_or_default();
             let Some((_, dropped)) = self.passing.remove(oldest) else { return };
             self.passing_bytes = self.passing_bytes.saturating_sub(dropped.bytes());
+        }
+    }
+}
+
+impl Drop for LogReader {
+    fn drop(&mut self) {
+        if self.looks_only {
+            self.log.lock().onlookers -= 1;
         }
     }
 }
