@@ -175,7 +175,7 @@ async fn sessions_are_found_by_what_was_said() {
     let listed = server.call("listSessions", json!({"search": "needle"})).await.ok();
     let names: Vec<_> = listed["sessions"].as_array().unwrap().iter().map(|s| &s["id"]).collect();
     assert_eq!(names, ["beta-needle", "alpha"]);
-    let none = server.call("listSessions", json!({"search": "needle%"})).await.ok();
+    let none = server.call("listSessions", json!({"search": "edle%"})).await.ok();
     assert_eq!(none["sessions"], json!([]));
 }
 

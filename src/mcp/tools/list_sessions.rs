@@ -40,7 +40,7 @@ struct Input {
     limit: Option<u32>,
     /// `nextCursor` of the page before, to go on from there.
     cursor: Option<String>,
-    /// Only sessions whose name or prompts have this in them.
+    /// Only sessions whose name or prompts have this in them, or with a turn that has all words of it.
     search: Option<String>,
     /// Also list Codex's own recorded conversations, which can be continued by their threadId. Default:
     /// false.

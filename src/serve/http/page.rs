@@ -43,8 +43,11 @@ pub(super) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/ui", get(async || Redirect::to("/ui/")))
         .route("/ui/login", post(login))
         .route("/ui/logout", post(async || logout()));
-    let page = web::router().layer(from_fn_with_state(Arc::clone(app), enter));
-    login.merge(page).layer(from_fn_with_state(Arc::clone(app), guard)).layer(from_fn(web::protect))
+    let page = web::router().route_layer(from_fn_with_state(Arc::clone(app), enter));
+    login
+        .merge(page)
+        .route_layer(from_fn_with_state(Arc::clone(app), guard))
+        .route_layer(from_fn(web::protect))
 }
 
 /// Refuses other names of this server: a page elsewhere may have given it one.
