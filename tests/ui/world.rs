@@ -26,7 +26,9 @@ impl World {
 
     pub(crate) fn launch(&self) -> Launch {
         let codex = codex_cli::fetch(CODEX_VERSION).unwrap_or_else(|reason| panic!("{reason}"));
-        Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), &self.home, &codex)
+        let launch = Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), &self.home, &codex);
+        // What pictures show.
+        launch.env("CODEX_MCP_SERVER_STORE_MACHINE", "laptop")
     }
 
     pub(crate) async fn ui(&self) -> Ui {

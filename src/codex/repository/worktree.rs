@@ -12,6 +12,9 @@ use super::{
     git::{Apart, Repository, copy_index},
 };
 
+/// Held while git adds a worktree: it reads those of others, and fails on one that is only half there.
+static ADDING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Where refs are kept that only hold objects for us.
 const REFS: &str = "refs/codex-mcp-server";
 
@@ -105,7 +108,10 @@ impl Repository {
         let action = "make a worktree";
         let place = new.path.to_string_lossy().into_owned();
         let add = ["worktree", "add", "--quiet", "-b", &new.branch, &place, &new.base];
-        self.text(action, &add).await?;
+        {
+            let _one_at_a_time = ADDING.lock().await;
+            self.text(action, &add).await?;
+        }
         // Nobody else has written there yet.
         let fresh = Self::at(&new.path);
         new.git_dir = fresh.text(action, &["rev-parse", "--absolute-git-dir"]).await?.into();
