@@ -6,7 +6,7 @@ use super::{
     Environment, ServerError,
     bridge::PROGRAM,
     notify::Notifier,
-    presence::{KnownServers, Presence, Served},
+    presence::{Presence, Served},
     server::{connected, presence, server, store},
 };
 use crate::{
@@ -117,10 +117,12 @@ pub async fn serve_host(
     let server = server(config.clone(), environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(config.notify.command.clone(), server.sessions());
     let shown = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, shown, KnownServers::default(), &shutdown);
+    let presence = Presence::start(kept, record, shown, None, &shutdown);
     let ended = host::host(server, host, shutdown).await;
     notifier.finish().await;
-    presence.finish().await;
+    if let Some(presence) = presence {
+        presence.finish().await;
+    }
     Ok(ended?)
 }
 

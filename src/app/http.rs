@@ -128,8 +128,8 @@ pub async fn serve_http(
         let (present, ending) = (Arc::clone(&present), shutdown.clone());
         move |url: &str| {
             record.url = Some(url.to_owned());
-            let presence = Presence::start(kept, record, all, known, &ending);
-            *present.lock().unwrap_or_else(PoisonError::into_inner) = Some(presence);
+            let presence = Presence::start(kept, record, all, Some(known), &ending);
+            *present.lock().unwrap_or_else(PoisonError::into_inner) = presence;
             ready(url);
         }
     };

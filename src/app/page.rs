@@ -1,26 +1,18 @@
 //! The page for the user of this machine: shown by the host whose sessions are wanted, else by a server in this process.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::fmt;
 
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Environment, ServerError, hosting, terminal::serve_here};
+use super::{Environment, ServerError, terminal::serve_here};
 use crate::{
     config::Config,
     serve::{
         Shutdown,
-        page::{Page, PageKeys, host_page},
+        page::{Page, PageKeys},
     },
-    session::store::StoreConfig,
 };
-
-/// The pause before another host is looked for.
-const PAUSE: Duration = Duration::from_millis(300);
-
-/// How often a host is asked before the address is known.
-const ATTEMPTS: u32 = 5;
 
 /// An address to open in a browser. It is good once.
 pub struct PageUrl(String);
@@ -53,56 +45,83 @@ pub async fn serve_page(
     let secret = || Uuid::new_v4().simple().to_string();
     let code = secret();
     let mut keys = PageKeys { port, cookie: secret() + &secret(), code: Some(code.clone()) };
-    let url = |port: u16| PageUrl(format!("http://127.0.0.1:{port}/?code={code}"));
-    let (mut is_told, mut attempts) = (false, 0);
-    while !shutdown.asked.is_cancelled() {
-        let Some(socket) = socket(&config, &environment)? else {
-            let ending = shutdown.asked.clone();
-            let page = Page::bind(keys).await.map_err(ServerError::Page)?;
-            ready(&url(page.port()));
-            return serve_here(config, environment, shutdown, async |sessions, streams| {
-                // Whoever would be its client says nothing.
-                let _streams = streams;
-                page.serve(sessions, CancellationToken::new(), ending).await;
-            })
-            .await;
-        };
-        let mut port = keys.port;
-        let there = |bound| {
-            port = bound;
-            if !is_told {
-                ready(&url(bound));
-            }
-        };
-        let shown = host_page(&socket, keys.clone(), &shutdown.asked, there).await;
-        is_told |= port != keys.port || shown.is_ok();
-        match shown {
-            // The host has ended. Another one shows the same page at the same address.
-            Ok(is_entered) => {
-                keys.port = port;
-                keys.code.take_if(|_| is_entered);
-            }
-            // It may just be about to end.
-            Err(_) if !is_told && attempts < ATTEMPTS => attempts += 1,
-            Err(error) if !is_told => return Err(ServerError::NoPage(error)),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no page yet");
-            }
-        }
-        let _ = shutdown.asked.run_until_cancelled(sleep(PAUSE)).await;
+    let mut told = |port: u16| ready(&PageUrl(format!("http://127.0.0.1:{port}/?code={code}")));
+    #[cfg(unix)]
+    host::show(&config, &environment, &shutdown, &mut keys, &mut told).await?;
+    if shutdown.asked.is_cancelled() {
+        return Ok(());
     }
-    Ok(())
+    let ending = shutdown.asked.clone();
+    let page = Page::bind(keys).await.map_err(ServerError::Page)?;
+    told(page.port());
+    serve_here(config, environment, shutdown, async |sessions, streams| {
+        // Whoever would be its client says nothing.
+        let _streams = streams;
+        page.serve(sessions, CancellationToken::new(), ending).await;
+    })
+    .await
 }
 
-/// Where the host is whose sessions are wanted: that of clients started like this, else any that has the same store, else a
-/// new one. `None` if there can be none.
-fn socket(config: &Config, environment: &Environment) -> Result<Option<PathBuf>, ServerError> {
-    #[cfg(unix)]
-    {
-        let store = super::server::store(config, environment)?;
-        if store != StoreConfig::Memory {
-            return Ok(hosting::page_host(config.clone(), environment, &store.to_string()));
+/// The page of a host.
+#[cfg(unix)]
+mod host {
+    use std::time::Duration;
+
+    use tokio::time::sleep;
+
+    use crate::{
+        app::{Environment, ServerError, hosting::page_host, server::store},
+        config::Config,
+        serve::{
+            Shutdown,
+            page::{PageKeys, host_page},
+        },
+        session::store::StoreConfig,
+    };
+
+    /// The pause before another host is looked for.
+    const PAUSE: Duration = Duration::from_millis(300);
+
+    /// How often a host is asked before the address is known.
+    const ATTEMPTS: u32 = 5;
+
+    /// Has the host show the page whose sessions are wanted, and another one once that has ended, until `shutdown` asks
+    /// for the end. Returns before only if no host can be had.
+    pub(super) async fn show(
+        config: &Config,
+        environment: &Environment,
+        shutdown: &Shutdown,
+        keys: &mut PageKeys,
+        told: &mut impl FnMut(u16),
+    ) -> Result<(), ServerError> {
+        let (mut is_told, mut attempts) = (false, 0);
+        let store = store(config, environment)?;
+        while store != StoreConfig::Memory && !shutdown.asked.is_cancelled() {
+            let Some(socket) = page_host(config.clone(), environment, &store.to_string()) else {
+                return Ok(());
+            };
+            let was_told = is_told;
+            let mut port = keys.port;
+            let there = |bound| {
+                (port, is_told) = (bound, true);
+                if !was_told {
+                    told(bound);
+                }
+            };
+            let shown = host_page(&socket, keys.clone(), &shutdown.asked, there).await;
+            keys.port = port;
+            match shown {
+                // The host has ended. Another one shows the same page at the same address.
+                Ok(is_entered) => drop(keys.code.take_if(|_| is_entered)),
+                // It may just be about to end.
+                Err(_) if !is_told && attempts < ATTEMPTS => attempts += 1,
+                Err(error) if !is_told => return Err(ServerError::NoPage(error)),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no page yet");
+                }
+            }
+            let _ = shutdown.asked.run_until_cancelled(sleep(PAUSE)).await;
         }
+        Ok(())
     }
-    Ok(None)
 }

@@ -128,26 +128,30 @@ impl KnownServers {
 }
 
 impl Presence {
-    /// Begins to tell the others. `record` is what stays as it is; `known` is told who is there.
+    /// Begins to tell the others. `record` is what stays as it is; `known` is told who is there, for whoever reads that.
+    /// `None` if there are no others and nobody reads it.
     pub(super) fn start(
         store: Option<StoreConfig>,
         record: ServerRecord,
         served: Served,
-        known: KnownServers,
+        known: Option<KnownServers>,
         shutdown: &Shutdown,
-    ) -> Self {
+    ) -> Option<Self> {
         let ending = CancellationToken::new();
         let shared = store.filter(|store| matches!(store, StoreConfig::Postgres(..)));
+        if shared.is_none() && known.is_none() {
+            return None;
+        }
         let teller = Teller {
             servers: shared.map(Servers::new),
             record,
             served,
-            known,
+            known: known.unwrap_or_default(),
             draining: shutdown.asked.clone(),
             looked: None,
         };
         let task = TaskTracker::new().spawn(teller.tell(ending.clone()));
-        Self { ending, task: AbortOnDropHandle::new(task) }
+        Some(Self { ending, task: AbortOnDropHandle::new(task) })
     }
 
     /// Says that this server has ended.
@@ -190,7 +194,7 @@ impl Teller {
             self.record.turns = self.served.turns();
             // To its end: one that is dropped could still come after the goodbye.
             self.announce().await;
-            if ending.run_until_cancelled(self.look()).await.is_none() {
+            if ending.run_until_cancelled(self.inspect_codex()).await.is_none() {
                 break;
             }
             tokio::select! {
@@ -226,8 +230,9 @@ impl Teller {
     }
 
     /// Looks whether there is a Codex, from time to time.
-    async fn look(&mut self) {
-        let Some(sessions) = self.served.first() else { return };
+    async fn inspect_codex(&mut self) {
+        // Only others want to know.
+        let Some(sessions) = self.served.first().filter(|_| self.servers.is_some()) else { return };
         if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
             return;
         }

@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Environment, ServerError,
     notify::Notifier,
-    presence::{KnownServers, Presence, Served, record},
+    presence::{Presence, Served, record},
 };
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
@@ -60,10 +60,12 @@ pub async fn serve_stdio(
     let server = server(config, environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(hook, server.sessions());
     let shown = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, shown, KnownServers::default(), &shutdown);
+    let presence = Presence::start(kept, record, shown, None, &shutdown);
     let ended = serve::serve(server, shutdown).await;
     notifier.finish().await;
-    presence.finish().await;
+    if let Some(presence) = presence {
+        presence.finish().await;
+    }
     Ok(ended?)
 }
 

@@ -1,6 +1,6 @@
 //! The adapter to clients: tools over sessions. Knows sessions, and of Codex only its façade types.
 //!
-//! [`Server`] is what the SDK calls. [`tools`] has one file per tool, [`offer`] knows which the operator offers,
+//! [`Server`] is what the SDK calls. [`apps`] has views for clients that show them, [`tools`] has one file per tool, [`offer`] knows which the operator offers,
 //! [`call`] follows one call under way. [`answer`] and [`error`] decide what a client sees, [`resources`] can be read, [`changes`] notifies about them, [`prompts`] and [`completion`]
 //! help people. The SDK's types stay in this folder and in `serve`.
 

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("session.js", SCRIPT, include_str!("assets/session.js")),
     ("turn.js", SCRIPT, include_str!("assets/turn.js")),
     ("approvals.js", SCRIPT, include_str!("assets/approvals.js")),
+    ("tree.js", SCRIPT, include_str!("assets/tree.js")),
     ("usage.js", SCRIPT, include_str!("assets/usage.js")),
     ("highlight.js", SCRIPT, include_str!("assets/vendor/highlight.js")),
 ];

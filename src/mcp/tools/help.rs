@@ -129,7 +129,7 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
     let config = cx.sessions.config();
     let lines = GUIDE.iter().filter(|(tools, _)| tools.iter().all(|tool| cx.offers(tool)));
     let guide = lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
-    let codex = CodexView::look(cx).await;
+    let codex = CodexView::inspect(cx).await;
     let found = match &codex {
         CodexView { version: Some(version), binary: Some(binary), .. } => {
             let engine = codex.engine.unwrap_or_default();
@@ -202,7 +202,7 @@ pub(crate) fn missing_in_words(missing: &[Missing]) -> Vec<&'static str> {
 }
 
 impl CodexView {
-    async fn look(cx: &Cx) -> Self {
+    async fn inspect(cx: &Cx) -> Self {
         match cx.sessions.inspect_codex().await {
             Ok(found) => Self {
                 binary: Some(found.binary.display().to_string()),

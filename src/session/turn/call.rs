@@ -71,7 +71,7 @@ impl Call {
         from_now: bool,
     ) -> Self {
         let reader = match (follower.looks_only, from_now) {
-            (true, _) => turn.log.look(),
+            (true, _) => turn.log.onlooker(),
             (false, true) => turn.log.read_from_now(),
             (false, false) => turn.log.read(),
         };

@@ -4,7 +4,8 @@ import { card, inbox, open } from "./approvals.js";
 import { button, el, tell, visible } from "./dom.js";
 import { List } from "./list.js";
 import { SessionView } from "./session.js";
-import { tree, usage } from "./usage.js";
+import { tree } from "./tree.js";
+import { usage } from "./usage.js";
 
 const view = document.getElementById("view");
 const list = new List(document.getElementById("list"));

@@ -1,5 +1,5 @@
-// Tokens by day and model, what is left of the account's allowance, and the tree of a session's forks.
-import { get, of } from "./api.js";
+// Tokens by day and model, and what is left of the account's allowance.
+import { get } from "./api.js";
 import { amount, el, svg, visible } from "./dom.js";
 
 export async function usage() {
@@ -43,35 +43,4 @@ function plot(title, days) {
   });
   return el("figure", {}, el("figcaption", {}, `${title}, at most ${amount(most)}`),
     svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${days.filter(([, value]) => value).map(([day, value]) => `${day} ${value}`).join(", ") || "none"}` }, ...bars));
-}
-
-/** Where a session comes from, and what was forked from it. */
-export async function tree(name) {
-  const ancestors = [];
-  let at = await get(of(name)).then(({ session }) => session);
-  const known = new Map([[at.name, at]]);
-  for (let from = at.forkedFrom; from && ancestors.length < 50; from = known.get(from.session)?.forkedFrom) {
-    const found = known.get(from.session) ?? await get(of(from.session)).then(({ session }) => session).catch(() => null);
-    ancestors.unshift(found ?? { name: from.session, gone: true });
-    if (!found || known.has(found.name)) break;
-    known.set(found.name, found);
-  }
-  let next = null;
-  for (let page = 0; page < 10; page += 1) {
-    const listing = await get(`/sessions?limit=200${next ? `&cursor=${encodeURIComponent(next)}` : ""}`);
-    for (const session of listing.sessions) known.set(session.name, session);
-    next = listing.next;
-    if (!next) break;
-  }
-  const children = (parent) => [...known.values()].filter((session) => session.forkedFrom?.session === parent);
-  const node = (session, depth, seen = new Set()) => {
-    if (seen.has(session.name) || depth > 50) return "";
-    seen.add(session.name);
-    const below = children(session.name);
-    const label = session.gone ? `${visible(session.name)} (gone)` : `${visible(session.name)}${session.forkedFrom ? `, from turn ${session.forkedFrom.turn}` : ""} (${session.turns} turns)`;
-    return el("li", {}, session.gone ? label : el("a", { href: `#/s/${encodeURIComponent(session.name)}`, "aria-current": session.name === name ? "page" : null }, label),
-      below.length ? el("ul", {}, below.map((child) => node(child, depth + 1, seen))) : "");
-  };
-  return el("div", { class: "tree" }, el("h2", {}, "Fork tree"), el("ul", {}, node(ancestors[0] ?? at, 0)),
-    next ? el("p", { class: "quiet" }, "Forks among the newest 2,000 sessions are shown.") : "");
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     MemoryStore,
-    state::{Holder, Opened, Place, Posted, State},
+    state::{Holder, Opened, Posted, QueueEntry, State},
 };
 use crate::session::{
     SessionName,
@@ -94,14 +94,14 @@ impl Coordination for MemoryStore {
             return Ok(None);
         }
         let ticket = state.next_ticket();
-        state.queue.push(Place { ticket, session: name.clone(), owner: self.owner, until });
+        state.queue.push(QueueEntry { ticket, session: name.clone(), owner: self.owner, until });
         Ok(Some(ticket))
     }
 
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError> {
         let (clock, until) = (self.clock.now(), self.clock.after(time));
         let mut state = self.lock();
-        let ours = |place: &&mut Place| {
+        let ours = |place: &&mut QueueEntry| {
             place.session == *name && place.owner == self.owner && place.until > clock
         };
         state.queue.iter_mut().filter(ours).for_each(|place| place.until = until);

@@ -23,7 +23,7 @@ use crate::session::{
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) entries: HashMap<SessionName, Entry>,
-    pub(super) queue: Vec<Place>,
+    pub(super) queue: Vec<QueueEntry>,
     pub(super) messages: Vec<Posted>,
     pub(super) approvals: Vec<Opened>,
     /// Oldest first.
@@ -60,7 +60,7 @@ pub(super) struct Holder {
 }
 
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct QueueEntry {
     pub(super) ticket: Ticket,
     pub(super) session: SessionName,
     pub(super) owner: u64,

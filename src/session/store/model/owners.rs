@@ -177,7 +177,7 @@ impl Owners {
                 self.try_it(owner, id, &*store, &operation, cut);
             }
         }
-        self.look();
+        self.inspect();
     }
 
     fn lease(&self, index: Index) -> Option<(Claimed, Lease, SessionRecord)> {
@@ -456,7 +456,7 @@ impl Owners {
     }
 
     /// Reads all there is, as every owner sees it, and keeps what is still possible.
-    fn look(&mut self) {
+    fn inspect(&mut self) {
         for owner in 0..OWNERS {
             let Some((_, store)) = &self.stores[owner] else { continue };
             let wall = self.wall(owner);

@@ -20,7 +20,7 @@ pub(super) struct Reference {
     pub(super) clock: i64,
     pub(super) sessions: BTreeMap<SessionName, Session>,
     pub(super) alive: BTreeSet<u64>,
-    queue: Vec<Place>,
+    queue: Vec<QueueEntry>,
     pub(super) approvals: Vec<Approval>,
 }
 
@@ -41,7 +41,7 @@ struct Holder {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Place {
+struct QueueEntry {
     ticket: u64,
     session: SessionName,
     owner: u64,
@@ -202,7 +202,7 @@ impl Reference {
         else {
             return Answer::Missing;
         };
-        let before = |place: &&Place| ticket.is_none_or(|ticket| place.ticket < ticket);
+        let before = |place: &&QueueEntry| ticket.is_none_or(|ticket| place.ticket < ticket);
         let others = self.queue.iter().filter(|place| {
             place.session == *name
                 && place.owner != by
@@ -330,12 +330,12 @@ impl Reference {
     }
 
     pub(super) fn enqueue(&mut self, by: u64, name: &SessionName, ticket: u64) -> Answer {
-        let there = |place: &&Place| place.session == *name && place.until > self.clock;
+        let there = |place: &&QueueEntry| place.session == *name && place.until > self.clock;
         if self.queue.iter().filter(there).count() >= PLACES {
             return Answer::Yes(false);
         }
         let until = self.clock + LEASE;
-        self.queue.push(Place { ticket, session: name.clone(), owner: by, until });
+        self.queue.push(QueueEntry { ticket, session: name.clone(), owner: by, until });
         Answer::Yes(true)
     }
 

@@ -136,7 +136,7 @@ impl TurnLog {
     }
 
     /// A reader that gives nobody the answer: of what lasts so far, and of everything from now on.
-    pub(in crate::session::turn) fn look(self: &Arc<Self>) -> LogReader {
+    pub(in crate::session::turn) fn onlooker(self: &Arc<Self>) -> LogReader {
         let mut reader = self.read_from_now();
         reader.looks_only = true;
         self.lock().onlookers += 1;

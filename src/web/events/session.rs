@@ -1,21 +1,13 @@
-//! What happens, as it happens: server-sent events of all sessions, and of the running turn of one.
-//!
-//! What other servers of the store do is seen by looking at it once a second; what this one does, at once. The events of
-//! a turn are numbered by how far its answer is, so a page that was away goes on where it was.
+//! The running turn of one session, and each that follows. The events of a turn are numbered by how far its answer is, so a
+//! page that was away goes on where it was.
 
-use std::{
-    collections::{VecDeque, hash_map::DefaultHasher},
-    convert::Infallible,
-    fmt,
-    hash::{Hash, Hasher},
-    time::Duration,
-};
+use std::{collections::VecDeque, convert::Infallible, fmt, time::Duration};
 
 use axum::{
     extract::Path,
     http::HeaderMap,
     response::{
-        IntoResponse, Sse,
+        Sse,
         sse::{Event, KeepAlive},
     },
 };
@@ -23,86 +15,22 @@ use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 use tokio::{sync::broadcast::Receiver, time::sleep};
 
-use super::{failure::Failure, viewer::Viewer, views};
-use crate::session::{
-    Call, Change, Follower, SessionError, SessionName, SessionStatus, Step, TurnEvent, Update,
-    store::Page,
+use super::event::{POLL, event, well};
+use crate::{
+    session::{
+        Call, Change, Follower, SessionError, SessionName, SessionStatus, Step, TurnEvent, Update,
+    },
+    web::{failure::Failure, viewer::Viewer, views},
 };
-
-/// How often to look at what other servers do.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// How long to gather what comes quickly one after the other.
 const GATHER: Duration = Duration::from_millis(40);
 
-/// How many sessions are watched for changes: as many as a page shows first.
-const WATCHED: u32 = 60;
-
 /// The number of the last event a page has seen.
 const LAST_SEEN: &str = "last-event-id";
 
-/// That something changed in the list of sessions, or in the approvals.
-pub(super) async fn of_all(viewer: Viewer) -> impl IntoResponse {
-    let changes = viewer.sessions.changes();
-    let all = All { viewer, changes, sessions: 0, approvals: None, is_troubled: false };
-    let events = stream::unfold(all, |mut all| async move {
-        let ending = all.viewer.ending.clone();
-        let event = ending.run_until_cancelled(all.next()).await?;
-        Some((Ok::<_, Infallible>(event), all))
-    });
-    Sse::new(events).keep_alive(KeepAlive::default())
-}
-
-struct All {
-    viewer: Viewer,
-    changes: Receiver<Change>,
-    /// What the list was like, as a number.
-    sessions: u64,
-    approvals: Option<Vec<String>>,
-    /// Whether the last thing that was said is that something is wrong.
-    is_troubled: bool,
-}
-
-impl All {
-    async fn next(&mut self) -> Event {
-        loop {
-            match self.look().await {
-                Ok(Some(event)) => return event,
-                Ok(None) if std::mem::take(&mut self.is_troubled) => return well(),
-                Ok(None) => {}
-                Err(error) => {
-                    sleep(LOOK).await;
-                    self.is_troubled = true;
-                    return event("trouble", &json!(self.viewer.failure(&error).said));
-                }
-            }
-            // Whether something came, or was missed: it is looked at again.
-            let _ = tokio::time::timeout(LOOK, self.changes.recv()).await;
-        }
-    }
-
-    async fn look(&mut self) -> Result<Option<Event>, SessionError> {
-        let listing = self.viewer.sessions.list(&Page::first(WATCHED)).await?;
-        let mut hasher = DefaultHasher::new();
-        for record in &listing.sessions {
-            (record.name.as_str(), record.revision, record.status.as_str()).hash(&mut hasher);
-        }
-        let open = self.viewer.sessions.approvals().await?;
-        let open: Vec<String> = open.into_iter().map(|open| open.approval.id.0).collect();
-        let (sessions, is_first) = (hasher.finish(), self.approvals.is_none());
-        if !is_first && self.sessions == sessions && self.approvals.as_ref() == Some(&open) {
-            return Ok(None);
-        }
-        let changed =
-            json!({"sessions": is_first || self.sessions != sessions, "approvals": open.len()});
-        self.sessions = sessions;
-        self.approvals = Some(open);
-        Ok(Some(event("changed", &changed)))
-    }
-}
-
 /// The running turn of a session, and each that follows.
-pub(super) async fn of_session(
+pub(in crate::web) async fn of_session(
     viewer: Viewer,
     Path(name): Path<SessionName>,
     headers: HeaderMap,
@@ -110,7 +38,7 @@ pub(super) async fn of_session(
     viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
     let seen = headers.get(LAST_SEEN).and_then(|value| value.to_str().ok());
     let changes = viewer.sessions.changes();
-    let followed = Followed {
+    let stream = SessionStream {
         viewer,
         name,
         changes,
@@ -121,15 +49,15 @@ pub(super) async fn of_session(
         is_troubled: false,
         waiting: VecDeque::new(),
     };
-    let events = stream::unfold(followed, |mut followed| async move {
-        let ending = followed.viewer.ending.clone();
-        let event = ending.run_until_cancelled(followed.next()).await??;
-        Some((Ok(event), followed))
+    let events = stream::unfold(stream, |mut stream| async move {
+        let ending = stream.viewer.ending.clone();
+        let event = ending.run_until_cancelled(stream.next()).await??;
+        Some((Ok(event), stream))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-struct Followed {
+struct SessionStream {
     viewer: Viewer,
     name: SessionName,
     changes: Receiver<Change>,
@@ -168,7 +96,7 @@ impl fmt::Display for Seen {
     }
 }
 
-impl Followed {
+impl SessionStream {
     /// The next event. `None` once the session is gone.
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -177,7 +105,7 @@ impl Followed {
             }
             let looked = match &mut self.call {
                 Some(_) => self.follow().await,
-                None => self.look().await,
+                None => self.inspect().await,
             };
             match looked {
                 Ok(()) if std::mem::take(&mut self.is_troubled) => return Some(well()),
@@ -188,7 +116,7 @@ impl Followed {
                 }
                 Err(SessionError::Unknown { .. }) => return None,
                 Err(error) => {
-                    sleep(LOOK).await;
+                    sleep(POLL).await;
                     self.is_troubled = true;
                     return Some(event("trouble", &json!(self.viewer.failure(&error).said)));
                 }
@@ -197,7 +125,7 @@ impl Followed {
     }
 
     /// Looks whether a turn runs now.
-    async fn look(&mut self) -> Result<(), SessionError> {
+    async fn inspect(&mut self) -> Result<(), SessionError> {
         let record = self.viewer.sessions.record(&self.name).await?;
         if self.state != Some(record.revision) {
             if record.status == SessionStatus::Running {
@@ -215,7 +143,7 @@ impl Followed {
             return Ok(());
         }
         loop {
-            match tokio::time::timeout(LOOK, self.changes.recv()).await {
+            match tokio::time::timeout(POLL, self.changes.recv()).await {
                 Ok(Ok(Change::Session(name))) if name != self.name => {}
                 _ => return Ok(()),
             }
@@ -320,13 +248,4 @@ fn doing(update: &Update) -> Option<Value> {
         Update::ApprovalAsked(_) | Update::ApprovalSettled(_) => now("asking", ""),
         _ => None,
     }
-}
-
-/// That what was wrong is so no more.
-fn well() -> Event {
-    event("well", &json!({}))
-}
-
-fn event(name: &str, data: &Value) -> Event {
-    Event::default().event(name).data(data.to_string())
 }
