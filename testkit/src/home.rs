@@ -15,10 +15,11 @@ pub struct Home {
     root: TempDir,
 }
 
-/// A host in this home may still wait for a model that nobody plays any more.
+/// Nothing of a test outlives its home: what still runs would wait for a model that nobody plays any
+/// more, and write files into a folder that is being removed.
 impl Drop for Home {
     fn drop(&mut self) {
-        process::kill_hosts(&self.path().to_string_lossy());
+        process::kill_mentioning(&self.path().to_string_lossy());
     }
 }
 

@@ -82,7 +82,7 @@ fn watch(mut npm: Child, what: &str, folder: &Path) -> Result<(), String> {
             }
             let words = npm.wait_with_output().map(|out| out.stderr).unwrap_or_default();
             return Err(format!(
-                "npm could not install {what} ({status}); is the npm registry reachable?\n{}",
+                "npm could not install {what} ({status}); is the npm registry reachable, and is there room on the disk?\n{}",
                 String::from_utf8_lossy(&words).trim()
             ));
         }

@@ -28,17 +28,24 @@ const NOBODY: u32 = 65_534;
 /// How long it may take to start.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A running server. It ends with this process, however that ends.
+/// A running server. It and its files end with this process, however that ends.
 #[derive(Debug)]
 pub struct Postgres {
     port: u16,
     shell: Child,
-    _folder: TempDir,
     databases: AtomicU32,
 }
 
-/// Runs the server until its own input ends, which it does with the process that started it.
-const UNTIL_END: &str = "\"$@\" < /dev/null > \"$LOG\" 2>&1 & read _; kill -QUIT $!; wait";
+/// Runs the server until its own input ends, which it does with the process that started it. The shell
+/// also removes the files: the shared server is never dropped, and a killed process drops nothing.
+const UNTIL_END: &str = r#"
+trap : INT TERM HUP
+"$@" < /dev/null > "$FOLDER/log" 2>&1 &
+read _
+kill -QUIT $!
+wait
+rm -rf "$FOLDER"
+"#;
 
 impl Postgres {
     /// The one server of this process.
@@ -90,8 +97,9 @@ impl Postgres {
         ] {
             shell.args(["-c", setting]);
         }
-        shell.env("LOG", &log).current_dir("/").stdin(Stdio::piped());
+        shell.env("FOLDER", folder.path()).current_dir("/").stdin(Stdio::piped());
         let shell = shell.spawn().map_err(|e| e.to_string())?;
+        let _ = folder.keep();
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if started.elapsed() > START_TIMEOUT {
@@ -100,7 +108,7 @@ impl Postgres {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { port, shell, _folder: folder, databases: AtomicU32::new(0) })
+        Ok(Self { port, shell, databases: AtomicU32::new(0) })
     }
 
     /// Kills one of its processes, so that it ends all connections and recovers from its log.
@@ -217,4 +225,26 @@ fn as_nobody(is_root: bool, program: &Path) -> Command {
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wait::DEADLINE;
+
+    #[test]
+    fn a_server_takes_its_files_with_it() {
+        let postgres = Postgres::start().unwrap();
+        let environment = fs::read(format!("/proc/{}/environ", postgres.shell.id())).unwrap();
+        let mut words = environment.split(|byte| *byte == 0);
+        let folder = words.find_map(|word| word.strip_prefix(b"FOLDER=")).unwrap();
+        let folder = PathBuf::from(String::from_utf8_lossy(folder).into_owned());
+        assert!(folder.join("data").is_dir());
+        drop(postgres);
+        let dropped = Instant::now();
+        while folder.exists() {
+            assert!(dropped.elapsed() < DEADLINE, "{} is left", folder.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

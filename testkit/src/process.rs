@@ -5,12 +5,16 @@ use std::{
     io::{BufRead, BufReader, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
 use crate::wait::DEADLINE;
+
+/// How long a killed process may take to be gone.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The command line of a living process; empty once it is gone or a zombie.
 pub fn command_line(pid: u32) -> String {
@@ -93,14 +97,23 @@ pub(crate) fn host_status(socket: &Path) -> Option<Value> {
     Some(serde_json::from_str::<Value>(&answer).ok()?["status"].take())
 }
 
-/// Kills the hosts whose environment mentions `needle`. Their Codex ends by itself when they are gone.
-pub(crate) fn kill_hosts(needle: &str) {
-    for pid in mentioning(needle) {
-        if command_line(pid).ends_with(" as-host") {
-            let killed =
-                std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-            drop(killed);
+/// Kills every process that mentions `needle`, and waits a moment until none is left.
+pub(crate) fn kill_mentioning(needle: &str) {
+    let started = Instant::now();
+    loop {
+        let left = mentioning(needle);
+        if left.is_empty() || started.elapsed() > KILL_TIMEOUT {
+            return;
         }
+        let pids = left.iter().map(u32::to_string);
+        drop(
+            std::process::Command::new("kill")
+                .arg("-KILL")
+                .args(pids)
+                .stderr(Stdio::null())
+                .status(),
+        );
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
