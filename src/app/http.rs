@@ -96,12 +96,12 @@ pub async fn serve_http(
     rollouts(&config.store, &environment.directory, false)?;
     allow_files(http.settings.connections);
     let environment = connected(environment, &config)?;
-    let handshakes = store(&config, &environment).ok();
-    let handshakes = handshakes.filter(|kept| *kept != StoreConfig::Memory).map(Handshakes::new);
+    let (mut record, kept) = (presence(&config, "http"), store(&config, &environment).ok());
+    let handshakes = kept.clone().filter(|kept| *kept != StoreConfig::Memory);
+    let handshakes = handshakes.map(|kept| Handshakes::new(kept, record.id.clone()));
     let processes = config.codex.processes.map(Processes::new);
     let environment = Environment { processes, ..environment };
     let notifiers = Arc::new(Mutex::new(Vec::new()));
-    let (mut record, kept) = (presence(&config, "http"), store(&config, &environment).ok());
     let (all, known) = (Served::default(), KnownServers::default());
     let tenants = {
         let (notifiers, at_once) = (Arc::clone(&notifiers), shutdown.at_once.clone());

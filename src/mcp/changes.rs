@@ -1,5 +1,4 @@
-//! Notifies clients when sessions are made, changed and deleted, in both eras of MCP. Changes by other servers
-//! are not noticed.
+//! Notifies clients when sessions are made, changed and deleted, in both eras of MCP, on whichever server.
 
 use std::{
     collections::HashSet,

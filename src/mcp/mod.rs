@@ -32,6 +32,8 @@ pub use scope::needed_scope;
 pub use server::{Client, McpConfig, Server};
 pub(crate) use tools::missing_in_words;
 // What those who bring callers in need of the core.
-pub use crate::session::{Handshakes, Principal, Scope, SessionError, Sessions, Tenant, Tokens};
+pub use crate::session::{
+    ForwardedMessage, Handshakes, Principal, Scope, SessionError, Sessions, Tenant, Tokens,
+};
 pub use crate::session::{visible, visible_line};
 pub use tools::{ToolSummary, tool_names, tool_summaries};

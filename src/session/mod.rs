@@ -7,6 +7,7 @@
 mod budget;
 mod config;
 mod context;
+mod elsewhere;
 mod error;
 mod fork;
 mod handshakes;
@@ -51,10 +52,10 @@ pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, ForkedFrom, HandshakeRecord,
-    KeptRollout, RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn, SessionDetails,
-    SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord, WorktreeRecord,
-    WorktreeState,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, ForkedFrom, ForwardedMessage,
+    HandshakeRecord, KeptRollout, RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn,
+    SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord,
+    WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
@@ -62,8 +63,8 @@ pub use rollouts::{KeyError, RolloutConfig, RolloutKey};
 pub use servers::Servers;
 pub use sessions::Sessions;
 pub use settings::Settings;
-pub use shared::Change;
 pub use sources::Source;
+pub use store::Change;
 pub use tokens::{NewToken, Tokens};
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
 pub use visible::{visible, visible_line};

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     CallDigest, Change, Notice, Reply, Request, SessionConfig, SessionError, SessionName,
-    SessionRecord, SessionStatus,
+    SessionRecord, SessionStatus, elsewhere,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, LazyStore, StoreConfig},
@@ -37,7 +37,7 @@ impl Sessions {
         let store = LazyStore::new(store);
         let sessions = Self(Arc::new(Shared::new(codex, store, config, tasks)));
         sessions.0.tasks.spawn(sweep(Arc::clone(&sessions.0)));
-        sessions.0.tasks.spawn(heed_hints(Arc::clone(&sessions.0)));
+        sessions.0.tasks.spawn(elsewhere::heed(Arc::clone(&sessions.0)));
         sessions
     }
 
@@ -373,19 +373,6 @@ fn pick(
     let next = record.turn_count + u32::from(!is_recorded);
     let place = number.checked_sub(first.number().unwrap_or(next))?;
     turns.get(place as usize).cloned()
-}
-
-/// Passes on what other servers hint at, to sessions in use here.
-async fn heed_hints(shared: Arc<Shared>) {
-    let hints = async {
-        loop {
-            match shared.store.opened() {
-                Some(store) => drop(shared.tell(&store.hint().await, Message::CheckInbox)),
-                None => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
-        }
-    };
-    shared.closing.run_until_cancelled(hints).await;
 }
 
 /// Opens the store, then sweeps it from time to time. No rule depends on when: an expired session is not seen even

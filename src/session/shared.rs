@@ -13,7 +13,7 @@ use super::{
     Notice, SessionConfig, SessionError, SessionName, SessionRecord, WorktreeRecord,
     measures::Measures,
     quota::Quota,
-    store::{LazyStore, Store, StoreError},
+    store::{Change, LazyStore, Store, StoreError},
     turn::{LiveTurn, Message},
     worktree::Worktrees,
 };
@@ -41,6 +41,8 @@ pub(super) struct Shared {
     pub(super) actors: TaskTracker,
     live: Mutex<HashMap<SessionName, Live>>,
     changes: broadcast::Sender<Change>,
+    /// What the other servers are to be told.
+    told: broadcast::Sender<Change>,
     notices: broadcast::Sender<Notice>,
 }
 
@@ -50,15 +52,6 @@ pub(super) struct Live {
     pub(super) mailbox: mpsc::Sender<Message>,
     /// The running turn, then the waiting ones in the order of their calls.
     turns: Vec<Arc<LiveTurn>>,
-}
-
-/// A change to the sessions that this server uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A session was added or removed.
-    List,
-    /// A turn of this session has begun or ended.
-    Session(SessionName),
 }
 
 impl Shared {
@@ -82,6 +75,7 @@ impl Shared {
             actors: TaskTracker::new(),
             live: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
+            told: broadcast::channel(CHANGES).0,
             notices: broadcast::channel(CHANGES).0,
         }
     }
@@ -108,10 +102,27 @@ impl Shared {
         record.ok_or_else(|| SessionError::Unknown { name: name.clone() })
     }
 
-    /// Tells all listeners about a change.
+    /// Tells all listeners about a change made here, and the other servers.
     pub(super) fn changed(&self, change: Change) {
+        // Fails if there are none.
+        let _ = self.told.send(change.clone());
+        self.changed_elsewhere(change);
+    }
+
+    /// Tells all listeners about a change that another server has made.
+    pub(super) fn changed_elsewhere(&self, change: Change) {
         // Fails if there are no listeners.
         let _ = self.changes.send(change);
+    }
+
+    /// The changes made here, from now on.
+    pub(super) fn own_changes(&self) -> broadcast::Receiver<Change> {
+        self.told.subscribe()
+    }
+
+    /// Whether anybody wants to know of changes.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.changes.receiver_count() > 0
     }
 
     pub(super) fn changes(&self) -> broadcast::Receiver<Change> {

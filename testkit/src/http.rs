@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::BoxStream};
 pub use reqwest::Method;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -121,6 +121,13 @@ impl HttpServer {
         client.shake_hands().await.expect("a handshake");
         client
     }
+
+    /// The same, without a token, whose user can be asked.
+    pub async fn older_client_with_user(&self) -> HttpClient {
+        let mut client = HttpClient { revision: OLDER, ..self.client(None) };
+        client.shake_hands_as(json!({"elicitation": {}})).await.expect("a handshake");
+        client
+    }
 }
 
 impl HttpClient {
@@ -146,11 +153,15 @@ impl HttpClient {
     /// # Errors
     /// The status, if it is refused.
     pub async fn shake_hands(&mut self) -> Result<(), u16> {
+        self.shake_hands_as(json!({})).await
+    }
+
+    async fn shake_hands_as(&mut self, capabilities: Value) -> Result<(), u16> {
         self.mcp_session = None;
         self.revision = OLDER;
         let about = json!({"name": "testkit", "version": "1"});
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params":
-            {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": about}});
+            {"protocolVersion": OLDER, "capabilities": capabilities, "clientInfo": about}});
         let response = self.request(Method::POST).body(hello.to_string()).send().await;
         let response = response.expect("an answer");
         if !response.status().is_success() {
@@ -175,6 +186,12 @@ impl HttpClient {
         self.mcp_session.as_deref()
     }
 
+    /// The same client, whose next request another server gets.
+    #[must_use]
+    pub fn through(&self, server: &HttpServer) -> Self {
+        Self { url: server.url().to_owned(), ..self.clone() }
+    }
+
     /// The same client in another MCP session.
     #[must_use]
     pub fn in_mcp_session(&self, id: &str) -> Self {
@@ -196,6 +213,25 @@ impl HttpClient {
             request = request.header("MCP-Protocol-Version", self.revision);
         }
         request
+    }
+
+    /// Posts a message that nothing answers, such as an answer.
+    ///
+    /// # Panics
+    /// If it is not accepted.
+    pub async fn post(&self, message: &Value) {
+        let sent = self.request(Method::POST).body(message.to_string()).send().await;
+        assert_eq!(sent.expect("an answer").status(), 202, "{message}");
+    }
+
+    /// The stream of what has nothing to do with a call.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn listen(&self) -> MessageStream {
+        let response = self.request(Method::GET).send().await.expect("an answer");
+        assert!(response.status().is_success(), "{response:?}");
+        MessageStream::of(response)
     }
 
     /// Sends a request and returns what came back at once, its answer not yet read.
@@ -270,21 +306,59 @@ async fn try_answer(response: Response, id: u64) -> Option<Value> {
         }
         return Some(json!({"status": status.as_u16(), "body": body}));
     }
-    let mut text = String::new();
-    let mut stream = response.bytes_stream();
-    while let Some(Ok(bytes)) = stream.next().await {
-        text += &String::from_utf8_lossy(&bytes);
-        while let Some((line, rest)) = text.split_once('\n') {
-            let found =
-                line.strip_prefix("data: ").and_then(|data| serde_json::from_str(data).ok());
-            let found = found.filter(|message: &Value| message["id"] == id);
-            if found.as_ref().is_some_and(|message| message.get("method").is_none()) {
-                return found;
-            }
-            text = rest.to_owned();
+    let mut messages = MessageStream::of(response);
+    while let Some(message) = messages.next().await {
+        if message["id"] == id && message.get("method").is_none() {
+            return Some(message);
         }
     }
     None
+}
+
+/// The messages of a response that goes on, as they come.
+pub struct MessageStream {
+    stream: BoxStream<'static, Option<Vec<u8>>>,
+    text: String,
+}
+
+impl MessageStream {
+    /// Those of a response.
+    pub fn of(response: Response) -> Self {
+        let bytes = response.bytes_stream().map(|bytes| bytes.ok().map(|bytes| bytes.to_vec()));
+        Self { stream: bytes.boxed(), text: String::new() }
+    }
+
+    /// The next one; `None` at the end.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            while let Some((line, _)) = self.text.split_once('\n') {
+                let data = line.strip_prefix("data: ");
+                let message = data.and_then(|data| serde_json::from_str(data).ok());
+                self.text.drain(..=line.len());
+                if message.is_some() {
+                    return message;
+                }
+            }
+            self.text += &String::from_utf8_lossy(&self.stream.next().await??);
+        }
+    }
+
+    /// The next one of this method.
+    ///
+    /// # Panics
+    /// If there is none for long.
+    pub async fn next_of(&mut self, method: &str) -> Value {
+        let found = async {
+            while let Some(message) = self.next().await {
+                if message["method"] == method {
+                    return message;
+                }
+            }
+            panic!("the stream ended without {method}")
+        };
+        let found = tokio::time::timeout(crate::wait::DEADLINE, found).await;
+        found.unwrap_or_else(|_| panic!("waited in vain for {method}"))
+    }
 }
 
 /// A client of servers on loopback.

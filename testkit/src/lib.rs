@@ -17,6 +17,8 @@ pub mod issuer;
 pub mod model;
 pub mod npm;
 #[cfg(unix)]
+mod pooler;
+#[cfg(unix)]
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -31,9 +33,11 @@ pub use certificates::Authority;
 pub use client::{Client, ToolResult};
 pub use collector::Collector;
 pub use home::Home;
-pub use http::{HttpClient, HttpServer};
+pub use http::{HttpClient, HttpServer, MessageStream};
 pub use issuer::Issuer;
 pub use model::{Model, ModelRequest, Reply};
+#[cfg(unix)]
+pub use pooler::Pooler;
 #[cfg(unix)]
 pub use postgres::Postgres;
 pub use proxy::{Link, Proxy};

@@ -207,12 +207,12 @@ fn programs() -> Result<PathBuf, String> {
     Ok(package.join("native/bin"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let own = fs::metadata("/proc/self").ok();
     own.is_some_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
-fn as_nobody(is_root: bool, program: &Path) -> Command {
+pub(crate) fn as_nobody(is_root: bool, program: &Path) -> Command {
     if !is_root {
         return Command::new(program);
     }

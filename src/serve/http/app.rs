@@ -17,7 +17,7 @@ use super::{
     mcp_sessions::McpSessions,
     tenants::Endpoint,
 };
-use crate::mcp::{Handshakes, Principal, Scope, Tenant};
+use crate::mcp::{ForwardedMessage, Handshakes, Principal, Scope, Tenant};
 
 /// What all requests share.
 #[derive(Debug)]
@@ -86,6 +86,26 @@ impl App {
         }
         if let Some(handshakes) = &self.handshakes {
             handshakes.prolong(&self.mcp_sessions.called_lately()).await;
+        }
+    }
+
+    /// Does what other servers pass on for clients, as long as there are others.
+    pub(super) async fn take_forwarded(&self) {
+        let Some(handshakes) = self.handshakes.as_ref().filter(|it| it.server().is_some()) else {
+            return std::future::pending().await;
+        };
+        loop {
+            handshakes.forwarded().await;
+            if self.mcp_sessions.count() == 0 {
+                continue;
+            }
+            for ForwardedMessage { mcp_session, message } in handshakes.take_forwarded().await {
+                let Some(endpoint) = self.mcp_sessions.home(&mcp_session) else { continue };
+                if message.is_none() {
+                    self.mcp_sessions.remove(&mcp_session);
+                }
+                endpoint.sessions.accept_forwarded(&mcp_session, message.as_deref()).await;
+            }
         }
     }
 

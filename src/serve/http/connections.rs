@@ -136,6 +136,7 @@ pub async fn serve_http(
         () = connections.accept(&listener) => {}
         () = monitoring => {}
         () = sweep(&app) => {}
+        () = Box::pin(app.take_forwarded()) => {}
         () = ending => {}
     }
     drop(listener);

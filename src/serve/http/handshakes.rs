@@ -1,17 +1,22 @@
 //! MCP sessions of older-era clients on other servers of the same store: what their clients said when they began is kept
-//! there, so that the SDK can begin them here as well. Whose they are is looked at before it does.
+//! there, so that the SDK can begin them here as well. Whose they are is looked at before it does. What they send here and is
+//! for another server goes there through the store.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rmcp::{
-    model::InitializeRequestParams,
+    model::{ClientJsonRpcMessage, ClientRequest, InitializeRequestParams},
     transport::streamable_http_server::session::{SessionState, SessionStore, SessionStoreError},
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::limits::Owner;
-use crate::mcp::{Handshakes, SessionError};
+use crate::mcp::{ForwardedMessage, Handshakes, SessionError};
+
+/// How often to look for what the others pass on, without a hint.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The handshakes of all servers.
 #[derive(Clone)]
@@ -69,14 +74,78 @@ impl SharedHandshakes {
         }
     }
 
-    /// Forgets one that its client has ended.
+    /// Forgets one that its client has ended, here and on the other servers.
     pub(super) async fn forget(&self, id: &str) {
-        if let Err(error) = self.kept.forget(id).await {
+        let ended = ForwardedMessage { mcp_session: id.to_owned(), message: None };
+        let forgotten = async {
+            self.kept.forget(id).await?;
+            self.kept.forward(None, &ended).await
+        };
+        if let Err(error) = forgotten.await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "an ended MCP session is not forgotten"
             );
         }
+    }
+
+    /// What the others know this server by. `None` if there are no others.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.kept.server()
+    }
+
+    /// Leaves what a client has sent in an MCP session for one server, or for all others.
+    pub(super) async fn forward(
+        &self,
+        to: Option<&str>,
+        id: &str,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<(), SessionError> {
+        // What was read as one can be written as one.
+        let message = serde_json::to_string(message).ok();
+        let Some(message) = message else { return Ok(()) };
+        let message = ForwardedMessage { mcp_session: id.to_owned(), message: Some(message) };
+        self.kept.forward(to, &message).await
+    }
+
+    /// Keeps what a client subscribes to, and lets the others know. The stream of its news may be anywhere.
+    pub(super) async fn keep_subscription(
+        &self,
+        id: &str,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<(), SessionError> {
+        let ClientJsonRpcMessage::Request(request) = message else { return Ok(()) };
+        let (uri, subscribed) = match &request.request {
+            ClientRequest::SubscribeRequest(request) => (&request.params.uri, true),
+            ClientRequest::UnsubscribeRequest(request) => (&request.params.uri, false),
+            _ => return Ok(()),
+        };
+        self.kept.subscribe(id, uri, subscribed).await?;
+        self.forward(None, id, message).await
+    }
+
+    /// What a client has subscribed to.
+    pub(super) async fn subscriptions(&self, id: &str) -> Vec<String> {
+        self.kept.subscriptions(id).await.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a client's subscriptions are not known");
+            Vec::new()
+        })
+    }
+
+    /// Waits until the others may have left something.
+    pub(super) async fn forwarded(&self) {
+        // A hint can be lost.
+        let _ = timeout(LOOK, self.kept.forwarded()).await;
+    }
+
+    /// Takes what the others have left.
+    pub(super) async fn take_forwarded(&self) -> Vec<ForwardedMessage> {
+        self.kept.take_forwarded().await.unwrap_or_else(|error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, "what other servers pass on is not known");
+            Vec::new()
+        })
     }
 }
 

@@ -75,6 +75,11 @@ impl<E: Clone> McpSessions<E> {
         Some(SessionCall { sessions: Arc::clone(self), id: id.to_owned() })
     }
 
+    /// Where a session is, whoever's it is.
+    pub(super) fn home(&self, id: &str) -> Option<E> {
+        self.lock().sessions.get(id).map(|entry| entry.home.clone())
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.lock().sessions.len()

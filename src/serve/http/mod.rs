@@ -23,6 +23,7 @@ mod refusal;
 mod route;
 mod tenants;
 mod tls;
+mod transport_sessions;
 
 use std::{io, net::SocketAddr};
 

@@ -11,7 +11,7 @@ use rmcp::transport::streamable_http_server::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpConfig, handshakes::SharedHandshakes};
+use super::{HttpConfig, handshakes::SharedHandshakes, transport_sessions::TransportSessions};
 use crate::mcp::{Scope, Server, Tenant};
 
 /// There is no server for this tenant.
@@ -42,8 +42,8 @@ pub struct Tenants {
 /// The endpoint of one tenant's principals of one scope.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) service: StreamableHttpService<Server, LocalSessionManager>,
-    pub(super) sessions: Arc<LocalSessionManager>,
+    pub(super) service: StreamableHttpService<Server, TransportSessions>,
+    pub(super) sessions: Arc<TransportSessions>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -102,7 +102,7 @@ impl Endpoint {
         sessions.session_config.keep_alive = None;
         // Gemini CLI 0.61 takes an event without data for a broken answer.
         sessions.session_config.sse_retry = None;
-        let sessions = Arc::new(sessions);
+        let sessions = Arc::new(TransportSessions::new(sessions, handshakes));
         let mut streams = StreamableHttpServerConfig::default()
             .with_cancellation_token(cut.clone())
             .with_sse_retry(None)

@@ -14,3 +14,12 @@ pub struct HandshakeRecord {
     /// When it is forgotten.
     pub expires_at: Timestamp,
 }
+
+/// What a client has sent to one server and is for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedMessage {
+    /// The MCP session it belongs to.
+    pub mcp_session: String,
+    /// The message; `None` if the client has ended the session.
+    pub message: Option<String>,
+}

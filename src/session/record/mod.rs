@@ -12,7 +12,7 @@ mod turn;
 mod worktree;
 
 pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
-pub use handshake::HandshakeRecord;
+pub use handshake::{ForwardedMessage, HandshakeRecord};
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub use server::{SeenServer, ServerRecord, ServerTurn};
 pub(crate) use session::after;

@@ -10,8 +10,8 @@ use super::StoreError;
 use crate::session::{
     SessionName,
     record::{
-        AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SeenServer, ServerRecord,
-        SessionRecord,
+        AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, ForwardedMessage, SeenServer,
+        ServerRecord, SessionRecord,
     },
 };
 
@@ -135,9 +135,71 @@ pub trait Coordination: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// Waits until another owner has done something that concerns whoever holds or waits for a session, and says which.
-    /// A hint: some are never heard of, and where a store has none this waits for ever.
-    async fn hint(&self) -> SessionName;
+    /// Leaves what a client has sent for one server, or for all others that are there. A store that one machine has by
+    /// itself keeps nothing of this either.
+    async fn forward(
+        &self,
+        _from: &str,
+        _to: Option<&str>,
+        _message: &ForwardedMessage,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Takes what was left for a server, oldest first.
+    async fn take_forwarded(&self, _server: &str) -> Result<Vec<ForwardedMessage>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Keeps that an MCP session has subscribed to a resource or not, as long as its handshake. Of very many the later
+    /// ones are not kept.
+    async fn subscribe(
+        &self,
+        _mcp_session: &str,
+        _uri: &str,
+        _subscribed: bool,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The resources that an MCP session has subscribed to.
+    async fn subscriptions(&self, _mcp_session: &str) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Lets the other owners know of a change. A hint as well.
+    async fn tell(&self, _change: &Change) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Whether there can be owners on other machines, who are heard of by [`Coordination::hint`] alone.
+    fn has_other_machines(&self) -> bool {
+        false
+    }
+
+    /// Waits until another owner has done something. A hint: some are never heard of, and where a store has none this
+    /// waits for ever.
+    async fn hint(&self) -> Hint;
+}
+
+/// A change to the sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A session was added or removed.
+    List,
+    /// A turn of this session has begun or ended.
+    Session(SessionName),
+}
+
+/// What another owner has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// Something that concerns whoever holds or waits for this session.
+    Inbox(SessionName),
+    /// It has changed the sessions.
+    Changed(Change),
+    /// It has left something for the server of this id, or for all if that is empty.
+    Forwarded(String),
 }
 
 /// The right to run turns of a session and to write its record. The owner is the store that gave it.

@@ -22,8 +22,8 @@ mod sqlite;
 
 pub use clock::StoreClock;
 pub use coordination::{
-    Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
-    Ticket,
+    Activity, Ahead, Change, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox,
+    Lease, MessageId, Ticket,
 };
 pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};

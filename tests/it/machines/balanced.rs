@@ -10,6 +10,8 @@ use crate::support::World;
 /// Servers, and a way to them.
 struct Cluster {
     world: World,
+    /// Their homes must outlive the servers.
+    _machines: Vec<Machine>,
     servers: Vec<HttpServer>,
     balancer: Option<Balancer>,
 }
@@ -18,16 +20,15 @@ impl Cluster {
     async fn of(count: usize) -> Self {
         let world = World::new().await;
         let database = Postgres::shared().database().await;
-        let mut servers = Vec::new();
+        let (mut machines, mut servers) = (Vec::new(), Vec::new());
         for number in 1..=count {
             let machine = Machine::new(&world, &format!("m{number}"), &database);
             servers.push(machine.serve_with(&["session.cap=1000", "session.lease=10s"]).await);
-            // Its home must outlive it.
-            std::mem::forget(machine);
+            machines.push(machine);
         }
         let ports: Vec<u16> = servers.iter().map(HttpServer::port).collect();
         let balancer = Balancer::start(&ports);
-        Self { world, servers, balancer }
+        Self { world, _machines: machines, servers, balancer }
     }
 
     /// The client of a conversation's nth call.

@@ -6,6 +6,8 @@ mod budgets;
 mod chaos;
 mod listed;
 mod moving;
+mod older_era;
+mod pooled;
 mod sharing;
 
 use testkit::{Home, HttpServer, Launch, Postgres};
@@ -15,6 +17,7 @@ use crate::support::World;
 /// A machine on which a server can be.
 struct Machine {
     name: String,
+    database: String,
     home: Home,
     launch: Launch,
 }
@@ -30,7 +33,7 @@ impl Machine {
         let codex = testkit::codex_cli::fetch(version).unwrap();
         let launch = Launch::new(env!("CARGO_BIN_EXE_codex-mcp-server"), &home, &codex);
         let launch = launch.args(["--store", database]);
-        Self { name: name.to_owned(), home, launch }
+        Self { name: name.to_owned(), database: database.to_owned(), home, launch }
     }
 
     async fn serve(&self) -> HttpServer {

@@ -13,7 +13,7 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionStatus},
     store::{
-        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease,
+        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox, Lease,
         MessageId, StoreError, Ticket,
     },
 };
@@ -247,7 +247,7 @@ impl Coordination for MemoryStore {
         Ok(wanted.map(|opened| opened.record.clone()).collect())
     }
 
-    async fn hint(&self) -> SessionName {
+    async fn hint(&self) -> Hint {
         std::future::pending().await
     }
 }

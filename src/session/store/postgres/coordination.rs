@@ -6,13 +6,20 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{hints::notify, lease::span, open::PostgresStore};
+use super::{
+    hints::{Heard, notify},
+    lease::span,
+    open::PostgresStore,
+};
 use crate::session::{
     SessionName,
-    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SeenServer, ServerRecord},
+    record::{
+        AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, ForwardedMessage, SeenServer,
+        ServerRecord,
+    },
     store::{
-        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
-        StoreError, Ticket,
+        Activity, Change, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox, Lease,
+        MessageId, StoreError, Ticket,
     },
 };
 
@@ -199,7 +206,53 @@ impl Coordination for PostgresStore {
         self.read_servers().await
     }
 
-    async fn hint(&self) -> SessionName {
+    async fn forward(
+        &self,
+        from: &str,
+        to: Option<&str>,
+        message: &ForwardedMessage,
+    ) -> Result<(), StoreError> {
+        self.insert_forwarded(from, to, message).await
+    }
+
+    async fn take_forwarded(&self, server: &str) -> Result<Vec<ForwardedMessage>, StoreError> {
+        self.remove_forwarded(server).await
+    }
+
+    async fn subscribe(
+        &self,
+        mcp_session: &str,
+        uri: &str,
+        subscribed: bool,
+    ) -> Result<(), StoreError> {
+        self.put_subscription(mcp_session, uri, subscribed).await
+    }
+
+    async fn subscriptions(&self, mcp_session: &str) -> Result<Vec<String>, StoreError> {
+        self.read_subscriptions(mcp_session).await
+    }
+
+    async fn tell(&self, change: &Change) -> Result<(), StoreError> {
+        let (kind, session) = match change {
+            Change::List => ("list", ""),
+            Change::Session(name) => ("session", name.as_str()),
+        };
+        sqlx::query(concat!("SELECT ", notify!("$1::text", "$2::text", "$3::text", "$4::text")))
+            .bind(kind)
+            .bind(&self.tenant)
+            .bind(session)
+            .bind(&self.owner)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(self.failed("tell of a change in"))
+    }
+
+    fn has_other_machines(&self) -> bool {
+        true
+    }
+
+    async fn hint(&self) -> Hint {
         let mut heard = self.heard.lock().await;
         loop {
             let hint = tokio::select! {
@@ -207,15 +260,32 @@ impl Coordination for PostgresStore {
                 () = self.hints.listen() => continue,
             };
             match hint {
-                Ok((tenant, session)) if tenant == self.tenant => {
-                    if let Ok(session) = session.parse() {
-                        return session;
+                Ok(heard) => {
+                    if let Some(hint) = self.hint_of(heard) {
+                        return hint;
                     }
                 }
                 // Who lags behind finds out when the store is asked.
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => std::future::pending().await,
             }
+        }
+    }
+}
+
+impl PostgresStore {
+    /// What of that is for this owner.
+    fn hint_of(&self, heard: Heard) -> Option<Hint> {
+        let Heard { kind, tenant, subject, owner } = heard;
+        match &*kind {
+            "forwarded" => Some(Hint::Forwarded(subject)),
+            _ if tenant != self.tenant => None,
+            "inbox" => Some(Hint::Inbox(subject.parse().ok()?)),
+            // It knows what it has done itself.
+            _ if owner == self.owner => None,
+            "list" => Some(Hint::Changed(Change::List)),
+            "session" => Some(Hint::Changed(Change::Session(subject.parse().ok()?))),
+            _ => None,
         }
     }
 }

@@ -9,10 +9,24 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, broadcast};
 
-/// The channel. Its messages are a tenant and a session on two lines.
+/// The channel. Its messages have four lines: what is hinted at, a tenant, a session or a server, and who says so.
 macro_rules! notify {
+    ($kind:literal, $tenant:literal, $subject:literal, $owner:literal) => {
+        concat!(
+            "pg_notify('codex_mcp', concat_ws(E'\\n', ",
+            $kind,
+            ", ",
+            $tenant,
+            ", ",
+            $subject,
+            ", ",
+            $owner,
+            "))"
+        )
+    };
+    // Of what concerns whoever holds or waits for a session. Also those who say it want to know: they may be both.
     ($tenant:literal, $session:literal) => {
-        concat!("pg_notify('codex_mcp', ", $tenant, " || E'\\n' || ", $session, ")")
+        notify!("'inbox'", $tenant, $session, "''")
     };
 }
 pub(super) use notify;
@@ -23,10 +37,19 @@ const KEPT: usize = 256;
 /// The pause before a lost connection is made again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What was heard.
+#[derive(Debug, Clone)]
+pub(super) struct Heard {
+    pub(super) kind: String,
+    pub(super) tenant: String,
+    pub(super) subject: String,
+    pub(super) owner: String,
+}
+
 /// The one listener of a server. Whoever waits for a hint listens for all who do.
 #[derive(Debug)]
 pub(super) struct Hints {
-    sender: broadcast::Sender<(String, String)>,
+    sender: broadcast::Sender<Heard>,
     pool: PgPool,
     listener: Mutex<Option<PgListener>>,
 }
@@ -41,7 +64,7 @@ impl Hints {
     }
 
     /// All hints from now on, as long as somebody listens.
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<(String, String)> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Heard> {
         self.sender.subscribe()
     }
 
@@ -67,11 +90,18 @@ impl Hints {
         };
         // Nothing if the connection was lost: what came meanwhile is found when the store is asked.
         if let Some(heard) = listener.try_recv().await?
-            && let Some((tenant, session)) = heard.payload().split_once('\n')
+            && let Some(heard) = parse(heard.payload())
         {
             // Fails if nobody wants to hear.
-            let _ = self.sender.send((tenant.to_owned(), session.to_owned()));
+            let _ = self.sender.send(heard);
         }
         Ok(())
     }
+}
+
+/// What an older server says has two lines, and is not heard: the store is asked soon enough.
+fn parse(payload: &str) -> Option<Heard> {
+    let mut lines = payload.split('\n').map(str::to_owned);
+    let (kind, tenant) = (lines.next()?, lines.next()?);
+    Some(Heard { kind, tenant, subject: lines.next()?, owner: lines.next()? })
 }

@@ -11,8 +11,8 @@ use super::{PostgresPool, PostgresStore};
 use crate::session::{
     Answer, Decision, SessionName, SessionRecord,
     record::{
-        AnswerRecord, ApprovalState, KeptRollout, RolloutPart, RolloutRecord, SessionStatus,
-        ThreadId,
+        AnswerRecord, ApprovalState, ForwardedMessage, KeptRollout, RolloutPart, RolloutRecord,
+        SessionStatus, ThreadId,
         examples::{approval, turn},
     },
     store::{
@@ -40,6 +40,10 @@ const FILL: &[&str] = &[
      FROM generate_series(1, $1) AS i",
     "INSERT INTO approvals SELECT 't', 'a' || i, 'm' || i, 'o', 0, 0, 0, 'expired', '{}' FROM generate_series(1, $1) AS i",
     "INSERT INTO rollouts SELECT 't', 'm' || i, 'thread', 0, 'p', 1, 'd', 1 FROM generate_series(1, $1) AS i",
+    "INSERT INTO forwarded (server, mcp_session, message, posted) SELECT 'm' || i, 's', '{}', 2e14 \
+     FROM generate_series(1, $1) AS i",
+    "INSERT INTO handshakes SELECT 'h' || i, 'o', '{}', 2e14 FROM generate_series(1, $1) AS i",
+    "INSERT INTO subscriptions SELECT 'h' || i, 'u' FROM generate_series(1, $1) AS i",
     "INSERT INTO rollout_parts SELECT 't', 'm' || i, 'thread', 0, 'x' FROM generate_series(1, $1) AS i",
 ];
 
@@ -107,6 +111,11 @@ async fn converse(store: &PostgresStore, other: &PostgresStore) {
     let first = other.list(&Page::first(50), now).await.unwrap();
     let next = Page { after: first.next, ..Page::first(50) };
     assert_eq!(other.list(&next, now).await.unwrap().sessions.len(), 50);
+    let message = ForwardedMessage { mcp_session: "h7".into(), message: None };
+    store.forward("m7", Some("m8"), &message).await.unwrap();
+    assert_eq!(other.take_forwarded("m8").await.unwrap().len(), 2);
+    store.subscribe("h7", "v", true).await.unwrap();
+    assert_eq!(other.subscriptions("h7").await.unwrap(), ["u", "v"]);
     store.sweep(now).await.unwrap();
     let (lease, _) = claimed(store, now).await;
     store.delete(&lease).await.unwrap();

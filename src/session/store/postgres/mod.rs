@@ -8,6 +8,7 @@ mod approvals;
 mod control;
 mod coordination;
 mod eviction;
+mod forwarded;
 mod handshakes;
 mod hints;
 #[cfg(test)]

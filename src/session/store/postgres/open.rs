@@ -10,7 +10,7 @@ use sqlx::{
 use tokio::sync::{Mutex, broadcast};
 use uuid::Uuid;
 
-use super::hints::Hints;
+use super::hints::{Heard, Hints};
 use crate::session::store::{StoreClock, StoreError};
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "store", include_str!("../migrations/postgres/0001_store.sql")),
     (2, "many", include_str!("../migrations/postgres/0002_many.sql")),
     (3, "page", include_str!("../migrations/postgres/0003_page.sql")),
+    (4, "forwarded", include_str!("../migrations/postgres/0004_forwarded.sql")),
 ];
 
 /// How many connections one server has at most, whatever it serves.
@@ -50,7 +51,7 @@ pub struct PostgresStore {
     /// Tells this opened store from every other.
     pub(super) owner: String,
     pub(super) hints: Arc<Hints>,
-    pub(super) heard: Mutex<broadcast::Receiver<(String, String)>>,
+    pub(super) heard: Mutex<broadcast::Receiver<Heard>>,
     clock: StoreClock,
     place: String,
 }
@@ -88,7 +89,8 @@ fn options(url: &str) -> Result<PgConnectOptions, InvalidUrl> {
         let mode = if is_here { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
         options = options.ssl_mode(mode);
     }
-    Ok(options.application_name("codex-mcp-server"))
+    // PgBouncer refuses a connection that asks for digits of floating-point numbers, of which there are none here.
+    Ok(options.application_name("codex-mcp-server").extra_float_digits(None))
 }
 
 impl PartialEq for PostgresPool {
@@ -163,7 +165,8 @@ impl PostgresStore {
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('codex_mcp migrations', 0))")
             .execute(&mut *tx)
             .await?;
-        migrator().run(&self.pool).await?;
+        // On the same connection: there may be no other for a while.
+        migrator().run_direct(None, &mut *tx, false).await?;
         Ok(tx.commit().await?)
     }
 

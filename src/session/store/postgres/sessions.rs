@@ -338,6 +338,7 @@ impl SessionStore for PostgresStore {
         let action = "sweep";
         self.clear_handshakes(now).await?;
         self.clear_servers().await?;
+        self.clear_forwarded().await?;
         let mut removed = Vec::new();
         loop {
             // In batches, so that nobody waits for all of it.

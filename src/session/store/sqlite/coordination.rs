@@ -10,8 +10,8 @@ use crate::session::{
     SessionName,
     record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState},
     store::{
-        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Inbox, Lease, MessageId,
-        StoreError, Ticket,
+        Activity, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox, Lease,
+        MessageId, StoreError, Ticket,
     },
 };
 
@@ -183,7 +183,7 @@ impl Coordination for SqliteStore {
         self.read_open_approvals(session).await
     }
 
-    async fn hint(&self) -> SessionName {
+    async fn hint(&self) -> Hint {
         std::future::pending().await
     }
 }
