@@ -58,7 +58,7 @@ pub use supervise::Codex;
 pub use thread::Thread;
 pub use turn::{
     CommandRun, FailureKind, FileChange, Interrupted, Partial, Turn, TurnEvent, TurnFailure,
-    TurnOutcome, TurnStatus,
+    TurnOutcome, TurnStatus, TurnTrace,
 };
 pub use usage::{AccountLimits, Credits, RateLimits, RateWindow, Usage};
 pub use version::{CodexVersion, Missing};

@@ -122,7 +122,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codex::Usage;
+    use crate::{codex::Usage, session::store::Outcomes};
 
     #[test]
     fn what_is_used_up_is_named() {
@@ -142,7 +142,7 @@ mod tests {
         let used = |turns, total_tokens| {
             let usage = Usage { total_tokens, ..Usage::default() };
             let (day, model) = (jiff::civil::date(2026, 1, 1), String::new());
-            [DailyUsage { day, model, turns, usage }]
+            [DailyUsage { day, model, turns, usage, outcomes: Outcomes::default() }]
         };
         let check =
             |turns, tokens| budget.check_day(&used(turns, tokens), 0, Timestamp::UNIX_EPOCH);

@@ -52,10 +52,10 @@ pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, ForkedFrom, ForwardedMessage,
-    HandshakeRecord, KeptRollout, RolloutPart, RolloutRecord, SeenServer, ServerRecord, ServerTurn,
-    SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord,
-    WorktreeRecord, WorktreeState,
+    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, DecisionRecord, ForkedFrom,
+    ForwardedMessage, HandshakeRecord, KeptRollout, RolloutPart, RolloutRecord, SeenServer,
+    ServerRecord, ServerTurn, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord,
+    TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};

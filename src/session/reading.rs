@@ -163,6 +163,21 @@ impl Sessions {
         Ok(UsageReport { limits: shared.quota.known(), account, unknown, by_day })
     }
 
+    /// What all tenants of the database have used since that day, by tenant; the operator's own has no name. None where
+    /// each tenant has a store of its own, and for a tenant.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn usage_of_tenants(
+        &self,
+        since: Date,
+    ) -> Result<Vec<(String, DailyUsage)>, SessionError> {
+        if self.config().tenant.is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(self.shared().store(Timestamp::now()).await?.usage_of_tenants(since).await?)
+    }
+
     /// Where sessions are kept, for display.
     pub fn store_place(&self) -> String {
         self.shared().store.config().to_string()

@@ -6,12 +6,13 @@ use axum::{
     Json,
     extract::{Path, Query},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{failure::Failure, viewer::Viewer, views};
 use crate::session::{
-    Scope, SessionName,
+    Scope, SessionName, SessionStatus,
     store::{Excerpt, Page},
 };
 
@@ -33,6 +34,9 @@ const WHOLE: usize = 10_000_000;
 pub(super) struct ListQuery {
     search: Option<String>,
     directory: Option<PathBuf>,
+    status: Option<SessionStatus>,
+    since: Option<Timestamp>,
+    before: Option<Timestamp>,
     cursor: Option<String>,
     limit: Option<u32>,
 }
@@ -47,6 +51,9 @@ pub(super) async fn list(
         after: after.map_err(|_| Failure::wrong("`cursor` is not of an earlier page."))?,
         search: query.search.filter(|text| !text.trim().is_empty()),
         directory: query.directory,
+        status: query.status,
+        since: query.since,
+        before: query.before,
     };
     let listing = viewer.sessions.list(&page).await.map_err(|error| viewer.failure(&error))?;
     Ok(Json(json!({
@@ -108,5 +115,5 @@ pub(super) async fn turn(
     let seen = viewer.sessions.look_at(&name, skip, 1, excerpt).await.map_err(failed)?;
     let turn = seen.turns.first();
     let turn = turn.ok_or_else(|| Failure::missing(format!("There is no turn {number}.")))?;
-    Ok(Json(json!({"turn": views::turn(turn, turn.response.chars().count() >= WHOLE)})))
+    Ok(Json(json!({"turn": views::whole_turn(turn, turn.response.chars().count() >= WHOLE)})))
 }

@@ -1,4 +1,4 @@
-//! Tokens by day and model, and what is left of the account's allowance.
+//! Tokens and turns by day and model, for the operator by tenant too, and what is left of the account's allowance.
 
 use axum::{Json, extract::Query};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -6,6 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{failure::Failure, viewer::Viewer};
+use crate::session::{
+    Scope,
+    store::{DailyUsage, Outcomes},
+};
 
 /// How many days at most.
 const DAYS: i64 = 366;
@@ -25,14 +29,38 @@ pub(super) async fn usage(
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let since = today.saturating_sub((days - 1).days());
     let report = viewer.sessions.usage(since).await.map_err(|error| viewer.failure(&error))?;
-    let by_day = report.by_day.iter().map(|row| {
-        json!({"day": row.day.to_string(), "model": row.model, "turns": row.turns, "usage": row.usage})
+    let tenants = if viewer.scope >= Scope::Admin {
+        let tenants = viewer.sessions.usage_of_tenants(since).await;
+        tenants.map_err(|error| viewer.failure(&error))?
+    } else {
+        Vec::new()
+    };
+    let by_tenant = tenants.iter().map(|(tenant, row)| {
+        let mut row = day(row);
+        row["tenant"] = tenant.as_str().into();
+        row
     });
+    let by_day = report.by_day.iter().map(day);
     Ok(Json(json!({
         "since": since.to_string(),
         "today": today.to_string(),
         "byDay": by_day.collect::<Vec<_>>(),
+        "byTenant": by_tenant.collect::<Vec<_>>(),
         "limits": report.limits,
         "unknown": report.unknown,
     })))
+}
+
+fn day(row: &DailyUsage) -> Value {
+    let Outcomes { failed, interrupted, duration_ms, longest_ms } = row.outcomes;
+    json!({
+        "day": row.day.to_string(),
+        "model": row.model,
+        "turns": row.turns,
+        "failed": failed,
+        "interrupted": interrupted,
+        "durationMs": duration_ms,
+        "longestMs": longest_ms,
+        "usage": row.usage,
+    })
 }

@@ -30,8 +30,18 @@ pub(super) fn session(record: &SessionRecord) -> Value {
     })
 }
 
-/// A turn; `is_cut` says that its texts go on.
+/// A turn among others, without its trace; `is_cut` says that its texts go on.
 pub(super) fn turn(record: &TurnRecord, is_cut: bool) -> Value {
+    let mut turn = whole_turn(record, is_cut);
+    if let Some(details) = turn.get_mut("details").and_then(Value::as_object_mut) {
+        let traced = details.remove("trace").is_some();
+        details.insert("traced".to_owned(), traced.into());
+    }
+    turn
+}
+
+/// A turn; `is_cut` says that its texts go on.
+pub(super) fn whole_turn(record: &TurnRecord, is_cut: bool) -> Value {
     let mut details = json!(record.details);
     // For programs that call again, and nobody else.
     if let Some(details) = details.as_object_mut() {

@@ -6,4 +6,5 @@ mod hostile;
 mod live;
 mod looks;
 mod remote;
+mod unfolded;
 mod world;

@@ -1,6 +1,6 @@
 //! The items of a turn.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// One item, as far as we tell of it. A kind or a shape we do not know is [`Item::Other`].
@@ -19,6 +19,9 @@ pub(crate) enum Item {
         exit_code: Option<i64>,
         #[serde(default)]
         status: String,
+        /// What it printed; `exec` has it under another name.
+        #[serde(default, alias = "aggregated_output", deserialize_with = "text")]
+        aggregated_output: String,
     },
     FileChange {
         #[serde(default)]
@@ -64,6 +67,14 @@ pub(crate) struct Change {
     pub(crate) path: String,
     #[serde(default)]
     kind: Value,
+    /// How it was changed; the whole content of a new file.
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) diff: String,
+}
+
+/// A text, or nothing.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Item {

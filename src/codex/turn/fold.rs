@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus};
+use super::{
+    CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus, TurnTrace,
+};
 use crate::codex::{
     approval::Subject,
     protocol::{EventKind, Item, PlanStep, TurnEnd},
@@ -21,6 +23,7 @@ pub(crate) struct Fold {
     usage: Option<Usage>,
     commands: Vec<CommandRun>,
     files: Vec<FileChange>,
+    trace: TurnTrace,
     sources: Vec<String>,
     warnings: Vec<String>,
     /// What has begun and not ended, by item. An approval may only name the item it is about.
@@ -93,6 +96,7 @@ impl Fold {
             usage: self.usage,
             commands: self.commands.clone(),
             files: self.files.clone(),
+            trace: self.trace.clone(),
         }
     }
 
@@ -108,6 +112,7 @@ impl Fold {
             usage: self.usage,
             commands: std::mem::take(&mut self.commands),
             files: std::mem::take(&mut self.files),
+            trace: std::mem::take(&mut self.trace),
             sources: std::mem::take(&mut self.sources),
             warnings: std::mem::take(&mut self.warnings),
         }
@@ -145,11 +150,12 @@ impl Fold {
                 self.last_message = Some(text);
                 None
             }
-            Item::CommandExecution { id, command, exit_code, status } => {
+            Item::CommandExecution { id, command, exit_code, status, aggregated_output } => {
                 self.begun.remove(&id);
                 let exit_code = exit_code.filter(|_| status != "declined");
                 let run = CommandRun { command, exit_code };
                 self.commands.push(run.clone());
+                self.trace.add_output(&aggregated_output);
                 Some(TurnEvent::CommandFinished(run))
             }
             Item::McpToolCall { id, .. } | Item::CollabAgentToolCall { id, .. } => {
@@ -169,6 +175,7 @@ impl Fold {
                     })
                     .collect();
                 self.files.extend(files.iter().cloned());
+                changes.iter().for_each(|change| self.trace.add_diff(&change.diff));
                 Some(TurnEvent::FilesChanged(files))
             }
             Item::WebSearch { action, results, .. } => {
@@ -292,6 +299,7 @@ mod tests {
             command: "make".into(),
             exit_code,
             status: String::new(),
+            aggregated_output: String::new(),
         };
         let tool = || Item::McpToolCall { id: "t".into(), server: "s".into(), tool: "x".into() };
         let mut fold = Fold::default();
@@ -315,6 +323,7 @@ mod tests {
             command: "rm".into(),
             exit_code: Some(-1),
             status: "declined".into(),
+            aggregated_output: String::new(),
         }));
         assert_eq!(outcome(&mut fold, end("completed", vec![])).commands[0].exit_code, None);
     }

@@ -5,6 +5,7 @@ mod failure;
 mod fold;
 mod handle;
 mod inbox;
+mod trace;
 mod trust;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub(crate) use handle::Begun;
 pub use handle::{Interrupted, Turn};
 pub(crate) use inbox::{Inbox, Outlet, ThreadEvent, inbox};
 
+pub use trace::TurnTrace;
 pub(crate) use trust::Trust;
 
 use super::{
@@ -82,6 +84,8 @@ pub struct TurnOutcome {
     pub commands: Vec<CommandRun>,
     /// Files that were changed, in order.
     pub files: Vec<FileChange>,
+    /// What these printed and how those were changed.
+    pub trace: TurnTrace,
     /// Pages that were read on the web, in order.
     pub sources: Vec<String>,
     /// What the caller should know besides.
@@ -99,6 +103,8 @@ pub struct Partial {
     pub commands: Vec<CommandRun>,
     /// Files that were changed.
     pub files: Vec<FileChange>,
+    /// What these printed and how those were changed.
+    pub trace: TurnTrace,
 }
 
 /// How a turn ended.

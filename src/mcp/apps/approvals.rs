@@ -91,10 +91,13 @@ async fn turn(cx: &Cx, session: &SessionName) -> Result<Option<Value>, ToolError
     };
     Ok(turn.map(|turn| {
         let details = &turn.details;
+        // It is asked for again and again while the turn runs, and they are long.
+        let is_over = turn.status != SessionStatus::Running;
+        let diffs = is_over.then_some(&details.trace.diffs);
         json!({
             "sessionId": session, "turn": turn.number, "status": turn.status.as_str(),
             "response": cut(&turn.response, TEXT).0, "commands": details.commands,
-            "filesChanged": details.files_changed, "warnings": details.warnings,
+            "filesChanged": details.files_changed, "diffs": diffs, "warnings": details.warnings,
             "findings": details.findings, "usage": details.usage, "durationMs": details.duration_ms,
             "message": details.failure.as_ref().map(|failure| &failure.message),
         })

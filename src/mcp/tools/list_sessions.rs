@@ -110,8 +110,10 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         threads = Some(found.into_iter().map(ThreadView::from).collect());
         next_thread_cursor = next;
     }
-    let listing =
-        cx.sessions.list(&Page { limit, after, search, directory: directory.clone() }).await?;
+    let listing = cx
+        .sessions
+        .list(&Page { after, search, directory: directory.clone(), ..Page::first(limit) })
+        .await?;
     let damaged = |name: &String| {
         let others = format!("the record of session `{name}` is damaged; all others work. ");
         let text = others + "`deleteSession` removes it.";

@@ -174,7 +174,7 @@ async fn sessions(cx: &Cx) -> Result<Vec<SessionUsageView>, ToolError> {
 
 impl From<DailyUsage> for DayView {
     fn from(day: DailyUsage) -> Self {
-        let DailyUsage { day, model, turns, usage } = day;
+        let DailyUsage { day, model, turns, usage, .. } = day;
         Self { day: day.to_string(), model, turns, usage }
     }
 }

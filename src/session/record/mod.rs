@@ -11,7 +11,7 @@ mod token;
 mod turn;
 mod worktree;
 
-pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
+pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState, DecisionRecord};
 pub use handshake::{ForwardedMessage, HandshakeRecord};
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub use server::{SeenServer, ServerRecord, ServerTurn};

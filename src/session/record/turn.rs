@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{SessionStatus, WorktreeState};
+use super::{DecisionRecord, SessionStatus, WorktreeState};
 use crate::{
     codex::{
-        CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId, Usage,
+        CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId,
+        TurnTrace, Usage,
     },
     session::{CallDigest, Finding, ModelSource, Source, Verdict},
 };
@@ -65,6 +66,12 @@ pub struct TurnDetails {
     /// Files that changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files_changed: Vec<FileChange>,
+    /// What the commands printed and how the files changed, for whoever looks at the turn.
+    #[serde(skip_serializing_if = "TurnTrace::is_empty")]
+    pub trace: TurnTrace,
+    /// What Codex asked, and who said what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionRecord>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<TurnFailure>,

@@ -30,7 +30,7 @@ pub use lazy::{LazyStore, StoreConfig};
 pub use memory::MemoryStore;
 pub use page::{Cursor, Excerpt, InvalidCursor, Listing, Page};
 pub use postgres::{InvalidUrl, PostgresPool, PostgresStore};
-pub use sessions::{CopiedTurns, Created, DailyUsage, Renamed, SessionStore, Turns};
+pub use sessions::{CopiedTurns, Created, DailyUsage, Outcomes, Renamed, SessionStore, Turns};
 pub use sqlite::SqliteStore;
 
 /// A back end: both traits.

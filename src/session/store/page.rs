@@ -2,7 +2,9 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use crate::session::{SessionName, SessionRecord};
+use jiff::Timestamp;
+
+use crate::session::{SessionName, SessionRecord, SessionStatus};
 
 /// How much of each turn's texts to read, in characters: answers can have millions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +38,32 @@ pub struct Page {
     pub search: Option<String>,
     /// Only those that work in exactly this directory.
     pub directory: Option<PathBuf>,
+    /// Only those with this status.
+    pub status: Option<SessionStatus>,
+    /// Only those last used at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those last used before this moment.
+    pub before: Option<Timestamp>,
 }
 
 impl Page {
     /// The first `limit` sessions.
     pub fn first(limit: u32) -> Self {
-        Self { limit, after: None, search: None, directory: None }
+        let (after, search, directory) = (None, None, None);
+        Self { limit, after, search, directory, status: None, since: None, before: None }
+    }
+
+    /// The place after which it begins.
+    pub(super) fn start(&self) -> (i64, &str) {
+        let (ms, name) = match &self.after {
+            Some(Cursor { accessed_ms, name }) => (*accessed_ms, name.as_str()),
+            None => (i64::MAX, ""),
+        };
+        // No session has an empty name.
+        match self.before.map(|before| before.as_millisecond() - 1) {
+            Some(last) if last < ms => (last, ""),
+            _ => (ms, name),
+        }
     }
 }
 

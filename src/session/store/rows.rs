@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
-use super::{Cursor, DailyUsage, Listing, StoreError};
+use super::{Cursor, DailyUsage, Listing, Outcomes, StoreError};
 use crate::session::record::{
     RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnDetails, TurnRecord,
     Usage,
@@ -57,6 +57,7 @@ pub(super) struct UsageRow {
     model: String,
     turns: i64,
     tokens: [i64; 5],
+    outcomes: [i64; 4],
 }
 
 type Reason = Box<dyn Error + Send + Sync>;
@@ -129,6 +130,12 @@ where
                 row.try_get("reasoning_tokens")?,
                 row.try_get("total_tokens")?,
             ],
+            outcomes: [
+                row.try_get("failed")?,
+                row.try_get("interrupted")?,
+                row.try_get("duration_ms")?,
+                row.try_get("longest_ms")?,
+            ],
         })
     }
 }
@@ -138,6 +145,7 @@ impl UsageRow {
     pub(super) fn into_usage(self) -> Option<DailyUsage> {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let [input, cached, output, reasoning, total] = self.tokens.map(count);
+        let [failed, interrupted, duration_ms, longest_ms] = self.outcomes.map(count);
         Some(DailyUsage {
             day: self.day.parse().ok()?,
             model: self.model,
@@ -149,6 +157,7 @@ impl UsageRow {
                 reasoning_output_tokens: reasoning,
                 total_tokens: total,
             },
+            outcomes: Outcomes { failed, interrupted, duration_ms, longest_ms },
         })
     }
 }

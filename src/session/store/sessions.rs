@@ -1,6 +1,6 @@
 //! What is kept: sessions and their turns, and tokens.
 
-use std::fmt;
+use std::{fmt, ops::AddAssign};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -9,8 +9,8 @@ use super::{Excerpt, Lease, Listing, Page, StoreError};
 use crate::session::{
     SessionName,
     record::{
-        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord,
-        TurnRecord, Usage,
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId,
+        TokenRecord, TurnRecord, Usage,
     },
 };
 
@@ -119,6 +119,15 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// whose sessions are gone.
     async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError>;
 
+    /// The same of every tenant in the same database, by its name; the operator's own has none. None where each tenant
+    /// has a store of its own.
+    async fn usage_of_tenants(
+        &self,
+        _since: Date,
+    ) -> Result<Vec<(String, DailyUsage)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Removes what has expired. Ends the leases of owners that are dead or have let them run out, and marks the
     /// turns they left running as interrupted. Returns the sessions that were removed.
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError>;
@@ -191,6 +200,43 @@ pub struct DailyUsage {
     pub turns: u64,
     /// Their tokens.
     pub usage: Usage,
+    /// How they ended.
+    pub outcomes: Outcomes,
+}
+
+/// How turns ended, as far as that was counted: it is not of those from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcomes {
+    /// How many failed.
+    pub failed: u64,
+    /// How many were interrupted.
+    pub interrupted: u64,
+    /// How long all took together, in milliseconds.
+    pub duration_ms: u64,
+    /// How long the longest took, in milliseconds.
+    pub longest_ms: u64,
+}
+
+impl Outcomes {
+    /// That of one turn.
+    pub(super) fn of(status: SessionStatus, duration_ms: Option<u64>) -> Self {
+        let duration_ms = duration_ms.unwrap_or_default();
+        Self {
+            failed: (status == SessionStatus::Failed).into(),
+            interrupted: (status == SessionStatus::Interrupted).into(),
+            duration_ms,
+            longest_ms: duration_ms,
+        }
+    }
+}
+
+impl AddAssign for Outcomes {
+    fn add_assign(&mut self, other: Self) {
+        self.failed += other.failed;
+        self.interrupted += other.interrupted;
+        self.duration_ms += other.duration_ms;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+    }
 }
 
 /// Turns to begin a new session with.

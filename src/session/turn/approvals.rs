@@ -14,7 +14,7 @@ use crate::{
     codex::{Answer, Approval, ApprovalId, Decision, Subject, Turn},
     session::{
         Notice, Stop,
-        record::{AnswerRecord, ApprovalRecord, ApprovalState, after},
+        record::{AnswerRecord, ApprovalRecord, ApprovalState, DecisionRecord, after},
     },
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Approvals {
     turn: u32,
     /// Remarks for the record of the turn.
     pub(super) remarks: Vec<String>,
+    /// What was decided, for the same.
+    pub(super) decisions: Vec<DecisionRecord>,
     /// Set once a decision ends the turn.
     pub(super) stop: Option<Stop>,
 }
@@ -42,7 +44,14 @@ struct OpenApproval {
 
 impl Approvals {
     pub(super) fn new(timeout: Duration, turn: u32) -> Self {
-        Self { open: Vec::new(), timeout, turn, remarks: Vec::new(), stop: None }
+        Self {
+            open: Vec::new(),
+            timeout,
+            turn,
+            remarks: Vec::new(),
+            decisions: Vec::new(),
+            stop: None,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -52,6 +61,16 @@ impl Approvals {
     fn take(&mut self, id: &ApprovalId) -> Option<Approval> {
         let place = self.open.iter().position(|open| open.approval.id == *id)?;
         Some(self.open.remove(place).approval)
+    }
+
+    fn decided(&mut self, approval: &Approval, decision: Decision, by: Option<String>) {
+        self.decisions.push(DecisionRecord {
+            asked: approval.subject.in_short(),
+            agent: approval.agent.clone(),
+            decision: decision.as_str().to_owned(),
+            by,
+            at: Timestamp::now(),
+        });
     }
 
     fn remark(&mut self, approval: &Approval, remark: &str) {
@@ -87,6 +106,7 @@ impl Actor {
         if let Err(error) = opened {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "cannot record an approval");
             approvals.remark(&approval, "it was declined because it could not be recorded.");
+            approvals.decided(&approval, Decision::Decline, None);
             turn.answer(&approval.id, &Answer::plain(Decision::Decline));
             return;
         }
@@ -134,6 +154,7 @@ impl Actor {
                 NOBODY.to_owned()
             };
             approvals.remark(&approval, &remark);
+            approvals.decided(&approval, Decision::Decline, None);
             turn.answer(&id, &Answer::plain(Decision::Decline));
             queued.log(Update::ApprovalSettled(id));
         }
@@ -160,7 +181,12 @@ impl Actor {
                     // Codex ends the turn by itself for most kinds of approval, but not for all.
                     approvals.stop = Some(Stop::Decision);
                 }
-                turn.answer(id, &given.answer)
+                let is_given = turn.answer(id, &given.answer);
+                if is_given {
+                    let by = given.by.clone();
+                    approvals.decided(&approval, given.answer.decision, Some(by));
+                }
+                is_given
             }
             None => false,
         };

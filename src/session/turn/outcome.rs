@@ -56,6 +56,7 @@ pub(super) fn note(
     details.usage = outcome.usage;
     details.commands = outcome.commands;
     details.files_changed = outcome.files;
+    details.trace = outcome.trace;
     details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
     details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
     details.warnings.extend(outcome.warnings);

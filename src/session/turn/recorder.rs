@@ -151,6 +151,7 @@ impl Recorder {
         turn.details.usage = partial.usage;
         turn.details.commands = partial.commands;
         turn.details.files_changed = partial.files;
+        turn.details.trace = partial.trace;
         turn
     }
 

@@ -119,6 +119,7 @@ impl Actor {
         self.withdraw_all(&mut approvals, queued).await;
         self.drain_steering(steering, recorder).await;
         outcome.warnings.append(&mut approvals.remarks);
+        recorder.entry.details.decisions = approvals.decisions;
         Watched { outcome, stop, confirmed }
     }
 

@@ -1,5 +1,5 @@
 // The list of sessions: searched, filtered, pinned, and loaded as far as somebody scrolls.
-import { get } from "./api.js";
+import { get, of } from "./api.js";
 import { ago, amount, button, el, tell, visible } from "./dom.js";
 
 const PINS = "codex-mcp-pins";
@@ -13,14 +13,15 @@ export class List {
     this.asking = new Set();
     this.current = null;
     this.search = el("input", { type: "search", id: "search", placeholder: "Names, prompts and answers", "aria-label": "Search sessions", input: () => this.later() });
-    const filters = [["", "All"], ["running", "Running"], ["asks", "Asking"], ["failed", "Failed"], ["pinned", "Pinned"], ["today", "Today"]];
-    this.filter = el("select", { "aria-label": "Show", change: () => this.show() },
+    const filters = [["", "All"], ["running", "Running"], ["asks", "Asking"], ["failed", "Failed"], ["pinned", "Pinned"]];
+    this.filter = el("select", { "aria-label": "Show", change: () => this.load() },
       filters.map(([value, text]) => el("option", { value }, text)));
     this.directory = el("select", { "aria-label": "Directory", change: () => this.load() }, el("option", { value: "" }, "Any directory"));
+    this.day = el("input", { type: "date", "aria-label": "Last used on", change: () => this.load() });
     this.items = el("ul", { class: "sessions" });
     this.rest = el("p", { class: "quiet" });
     this.more = button("More", () => this.load(true), { class: "more", hidden: true });
-    place.replaceChildren(el("div", { class: "tools" }, this.search, el("div", { class: "row" }, this.filter, this.directory)), this.items, this.rest, this.more);
+    place.replaceChildren(el("div", { class: "tools" }, this.search, el("div", { class: "row" }, this.filter, this.directory, this.day)), this.items, this.rest, this.more);
     new IntersectionObserver((seen) => { if (seen[0].isIntersecting && this.next) this.load(true); }).observe(this.more);
   }
 
@@ -47,6 +48,12 @@ export class List {
     const query = new URLSearchParams({ limit: "60" });
     if (this.search.value.trim()) query.set("search", this.search.value.trim());
     if (this.directory.value) query.set("directory", this.directory.value);
+    if (["running", "failed"].includes(this.filter.value)) query.set("status", this.filter.value);
+    if (this.day.value) {
+      const [year, month, day] = this.day.value.split("-").map(Number);
+      query.set("since", new Date(year, month - 1, day).toISOString());
+      query.set("before", new Date(year, month - 1, day + 1).toISOString());
+    }
     if (more && this.next) query.set("cursor", this.next);
     const asked = this.asked = {};
     try {
@@ -54,6 +61,8 @@ export class List {
       if (asked !== this.asked) return;
       this.sessions = more ? [...this.sessions, ...page.sessions] : page.sessions;
       this.next = page.next;
+      await this.fetchWanted();
+      if (asked !== this.asked) return;
       tell(page.damaged.length ? `Cannot be read: ${page.damaged.map(visible).join(", ")}` : "", "list");
       document.getElementById("logout").hidden = !page.mayLeave;
       this.show();
@@ -64,19 +73,28 @@ export class List {
     }
   }
 
+  /** Of the sessions that are wanted by name, those that no page had yet. */
+  async fetchWanted() {
+    const wanted = { pinned: pins, asks: this.asking }[this.filter.value];
+    if (!wanted) return;
+    const known = new Set(this.sessions.map((session) => session.name));
+    const missing = [...wanted].filter((name) => !known.has(name)).slice(0, 100);
+    const found = await Promise.all(missing.map((name) => get(of(name)).then(({ session }) => session, () => null)));
+    this.sessions = [...this.sessions, ...found.filter(Boolean)];
+    this.next = null;
+  }
+
   asks(approvals) {
     this.asking = new Set(approvals.map((approval) => approval.session));
-    this.show();
+    if (this.filter.value === "asks") this.load(); else this.show();
   }
 
   matches(session) {
-    const today = new Date().toDateString();
     switch (this.filter.value) {
       case "running": return session.status === "running";
       case "asks": return this.asking.has(session.name);
       case "failed": return session.status === "failed";
       case "pinned": return pins.has(session.name);
-      case "today": return new Date(session.lastUsedAt).toDateString() === today;
       default: return true;
     }
   }
@@ -88,7 +106,7 @@ export class List {
     this.items.replaceChildren(...shown.map((session) => this.item(session)));
     if (focused) [...this.items.querySelectorAll("a, button")].find((it) => it.getAttribute("href") === focused || it.getAttribute("aria-label") === focused)?.focus();
     this.more.hidden = !this.next;
-    this.rest.textContent = shown.length ? "" : this.search.value || this.filter.value || this.directory.value
+    this.rest.textContent = shown.length ? "" : this.search.value || this.filter.value || this.directory.value || this.day.value
       ? "No session is like that."
       : "There is no session yet. An MCP client's first call makes one, and so does: codex-mcp-server codex \"…\"";
     const known = new Set([...this.directory.options].map((option) => option.value));

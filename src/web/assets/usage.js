@@ -1,4 +1,4 @@
-// Tokens by day and model, and what is left of the account's allowance.
+// Tokens and turns by day, and what is left of the account's allowance.
 import { get } from "./api.js";
 import { amount, el, svg, visible } from "./dom.js";
 
@@ -9,17 +9,32 @@ export async function usage() {
     days.set(day.toISOString().slice(0, 10), []);
   }
   for (const row of report.byDay) days.get(row.day)?.push(row);
-  const total = (rows, of) => rows.reduce((sum, row) => sum + of(row), 0);
   const all = [...days];
+  const tokens = (row) => row.usage.totalTokens;
+  const ended = (row) => [["completed", row.turns - row.failed - row.interrupted], ["interrupted", row.interrupted], ["failed", row.failed]];
+  const sum = (rows, of) => rows.reduce((total, row) => total + of(row), 0);
+  const mean = (rows) => Math.round(sum(rows, (row) => row.durationMs) / Math.max(1, sum(rows, (row) => row.turns)) / 100) / 10;
+  const longest = Math.max(0, ...report.byDay.map((row) => row.longestMs)) / 1000;
+  const tenants = new Map(all.map(([day]) => [day, []]));
+  for (const row of report.byTenant) tenants.get(row.day)?.push(row);
   return el("div", {}, el("h2", {}, "Usage"), limits(report),
-    plot("Tokens a day", all.map(([day, rows]) => [day, total(rows, (row) => row.usage.totalTokens)])),
-    plot("Turns a day", all.map(([day, rows]) => [day, total(rows, (row) => row.turns)])),
+    plot("Tokens a day by model", all.map(([day, rows]) => [day, rows.map((row) => [row.model || "no model", tokens(row)])])),
+    report.byTenant.some((row) => row.tenant) ? plot("Tokens a day by tenant", [...tenants].map(([day, rows]) => [day, grouped(rows, (row) => row.tenant || "the operator", tokens)])) : "",
+    plot("Turns a day by outcome", all.map(([day, rows]) => [day, grouped(rows.flatMap(ended), ([outcome]) => outcome, ([, count]) => count)]), ["completed", "interrupted", "failed"]),
+    plot("Seconds of a turn, on average", all.map(([day, rows]) => [day, [["seconds", mean(rows)]]]), ["seconds"], `the longest took ${longest.toFixed(1)} s`),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Usage by day and model" },
       el("table", {}, el("caption", {}, "By day and model (UTC)"),
-        el("thead", {}, el("tr", {}, ["Day", "Model", "Turns", "Input", "Cached", "Output", "Total"].map((head) => el("th", { scope: "col" }, head)))),
-        el("tbody", {}, report.byDay.map((row) => el("tr", {}, [row.day, visible(row.model || "-"), row.turns, row.usage.inputTokens, row.usage.cachedInputTokens,
+        el("thead", {}, el("tr", {}, ["Day", "Model", "Turns", "Failed", "Interrupted", "Mean s", "Input", "Cached", "Output", "Total"].map((head) => el("th", { scope: "col" }, head)))),
+        el("tbody", {}, report.byDay.map((row) => el("tr", {}, [row.day, visible(row.model || "-"), row.turns, row.failed, row.interrupted, mean([row]), row.usage.inputTokens, row.usage.cachedInputTokens,
           row.usage.outputTokens, row.usage.totalTokens].map((cell) => el("td", {}, String(cell)))))))),
     report.byDay.length ? "" : el("p", { class: "quiet" }, "No turn has ended in these 30 days."));
+}
+
+/** Adds up what belongs together. */
+function grouped(rows, key, value) {
+  const sums = new Map();
+  for (const row of rows) sums.set(key(row), (sums.get(key(row)) ?? 0) + value(row));
+  return [...sums];
 }
 
 function limits(report) {
@@ -30,17 +45,30 @@ function limits(report) {
       ` ${Math.round(window.usedPercent ?? window.used_percent)} % used`, window.resetsAt ? `, until ${new Date(window.resetsAt * 1000).toLocaleString()}` : "")]));
 }
 
-function plot(title, days) {
-  const [width, height, gap] = [720, 160, 2];
-  const most = Math.max(1, ...days.map(([, value]) => value));
+/** Bars by day, each made of parts. `order` says which part has which colour; what has none of the colours shares the last one. */
+function plot(title, days, order = null, remark = "") {
+  const [width, height, gap, colours] = [720, 160, 2, 6];
+  const parts = order ?? grouped(days.flatMap(([, rows]) => rows), ([name]) => name, ([, value]) => value)
+    .sort(([, one], [, other]) => other - one).map(([name]) => name);
+  const colour = (name) => Math.min(parts.indexOf(name), colours - 1);
+  const total = (rows) => rows.reduce((sum, [, value]) => sum + value, 0);
+  const most = Math.max(0, ...days.map(([, rows]) => total(rows)));
   const step = width / days.length;
-  const bars = days.map(([day, value], index) => {
-    const tall = Math.round((value / most) * (height - 20));
-    const bar = svg("rect", { class: "bar", x: index * step, y: height - tall, width: Math.max(1, step - gap), height: tall, tabindex: "0" });
-    bar.append(svg("title"));
-    bar.firstChild.textContent = `${day}: ${amount(value)}`;
+  const bars = days.map(([day, rows], index) => {
+    const bar = svg("g", { tabindex: "0", class: "day" });
+    bar.append(svg("title"), svg("rect", { class: "whole", x: index * step, y: 0, width: step, height }));
+    const said = rows.filter(([, value]) => value).map(([name, value]) => (rows.length > 1 || parts.length > 1 ? `${visible(name)} ${amount(value)}` : amount(value)));
+    bar.firstChild.textContent = `${day}: ${said.join(", ") || "none"}`;
+    let top = height;
+    for (const [name, value] of [...rows].sort(([one], [other]) => parts.indexOf(one) - parts.indexOf(other))) {
+      const tall = (value / Math.max(most, 1e-9)) * (height - 20);
+      top -= tall;
+      if (value) bar.append(svg("rect", { class: `part part-${colour(name)}`, x: index * step, y: top, width: Math.max(1, step - gap), height: tall }));
+    }
     return bar;
   });
-  return el("figure", {}, el("figcaption", {}, `${title}, at most ${amount(most)}`),
-    svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${days.filter(([, value]) => value).map(([day, value]) => `${day} ${value}`).join(", ") || "none"}` }, ...bars));
+  const words = days.filter(([, rows]) => total(rows)).map(([, rows], at) => bars[days.findIndex(([, of]) => of === rows)]?.firstChild.textContent ?? at);
+  const legend = parts.length > 1 ? el("ul", { class: "legend" }, parts.map((name) => el("li", {}, el("span", { class: `swatch part-${colour(name)}`, "aria-hidden": "true" }), visible(name)))) : "";
+  return el("figure", {}, el("figcaption", {}, `${title}, at most ${amount(most)}${remark ? `; ${remark}` : ""}`), legend,
+    svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: ${words.join("; ") || "none"}` }, ...bars));
 }

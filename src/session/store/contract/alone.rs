@@ -7,7 +7,9 @@ use super::{
 use crate::session::{
     ApprovalPolicy, EffectiveSettings,
     record::{SessionRecord, ThreadId, Usage},
-    store::{CopiedTurns, Created, DailyUsage, Excerpt, Page, Renamed, StoreError, Turns},
+    store::{
+        CopiedTurns, Created, DailyUsage, Excerpt, Outcomes, Page, Renamed, StoreError, Turns,
+    },
 };
 
 on_every_store! {
@@ -23,6 +25,7 @@ on_every_store! {
     at_the_cap_what_is_worth_least_goes_first,
     pages_follow_each_other,
     sessions_are_found_by_thread_text_and_directory,
+    sessions_are_found_by_status_and_day,
 }
 
 async fn sessions_are_made_once_and_written_by_revision(Pair { one: store, .. }: Pair) {
@@ -139,6 +142,7 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
     let mut put = async |number: u32, status: SessionStatus, model: Option<&str>, tokens: u64| {
         let mut turn = turn(number, status);
         turn.timestamp = at(i64::from(number) * 86_400);
+        turn.details.duration_ms = Some(tokens * 10);
         turn.details.usage =
             Some(Usage { input_tokens: tokens, total_tokens: tokens, ..Usage::default() });
         turn.details.effective = model.map(|model| EffectiveSettings {
@@ -165,8 +169,9 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
         put(number, completed, model, tokens).await;
     }
     put(4, running, Some("m"), 2).await;
+    let since = || "1970-01-03".parse().unwrap();
     let by_day = async || {
-        let days = store.usage_by_day("1970-01-03".parse().unwrap()).await.unwrap();
+        let days = store.usage_by_day(since()).await.unwrap();
         let short =
             |day: DailyUsage| (day.day.to_string(), day.model, day.turns, day.usage.input_tokens);
         days.into_iter().map(short).collect::<Vec<_>>()
@@ -181,6 +186,15 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
     store.create(&session("b", false, 0), copy, 9, at(0)).await.unwrap();
     let fourth = ("1970-01-05".to_owned(), "m".to_owned(), 1, 2);
     assert_eq!(by_day().await, [fourth, third, second]);
+    let days = store.usage_by_day(since()).await.unwrap();
+    let outcomes: Vec<Outcomes> = days.iter().map(|day| day.outcomes).collect();
+    let taken =
+        |duration_ms| Outcomes { duration_ms, longest_ms: duration_ms, ..Outcomes::default() };
+    let interrupted = Outcomes { interrupted: 1, ..taken(20) };
+    assert_eq!(outcomes, [interrupted, taken(10), taken(70)]);
+    let of_tenants = store.usage_of_tenants(since()).await.unwrap();
+    let of_tenants: Vec<_> = of_tenants.into_iter().map(|(_, day)| day).collect();
+    assert!(of_tenants.is_empty() || of_tenants == days, "{of_tenants:?}");
 }
 
 async fn only_so_many_can_wait(Pair { one: store, two, clock, .. }: Pair) {
@@ -310,4 +324,29 @@ async fn sessions_are_found_by_thread_text_and_directory(Pair { one: store, .. }
     let page = Page { directory: Some("/w/a".into()), ..Page::first(9) };
     let listed = store.list(&page, at(1)).await.unwrap().sessions;
     assert_eq!((listed.len(), listed[0].name.as_str()), (1, "a"));
+}
+
+async fn sessions_are_found_by_status_and_day(Pair { one: store, .. }: Pair) {
+    for (text, second) in [("a", 1), ("b", 2), ("c", 3)] {
+        let (lease, mut record) = begun(&*store, text, second).await;
+        record.last_accessed_at = at(second);
+        if text == "b" {
+            record.status = SessionStatus::Failed;
+        }
+        store.commit(&lease, &record, Turns::Keep).await.unwrap();
+    }
+    let found = async |page: Page| {
+        let listed = store.list(&page, at(3)).await.unwrap();
+        let names = listed.sessions.iter().map(|session| session.name.to_string());
+        (names.collect::<Vec<_>>().join(","), listed.next)
+    };
+    let all = || Page::first(9);
+    let failed = Page { status: Some(SessionStatus::Failed), ..all() };
+    assert_eq!(found(failed).await.0, "b");
+    assert_eq!(found(Page { since: Some(at(2)), ..all() }).await.0, "c,b");
+    assert_eq!(found(Page { before: Some(at(2)), ..all() }).await.0, "a");
+    let day = Page { since: Some(at(1)), before: Some(at(3)), ..Page::first(1) };
+    let (first, next) = found(day.clone()).await;
+    assert_eq!((first.as_str(), next.is_some()), ("b", true));
+    assert_eq!(found(Page { after: next, ..day }).await, ("a".to_owned(), None));
 }

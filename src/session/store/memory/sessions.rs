@@ -157,8 +157,8 @@ impl SessionStore for MemoryStore {
         let place = |record: &SessionRecord| {
             (Reverse(record.last_accessed_at.as_millisecond()), record.name.clone())
         };
-        let start =
-            page.after.as_ref().map(|cursor| (Reverse(cursor.accessed_ms), cursor.name.clone()));
+        let (ms, name) = page.start();
+        let start = (Reverse(ms), name);
         let mut sessions: Vec<_> = state
             .entries
             .values()
@@ -168,7 +168,11 @@ impl SessionStore for MemoryStore {
             .filter(|record| {
                 page.directory.is_none() || record.directory() == page.directory.as_deref()
             })
-            .filter(|record| start.as_ref().is_none_or(|start| place(record) > *start))
+            .filter(|record| page.status.is_none_or(|status| record.status == status))
+            .filter(|record| page.since.is_none_or(|since| record.last_accessed_at >= since))
+            .filter(|record| {
+                (Reverse(record.last_accessed_at.as_millisecond()), record.name.as_str()) > start
+            })
             .cloned()
             .collect();
         sessions.sort_by_key(place);
@@ -253,11 +257,12 @@ impl SessionStore for MemoryStore {
     async fn usage_by_day(&self, since: Date) -> Result<Vec<DailyUsage>, StoreError> {
         let state = self.lock();
         let days = state.usage.iter().filter(|((Reverse(day), _), _)| *day >= since);
-        let days = days.map(|((Reverse(day), model), (turns, usage))| DailyUsage {
+        let days = days.map(|((Reverse(day), model), (turns, usage, outcomes))| DailyUsage {
             day: *day,
             model: model.clone(),
             turns: *turns,
             usage: *usage,
+            outcomes: *outcomes,
         });
         Ok(days.collect())
     }

@@ -14,7 +14,7 @@ use crate::session::{
         SessionStatus, TokenRecord, TurnRecord, Usage,
     },
     store::{
-        ControlMessage, ControlOutcome, Lease, MessageId, StoreError, Ticket,
+        ControlMessage, ControlOutcome, Lease, MessageId, Outcomes, StoreError, Ticket,
         page::{wanted, words},
     },
 };
@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) tokens: Vec<TokenRecord>,
     pub(super) handshakes: Vec<HandshakeRecord>,
     /// Turns that have ended and their tokens, by day and model, newest day first.
-    pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage)>,
+    pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage, Outcomes)>,
     /// The owners that are not dead.
     pub(super) alive: HashSet<u64>,
     last_owner: u64,
@@ -200,9 +200,11 @@ impl State {
     pub(super) fn count(&mut self, turn: &TurnRecord) {
         let day = Reverse(turn.timestamp.to_zoned(TimeZone::UTC).date());
         let model = turn.details.effective.as_ref().and_then(|with| with.model.clone());
-        let (turns, usage) = self.usage.entry((day, model.unwrap_or_default())).or_default();
+        let (turns, usage, outcomes) =
+            self.usage.entry((day, model.unwrap_or_default())).or_default();
         *turns += 1;
         *usage += turn.details.usage.unwrap_or_default();
+        *outcomes += Outcomes::of(turn.status, turn.details.duration_ms);
     }
 
     /// The session that is worth least among those that may go.

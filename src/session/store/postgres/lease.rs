@@ -185,7 +185,8 @@ impl PostgresStore {
         .await?;
         for (began, text) in ended {
             // One that cannot be read has used nothing that anybody knows of.
-            self.count_usage(tx, began, &details(&text).unwrap_or_default()).await?;
+            let details = details(&text).unwrap_or_default();
+            self.count_usage(tx, began, SessionStatus::Interrupted, &details).await?;
         }
         for end in [
             "UPDATE sessions SET status = 'interrupted' WHERE tenant = $1 AND name = $2 AND status = 'running'",

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "many", include_str!("../migrations/postgres/0002_many.sql")),
     (3, "page", include_str!("../migrations/postgres/0003_page.sql")),
     (4, "forwarded", include_str!("../migrations/postgres/0004_forwarded.sql")),
+    (5, "outcomes", include_str!("../migrations/postgres/0005_outcomes.sql")),
 ];
 
 /// How many connections one server has at most, whatever it serves.

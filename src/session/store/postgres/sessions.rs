@@ -2,17 +2,18 @@
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
+use sqlx::{FromRow, Row, postgres::PgRow};
 
 use super::{eviction::BATCH, open::PostgresStore, write::storable};
 use crate::session::{
     SessionName,
     record::{
-        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord,
-        TurnRecord,
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId,
+        TokenRecord, TurnRecord,
     },
     store::{
-        CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
-        SessionStore, StoreError, Turns,
+        CopiedTurns, Created, DailyUsage, Excerpt, Lease, Listing, Page, Renamed, SessionStore,
+        StoreError, Turns,
         page::wanted,
         rows::{SessionRow, TurnRow, UsageRow, details, json, listing, millis, session_columns},
     },
@@ -207,17 +208,15 @@ impl SessionStore for PostgresStore {
     }
 
     async fn list(&self, page: &Page, now: Timestamp) -> Result<Listing, StoreError> {
-        let (ms, name) = match &page.after {
-            Some(Cursor { accessed_ms, name }) => (*accessed_ms, name.as_str()),
-            None => (i64::MAX, ""),
-        };
+        let (ms, name) = page.start();
         let rows: Vec<SessionRow> = sqlx::query_as(select_live!(
             "last_accessed_at <= $4 AND (last_accessed_at < $4 OR name > $5) \
              AND ($7::text IS NULL OR position(lower($7) IN lower(name COLLATE \"default\")) > 0 OR EXISTS \
              (SELECT 1 FROM turns WHERE turns.tenant = $1 AND session = name AND position(lower($7) IN lower(prompt)) > 0) OR \
              name IN (SELECT session FROM turns WHERE tenant = $1 AND status <> 'running' \
              AND codex_mcp_words(prompt, response) @@ to_tsquery('pg_catalog.simple'::regconfig, $9))) \
-             AND ($8::text IS NULL OR directory = $8) ORDER BY last_accessed_at DESC, name LIMIT $6"
+             AND ($8::text IS NULL OR directory = $8) AND ($10::text IS NULL OR status = $10) \
+             AND last_accessed_at >= $11 ORDER BY last_accessed_at DESC, name LIMIT $6"
         ))
         .bind(&self.tenant)
         .bind(millis(now))
@@ -228,6 +227,8 @@ impl SessionStore for PostgresStore {
         .bind(page.search.as_deref().map(storable))
         .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
         .bind(page.search.as_ref().and_then(|search| question(search)))
+        .bind(page.status.map(SessionStatus::as_str))
+        .bind(page.since.map_or(i64::MIN, millis))
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed("list"))?;
@@ -332,6 +333,17 @@ impl SessionStore for PostgresStore {
         .map_err(self.failed("read the usage in"))?;
         // A day that cannot be read hides no other.
         Ok(rows.into_iter().filter_map(UsageRow::into_usage).collect())
+    }
+
+    async fn usage_of_tenants(&self, since: Date) -> Result<Vec<(String, DailyUsage)>, StoreError> {
+        let all = "SELECT * FROM usage_by_day WHERE day >= $1 ORDER BY day DESC, tenant, model";
+        let rows = sqlx::query(all).bind(since.to_string()).fetch_all(&self.pool).await;
+        let rows = rows.map_err(self.failed("read the usage in"))?;
+        let usage = |row: &PgRow| {
+            let usage = UsageRow::from_row(row).ok()?.into_usage()?;
+            Some((row.try_get("tenant").ok()?, usage))
+        };
+        Ok(rows.iter().filter_map(usage).collect())
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<Vec<SessionName>, StoreError> {

@@ -9,7 +9,7 @@ use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, TurnDetails, TurnRecord},
     store::{
-        CopiedTurns, Lease,
+        CopiedTurns, Lease, Outcomes,
         rows::{instant, json, millis, session_columns},
     },
 };
@@ -154,7 +154,7 @@ impl PostgresStore {
         .await?;
         let was_running = before.as_deref() == Some(SessionStatus::Running.as_str());
         if was_running && turn.status != SessionStatus::Running {
-            self.count_usage(tx, millis(turn.timestamp), &turn.details).await?;
+            self.count_usage(tx, millis(turn.timestamp), turn.status, &turn.details).await?;
         }
         Ok(())
     }
@@ -164,20 +164,25 @@ impl PostgresStore {
         &self,
         tx: &mut Tx<'_>,
         began: i64,
+        status: SessionStatus,
         details: &TurnDetails,
     ) -> sqlx::Result<()> {
         let day = instant(began).map(|at| at.to_zoned(TimeZone::UTC).date().to_string());
         let model = details.effective.as_ref().and_then(|with| with.model.clone());
         let usage = details.usage.unwrap_or_default();
+        let outcomes = Outcomes::of(status, details.duration_ms);
         let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         sqlx::query(
-            "INSERT INTO usage_by_day AS known VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8) \
+            "INSERT INTO usage_by_day AS known VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
              ON CONFLICT (tenant, day, model) DO UPDATE SET turns = known.turns + 1, \
              input_tokens = known.input_tokens + excluded.input_tokens, \
              cached_tokens = known.cached_tokens + excluded.cached_tokens, \
              output_tokens = known.output_tokens + excluded.output_tokens, \
              reasoning_tokens = known.reasoning_tokens + excluded.reasoning_tokens, \
-             total_tokens = known.total_tokens + excluded.total_tokens",
+             total_tokens = known.total_tokens + excluded.total_tokens, \
+             failed = known.failed + excluded.failed, interrupted = known.interrupted + excluded.interrupted, \
+             duration_ms = known.duration_ms + excluded.duration_ms, \
+             longest_ms = greatest(known.longest_ms, excluded.longest_ms)",
         )
         .bind(&self.tenant)
         .bind(day.unwrap_or_default())
@@ -187,6 +192,10 @@ impl PostgresStore {
         .bind(count(usage.output_tokens))
         .bind(count(usage.reasoning_output_tokens))
         .bind(count(usage.total_tokens))
+        .bind(count(outcomes.failed))
+        .bind(count(outcomes.interrupted))
+        .bind(count(outcomes.duration_ms))
+        .bind(count(outcomes.longest_ms))
         .execute(&mut **tx)
         .await
         .map(drop)

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "rollouts", include_str!("../migrations/sqlite/0006_rollouts.sql")),
     (7, "handshakes", include_str!("../migrations/sqlite/0007_handshakes.sql")),
     (8, "words", include_str!("../migrations/sqlite/0008_words.sql")),
+    (9, "outcomes", include_str!("../migrations/sqlite/0009_outcomes.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

@@ -9,12 +9,12 @@ use super::{eviction, open::SqliteStore};
 use crate::session::{
     SessionName,
     record::{
-        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, ThreadId, TokenRecord,
-        TurnRecord,
+        HandshakeRecord, KeptRollout, RolloutRecord, SessionRecord, SessionStatus, ThreadId,
+        TokenRecord, TurnRecord,
     },
     store::{
-        CopiedTurns, Created, Cursor, DailyUsage, Excerpt, Lease, Listing, Page, Renamed,
-        SessionStore, StoreError, Turns,
+        CopiedTurns, Created, DailyUsage, Excerpt, Lease, Listing, Page, Renamed, SessionStore,
+        StoreError, Turns,
         page::wanted,
         rows::{SessionRow, TurnRow, UsageRow, listing, millis, session_columns},
     },
@@ -324,10 +324,7 @@ impl SessionStore for SqliteStore {
 impl SqliteStore {
     /// The rows of a page, and one more if there is one.
     async fn page(&self, page: &Page, now: Timestamp) -> Result<Vec<SessionRow>, StoreError> {
-        let (ms, name) = match &page.after {
-            Some(Cursor { accessed_ms, name }) => (*accessed_ms, name.as_str()),
-            None => (i64::MAX, ""),
-        };
+        let (ms, name) = page.start();
         sqlx::query_as(select_live!(
             "last_accessed_at <= ?3 AND (last_accessed_at < ?3 OR name > ?4) \
              AND (?6 IS NULL OR instr(lower(name), lower(?6)) OR EXISTS (SELECT 1 FROM turns \
@@ -335,7 +332,7 @@ impl SqliteStore {
              WHERE id IN (SELECT rowid FROM turn_words WHERE turn_words MATCH ?8))) \
              AND (?7 IS NULL OR ?7 = CASE WHEN json_valid(settings) \
              THEN json_extract(settings, '$.workingDirectory') END) \
-             ORDER BY last_accessed_at DESC, name LIMIT ?5"
+             AND (?9 IS NULL OR status = ?9) AND last_accessed_at >= ?10 ORDER BY last_accessed_at DESC, name LIMIT ?5"
         ))
         .bind(millis(now))
         .bind(self.clock.now())
@@ -345,6 +342,8 @@ impl SqliteStore {
         .bind(&page.search)
         .bind(page.directory.as_ref().map(|path| path.to_string_lossy().into_owned()))
         .bind(question(page.search.as_deref().unwrap_or_default()))
+        .bind(page.status.map(SessionStatus::as_str))
+        .bind(page.since.map_or(i64::MIN, millis))
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed("list"))
