@@ -192,7 +192,7 @@ impl Tab {
                 return;
             }
             if tokio::time::Instant::now() > deadline {
-                let text = self.eval("document.body.innerText").await;
+                let text = self.eval("document.body.innerText.slice(0, 4000)").await;
                 panic!("`{expression}` does not become true; the page says:\n{text}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -18,11 +18,14 @@ async fn it_can_be_used_by_everybody_light_and_dark_wide_and_narrow() {
     for (name, prompt) in [
         ("auth-review", answer),
         ("auth-review", "run echo hello; exit 1"),
+        ("auth-review", "patch cache.rs"),
         ("release-notes", "say Three things changed."),
         ("flaky-test", "status 500"),
         ("asking", "escalate touch made"),
     ] {
-        let call = json!({"prompt": prompt, "sessionId": name, "waitSeconds": 5});
+        let sandbox = if prompt.starts_with("patch") { "workspace-write" } else { "read-only" };
+        let call =
+            json!({"prompt": prompt, "sessionId": name, "waitSeconds": 5, "sandbox": sandbox});
         client.call("codex", call).await;
     }
     let (ui, _browser, tab) = world.browse().await;
@@ -44,6 +47,12 @@ async fn it_can_be_used_by_everybody_light_and_dark_wide_and_narrow() {
         {
             tab.look(width, height, is_dark).await;
             tab.wait(&format!("document.body.textContent.includes({})", json!(shows))).await;
+            if view.starts_with("#/s/") {
+                tab.wait("document.querySelectorAll('.files, .commands').length === 2").await;
+                tab.eval("for (const it of document.querySelectorAll('details')) it.open = true")
+                    .await;
+                tab.wait("document.querySelectorAll('.diff, .output').length === 2").await;
+            }
             let found = tab.eval("axe.run().then((found) => found.violations.map(({id, nodes}) => ({id, on: nodes.map((n) => n.html + ' ' + n.failureSummary)})))").await;
             assert_eq!(found, Value::Array(Vec::new()), "{view} {look}");
             let wide = "document.documentElement.scrollWidth <= window.innerWidth";

@@ -77,3 +77,29 @@ async fn of_two_pages_and_a_terminal_that_answer_at_once_one_wins_and_is_named()
     let by = tab.eval("document.querySelector('.decisions').innerText").await.to_string();
     assert_eq!(by.contains("by terminal"), by_terminal.status.success(), "{by}");
 }
+
+#[tokio::test]
+async fn a_page_that_is_left_open_does_not_grow_without_bound() {
+    let world = World::new().await;
+    let client = world.launch().connect().await;
+    let turns: u32 = std::env::var("PAGE_TURNS").map_or(220, |turns| turns.parse().unwrap());
+    client.call("codex", json!({"prompt": "say 0", "sessionId": "long"})).await.ok();
+    let (ui, _browser, tab) = world.browse().await;
+    tab.click("a[href='#/s/long']").await;
+    let size = "[document.querySelectorAll('article.turn').length, document.querySelectorAll('*').length, \
+                performance.memory.usedJSHeapSize]";
+    for number in 1..turns {
+        let call = json!({"prompt": format!("say **{number}** of these"), "sessionId": "long"});
+        client.call("codex", call).await.ok();
+        if number % 100 == 0 {
+            println!("turns, elements, bytes after {number}: {}", tab.eval(size).await);
+        }
+    }
+    let last = json!(format!("#turn-{turns} .answer strong"));
+    tab.wait(&format!("document.querySelector({last})")).await;
+    let shown = tab.eval("document.querySelectorAll('article.turn').length").await;
+    assert!(shown.as_u64().unwrap() <= 200, "{shown} turns are kept");
+    // The earlier ones are still to be had.
+    tab.sees("Older turns").await;
+    quiet(&tab, &ui.origin());
+}
