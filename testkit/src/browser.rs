@@ -74,6 +74,9 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--no-first-run",
             "--disable-background-networking",
+            // Frames of others stay in the tab's own process, where they can be looked into.
+            "--disable-features=IsolateSandboxedIframes,IsolateOrigins,site-per-process",
+            "--disable-site-isolation-trials",
             "--remote-debugging-port=0",
         ]);
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
@@ -152,14 +155,19 @@ impl Tab {
     /// # Panics
     /// If the tab is gone or refuses.
     pub async fn send(&self, method: &str, params: Value) -> Value {
+        let answer = self.try_send(method, params).await;
+        assert!(answer.get("error").is_none(), "{method}: {answer}");
+        answer["result"].clone()
+    }
+
+    /// The same, and returns the whole answer, also if it is no.
+    async fn try_send(&self, method: &str, params: Value) -> Value {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.waiting.lock().expect("unpoisoned").insert(id, sender);
         let message = json!({"id": id, "method": method, "params": params}).to_string();
         self.commands.send(Message::text(message)).expect("a tab that is there");
-        let answer = timeout(LIMIT, answer).await.expect("an answer in time").expect("an answer");
-        assert!(answer.get("error").is_none(), "{method}: {answer}");
-        answer["result"].clone()
+        timeout(LIMIT, answer).await.expect("an answer in time").expect("an answer")
     }
 
     /// Goes to another page.
@@ -177,6 +185,25 @@ impl Tab {
         let result = self.send("Runtime.evaluate", params).await;
         assert!(result.get("exceptionDetails").is_none(), "{expression}: {result}");
         result["result"]["value"].clone()
+    }
+
+    /// The values of an expression in all frames of the page, whoever's they are. One that throws has none.
+    pub async fn eval_in_frames(&self, expression: &str) -> Vec<Value> {
+        let contexts: Vec<Value> = {
+            let heard = self.heard.lock().expect("unpoisoned");
+            let made =
+                heard.iter().filter(|event| event["method"] == "Runtime.executionContextCreated");
+            made.map(|event| event["params"]["context"]["uniqueId"].clone()).collect()
+        };
+        let mut values = Vec::new();
+        for context in contexts {
+            let params = json!({"expression": expression, "returnByValue": true, "uniqueContextId": context});
+            // Some are gone.
+            let answer = self.try_send("Runtime.evaluate", params).await;
+            let value = answer["result"]["result"].get("value");
+            values.extend(value.cloned());
+        }
+        values
     }
 
     /// Waits until an expression is true.

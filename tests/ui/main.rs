@@ -3,6 +3,7 @@
 mod apps;
 mod door;
 mod hostile;
+mod inspector;
 mod live;
 mod looks;
 mod remote;
