@@ -27,10 +27,9 @@ clients:
 ui:
     cargo test --test ui
 
-# MCP's conformance suite on the product, and on a build that has the tools which the suite calls; as released
+# MCP's conformance suite on what is released, and on the same with the tools which the suite calls
 conformance:
-    cargo test --release --test clients -- conformance
-    cargo test --release --features conformance --test clients -- conformance
+    .ci/conformance
 
 # Tests of one behaviour, such as `just it continuity`
 it behaviour:

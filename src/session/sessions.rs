@@ -11,7 +11,7 @@ use super::{
     SessionRecord, SessionStatus, elsewhere,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     shared::{Live, QUEUE, Shared},
-    store::{ControlOutcome, LazyStore, StoreConfig},
+    store::{ControlOutcome, Excerpt, LazyStore, StoreConfig},
     turn::{Actor, Call, Detached, Follower, LiveTurn, Message, QueuedTurn, Update},
 };
 use crate::codex::Codex;
@@ -166,7 +166,8 @@ impl Sessions {
         Ok(())
     }
 
-    /// A turn as far as it is: what there is of it if it runs, else as it is recorded. `None` if there is no such turn.
+    /// A turn as far as it is: what there is of it if it runs here, else as it is recorded. `None` if there is no such turn.
+    /// For who only looks: whoever calls for an answer that nobody had still gets it.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -183,7 +184,9 @@ impl Sessions {
                 return Ok(Some(Reply::clone(&reply)));
             }
         }
-        self.0.recorded(name, turn).await
+        let Some(skip) = turn.checked_sub(1) else { return Ok(None) };
+        let turn = self.look_at(name, skip, 1, Excerpt::ALL).await?.turns.pop();
+        Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
     }
 
     /// Steers the running turn of a session with another prompt, whichever server runs it.

@@ -37,7 +37,9 @@ pub(super) async fn usage(
     };
     let by_tenant = tenants.iter().map(|(tenant, row)| {
         let mut row = day(row);
-        row["tenant"] = tenant.as_str().into();
+        if let Some(row) = row.as_object_mut() {
+            row.insert("tenant".to_owned(), tenant.as_str().into());
+        }
         row
     });
     let by_day = report.by_day.iter().map(day);

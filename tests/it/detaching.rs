@@ -61,8 +61,8 @@ async fn waiting_gives_what_the_call_would_have_given() {
 #[tokio::test]
 async fn a_call_is_detached_before_its_client_gives_up() {
     let world = World::new().await;
-    let by_environment = world.launch().env("MCP_TOOL_TIMEOUT", "1200");
-    let by_operator = world.launch().args(["--set", "turn.wait=1s"]);
+    let by_environment = world.launch().env("MCP_TOOL_TIMEOUT", "5000");
+    let by_operator = world.launch().args(["--set", "turn.wait=4s"]);
     for launch in [by_environment, by_operator] {
         let server = launch.connect().await;
         let slow = json!({"prompt": "slow 60 partial and more", "waitSeconds": 50});

@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::json;
-use testkit::{Client, client::signal, process, wait_for};
+use testkit::{Client, client::try_signal, process, wait_for};
 
 use crate::support::World;
 
@@ -35,9 +35,8 @@ fn setting(name: &str) -> Option<u64> {
 
 async fn kill(pids: &[u32]) {
     for pid in pids {
-        if process::is_alive(*pid) {
-            signal(*pid, "KILL").await;
-        }
+        // It may be at its end.
+        try_signal(*pid, "KILL").await;
     }
     // A dying process may still take a request, which is then lost with it.
     for pid in pids {

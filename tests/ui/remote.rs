@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Browser, HttpServer};
+use testkit::{Browser, HttpServer, Postgres, wait::wait_until};
 
 use crate::world::{World, quiet};
 
@@ -75,4 +75,31 @@ async fn whoever_has_a_token_sees_the_sessions_of_its_tenant() {
     assert_eq!(tab.eval("document.querySelector('.composer').hidden").await, true);
     let write = "fetch('/api/v1/sessions/mine', {method: 'DELETE', headers: {'x-codex-mcp': '1'}}).then((it) => it.status)";
     assert_eq!(tab.eval(write).await, 403);
+}
+
+#[tokio::test]
+async fn a_turn_that_another_server_runs_is_written_onto_the_page_too() {
+    let world = World::new().await;
+    let database = Postgres::shared().database().await;
+    let roots = format!("limits.roots=[{:?}]", world.home.work().display().to_string());
+    let serve = ["serve", "--http", "127.0.0.1:0", "--no-auth", "--set", &roots];
+    let launch = world.launch().args(["--store", &database]).args(serve);
+    let (one, two) = (HttpServer::start(&launch).await, HttpServer::start(&launch).await);
+    let browser = Browser::start().await;
+    let tab = browser.open(&two.beside("/ui")).await;
+    tab.sees("There is no session yet").await;
+    let call = json!({"prompt": "slow 8 **slowly** done", "sessionId": "far", "waitSeconds": 0});
+    one.client(None).call("codex", call).await.ok();
+    tab.click("a[href='#/s/far']").await;
+    tab.wait("document.querySelector('.streaming')?.textContent.startsWith('**slowl')").await;
+    assert_eq!(world.model.open_streams(), 1);
+    tab.wait("document.querySelector('.answer strong')?.textContent === 'slowly'").await;
+    // Who only looked has taken nothing from who comes for the answer.
+    let client = one.client(None);
+    let wait = async || {
+        let listed = client.call("listSessions", json!({})).await.ok();
+        listed["sessions"][0]["status"] == "completed"
+    };
+    wait_until("the turn to end", wait).await;
+    assert_eq!(tab.complaints(), Vec::<String>::new());
 }

@@ -175,7 +175,9 @@ impl Fold {
                     })
                     .collect();
                 self.files.extend(files.iter().cloned());
-                changes.iter().for_each(|change| self.trace.add_diff(&change.diff));
+                for change in &changes {
+                    self.trace.add_diff(&change.diff);
+                }
                 Some(TurnEvent::FilesChanged(files))
             }
             Item::WebSearch { action, results, .. } => {

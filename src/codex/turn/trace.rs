@@ -72,7 +72,8 @@ mod tests {
     fn what_is_long_is_cut_at_lines_and_says_so() {
         let mut trace = TurnTrace::default();
         trace.add_output("short\n");
-        let long: String = (0..9_999).map(|number| format!("line {number} ä\n")).collect();
+        let long =
+            (0..9_999).map(|number| format!("line {number} ä\n")).collect::<Vec<_>>().concat();
         trace.add_output(&long);
         assert_eq!(trace.outputs[0], "short");
         assert!(trace.outputs[1].ends_with("\nline 9998 ä"), "{}", trace.outputs[1]);

@@ -13,7 +13,10 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
-use tokio::{sync::broadcast::Receiver, time::sleep};
+use tokio::{
+    sync::broadcast::Receiver,
+    time::{sleep, timeout},
+};
 
 use super::event::{POLL, event, well};
 use crate::{
@@ -143,7 +146,7 @@ impl SessionStream {
             return Ok(());
         }
         loop {
-            match tokio::time::timeout(POLL, self.changes.recv()).await {
+            match timeout(POLL, self.changes.recv()).await {
                 Ok(Ok(Change::Session(name))) if name != self.name => {}
                 _ => return Ok(()),
             }
@@ -153,7 +156,8 @@ impl SessionStream {
     /// Hears what happens in the running turn.
     async fn follow(&mut self) -> Result<(), SessionError> {
         let Some(call) = &mut self.call else { return Ok(()) };
-        let mut step = call.next().await;
+        // Of a turn that another server runs there is what that one writes down from time to time.
+        let Ok(mut step) = timeout(POLL, call.next()).await else { return self.show(None).await };
         let gathered = sleep(GATHER);
         tokio::pin!(gathered);
         loop {

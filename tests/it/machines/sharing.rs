@@ -1,6 +1,6 @@
 //! Sessions in PostgreSQL: what several servers share.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{HttpServer, Postgres, client::signal, wait_for};
 
 use super::{Machine, two};
@@ -138,6 +138,19 @@ async fn tenants_share_a_database_and_see_nothing_of_each_other() {
     assert_eq!((&same["turn"], &same["response"]), (&json!(1), &json!("")));
     let seen = two.client(Some(&of_a)).call("getSession", json!({"sessionId": "s"})).await.ok();
     assert_eq!(seen["turns"][0]["response"], "secret");
+    // What all of them have used, the operator sees alone.
+    let used = async |server: &HttpServer, token: &str| {
+        let get = testkit::http::http_client().get(server.beside("/api/v1/usage"));
+        let text = get.bearer_auth(token).send().await.unwrap().text().await.unwrap();
+        let usage: Value = serde_json::from_str(&text).unwrap();
+        let tenants = usage["byTenant"].as_array().unwrap_or_else(|| panic!("{text}")).iter();
+        tenants.map(|row| row["tenant"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(used(&one, &of_a).await, Vec::<String>::new());
+    let roots = format!("limits.roots=[{:?}]", world.home.work().display().to_string());
+    let open = ["serve", "--http", "127.0.0.1:0", "--no-auth", "--set", &roots];
+    let operator = HttpServer::start(&launch.clone().args(open)).await;
+    assert_eq!(used(&operator, "").await, ["a", "b"]);
 }
 
 #[tokio::test]
