@@ -233,6 +233,12 @@ impl Tab {
 
     /// Clicks what a selector finds, once it is there, as a mouse does.
     pub async fn click(&self, selector: &str) {
+        let place = self.press(selector).await;
+        self.mouse("mouseReleased", &place).await;
+    }
+
+    /// Presses the mouse on what a selector finds, once it is there, and says where.
+    pub async fn press(&self, selector: &str) -> Value {
         let found = format!("document.querySelector({})", json!(selector));
         self.wait(&format!("{found} && {found}.offsetParent !== null")).await;
         let place = format!(
@@ -240,10 +246,15 @@ impl Tab {
              return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
         );
         let place = self.eval(&place).await;
-        for kind in ["mousePressed", "mouseReleased"] {
-            let params = json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
-            self.send("Input.dispatchMouseEvent", params).await;
-        }
+        self.mouse("mousePressed", &place).await;
+        place
+    }
+
+    /// Does something with the mouse at a place, such as `mouseReleased`.
+    pub async fn mouse(&self, kind: &str, place: &Value) {
+        let params =
+            json!({"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
+        self.send("Input.dispatchMouseEvent", params).await;
     }
 
     /// Types into what a selector finds.

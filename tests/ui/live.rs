@@ -128,6 +128,24 @@ async fn sessions_are_searched_filtered_and_pinned() {
 }
 
 #[tokio::test]
+async fn a_click_is_not_lost_when_what_is_clicked_changes_meanwhile() {
+    let world = World::new().await;
+    let client = world.launch().connect().await;
+    client.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
+    let (_ui, _browser, tab) = world.browse().await;
+    let place = tab.press("a[href='#/s/s'] .facts").await;
+    client.call("codex", json!({"prompt": "say two", "sessionId": "s"})).await.ok();
+    tab.wait("document.querySelector('.sessions .facts').textContent.startsWith('2 turns')").await;
+    tab.mouse("mouseReleased", &place).await;
+    tab.wait("document.querySelector('#turn-2')").await;
+    let place = tab.press(".head .danger").await;
+    client.call("codex", json!({"prompt": "say three", "sessionId": "s"})).await.ok();
+    tab.wait("document.querySelector('.head .facts').textContent.includes('3 turns')").await;
+    tab.mouse("mouseReleased", &place).await;
+    tab.sees("Delete this session?").await;
+}
+
+#[tokio::test]
 async fn a_killed_host_comes_back_and_the_page_with_it() {
     let world = World::new().await;
     let client = world.launch().connect().await;

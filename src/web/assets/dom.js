@@ -12,7 +12,26 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** The same for drawings. */
+/**
+ * Makes a node like another one, and keeps every part that is there in both: whoever is clicking it still does. The parts
+ * keep their own handlers.
+ */
+export function renew(node, other) {
+  if (node.nodeType === Node.TEXT_NODE) {
+    if (node.nodeValue !== other.nodeValue) node.nodeValue = other.nodeValue;
+    return;
+  }
+  for (const name of new Set([...node.getAttributeNames(), ...other.getAttributeNames()])) {
+    if (other.hasAttribute(name)) node.setAttribute(name, other.getAttribute(name));
+    else node.removeAttribute(name);
+  }
+  const [parts, others] = [[...node.childNodes], [...other.childNodes]];
+  if (parts.length === others.length && parts.every((part, at) => part.nodeName === others[at].nodeName)) {
+    parts.forEach((part, at) => renew(part, others[at]));
+  } else node.replaceChildren(...others);
+}
+
+/** An element of a drawing. */
 export function svg(name, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);

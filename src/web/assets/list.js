@@ -1,6 +1,6 @@
 // The list of sessions: searched, filtered, pinned, and loaded as far as somebody scrolls.
 import { get, of } from "./api.js";
-import { ago, amount, button, el, tell, visible } from "./dom.js";
+import { ago, amount, button, el, renew, tell, visible } from "./dom.js";
 
 const PINS = "codex-mcp-pins";
 const pins = new Set(JSON.parse(localStorage.getItem(PINS) ?? "[]"));
@@ -102,9 +102,7 @@ export class List {
   show() {
     const shown = this.sessions.filter((session) => this.matches(session));
     shown.sort((one, other) => pins.has(other.name) - pins.has(one.name));
-    const focused = this.items.contains(document.activeElement) ? document.activeElement.getAttribute("href") ?? document.activeElement.getAttribute("aria-label") : null;
-    this.items.replaceChildren(...shown.map((session) => this.item(session)));
-    if (focused) [...this.items.querySelectorAll("a, button")].find((it) => it.getAttribute("href") === focused || it.getAttribute("aria-label") === focused)?.focus();
+    this.put(shown.map((session) => this.item(session)));
     this.more.hidden = !this.next;
     this.rest.textContent = shown.length ? "" : this.search.value || this.filter.value || this.directory.value || this.day.value
       ? "No session is like that."
@@ -118,6 +116,17 @@ export class List {
     }
   }
 
+  /** Shows these items. Where they are the same sessions as before, links and buttons stay: somebody may be clicking one. */
+  put(items) {
+    const there = [...this.items.children];
+    if (there.length === items.length && items.every((item, at) => item.dataset.name === there[at].dataset.name)) {
+      return items.forEach((item, at) => renew(there[at], item));
+    }
+    const focused = this.items.contains(document.activeElement) ? document.activeElement.getAttribute("href") ?? document.activeElement.getAttribute("aria-label") : null;
+    this.items.replaceChildren(...items);
+    if (focused) [...this.items.querySelectorAll("a, button")].find((it) => it.getAttribute("href") === focused || it.getAttribute("aria-label") === focused)?.focus();
+  }
+
   item(session) {
     const { name } = session;
     const asks = this.asking.has(name);
@@ -128,7 +137,7 @@ export class List {
       localStorage.setItem(PINS, JSON.stringify([...pins]));
       this.show();
     }, { class: "pin", "aria-label": `Pin ${name}`, "aria-pressed": String(pins.has(name)) });
-    return el("li", { class: name === this.current ? "current" : "" },
+    return el("li", { class: name === this.current ? "current" : "", "data-name": name },
       el("a", { href: `#/s/${encodeURIComponent(name)}`, "aria-current": name === this.current ? "page" : null },
         el("span", { class: "name" }, visible(session.title ?? name)),
         el("span", { class: `state ${state}` }, state),

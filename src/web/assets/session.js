@@ -1,6 +1,6 @@
 // A session: its transcript, the running turn as it happens, and what can be done with it.
 import { get, listen, of, post, remove } from "./api.js";
-import { amount, button, confirmed, el, tell, visible } from "./dom.js";
+import { amount, button, confirmed, el, renew, tell, visible } from "./dom.js";
 import { commands, files, turnView, warnings } from "./turn.js";
 
 /** How many turns stay on the page: what is older is a click away. */
@@ -95,18 +95,18 @@ export class SessionView {
     this.sender.textContent = runs ? "Add to the running turn" : "Ask";
     this.stopper.hidden = !runs || !this.mayRun;
     this.composer.hidden = !this.mayRun;
-    const resume = session.threadId ? `codex resume ${session.threadId}` : null;
     const from = session.forkedFrom;
-    this.head.replaceChildren(
+    // What copies or asks looks at the session when it is clicked: the buttons stay.
+    renew(this.head, el("div", { class: this.head.className },
       el("h2", {}, visible(session.title ?? session.name), " ", el("span", { class: `state ${session.status}` }, session.status)),
       el("p", { class: "facts" }, visible([session.name, session.directory, session.model, `${session.turns} turns`,
         `${amount(session.usage.totalTokens)} tokens`, session.machine].filter(Boolean).join(" · "))),
       from ? el("p", { class: "facts" }, "Forked from ", el("a", { href: `#/s/${encodeURIComponent(from.session)}/${from.turn}` }, `${visible(from.session)}, turn ${from.turn}`)) : "",
       el("div", { class: "actions" },
-        resume ? button("Copy codex resume", () => navigator.clipboard.writeText(resume)) : "",
+        session.threadId ? button("Copy codex resume", () => navigator.clipboard.writeText(`codex resume ${this.session.threadId}`)) : "",
         button("Fork tree", () => { location.hash = `#/tree/${encodeURIComponent(this.name)}`; }),
         button("Export Markdown", () => this.export("md")), button("Export JSON", () => this.export("json")),
-        this.mayRun ? button("Delete", () => this.delete(), { class: "danger" }) : ""));
+        this.mayRun ? button("Delete", () => this.delete(), { class: "danger" }) : "")));
   }
 
   begun(turn) {
