@@ -243,9 +243,24 @@ impl Tab {
         self.wait(&format!("{found} && {found}.offsetParent !== null")).await;
         let place = format!(
             "(() => {{ const e = {found}; e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect(); \
-             return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
+             const [x, y] = [r.x + r.width / 2, r.y + r.height / 2]; \
+             return [x, y, e.contains(document.elementFromPoint(x, y))]; }})()"
         );
-        let place = self.eval(&place).await;
+        // Nobody clicks what still moves.
+        let deadline = tokio::time::Instant::now() + LIMIT;
+        let mut before = Value::Null;
+        let place = loop {
+            let place = self.eval(&place).await;
+            if place == before && place[2] == json!(true) {
+                break place;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{selector} cannot be clicked: {place}"
+            );
+            before = place;
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        };
         self.mouse("mousePressed", &place).await;
         place
     }
