@@ -90,6 +90,14 @@ async fn a_card_shows_the_turn_and_a_click_answers_what_codex_asks() {
     until(&client, &tab, "document.querySelector('#answer').textContent.startsWith('ran:')").await;
     assert_eq!(tab.eval("frame.contentDocument.documentElement.dataset.theme").await, "dark");
     assert!(tab.eval("heights.length").await.as_u64().unwrap() > 0);
+    // How a file was changed, which a result does not say.
+    let patch = json!({"prompt": "patch notes.txt", "sessionId": "card", "sandbox": "workspace-write",
+        "workingDirectory": world.home.work()});
+    let patched = client.call("codex", patch).await.ok();
+    let told = json!({"method": "ui/notifications/tool-result", "params": patched.raw});
+    tab.eval(&format!("tell({told})")).await;
+    until(&client, &tab, "document.querySelector('#rest li pre')?.textContent.includes('new')")
+        .await;
     // What a model wrote is text there too.
     let evil = json!({"structuredContent": {"status": "completed", "response": "<img src=x onerror=parent.pwned=1>\u{202e}"}});
     tab.eval(&format!(
