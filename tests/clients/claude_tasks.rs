@@ -18,7 +18,7 @@ const API_KEY: &str = "loopback-key-of-the-stand-in";
 const DELIVERED: &str = "MCP task s:1 (cx/codex) completed";
 
 /// How long the screen may take to show something.
-const SHOWN: Duration = Duration::from_secs(60);
+const SHOWN: Duration = Duration::from_mins(1);
 
 /// A terminal with a program in it. Dropping it ends both.
 struct Terminal {

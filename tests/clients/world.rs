@@ -17,7 +17,7 @@ pub(crate) const GEMINI: (&str, &str) = ("@google/gemini-cli", "0.61.0");
 pub(crate) const OPENCODE: (&str, &str) = ("opencode-ai", "1.18.33");
 
 /// How long one client may take for its whole conversation.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// What keeps Codex from looking for anything off this machine.
 const QUIET: &str = "\n[analytics]\nenabled = false\n[features]\nplugins = false\n";
