@@ -27,11 +27,11 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// After what time without a word a server counts as silent. Its leases have run out by then, as a rule.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether there is a Codex. Looking may start a process.
-const LOOK: Duration = Duration::from_mins(1);
+/// How often Codex is inspected, which may start a process.
+const INSPECT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long looking may take: the others wait for a word meanwhile.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long that may take: the others wait for a word meanwhile.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How long saying goodbye may take.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -148,7 +148,7 @@ impl Presence {
             served,
             known: known.unwrap_or_default(),
             draining: shutdown.asked.clone(),
-            looked: None,
+            inspected: None,
         };
         let task = TaskTracker::new().spawn(teller.tell(ending.clone()));
         Some(Self { ending, task: AbortOnDropHandle::new(task) })
@@ -184,7 +184,7 @@ struct Teller {
     served: Served,
     known: KnownServers,
     draining: CancellationToken,
-    looked: Option<Instant>,
+    inspected: Option<Instant>,
 }
 
 impl Teller {
@@ -233,11 +233,11 @@ impl Teller {
     async fn inspect_codex(&mut self) {
         // Only others want to know.
         let Some(sessions) = self.served.first().filter(|_| self.servers.is_some()) else { return };
-        if self.looked.is_some_and(|at| at.elapsed() < LOOK) {
+        if self.inspected.is_some_and(|at| at.elapsed() < INSPECT_INTERVAL) {
             return;
         }
-        self.looked = Some(Instant::now());
-        match timeout(LOOK_TIMEOUT, sessions.inspect_codex()).await {
+        self.inspected = Some(Instant::now());
+        match timeout(INSPECT_TIMEOUT, sessions.inspect_codex()).await {
             Ok(Ok(found)) => {
                 self.record.codex = Some(found.version.to_string());
                 self.record.problem = None;

@@ -102,9 +102,9 @@ impl Request {
 
 /// Runs file checks on a blocking thread, because a file system that hangs must not stop the server.
 async fn blocking<T: Send + 'static>(
-    look: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
+    read: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
 ) -> Result<T, SessionError> {
-    tokio::task::spawn_blocking(look).await.unwrap_or(Err(SessionError::ShuttingDown))
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(SessionError::ShuttingDown))
 }
 
 impl Limits {

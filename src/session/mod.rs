@@ -7,7 +7,6 @@
 mod budget;
 mod config;
 mod context;
-mod elsewhere;
 mod error;
 mod fork;
 mod handshakes;

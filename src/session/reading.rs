@@ -69,7 +69,7 @@ impl Sessions {
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
-        let transcript = self.look_at(name, skip, limit, excerpt).await?;
+        let transcript = self.inspect_turns(name, skip, limit, excerpt).await?;
         let store = self.shared().store(Timestamp::now()).await?;
         for turn in transcript.turns.iter().filter(|turn| turn.details.uncollected) {
             store.collect(name, turn.number).await?;
@@ -77,11 +77,11 @@ impl Sessions {
         Ok(transcript)
     }
 
-    /// The same for somebody who only looks: whoever calls for an answer that nobody had still gets it.
+    /// The same for an onlooker: whoever calls for an answer that nobody had still gets it.
     ///
     /// # Errors
     /// As for [`Sessions::transcript`].
-    pub async fn look_at(
+    pub async fn inspect_turns(
         &self,
         name: &SessionName,
         skip: u32,

@@ -1,4 +1,9 @@
-//! Turns that another server runs: following, interrupting and steering them through the shared store.
+//! Turns that another server runs: following, interrupting and steering them through the shared store; and [`changes`] that
+//! other servers make.
+
+mod changes;
+
+pub(super) use changes::follow_changes;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

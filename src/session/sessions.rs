@@ -8,8 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     CallDigest, Change, Notice, Reply, Request, SessionConfig, SessionError, SessionName,
-    SessionRecord, SessionStatus, elsewhere,
+    SessionRecord, SessionStatus,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
+    remote,
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, Excerpt, LazyStore, StoreConfig},
     turn::{Actor, Call, Detached, Follower, LiveTurn, Message, QueuedTurn, Update},
@@ -37,7 +38,7 @@ impl Sessions {
         let store = LazyStore::new(store);
         let sessions = Self(Arc::new(Shared::new(codex, store, config, tasks)));
         sessions.0.tasks.spawn(sweep(Arc::clone(&sessions.0)));
-        sessions.0.tasks.spawn(elsewhere::heed(Arc::clone(&sessions.0)));
+        sessions.0.tasks.spawn(remote::follow_changes(Arc::clone(&sessions.0)));
         sessions
     }
 
@@ -185,7 +186,7 @@ impl Sessions {
             }
         }
         let Some(skip) = turn.checked_sub(1) else { return Ok(None) };
-        let turn = self.look_at(name, skip, 1, Excerpt::ALL).await?.turns.pop();
+        let turn = self.inspect_turns(name, skip, 1, Excerpt::ALL).await?.turns.pop();
         Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
     }
 

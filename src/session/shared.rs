@@ -106,11 +106,11 @@ impl Shared {
     pub(super) fn changed(&self, change: Change) {
         // Fails if there are none.
         let _ = self.told.send(change.clone());
-        self.changed_elsewhere(change);
+        self.changed_remotely(change);
     }
 
     /// Tells all listeners about a change that another server has made.
-    pub(super) fn changed_elsewhere(&self, change: Change) {
+    pub(super) fn changed_remotely(&self, change: Change) {
         // Fails if there are no listeners.
         let _ = self.changes.send(change);
     }

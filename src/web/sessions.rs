@@ -93,7 +93,7 @@ pub(super) async fn turns(
     let limit = query.limit.unwrap_or(TURNS).clamp(1, TURNS).min(end);
     let skip = end - limit;
     let excerpt = Excerpt::first(TEXT);
-    let seen = viewer.sessions.look_at(&name, skip, limit, excerpt).await.map_err(failed)?;
+    let seen = viewer.sessions.inspect_turns(&name, skip, limit, excerpt).await.map_err(failed)?;
     let is_cut = |text: &str| text.chars().count() >= TEXT;
     let turns = seen.turns.iter();
     let turns = turns.map(|turn| views::turn(turn, is_cut(&turn.response) || is_cut(&turn.prompt)));
@@ -112,7 +112,7 @@ pub(super) async fn turn(
     let failed = |error| viewer.failure(&error);
     let skip = number.checked_sub(1).ok_or_else(|| Failure::missing("Turns begin with 1."))?;
     let excerpt = Excerpt::first(WHOLE);
-    let seen = viewer.sessions.look_at(&name, skip, 1, excerpt).await.map_err(failed)?;
+    let seen = viewer.sessions.inspect_turns(&name, skip, 1, excerpt).await.map_err(failed)?;
     let turn = seen.turns.first();
     let turn = turn.ok_or_else(|| Failure::missing(format!("There is no turn {number}.")))?;
     Ok(Json(json!({"turn": views::whole_turn(turn, turn.response.chars().count() >= WHOLE)})))

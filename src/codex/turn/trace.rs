@@ -33,13 +33,13 @@ impl TurnTrace {
     }
 
     pub(super) fn add_output(&mut self, output: &str) {
-        let room = OUTPUTS.saturating_sub(self.outputs.iter().map(String::len).sum());
-        self.outputs.push(end_of(output.trim_end(), OUTPUT.min(room)));
+        let left = OUTPUTS.saturating_sub(self.outputs.iter().map(String::len).sum());
+        self.outputs.push(end_of(output.trim_end(), OUTPUT.min(left)));
     }
 
     pub(super) fn add_diff(&mut self, diff: &str) {
-        let room = DIFFS.saturating_sub(self.diffs.iter().map(String::len).sum());
-        self.diffs.push(start_of(diff, DIFF.min(room)));
+        let left = DIFFS.saturating_sub(self.diffs.iter().map(String::len).sum());
+        self.diffs.push(start_of(diff, DIFF.min(left)));
     }
 }
 

@@ -87,7 +87,7 @@ async fn turn(cx: &Cx, session: &SessionName) -> Result<Option<Value>, ToolError
     let turn = if record.status == SessionStatus::Running {
         cx.sessions.inspect(session, record.turn_count).await?.map(|reply| reply.turn)
     } else {
-        cx.sessions.look_at(session, skip, 1, Excerpt::first(TEXT)).await?.turns.pop()
+        cx.sessions.inspect_turns(session, skip, 1, Excerpt::first(TEXT)).await?.turns.pop()
     };
     Ok(turn.map(|turn| {
         let details = &turn.details;

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use super::limits::Owner;
 use crate::mcp::{ForwardedMessage, Handshakes, SessionError};
 
-/// How often to look for what the others pass on, without a hint.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to poll for what the others pass on.
+const POLL: Duration = Duration::from_secs(1);
 
 /// The handshakes of all servers.
 #[derive(Clone)]
@@ -136,7 +136,7 @@ impl SharedHandshakes {
     /// Waits until the others may have left something.
     pub(super) async fn forwarded(&self) {
         // A hint can be lost.
-        let _ = timeout(LOOK, self.kept.forwarded()).await;
+        let _ = timeout(POLL, self.kept.forwarded()).await;
     }
 
     /// Takes what the others have left.

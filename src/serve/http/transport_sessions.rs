@@ -63,12 +63,15 @@ impl TransportSessions {
         let id: SessionId = id.into();
         let Some(message) = message else {
             let closed = self.local.close_session(&id).await;
-            return tracing::debug!(in_order = closed.is_ok(), "an MCP session ended elsewhere");
+            return tracing::debug!(
+                in_order = closed.is_ok(),
+                "an MCP session was ended on another server"
+            );
         };
         let done = match serde_json::from_str::<ClientJsonRpcMessage>(message) {
             Ok(request @ ClientJsonRpcMessage::Request(_)) => self.ask(&id, request).await,
             Ok(message) => {
-                let message = self.without_us(message);
+                let message = self.untagged(message);
                 self.local.accept_message(&id, message).await
             }
             Err(error) => {
@@ -104,27 +107,27 @@ impl TransportSessions {
         }
     }
 
-    fn marked(&self) -> impl Fn(ServerSseMessage) -> ServerSseMessage + Send + Sync + use<> {
+    fn tagged(&self) -> impl Fn(ServerSseMessage) -> ServerSseMessage + Send + Sync + use<> {
         let us = self.others.as_ref().map(|(us, _)| Arc::clone(us));
         move |mut event| {
             if let (Some(us), Some(message)) = (&us, &event.message) {
-                event.message = Some(mark(us, message));
+                event.message = Some(tag(us, message));
             }
             event
         }
     }
 
-    fn without_us(&self, message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
+    fn untagged(&self, message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
         match &self.others {
-            Some((us, _)) => unmark(us, message),
+            Some((us, _)) => untag(us, message),
             None => message,
         }
     }
 }
 
 /// A message of ours, with this server's id in front of that of a request.
-fn mark(us: &str, message: &Arc<ServerJsonRpcMessage>) -> Arc<ServerJsonRpcMessage> {
-    let marked = |id: &RequestId| RequestId::String(format!("{us}/{id}").into());
+fn tag(us: &str, message: &Arc<ServerJsonRpcMessage>) -> Arc<ServerJsonRpcMessage> {
+    let tagged = |id: &RequestId| RequestId::String(format!("{us}/{id}").into());
     let is_ours = match &**message {
         ServerJsonRpcMessage::Request(_) => true,
         ServerJsonRpcMessage::Notification(note) => {
@@ -137,11 +140,11 @@ fn mark(us: &str, message: &Arc<ServerJsonRpcMessage>) -> Arc<ServerJsonRpcMessa
     }
     let mut message = ServerJsonRpcMessage::clone(message);
     match &mut message {
-        ServerJsonRpcMessage::Request(request) => request.id = marked(&request.id),
+        ServerJsonRpcMessage::Request(request) => request.id = tagged(&request.id),
         ServerJsonRpcMessage::Notification(note) => {
             if let ServerNotification::CancelledNotification(cancelled) = &mut note.notification {
                 let id = &mut cancelled.params.request_id;
-                *id = id.as_ref().map(marked);
+                *id = id.as_ref().map(tagged);
             }
         }
         ServerJsonRpcMessage::Response(_) | ServerJsonRpcMessage::Error(_) => {}
@@ -150,7 +153,7 @@ fn mark(us: &str, message: &Arc<ServerJsonRpcMessage>) -> Arc<ServerJsonRpcMessa
 }
 
 /// An answer to what this server has asked, with the id that it asked under.
-fn unmark(us: &str, mut message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
+fn untag(us: &str, mut message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
     let id = match &mut message {
         ClientJsonRpcMessage::Response(response) => Some(&mut response.id),
         ClientJsonRpcMessage::Error(error) => error.id.as_mut(),
@@ -233,7 +236,7 @@ impl SessionManager for TransportSessions {
             let kept = shared.keep_subscription(id, &message).await;
             kept.map_err(TransportError::Store)?;
         }
-        Ok(self.local.create_stream(id, message).await?.map(self.marked()))
+        Ok(self.local.create_stream(id, message).await?.map(self.tagged()))
     }
 
     async fn accept_message(
@@ -254,7 +257,7 @@ impl SessionManager for TransportSessions {
         if matches!(concerned, Concerned::Server(_)) {
             return Ok(());
         }
-        Ok(self.local.accept_message(id, unmark(us, message)).await?)
+        Ok(self.local.accept_message(id, untag(us, message)).await?)
     }
 
     async fn create_standalone_stream(
@@ -263,7 +266,7 @@ impl SessionManager for TransportSessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let stream = self.local.create_standalone_stream(id).await?;
         self.take_subscriptions(id).await;
-        Ok(stream.map(self.marked()))
+        Ok(stream.map(self.tagged()))
     }
 
     async fn resume(
@@ -271,7 +274,7 @@ impl SessionManager for TransportSessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.local.resume(id, last_event_id).await?.map(self.marked()))
+        Ok(self.local.resume(id, last_event_id).await?.map(self.tagged()))
     }
 
     async fn restore_session(
@@ -295,13 +298,13 @@ mod tests {
     #[test]
     fn an_answer_finds_its_way_back_and_has_the_id_that_was_asked_under() {
         let question = json!({"jsonrpc": "2.0", "id": 7, "method": "ping"});
-        let asked = mark("one", &Arc::new(serde_json::from_value(question).unwrap()));
+        let asked = tag("one", &Arc::new(serde_json::from_value(question).unwrap()));
         let asked = serde_json::to_value(&asked).unwrap();
         assert_eq!(asked["id"], "one/7");
         let answer = || said(json!({"jsonrpc": "2.0", "id": asked["id"], "result": {}}));
         assert_eq!(concerned("one", &answer()), Concerned::Us);
         assert_eq!(concerned("two", &answer()), Concerned::Server("one".to_owned()));
-        let answer = serde_json::to_value(unmark("one", answer())).unwrap();
+        let answer = serde_json::to_value(untag("one", answer())).unwrap();
         assert_eq!(answer["id"], 7);
         let error = json!({"jsonrpc": "2.0", "id": "one/8", "error": {"code": 1, "message": ""}});
         assert_eq!(concerned("two", &said(error)), Concerned::Server("one".to_owned()));
@@ -310,11 +313,11 @@ mod tests {
     #[test]
     fn what_is_taken_back_has_the_id_that_was_asked_under_too() {
         let note = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}});
-        let note = mark("one", &Arc::new(serde_json::from_value(note).unwrap()));
+        let note = tag("one", &Arc::new(serde_json::from_value(note).unwrap()));
         assert_eq!(serde_json::to_value(&note).unwrap()["params"]["requestId"], "one/7");
         let news = json!({"jsonrpc": "2.0", "method": "notifications/resources/list_changed"});
         let news = Arc::new(serde_json::from_value(news).unwrap());
-        assert!(Arc::ptr_eq(&news, &mark("one", &news)));
+        assert!(Arc::ptr_eq(&news, &tag("one", &news)));
     }
 
     #[test]

@@ -106,11 +106,11 @@ impl SessionStream {
             if let Some(event) = self.waiting.pop_front() {
                 return Some(event);
             }
-            let looked = match &mut self.call {
+            let result = match &mut self.call {
                 Some(_) => self.follow().await,
                 None => self.inspect().await,
             };
-            match looked {
+            match result {
                 Ok(()) if std::mem::take(&mut self.is_troubled) => return Some(well()),
                 Ok(()) => {}
                 Err(SessionError::Unknown { .. }) if self.state.is_some() => {

@@ -1,5 +1,5 @@
-//! What other servers of the same store do to its sessions: heard of at once by a hint, and looked for from time to time,
-//! since a hint can be lost.
+//! Changes that other servers of the same store make to its sessions: heard of at once by a hint, and polled for from time
+//! to time, since a hint can be lost.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -9,35 +9,35 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{
+use crate::session::{
     SessionName, SessionRecord,
     shared::Shared,
     store::{Change, Hint, Page, Store},
     turn::Message,
 };
 
-/// How often to look.
-const LOOK: Duration = Duration::from_secs(2);
+/// The pause between two polls.
+const POLL: Duration = Duration::from_secs(2);
 
-/// How many sessions are looked at: those last used.
-const LOOKED_AT: u32 = 100;
+/// How many sessions a poll compares: those last used.
+const COMPARED: u32 = 100;
 
 /// The pause before a store that cannot be opened is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// For how long before the first look nothing may have been heard, because the connection for it was being made.
+/// For how long before the first poll nothing may have been heard, because the connection for it was being made.
 const DEAF: Duration = Duration::from_secs(5);
 
 /// Passes on what other servers do, and tells them what is done here.
-pub(super) async fn heed(shared: Arc<Shared>) {
+pub(in crate::session) async fn follow_changes(shared: Arc<Shared>) {
     let closing = shared.closing.clone();
-    closing.run_until_cancelled(heeding(&shared)).await;
+    closing.run_until_cancelled(follow(&shared)).await;
 }
 
-async fn heeding(shared: &Shared) {
+async fn follow(shared: &Shared) {
     let mut own = shared.own_changes();
-    let mut known = Known::default();
-    let mut tick = interval(LOOK);
+    let mut known = KnownRevisions::default();
+    let mut tick = interval(POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let Ok(store) = shared.store(Timestamp::now()).await else {
@@ -53,7 +53,7 @@ async fn heeding(shared: &Shared) {
                 Hint::Inbox(session) => drop(shared.tell(&session, Message::CheckInbox)),
                 Hint::Changed(change) => {
                     known.expect(&change);
-                    shared.changed_elsewhere(change);
+                    shared.changed_remotely(change);
                 }
                 Hint::Forwarded(_) => {}
             },
@@ -65,18 +65,18 @@ async fn heeding(shared: &Shared) {
             }
             _ = tick.tick() => {
                 if shared.is_listened_to() {
-                    for change in known.look(&*store).await {
-                        shared.changed_elsewhere(change);
+                    for change in known.poll(&*store).await {
+                        shared.changed_remotely(change);
                     }
                 } else {
-                    known = Known::default();
+                    known = KnownRevisions::default();
                 }
             }
         }
     }
 }
 
-/// The next change made here. What was missed is found by looking.
+/// The next change made here. A poll finds what was missed.
 async fn next(own: &mut Receiver<Change>) -> Change {
     loop {
         match own.recv().await {
@@ -87,31 +87,31 @@ async fn next(own: &mut Receiver<Change>) -> Change {
     }
 }
 
-/// The sessions as they were when last looked at.
+/// The sessions as they were at the last poll.
 #[derive(Debug, Default)]
-struct Known {
-    /// The revisions of those last used. `None` before the first look.
+struct KnownRevisions {
+    /// The revisions of those last used. `None` before the first poll.
     seen: Option<HashMap<SessionName, i64>>,
     /// The changes since then that everybody knows of already.
     expected: Vec<Change>,
 }
 
-impl Known {
+impl KnownRevisions {
     fn expect(&mut self, change: &Change) {
         if !self.expected.contains(change) {
             self.expected.push(change.clone());
         }
     }
 
-    /// The changes since the last look that nobody has been told of. None if the store cannot be read: the next look
+    /// The changes since the last poll that nobody has been told of. None if the store cannot be read: the next poll
     /// finds them.
-    async fn look(&mut self, store: &dyn Store) -> Vec<Change> {
+    async fn poll(&mut self, store: &dyn Store) -> Vec<Change> {
         let now = Timestamp::now();
-        let sessions = match store.list(&Page::first(LOOKED_AT), now).await {
+        let sessions = match store.list(&Page::first(COMPARED), now).await {
             Ok(listing) => listing.sessions,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "cannot look for changes");
+                tracing::debug!(error, "cannot poll for changes");
                 return Vec::new();
             }
         };
@@ -156,7 +156,7 @@ mod tests {
             SessionRecord { revision, ..new }
         };
         let changed = |name: &str| Change::Session(name.parse().unwrap());
-        let mut known = Known::default();
+        let mut known = KnownRevisions::default();
         let begun = SessionRecord { last_accessed_at: now, ..session("b", 1) };
         let first = known.compare(vec![session("a", 1), begun], now);
         assert_eq!(first, [Change::List, changed("b")], "it may have been missed");
