@@ -1,12 +1,13 @@
 //! An MCP server over the OpenAI Codex CLI, with named conversations that continue.
 //!
 //! A core with adapters. The core is [`session`]. The adapter [`mcp`] speaks MCP and is reached through
-//! [`serve`]; the adapter [`codex`] drives the CLI. Neither adapter knows the other. `ARCHITECTURE.md` has the
-//! whole picture.
+//! [`serve`]; the adapter [`codex`] drives the CLI. Neither adapter knows the other. [`git`] looks at repositories for the
+//! core. `ARCHITECTURE.md` has the whole picture.
 
 pub mod cli;
 pub mod codex;
 pub mod config;
+pub mod git;
 pub mod mcp;
 pub mod serve;
 pub mod session;

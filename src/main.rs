@@ -200,12 +200,13 @@ async fn dispatch(
             let hook = if gate.is_hook() { piped_json() } else { serde_json::Value::Null };
             let (directory, state) = (environment.directory.clone(), environment.own_state());
             let state = state.context("there is no folder for state")?;
+            let git = environment.git();
             let review = async |tree| {
                 let work = |streams| cli::review_since(streams, tree);
                 let done = serve_terminal(config, environment, shutdown, true, work).await?;
                 done.unwrap_or_else(|| Ok(serde_json::Value::Null))
             };
-            Box::pin(gate.run(&directory, &state, &hook, review)).await?
+            Box::pin(gate.run(&git, &directory, &state, &hook, review)).await?
         }
         Command::Fixed(Fixed::Transfer(transfer)) => {
             let in_home = || environment.home.clone().unwrap_or_default().join(".claude");

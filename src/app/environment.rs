@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::{
     codex::Processes,
+    git::{Git, GitEnvironment},
     session::{Tenant, store::PostgresPool},
 };
 
@@ -52,5 +53,11 @@ impl Environment {
     /// Where this program keeps what lasts.
     pub fn own_state(&self) -> Option<PathBuf> {
         self.state_folder.as_ref().map(|folder| folder.join("codex-mcp-server"))
+    }
+
+    /// Git as this process finds it.
+    pub fn git(&self) -> Git {
+        let folder = self.own_state().map(|state| state.join("git"));
+        Git::new(GitEnvironment::of(&self.variables), folder)
     }
 }

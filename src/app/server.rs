@@ -78,6 +78,7 @@ pub(super) fn server(
     let is_kept = config.store.kind != StoreKind::Memory;
     let worktrees = environment.own_state().filter(|_| is_kept);
     let worktrees = worktrees.map(|state| state.join("worktrees"));
+    let git = environment.git();
     let environment = connected(environment, &config)?;
     let store = store(&config, &environment)?;
     let is_apart = !environment.launcher.is_empty();
@@ -137,6 +138,7 @@ pub(super) fn server(
         machine: machine(config.store.machine),
         rollouts,
         path_map: config.store.path_map,
+        git,
         worktrees,
         limits: limits(&config.limits),
         mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),

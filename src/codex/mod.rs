@@ -27,7 +27,6 @@ mod processes;
 mod profile;
 mod protocol;
 mod record;
-mod repository;
 mod rollout;
 mod rpc;
 mod settings;
@@ -48,7 +47,6 @@ pub use launch::{CodexConfig, Found};
 pub(crate) use process::command;
 pub use processes::Processes;
 pub use profile::Profile;
-pub use repository::{Begin, Changes, Extent, Repository, RepositoryError, ReviewTarget, Worktree};
 pub use rollout::{Laid, Rollout, RolloutError};
 pub use settings::{
     ApprovalPolicy, ContextItem, EffectiveSettings, Reviewer, Role, Sandbox, ThreadOptions,

@@ -7,6 +7,9 @@ use std::{
 };
 
 use super::{Limits, RolloutConfig, Settings, Tenant};
+use crate::git::Git;
+#[cfg(test)]
+use crate::git::GitEnvironment;
 
 /// The operator's settings for sessions.
 #[derive(Debug, Clone)]
@@ -47,6 +50,8 @@ pub struct SessionConfig {
     pub rollouts: Option<RolloutConfig>,
     /// Where directories of other machines are here, by what their paths begin with.
     pub path_map: BTreeMap<PathBuf, PathBuf>,
+    /// Git, which looks at repositories for reviews and makes worktrees.
+    pub git: Git,
     /// The folder that worktrees are made in. `None` if nothing is kept.
     pub worktrees: Option<PathBuf>,
     /// What no call can exceed.
@@ -115,6 +120,7 @@ impl SessionConfig {
             machine: "here".into(),
             rollouts: None,
             path_map: BTreeMap::new(),
+            git: Git::new(GitEnvironment::default(), None),
             worktrees: None,
             limits: Limits { prompt_characters: 9999, ..Limits::default() },
             mcp_servers: McpServers::All,

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{SessionName, store::StoreError};
-use crate::codex::{ApprovalId, CodexError, RepositoryError, Sandbox};
+use crate::{
+    codex::{ApprovalId, CodexError, Sandbox},
+    git::RepositoryError,
+};
 
 /// Why the core could not do what a caller asked.
 #[derive(Debug, thiserror::Error)]

@@ -23,6 +23,7 @@ mod quota;
 mod reading;
 mod record;
 mod remote;
+mod repositories;
 mod request;
 mod review;
 mod rollouts;
@@ -37,6 +38,7 @@ mod turn;
 mod visible;
 mod worktree;
 
+pub use crate::git::{RepositoryError, ReviewTarget};
 pub use budget::Budget;
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;
@@ -73,7 +75,6 @@ pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequ
 pub use crate::codex::{
     AccountLimits, Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion,
     CommandRun, Credits, Decision, EffectiveSettings, FailureKind, FileChange, Found, InputField,
-    Login, Missing, Model, Profile, RateLimits, RateWindow, RepositoryError, ReviewTarget,
-    Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent,
-    TurnFailure, Usage, WebSearch,
+    Login, Missing, Model, Profile, RateLimits, RateWindow, Reviewer, Sandbox, Subject,
+    ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
 };

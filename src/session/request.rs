@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord, WorktreeRequest};
-use crate::codex::{ReviewTarget, ThreadOptions};
+use crate::{codex::ThreadOptions, git::ReviewTarget};
 
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq)]

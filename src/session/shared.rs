@@ -64,7 +64,9 @@ impl Shared {
         let worktrees = config.worktrees.clone();
         Self {
             codex,
-            worktrees: worktrees.map(|folder| Worktrees::new(folder, store.config().to_string())),
+            worktrees: worktrees.map(|folder| {
+                Worktrees::new(folder, store.config().to_string(), config.git.clone())
+            }),
             store,
             measures: Measures::new(config.tenant.as_ref()),
             config,

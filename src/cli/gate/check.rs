@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::{client::Client, error::CliError, terminal::Terminal},
-    codex::Repository,
+    git::Repository,
     serve::Streams,
 };
 
@@ -47,14 +47,19 @@ pub(super) async fn check<C: Future<Output = Result<Value, CliError>>>(
         }
         Err(error) => return Some(open(&error.to_string())),
     };
-    match repository.snapshot().await {
-        Ok(now) if now == tree => return None,
-        Ok(_) => {}
-        Err(error) => return Some(open(&error.to_string())),
+    let reviewed = match repository.snapshot().await {
+        Ok(now) if now.tree == tree => Ok(None),
+        Ok(_) => review(tree).await.map(Some).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    // Other conversations in this project may still need theirs.
+    if file.read().is_ok_and(|state| state.began.is_empty()) {
+        drop(repository.forget_snapshots().await);
     }
-    let reviewed = match review(tree).await {
-        Ok(reviewed) => reviewed,
-        Err(error) => return Some(open(&error.to_string())),
+    let reviewed = match reviewed {
+        Ok(Some(reviewed)) => reviewed,
+        Ok(None) => return None,
+        Err(reason) => return Some(open(&reason)),
     };
     if let Some(code) = reviewed.get("code").and_then(Value::as_str) {
         let message = reviewed.get("message").and_then(Value::as_str).unwrap_or_default();

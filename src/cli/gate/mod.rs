@@ -15,7 +15,10 @@ use super::{
     error::CliError,
     run::{Exit, written},
 };
-use crate::{codex::Repository, serve::Streams};
+use crate::{
+    git::{Git, RepositoryError},
+    serve::Streams,
+};
 use state::{Began, State, StateFile};
 
 /// How to turn it off, said in every message.
@@ -46,13 +49,14 @@ impl GateCommand {
     /// [`CliError::Usage`] if the directory is in no repository or the state cannot be written; [`CliError::Output`].
     pub async fn run<C: Future<Output = Result<Value, CliError>>>(
         self,
+        git: &Git,
         directory: &Path,
         folder: &Path,
         hook: &Value,
         review: impl FnOnce(String) -> C,
     ) -> Result<Exit, CliError> {
         let is_hook = matches!(self, Self::Begin | Self::Check);
-        let repository = Repository::at(directory);
+        let repository = git.repository(directory);
         let root = match repository.root().await {
             Ok(root) => root,
             // Where there is no repository, no gate was turned on.
@@ -72,6 +76,7 @@ impl GateCommand {
             (Self::Off, _) => {
                 let off = |state: &mut State| *state = State::default();
                 file.change(off).map_err(|error| unwritten(&error))?;
+                repository.forget_snapshots().await.map_err(|error| forgotten(&error))?;
                 Some(format!("The gate is off for {}.", root.display()))
             }
             (Self::Status, state) => {
@@ -84,12 +89,17 @@ impl GateCommand {
             (Self::Check, Err(error)) => Some(check::open(&error.to_string()).to_string()),
             (_, Ok(state)) if !state.is_on => None,
             (Self::Begin, Ok(_)) => {
+                let conversation = conversation(hook);
+                // Written first, so that the end of another turn does not remove what this one begins with.
+                let unread = Began::Unknown("its beginning was not read to the end".to_owned());
+                let first = conversation.clone();
+                let _ = file.change(|state| drop(state.began.insert(first, unread)));
                 let began = match repository.snapshot().await {
-                    Ok(tree) => Began::At(tree),
+                    Ok(snapshot) => Began::At(snapshot.tree),
                     Err(error) => Began::Unknown(error.to_string()),
                 };
                 // If that is not written, the check says that it knows no beginning.
-                let _ = file.change(|state| drop(state.began.insert(conversation(hook), began)));
+                let _ = file.change(|state| drop(state.began.insert(conversation, began)));
                 None
             }
             (Self::Check, Ok(_)) => {
@@ -119,6 +129,10 @@ pub async fn review_since(streams: Streams, tree: String) -> Result<Value, CliEr
 /// The client's name for the conversation that a turn belongs to.
 fn conversation(hook: &Value) -> String {
     hook.get("session_id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn forgotten(error: &RepositoryError) -> CliError {
+    CliError::Usage(error.to_string())
 }
 
 fn unwritten(error: &std::io::Error) -> CliError {

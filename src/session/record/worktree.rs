@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::codex::Worktree;
+use crate::git::Worktree;
 
 /// A git worktree that a session works in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

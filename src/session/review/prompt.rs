@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::schema;
-use crate::codex::{Changes, ReviewTarget};
+use crate::git::{Changes, ReviewTarget};
 
 /// How a review goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -256,7 +256,7 @@ impl Actor {
         let record = guard.store().load(&self.name, Timestamp::now()).await.ok().flatten();
         let worktree = record.and_then(|record| record.details.worktree);
         if let Some(worktree) = worktree.as_ref().filter(|_| !force)
-            && let Err(error) = check_removal(&self.name, worktree).await
+            && let Err(error) = check_removal(&self.shared.config.git, &self.name, worktree).await
         {
             guard.release().await;
             return Err(error);

@@ -45,12 +45,13 @@ impl Actor {
         let mut record: SessionRecord =
             guard.store().load(&self.name, now).await?.ok_or_else(missing)?;
         let mut worktree = of(&record)?;
+        let git = &self.shared.config.git;
         record.touch(now, self.shared.config.ttl);
         match action {
             WorktreeAction::Apply => {
-                let before = state(&worktree).await?;
+                let before = state(git, &worktree).await?;
                 let last = worktree.applied.as_deref();
-                let (files, applied) = worktree.worktree().merge(last).await?;
+                let (files, applied) = worktree.worktree().merge(git, last).await?;
                 worktree.applied = Some(applied);
                 record.details.worktree = Some(worktree);
                 guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
@@ -58,10 +59,10 @@ impl Actor {
             }
             WorktreeAction::Discard { force } => {
                 if !force {
-                    check_removal(&self.name, &worktree).await?;
+                    check_removal(git, &self.name, &worktree).await?;
                 }
-                let before = state(&worktree).await.ok();
-                let ignored = worktree.worktree().ignored().await.unwrap_or_default();
+                let before = state(git, &worktree).await.ok();
+                let ignored = worktree.worktree().ignored(git).await.unwrap_or_default();
                 // The record first: what is left if this server is killed now, the sweep removes.
                 record.details.worktree = None;
                 record.details.left_worktree = true;

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::plan::Plan;
-use crate::{
-    codex::Repository,
-    session::{Limits, Request, SessionError, Work, review},
-};
+use crate::session::{Request, SessionConfig, SessionError, Work, review};
 
 /// What the model is given in a turn.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ impl Input {
     pub(super) async fn collect(
         request: &Request,
         plan: &Plan,
-        limits: &Limits,
+        config: &SessionConfig,
     ) -> Result<Self, SessionError> {
         let expected = Expected { directory: plan.directory.clone(), changed: None };
         let text = request.prompt.clone();
@@ -48,10 +45,12 @@ impl Input {
             }
             Work::Review { target, paths, focus, style } => {
                 let repository = match &plan.apart {
-                    Some(apart) => apart.worktree().repository(&plan.directory),
-                    None => Repository::at(&plan.directory),
+                    Some(apart) => config.git.inside(&apart.worktree(), &plan.directory),
+                    None => config.git.repository(&plan.directory),
                 };
-                let diff = repository.changes(target, paths, limits.review_bytes).await?;
+                config.limits.check_repository(&repository).await?;
+                let limit = config.limits.review_bytes;
+                let diff = repository.changes(target, paths, limit).await?;
                 let lines = diff.as_ref().map(|it| review::ChangedLines::read(&it.root, &it.diff));
                 Ok(Self {
                     text: review::prompt(*style, target, diff.as_ref(), focus.as_deref()),

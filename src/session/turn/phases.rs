@@ -204,7 +204,7 @@ impl Actor {
         let apart = plan.work_apart(request, &mut record, &shared.config, worktrees).await;
         *fresh = record.details.worktree.clone().filter(|_| !had_worktree);
         let warnings = apart?;
-        let input = Input::collect(request, &plan, &self.shared.config.limits).await?;
+        let input = Input::collect(request, &plan, &self.shared.config).await?;
         let asked = Instant::now();
         let opened = if request.reset {
             // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
@@ -299,7 +299,7 @@ impl Actor {
                 ),
                 Err(error) => entry.details.warnings.push(format!("{error}.")),
             }
-            match state(worktree).await {
+            match state(&self.shared.config.git, worktree).await {
                 Ok(state) => entry.details.worktree = Some(state),
                 Err(error) => {
                     entry

@@ -1,6 +1,7 @@
 //! What can be done with a session's worktree: look at its changes, apply them, discard them.
 
 use super::folder::{self, ListedWorktree, is_only_there};
+use crate::git::Git;
 use crate::session::{
     SessionError, SessionName, SessionRecord, Sessions,
     record::{WorktreeRecord, WorktreeState},
@@ -42,8 +43,9 @@ impl Sessions {
         limit: u64,
     ) -> Result<(WorktreeState, String, bool), SessionError> {
         let worktree = of(&self.record(name).await?)?;
-        let state = folder::state(&worktree).await?;
-        let (diff, is_all) = worktree.worktree().difference(limit).await?;
+        let git = &self.config().git;
+        let state = folder::state(git, &worktree).await?;
+        let (diff, is_all) = worktree.worktree().difference(git, limit).await?;
         Ok((state, diff, is_all))
     }
 
@@ -87,13 +89,14 @@ pub(in crate::session) fn of(record: &SessionRecord) -> Result<WorktreeRecord, S
 
 /// Refuses to remove a worktree if something in it is nowhere else.
 pub(in crate::session) async fn check_removal(
+    git: &Git,
     name: &SessionName,
     worktree: &WorktreeRecord,
 ) -> Result<(), SessionError> {
-    if !is_only_there(worktree).await? {
+    if !is_only_there(git, worktree).await? {
         return Ok(());
     }
-    let files = folder::state(worktree).await.map_or(0, |state| state.files_changed);
+    let files = folder::state(git, worktree).await.map_or(0, |state| state.files_changed);
     let (name, path) = (name.clone(), worktree.path.clone());
     Err(SessionError::Unapplied { name, path, files })
 }

@@ -12,7 +12,7 @@ use super::{
     plan::WorktreeRequest,
 };
 use crate::{
-    codex::{Begin, Repository, RepositoryError},
+    git::{Begin, Git, RepositoryError},
     session::{
         SessionError, SessionName,
         record::{WorktreeRecord, WorktreeState},
@@ -28,11 +28,12 @@ const NAME: usize = 40;
 pub(in crate::session) struct Worktrees {
     folder: PathBuf,
     store: String,
+    git: Git,
 }
 
 impl Worktrees {
-    pub(in crate::session) fn new(folder: PathBuf, store: String) -> Self {
-        Self { folder, store }
+    pub(in crate::session) fn new(folder: PathBuf, store: String, git: Git) -> Self {
+        Self { folder, store, git }
     }
 
     /// Makes a worktree for a session, of the repository that `directory` is in. Returns it and what to know besides.
@@ -82,7 +83,8 @@ impl Worktrees {
         };
         // First of all, so that the sweep finds what is left if this server is killed now.
         note(&WorktreeRecord::planned(&path, directory)).map_err(failed)?;
-        let made = Repository::at(directory).add_worktree(&path, session.as_str(), begin).await;
+        let made =
+            self.git.repository(directory).add_worktree(&path, session.as_str(), begin).await;
         let (made, warnings) = match made {
             Ok(made) => made,
             Err(error) => {
@@ -104,7 +106,7 @@ impl Worktrees {
         &self,
         worktree: &WorktreeRecord,
     ) -> Result<(), SessionError> {
-        worktree.worktree().remove().await?;
+        worktree.worktree().remove(&self.git).await?;
         note::remove(&worktree.path).map_err(|error| {
             let action = "remove a worktree";
             RepositoryError::Failed { action, reason: error.to_string() }.into()
@@ -118,7 +120,7 @@ impl Worktrees {
                 continue;
             }
             let Note { session, worktree, .. } = note;
-            let done = match is_only_there(&worktree).await {
+            let done = match is_only_there(&self.git, &worktree).await {
                 Ok(true) => self.keep(&session, &worktree).await,
                 Ok(false) => self.remove(&worktree).await,
                 Err(error) => Err(error),
@@ -153,7 +155,7 @@ impl Worktrees {
     ) -> Result<(), SessionError> {
         let WorktreeRecord { path, branch, root, .. } = worktree;
         if path.is_dir() {
-            worktree.worktree().keep().await?;
+            worktree.worktree().keep(&self.git).await?;
         }
         tracing::warn!(
             session = %session,
@@ -191,7 +193,10 @@ async fn is_left_over(note: &Note, store: &dyn Store) -> bool {
 }
 
 /// Whether something in the worktree is nowhere else.
-pub(super) async fn is_only_there(worktree: &WorktreeRecord) -> Result<bool, SessionError> {
+pub(super) async fn is_only_there(
+    git: &Git,
+    worktree: &WorktreeRecord,
+) -> Result<bool, SessionError> {
     let WorktreeRecord { path, root, applied, .. } = worktree;
     if !worktree.is_made() {
         return Ok(false);
@@ -200,18 +205,19 @@ pub(super) async fn is_only_there(worktree: &WorktreeRecord) -> Result<bool, Ses
         // Without its repository nobody can say what is new in it.
         return Ok(path.is_dir());
     }
-    Ok(worktree.worktree().is_only_there(applied.as_deref()).await?)
+    Ok(worktree.worktree().is_only_there(git, applied.as_deref()).await?)
 }
 
 /// What is in a worktree now.
 pub(in crate::session) async fn state(
+    git: &Git,
     worktree: &WorktreeRecord,
 ) -> Result<WorktreeState, SessionError> {
     let WorktreeRecord { path, branch, base, .. } = worktree.clone();
     if !path.is_dir() {
         return Err(SessionError::WorktreeGone { path });
     }
-    let extent = worktree.worktree().extent().await?;
+    let extent = worktree.worktree().extent(git).await?;
     Ok(WorktreeState {
         path,
         branch,

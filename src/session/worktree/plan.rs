@@ -68,6 +68,7 @@ impl Plan {
                     reason: "there is no folder for worktrees, because nothing is kept".to_owned(),
                 };
                 let worktrees = worktrees.ok_or_else(missing)?;
+                config.limits.check_repository(&config.git.repository(&self.directory)).await?;
                 let made = worktrees.add(&record.name, &self.directory, &request.worktree).await?;
                 warnings.extend(made.1);
                 record.details.worktree = Some(made.0.clone());

@@ -23,7 +23,12 @@ struct Rule {
 
 const RULES: &[Rule] = &[
     Rule { folder: "codex", allowed: &["codex"], forbidden: &["rmcp", "axum", "sqlx"] },
-    Rule { folder: "session", allowed: &["session", "codex"], forbidden: &["rmcp", "axum"] },
+    Rule {
+        folder: "git",
+        allowed: &["git"],
+        forbidden: &["rmcp", "axum", "sqlx", "std::env::vars_os", "std::env::var_os"],
+    },
+    Rule { folder: "session", allowed: &["session", "codex", "git"], forbidden: &["rmcp", "axum"] },
     Rule {
         folder: "session::store",
         allowed: &["session"],
@@ -41,7 +46,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Folders of which others see only what they re-export.
-const FACADES: &[&str] = &["codex", "session::store"];
+const FACADES: &[&str] = &["codex", "git", "session::store"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,24 +1,24 @@
 //! Bringing what a worktree has changed into the user's own working tree: all of it, or nothing.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use super::{changes::temporary, error::RepositoryError, git::Repository, worktree::Worktree};
+use super::{
+    Git,
+    changes::DIFF,
+    command::LIST,
+    error::RepositoryError,
+    shadow::{Objects, Shadow},
+    snapshot::path_of,
+    worktree::Worktree,
+};
 
-/// How a patch is written so that `git apply` takes it, whatever the user has configured.
-const PATCH: [&str; 10] = [
-    "diff",
-    "--binary",
-    "--full-index",
-    "--no-renames",
-    "--unified=3",
-    "--no-color",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
-];
+/// How a patch is written so that `git apply` takes it.
+const PATCH: [&str; 4] = ["--binary", "--full-index", "--no-renames", "--unified=3"];
 
 const ACTION: &str = "merge the changes";
+
+/// The largest patch that is held, in bytes.
+const PATCH_LIMIT: u64 = 1024 * 1024 * 1024;
 
 impl Worktree {
     /// Merges what has changed since the worktree began, or since `applied`, the state of it that was merged last, into
@@ -30,41 +30,42 @@ impl Worktree {
     /// of which git takes nothing. Whatever the error is, nothing has changed.
     pub async fn merge(
         &self,
+        git: &Git,
         applied: Option<&str>,
     ) -> Result<(Vec<String>, String), RepositoryError> {
-        let own = self.own();
-        let theirs = self.snapshot().await?;
-        let nested = self.nested(&theirs).await?;
-        if !nested.is_empty() {
-            return Err(RepositoryError::Nested { paths: nested });
+        let inside = git.inside(self, &self.path);
+        // The next merge begins with this state, so its objects last.
+        let theirs = inside.shadow(Objects::In(self.objects()), &[]).await?;
+        let theirs = inside.snapshot_in(&theirs).await?;
+        if !theirs.nested.is_empty() {
+            return Err(RepositoryError::Nested { paths: theirs.nested });
         }
-        let ours = own.snapshot().await?;
+        let repository = git.repository(&self.root);
+        let own = repository.shadow(Objects::Passing, &[self.objects()]).await?;
+        let ours = repository.snapshot_in(&own).await?.tree;
         let base = match applied {
             Some(applied) => own.commit_of(applied, &self.base, "applied").await?,
             None => self.base.clone(),
         };
         let ours_now = own.commit_of(&ours, &base, "ours").await?;
-        let theirs_now = own.commit_of(&theirs, &base, "theirs").await?;
+        let theirs_now = own.commit_of(&theirs.tree, &base, "theirs").await?;
         let result = own.merged(&ours_now, &theirs_now).await?;
-        let changed = ["diff", "--name-only", "--no-renames", "-z", &ours, &result];
-        let changed = own.run(ACTION, &changed, &[], u64::MAX).await?.succeeded(ACTION)?;
-        let changed = String::from_utf8_lossy(&changed.bytes).into_owned();
-        let files: Vec<String> =
-            changed.split('\0').filter(|file| !file.is_empty()).map(str::to_owned).collect();
+        let changed = ["diff-tree", "-r", "--name-only", "--no-renames", "-z", &ours, &result];
+        let changed = own.run(ACTION, &changed, &[], LIST).await?.succeeded(ACTION)?;
+        let files: Vec<Vec<u8>> = changed.parts(ACTION)?.into_iter().map(<[u8]>::to_vec).collect();
         if !files.is_empty() {
             own.become_like(&ours, &result, &files).await?;
         }
-        // The next merge begins with it.
-        own.hold("applied", &self.branch, &theirs_now).await?;
-        Ok((files, theirs))
+        let files = files.iter().map(|file| String::from_utf8_lossy(file).into_owned());
+        Ok((files.collect(), theirs.tree))
     }
 }
 
-impl Repository {
+impl Shadow {
     /// The tree that a merge of two commits results in.
     async fn merged(&self, ours: &str, theirs: &str) -> Result<String, RepositoryError> {
         let merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs];
-        let merged = self.run(ACTION, &merge, &[], u64::MAX).await?;
+        let merged = self.run(ACTION, &merge, &[], LIST).await?;
         let is_clean = merged.is_success();
         let text = String::from_utf8_lossy(&merged.bytes).into_owned();
         let mut lines = text.lines().filter(|line| !line.is_empty());
@@ -84,13 +85,18 @@ impl Repository {
         &self,
         ours: &str,
         result: &str,
-        files: &[String],
+        files: &[Vec<u8>],
     ) -> Result<(), RepositoryError> {
-        let patch = [PATCH.as_slice(), &[ours, result]].concat();
-        let patch = self.run(ACTION, &patch, &[], u64::MAX).await?.succeeded(ACTION)?.bytes;
+        let patch = [DIFF.as_slice(), &PATCH, &[ours, result]].concat();
+        let patch = self.run(ACTION, &patch, &[], PATCH_LIMIT).await?.succeeded(ACTION)?;
+        if patch.length > PATCH_LIMIT {
+            let reason = format!("the changes are {} MiB", patch.length >> 20);
+            return Err(RepositoryError::Failed { action: ACTION, reason });
+        }
+        let patch = patch.bytes;
         // Git checks all of it first: a file that has changed meanwhile, or that git ignores here, stops it.
         let apply = ["apply", "--whitespace=nowarn", "-"];
-        let applied = self.run(ACTION, &apply, &patch, u64::MAX).await?;
+        let applied = self.run(ACTION, &apply, &patch, LIST).await?;
         let Err(error) = applied.succeeded(ACTION) else { return Ok(()) };
         // What the file system refuses comes in the middle.
         self.restore(ours, result, files).await?;
@@ -112,19 +118,26 @@ impl Repository {
         &self,
         ours: &str,
         result: &str,
-        files: &[String],
+        files: &[Vec<u8>],
     ) -> Result<(), RepositoryError> {
         let action = "undo what was changed";
-        let folder = temporary()?;
-        let before = self.with_index(&folder.path().join("index"));
-        before.text(action, &["read-tree", ours]).await?;
+        let before = self.file("before");
+        let run = async |arguments: &[&str], input: &[u8]| {
+            let ran = self.run_on(&before, action, arguments, input, LIST).await?;
+            ran.succeeded(action)
+        };
+        run(&["read-tree", ours], &[]).await?;
+        let known = run(&["ls-files", "-z", "--cached"], &[]).await?;
+        let known: BTreeSet<&[u8]> = known.parts(action)?.into_iter().collect();
         for file in files {
-            let at = |tree: &str| format!("{tree}:{file}");
-            let known = ["rev-parse", "--verify", "--quiet", &at(ours)];
-            let path = self.directory.join(file);
-            if self.succeeds(action, &known).await? {
-                before.text(action, &["checkout-index", "--force", "--", file]).await?;
-            } else if self.is_blob(&path, &at(result)).await? {
+            let name = [file, &b"\0"[..]].concat();
+            let path = self.layout.top.join(path_of(file));
+            if known.contains(file.as_slice()) {
+                run(&["checkout-index", "--force", "-z", "--stdin"], &name).await?;
+            } else if self
+                .is_blob(&path, &format!("{result}:{}", String::from_utf8_lossy(file)))
+                .await?
+            {
                 // It is ours: nothing else was there before.
                 drop(tokio::fs::remove_file(&path).await);
             }

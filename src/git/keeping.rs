@@ -2,35 +2,48 @@
 //!
 //! Who asks, and what the user is told, is not known here.
 
-use super::{error::RepositoryError, git::Repository, worktree::Worktree};
+use super::{
+    Git,
+    error::RepositoryError,
+    files,
+    shadow::{Objects, Shadow},
+    worktree::Worktree,
+};
+
+const ACTION: &str = "keep the changes";
 
 impl Worktree {
     /// Whether something in it is nowhere else: its state is not what it began with, not `applied`, and not what another
-    /// branch has; or it has commits that no other branch has and whose content was not applied.
+    /// branch has; or it has commits that no other branch has and whose content was not applied; or it has repositories
+    /// inside, into which nobody looks.
     ///
     /// # Errors
     /// [`RepositoryError`] if git fails.
-    pub async fn is_only_there(&self, applied: Option<&str>) -> Result<bool, RepositoryError> {
-        let (own, action) = (self.own(), "compare");
+    pub async fn is_only_there(
+        &self,
+        git: &Git,
+        applied: Option<&str>,
+    ) -> Result<bool, RepositoryError> {
+        let own = git.repository(&self.root).shadow(Objects::Passing, &[self.objects()]).await?;
         let tip = format!("refs/heads/{}", self.branch);
         let has_tip = own.has(&tip).await?;
         let tree_of = async |commit: &str| {
-            own.text(action, &["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
+            own.text("compare", &["rev-parse", "--verify", &format!("{commit}^{{tree}}")]).await
         };
         let state = if self.path.is_dir() {
-            self.snapshot().await
+            let inside = git.inside(self, &self.path);
+            let shadow = inside.shadow(Objects::Passing, &[self.objects()]).await?;
+            let state = inside.snapshot_in(&shadow).await?;
+            if !state.nested.is_empty() || !state.submodules.is_empty() {
+                return Ok(true);
+            }
+            state.tree
         } else if has_tip {
-            tree_of(&tip).await
+            tree_of(&tip).await?
         } else {
             return Ok(false);
         };
-        let state = match state {
-            Err(RepositoryError::Nested { .. }) => return Ok(true),
-            state => state?,
-        };
-        if !self.nested(&state).await?.is_empty()
-            || self.is_detached_with_commits(&own, &tip).await?
-        {
+        if self.is_detached_with_commits(&own, &tip).await? {
             return Ok(true);
         }
         let is_applied = Some(state.as_str()) == applied;
@@ -43,7 +56,7 @@ impl Worktree {
     }
 
     /// Whether its branch has commits that no other branch has.
-    async fn has_commits(&self, own: &Repository, tip: &str) -> Result<bool, RepositoryError> {
+    async fn has_commits(&self, own: &Shadow, tip: &str) -> Result<bool, RepositoryError> {
         let exclude = format!("--exclude={}", self.branch);
         let count = [
             "rev-list",
@@ -62,10 +75,10 @@ impl Worktree {
     /// says is read as text.
     async fn is_detached_with_commits(
         &self,
-        own: &Repository,
+        own: &Shadow,
         tip: &str,
     ) -> Result<bool, RepositoryError> {
-        let head = tokio::fs::read_to_string(self.git_dir.join("HEAD")).await.unwrap_or_default();
+        let head = files::small_text(&self.git_dir.join("HEAD")).unwrap_or_default();
         let head = head.trim();
         if head.len() < 40 || !head.chars().all(|c| c.is_ascii_hexdigit()) || !own.has(head).await?
         {
@@ -79,24 +92,27 @@ impl Worktree {
     ///
     /// # Errors
     /// [`RepositoryError`] if git fails, or cannot keep all of it; then the worktree stays.
-    pub async fn keep(&self) -> Result<(), RepositoryError> {
-        let (own, action) = (self.own(), "keep the changes");
+    pub async fn keep(&self, git: &Git) -> Result<(), RepositoryError> {
+        let inside = git.inside(self, &self.path);
+        // The user is to find them there.
+        let shadow = inside.shadow(Objects::Repository, &[self.objects()]).await?;
         let tip = format!("refs/heads/{}", self.branch);
-        let state = self.snapshot().await?;
-        let nested = self.nested(&state).await?;
+        let state = inside.snapshot_in(&shadow).await?;
+        let nested: Vec<_> = state.nested.into_iter().chain(state.submodules).collect();
         if !nested.is_empty() {
             return Err(RepositoryError::Nested { paths: nested });
         }
-        if self.is_detached_with_commits(&own, &tip).await? {
+        if self.is_detached_with_commits(&shadow, &tip).await? {
             let reason = "something else than its branch is checked out".to_owned();
-            return Err(RepositoryError::Failed { action, reason });
+            return Err(RepositoryError::Failed { action: ACTION, reason });
         }
-        let parent = own.text(action, &["rev-parse", "--verify", &tip]).await?;
+        let parent = shadow.text(ACTION, &["rev-parse", "--verify", &tip]).await?;
         let before =
-            own.text(action, &["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await?;
-        if state != before {
-            let commit = own.commit_of(&state, &parent, "What Codex had not committed").await?;
-            own.text(action, &["update-ref", &tip, &commit, &parent]).await?;
+            shadow.text(ACTION, &["rev-parse", "--verify", &format!("{tip}^{{tree}}")]).await?;
+        if state.tree != before {
+            let message = "What Codex had not committed";
+            let commit = shadow.commit_of(&state.tree, &parent, message).await?;
+            shadow.text(ACTION, &["update-ref", &tip, &commit, &parent]).await?;
         }
         self.remove_folders().await
     }

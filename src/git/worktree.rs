@@ -1,0 +1,249 @@
+//! Making a git worktree: a place of its own to work in, on a branch of its own.
+//!
+//! Git makes it in a shadow, so that no setting of the repository has a say; what it made is then moved into the
+//! repository. Codex can write into the git folder of a worktree, so nothing that is there is believed later on.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Git, Repository,
+    command::LIST,
+    error::RepositoryError,
+    files,
+    shadow::{Objects, Shadow},
+};
+
+/// How much of a session's name is in the name of its branch.
+const NAME: usize = 100;
+
+const ACTION: &str = "make a worktree";
+
+/// A worktree of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worktree {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The branch that is checked out in it.
+    pub branch: String,
+    /// The commit that its changes are counted from.
+    pub base: String,
+    /// The top directory of the repository, which is the user's own working tree.
+    pub root: PathBuf,
+    /// The git folder of the worktree.
+    pub git_dir: PathBuf,
+    /// The git folder of the repository.
+    pub common_dir: PathBuf,
+}
+
+/// What a new worktree begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin<'a> {
+    /// This commit, or the one that is checked out.
+    At(Option<&'a str>),
+    /// The one that is checked out, with what is not committed yet.
+    WithChanges,
+    /// As another worktree is now, with its changes counted from the same commit.
+    Like(&'a Worktree),
+}
+
+impl Worktree {
+    /// Its index as it was when it began, which Codex cannot write.
+    pub(super) fn first_index(&self) -> PathBuf {
+        self.path.with_extension("index")
+    }
+
+    /// Objects of ours that last as long as it does: what it began with and what was applied of it.
+    pub(super) fn objects(&self) -> PathBuf {
+        self.path.with_extension("objects")
+    }
+}
+
+impl Repository {
+    /// Makes a worktree at `path`, which must not exist, on a new branch for `name`. Returns it and what to know besides.
+    ///
+    /// # Errors
+    /// [`RepositoryError`] if there is no repository, it has no commits, or git fails; then nothing is left of it.
+    pub async fn add_worktree(
+        &self,
+        path: &Path,
+        name: &str,
+        begin: Begin<'_>,
+    ) -> Result<(Worktree, Vec<String>), RepositoryError> {
+        let mut new = Worktree {
+            path: path.to_owned(),
+            branch: String::new(),
+            base: String::new(),
+            root: PathBuf::new(),
+            git_dir: PathBuf::new(),
+            common_dir: PathBuf::new(),
+        };
+        let objects = match begin {
+            Begin::At(_) => Objects::Passing,
+            _ => Objects::In(new.objects()),
+        };
+        let shadow = self.shadow(objects, &[]).await?;
+        new.root.clone_from(&shadow.layout.top);
+        new.common_dir.clone_from(&shadow.layout.common_dir);
+        new.base = match begin {
+            Begin::At(Some(base)) => shadow.commit("commit", base).await?,
+            Begin::Like(other) => {
+                shadow.commit("branch", &format!("refs/heads/{}", other.branch)).await?
+            }
+            _ => {
+                let none = || RepositoryError::NoCommits(new.root.clone());
+                shadow.head().await?.ok_or_else(none)?
+            }
+        };
+        new.branch = shadow.free_branch(name).await?;
+        if let Err(error) = self.make(&mut new, &shadow, begin).await {
+            new.remove(&self.git).await?;
+            return Err(error);
+        }
+        let mut warnings = Vec::new();
+        if new.root.join(".gitmodules").exists() {
+            let text = "The repository has submodules; git leaves them empty in a worktree.";
+            warnings.push(text.to_owned());
+        }
+        Ok((new, warnings))
+    }
+
+    async fn make(
+        &self,
+        new: &mut Worktree,
+        shadow: &Shadow,
+        begin: Begin<'_>,
+    ) -> Result<(), RepositoryError> {
+        let place = new.path.to_string_lossy().into_owned();
+        let add =
+            ["worktree", "add", "--quiet", "--no-checkout", "-b", &new.branch, &place, &new.base];
+        shadow.text(ACTION, &add).await?;
+        new.git_dir = shadow.hand_over(&new.path).await?;
+        new.mend().await?;
+        // What it begins with is laid over what its branch has.
+        let (commit, mut laid) = (new.base.clone(), None);
+        match begin {
+            Begin::At(_) => {}
+            Begin::Like(other) => {
+                laid = Some(other.snapshot_for(&self.git, new).await?);
+                new.base.clone_from(&other.base);
+            }
+            Begin::WithChanges => {
+                let tree = self.snapshot_in(shadow).await?.tree;
+                new.base = shadow.commit_of(&tree, &commit, "what was not committed").await?;
+                laid = Some(tree);
+            }
+        }
+        let inside = self.git.inside(new, &new.path);
+        let inside = inside.shadow(Objects::Passing, &[new.objects()]).await?;
+        let (index, first) = (new.git_dir.join("index"), new.first_index());
+        let lay = async |index: &Path, arguments: &[&str]| {
+            let arguments = [&["read-tree", "-u"], arguments].concat();
+            inside.run_on(index, ACTION, &arguments, &[], LIST).await?.succeeded(ACTION).map(drop)
+        };
+        lay(&index, &["--reset", &commit]).await?;
+        inside.copy_index(&index, &first).await?;
+        match laid {
+            Some(tree) => lay(&first, &["-m", &commit, &tree]).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shadow {
+    /// Moves what git has made of a worktree in the shadow into the repository. Returns the git folder of the worktree.
+    async fn hand_over(&self, path: &Path) -> Result<PathBuf, RepositoryError> {
+        let failed = |error: std::io::Error| RepositoryError::Failed {
+            action: ACTION,
+            reason: error.to_string(),
+        };
+        let missing = || failed(std::io::ErrorKind::NotFound.into());
+        let (made, theirs) = (self.file("worktrees"), self.layout.common_dir.join("worktrees"));
+        let name = path.file_name().ok_or_else(missing)?.to_owned();
+        let moved = tokio::task::spawn_blocking(move || {
+            let (from, to) = (made.join(&name), theirs.join(&name));
+            std::fs::create_dir_all(&theirs)?;
+            files::move_folder(&from, &to).map(|()| to)
+        });
+        moved.await.map_err(std::io::Error::other).flatten().map_err(failed)
+    }
+
+    /// A branch name that is not taken, nor has branches below it.
+    async fn free_branch(&self, name: &str) -> Result<String, RepositoryError> {
+        let name: String = name.chars().take(NAME).collect();
+        let listed = [
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/heads/codex",
+            "refs/heads/codex-sessions",
+        ];
+        let listed = self.text("list branches", &listed).await?;
+        let taken: Vec<&str> = listed.lines().collect();
+        // A branch of that name excludes branches below it.
+        let folder = if taken.contains(&"refs/heads/codex") { "codex-sessions" } else { "codex" };
+        let is_taken = |branch: &str| {
+            let full = format!("refs/heads/{branch}");
+            let below = format!("{full}/");
+            taken.iter().any(|other| *other == full || other.starts_with(&below))
+        };
+        let mut branch = format!("{folder}/{name}");
+        let mut number = 2;
+        while is_taken(&branch) {
+            branch = format!("{folder}/{name}-{number}");
+            number += 1;
+        }
+        Ok(branch)
+    }
+}
+
+impl Worktree {
+    /// Its state as a tree, with objects that last as long as `new`, which is to begin with it.
+    async fn snapshot_for(&self, git: &Git, new: &Self) -> Result<String, RepositoryError> {
+        let (theirs, ours) = (self.objects(), new.objects());
+        let linked = tokio::task::spawn_blocking(move || files::link_objects(&theirs, &ours)).await;
+        linked.map_err(std::io::Error::other).flatten().map_err(|error| {
+            RepositoryError::Failed { action: "bring the changes along", reason: error.to_string() }
+        })?;
+        let inside = git.inside(self, &self.path);
+        let shadow = inside.shadow(Objects::In(new.objects()), &[]).await?;
+        Ok(inside.snapshot_in(&shadow).await?.tree)
+    }
+
+    /// Puts the files back by which git finds the repository from the worktree, if they are not what they were: Codex
+    /// itself runs git there, outside of its sandbox, and believes them. Says whether that was needed.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Failed`] if they cannot be written.
+    pub async fn mend(&self) -> Result<bool, RepositoryError> {
+        let worktree = self.clone();
+        let mended = tokio::task::spawn_blocking(move || worktree.mend_links()).await;
+        mended.map_err(std::io::Error::other).flatten().map_err(|error| {
+            let (action, reason) = ("mend the worktree's links", error.to_string());
+            RepositoryError::Failed { action, reason }
+        })
+    }
+
+    fn mend_links(&self) -> std::io::Result<bool> {
+        let said = |prefix: &str, path: &Path| format!("{prefix}{}\n", path.display());
+        let link = self.path.join(".git");
+        let mut was_changed = false;
+        for (file, wanted) in [
+            (self.git_dir.join("commondir"), said("", &self.common_dir)),
+            (self.git_dir.join("gitdir"), said("", &link)),
+            (link.clone(), said("gitdir: ", &self.git_dir)),
+        ] {
+            let is = files::small_text(&file).unwrap_or_default();
+            if is == wanted {
+                continue;
+            }
+            // Git's own way to say the same is a relative path.
+            was_changed |= is != "../..\n";
+            files::replace(&file, &wanted)?;
+        }
+        match std::fs::remove_file(self.git_dir.join("config.worktree")) {
+            Ok(()) => was_changed = true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(was_changed)
+    }
+}
