@@ -42,10 +42,13 @@ pub struct Changes {
     pub diff: String,
 }
 
-/// How a diff is written. `diff-tree` itself follows none of the user's settings for diffs.
-pub(super) const DIFF: [&str; 9] = [
-    "diff-tree",
-    "-r",
+/// How two trees are compared. `diff-tree` follows none of the user's settings for diffs.
+///
+/// Without the last word git reads `.gitmodules`, and one that is not in order stops it.
+pub(super) const COMPARE: [&str; 3] = ["diff-tree", "-r", "--ignore-submodules=dirty"];
+
+/// How a difference is written.
+pub(super) const PATCH: [&str; 7] = [
     "--patch",
     "--no-color",
     "--no-ext-diff",
@@ -171,7 +174,7 @@ impl Shadow {
         let paths: Vec<&str> =
             ["--"].into_iter().chain(pathspecs.iter().map(String::as_str)).collect();
         let renames = ["--find-renames", "--unified=3", from, to];
-        let arguments = [DIFF.as_slice(), &renames, &paths].concat();
+        let arguments = [COMPARE.as_slice(), &PATCH, &renames, &paths].concat();
         let output = self.run(ACTION, &arguments, &[], limit).await?.succeeded(ACTION)?;
         if output.length > limit {
             return Err(self.too_large(from, to, &paths, output.length, limit).await?);
@@ -187,7 +190,7 @@ impl Shadow {
         bytes: u64,
         limit: u64,
     ) -> Result<RepositoryError, RepositoryError> {
-        let counted = [&["diff-tree", "-r", "--numstat", from, to], paths].concat();
+        let counted = [COMPARE.as_slice(), &["--numstat", from, to], paths].concat();
         let counted = self.text(ACTION, &counted).await?;
         let mut files: Vec<(u64, &str)> = counted.lines().filter_map(lines_of).collect();
         files.sort_by(|one, other| other.cmp(one));

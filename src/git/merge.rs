@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Git,
-    changes::DIFF,
+    changes::{COMPARE, PATCH},
     command::LIST,
     error::RepositoryError,
     shadow::{Objects, Shadow},
@@ -12,8 +12,8 @@ use super::{
     worktree::Worktree,
 };
 
-/// How a patch is written so that `git apply` takes it.
-const PATCH: [&str; 4] = ["--binary", "--full-index", "--no-renames", "--unified=3"];
+/// What a patch has besides so that `git apply` takes all of it.
+const WHOLE: [&str; 4] = ["--binary", "--full-index", "--no-renames", "--unified=3"];
 
 const ACTION: &str = "merge the changes";
 
@@ -50,7 +50,8 @@ impl Worktree {
         let ours_now = own.commit_of(&ours, &base, "ours").await?;
         let theirs_now = own.commit_of(&theirs.tree, &base, "theirs").await?;
         let result = own.merged(&ours_now, &theirs_now).await?;
-        let changed = ["diff-tree", "-r", "--name-only", "--no-renames", "-z", &ours, &result];
+        let names = ["--name-only", "--no-renames", "-z", &ours, &result];
+        let changed = [COMPARE.as_slice(), &names].concat();
         let changed = own.run(ACTION, &changed, &[], LIST).await?.succeeded(ACTION)?;
         let files: Vec<Vec<u8>> = changed.parts(ACTION)?.into_iter().map(<[u8]>::to_vec).collect();
         if !files.is_empty() {
@@ -87,7 +88,7 @@ impl Shadow {
         result: &str,
         files: &[Vec<u8>],
     ) -> Result<(), RepositoryError> {
-        let patch = [DIFF.as_slice(), &PATCH, &[ours, result]].concat();
+        let patch = [COMPARE.as_slice(), &PATCH, &WHOLE, &[ours, result]].concat();
         let patch = self.run(ACTION, &patch, &[], PATCH_LIMIT).await?.succeeded(ACTION)?;
         if patch.length > PATCH_LIMIT {
             let reason = format!("the changes are {} MiB", patch.length >> 20);

@@ -41,6 +41,9 @@ mod shadow;
 mod snapshot;
 mod state;
 mod survey;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
 mod worktree;
 
 use std::{

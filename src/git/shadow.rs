@@ -33,7 +33,9 @@ const FORCED: &[(&str, &str)] = &[
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("merge.verifySignatures", "false"),
-    ("lfs.fetchexclude", "*"),
+    // Nothing listens there. Without it a repository's `.lfsconfig` says from where git-lfs downloads.
+    ("lfs.url", "http://127.0.0.1:1/"),
+    ("lfs.transfer.maxretries", "1"),
     ("lfs.skipdownloaderrors", "true"),
     ("user.name", "codex-mcp-server"),
     ("user.email", "codex-mcp-server@localhost"),
@@ -142,6 +144,12 @@ impl Shadow {
             }
         }
         let theirs = common.join("objects");
+        // What git-lfs takes out of files lasts as long as what refers to it.
+        let large = match (&objects, alternates.first()) {
+            (Objects::In(folder), _) | (Objects::Passing, Some(folder)) => folder.join("lfs"),
+            (Objects::Passing, None) => at("lfs"),
+            (Objects::Repository, _) => common.join("lfs"),
+        };
         let own = match objects {
             Objects::Passing => at("objects"),
             Objects::In(folder) => {
@@ -150,7 +158,9 @@ impl Shadow {
             }
             Objects::Repository => theirs.clone(),
         };
-        let read: Vec<_> = [theirs].into_iter().chain(alternates).map(quoted).collect();
+        // Git complains of a folder that is not there.
+        let there = alternates.into_iter().filter(|folder| folder.is_dir());
+        let read: Vec<_> = [theirs].into_iter().chain(there).map(quoted).collect();
         let variables = [
             ("GIT_DIR", folder.path().as_os_str().to_owned()),
             ("GIT_OBJECT_DIRECTORY", own.into_os_string()),
@@ -160,7 +170,7 @@ impl Shadow {
             ("GIT_CONFIG_GLOBAL", NOWHERE.into()),
         ];
         let variables = variables.map(|(name, value)| (OsString::from(name), value));
-        let configuration = configured(&layout);
+        let configuration = configured(&layout, &large.to_string_lossy());
         let variables = variables.into_iter().chain(configuration).collect();
         Ok(Self { git, folder, _lock: lock, layout, variables })
     }
@@ -269,10 +279,13 @@ fn format_of(layout: &Layout) -> String {
 }
 
 /// The configuration as variables: the user's, what is carried over of the repository's, and what is in force in any case.
-fn configured(layout: &Layout) -> Vec<(OsString, OsString)> {
+fn configured(layout: &Layout, large: &str) -> Vec<(OsString, OsString)> {
     let forced = FORCED.iter().map(|(key, value)| (*key, *value));
     let carried = layout.configuration.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let all: Vec<_> = carried.chain(forced).chain([("core.hooksPath", NOWHERE)]).collect();
+    let all: Vec<_> = carried
+        .chain(forced)
+        .chain([("core.hooksPath", NOWHERE), ("lfs.storage", large)])
+        .collect();
     let mut variables = vec![("GIT_CONFIG_COUNT".into(), all.len().to_string().into())];
     for (number, (key, value)) in all.into_iter().enumerate() {
         variables.push((format!("GIT_CONFIG_KEY_{number}").into(), key.into()));

@@ -2,7 +2,7 @@
 
 use super::{
     Git,
-    changes::DIFF,
+    changes::{COMPARE, PATCH},
     command::LIST,
     error::RepositoryError,
     shadow::{Objects, Shadow},
@@ -38,7 +38,8 @@ impl Worktree {
     /// [`RepositoryError`] if it is gone, or git fails.
     pub async fn extent(&self, git: &Git) -> Result<Extent, RepositoryError> {
         let (shadow, now) = self.now(git).await?;
-        let counted = ["diff-tree", "-r", "--numstat", "--no-renames", &self.base, &now.tree];
+        let numbers = ["--numstat", "--no-renames", &self.base, &now.tree];
+        let counted = [COMPARE.as_slice(), &numbers].concat();
         let listed = shadow.text(ACTION, &counted).await?;
         let mut extent = Extent::default();
         for line in listed.lines() {
@@ -60,7 +61,8 @@ impl Worktree {
         limit: u64,
     ) -> Result<(String, bool), RepositoryError> {
         let (shadow, now) = self.now(git).await?;
-        let arguments = [DIFF.as_slice(), &["--find-renames", &self.base, &now.tree]].concat();
+        let between = ["--find-renames", &self.base, &now.tree];
+        let arguments = [COMPARE.as_slice(), &PATCH, &between].concat();
         let output = shadow.run(ACTION, &arguments, &[], limit).await?.succeeded(ACTION)?;
         let is_all = output.length <= limit;
         let mut text = String::from_utf8_lossy(&output.bytes).into_owned();

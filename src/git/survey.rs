@@ -15,14 +15,12 @@ use super::{
     files,
 };
 
-/// What a repository's own configuration may say, besides its format: how the bytes of its files are read and written.
-/// Each is a flag, a number, a word, or a file of patterns. None names a program, in any version of git.
+/// Flags, numbers and words of a repository's own configuration that are carried over: how the bytes of its files are read
+/// and written. None names a program, in any version of git; a value that is no plain word is left out.
 const OWN: &[&str] = &[
-    "core.attributesfile",
     "core.autocrlf",
     "core.checkstat",
     "core.eol",
-    "core.excludesfile",
     "core.filemode",
     "core.ignorecase",
     "core.precomposeunicode",
@@ -33,6 +31,9 @@ const OWN: &[&str] = &[
     "core.symlinks",
     "core.trustctime",
 ];
+
+/// Files of patterns that it may name. Attributes in them choose among the user's programs.
+const PATTERNS: &[&str] = &["core.attributesfile", "core.excludesfile"];
 
 /// What of the user's own configuration is left out: it is read already (`include`), or is about the user's own acts
 /// and other repositories.
@@ -123,7 +124,11 @@ impl Repository {
             let action = "read the repository";
             return Err(RepositoryError::Failed { action, reason: reason.to_owned() });
         }
-        let is_carried = |(key, _): &(String, String)| OWN.contains(&key.as_str());
+        let is_word = |value: &str| value.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_carried = |(key, value): &(String, String)| {
+            let key = key.as_str();
+            PATTERNS.contains(&key) || OWN.contains(&key) && is_word(value)
+        };
         let configuration = users.into_iter().chain(own.into_iter().filter(is_carried)).collect();
         Ok(Layout { top, git_dir, common_dir, head, object_format, has_reftable, configuration })
     }

@@ -12,6 +12,8 @@ pub mod client;
 pub mod codex_cli;
 pub mod collector;
 pub mod home;
+#[cfg(unix)]
+pub mod hostile;
 pub mod http;
 pub mod issuer;
 pub mod model;
@@ -33,6 +35,8 @@ pub use certificates::Authority;
 pub use client::{Client, ToolResult};
 pub use collector::Collector;
 pub use home::Home;
+#[cfg(unix)]
+pub use hostile::Hostile;
 pub use http::{HttpClient, HttpServer, MessageStream};
 pub use issuer::Issuer;
 pub use model::{Model, ModelRequest, Reply};
