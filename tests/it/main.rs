@@ -34,6 +34,7 @@ mod handshake;
 mod helping;
 #[cfg(unix)]
 mod host_faults;
+mod hostile_git;
 #[cfg(unix)]
 mod hosting;
 mod http;
