@@ -10,8 +10,9 @@ use std::{
 
 use anyhow::Context;
 use codex_mcp_server::{
-    Environment, PageUrl, check_tools, cli,
+    Environment, PageUrl, ServerError, check_tools, cli,
     cli::{Args, Command, ConfigCommand, Exit, Fixed},
+    codex::Lineage,
     config,
     serve::{self, Shutdown},
     serve_here, serve_http, serve_page, serve_stdio, serve_terminal, servers, telemetry, tokens,
@@ -75,6 +76,9 @@ fn read(words: &[OsString]) -> Result<Typed, ExitCode> {
 
 fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit> {
     let Typed { command, flags, mut resolved } = typed;
+    if !command.is_for_anybody() && Lineage::of(None) == Lineage::Codex {
+        return Err(ServerError::Nested.into());
+    }
     // A terminal finds the host of clients that are configured alike, whatever it logs itself.
     let config = resolved.config.clone();
     // What is served is watched over by its log; on the command line only what matters is told.

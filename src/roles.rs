@@ -28,6 +28,13 @@ pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
         Role::Finder => find(arguments),
         Role::Starter => executable().and_then(|program| Ok(start_and_leave(&program)?)),
         Role::Host => host(),
+        #[cfg(target_os = "linux")]
+        Role::Reaper => match codex_mcp_server::codex::reap(arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error.into()),
+        },
+        #[cfg(not(target_os = "linux"))]
+        Role::Reaper => Err(anyhow::anyhow!("this system has no orphans to take in")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,9 +11,6 @@ use crate::{
     telemetry,
 };
 
-/// The program that is nothing but a bridge. It is beside ours, or its work is done by ours.
-pub(super) const PROGRAM: &str = "codex-mcp-bridge";
-
 /// Why a bridge ends.
 #[derive(Debug, thiserror::Error)]
 pub enum BridgeFailure {

@@ -4,9 +4,20 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, time::Duration};
 
 use crate::{
     codex::Processes,
+    config::{Config, StoreKind, secret_variables},
     git::{Git, GitEnvironment},
+    serve::Role,
     session::{Tenant, store::PostgresPool},
 };
+
+/// What a collector is told who we are with.
+const COLLECTOR: &[&str] = &["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"];
+
+/// What a database is logged in to with, where it is ours.
+const DATABASE: &[&str] = &["PGPASSWORD", "PGPASSFILE"];
+
+/// The program that is nothing but a bridge or a reaper. It is beside ours, or its work is done by ours.
+pub(super) const SMALL_PROGRAM: &str = "codex-mcp-bridge";
 
 /// What the process inherits from the program that started it.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +46,7 @@ pub struct Environment {
     pub processes: Option<Processes>,
     /// The database that sessions are kept in, once it is connected to.
     pub database: Option<PostgresPool>,
-    /// The variables that Codex sees, if not all.
+    /// The variables that Codex sees, if not those of every child.
     pub codex_variables: Option<BTreeMap<OsString, OsString>>,
     /// How long the client that started us waits for a call. `None` if it does not say.
     pub client_limit: Option<Duration>,
@@ -53,6 +64,32 @@ impl Environment {
     /// Where this program keeps what lasts.
     pub fn own_state(&self) -> Option<PathBuf> {
         self.state_folder.as_ref().map(|folder| folder.join("codex-mcp-server"))
+    }
+
+    /// What every child of ours sees of the environment: all but this program's own secrets. These are settings that hold
+    /// one (`CODEX_MCP_SERVER_STORE_URL`), and what it logs in to its database and its collector with.
+    pub fn for_children(&self, config: &Config) -> BTreeMap<OsString, OsString> {
+        let has_database = config.store.kind == StoreKind::Postgres;
+        let own = secret_variables();
+        let is_secret = |name: &OsString| {
+            own.iter().any(|secret| name == secret.as_str())
+                || COLLECTOR.iter().any(|secret| name == secret)
+                || has_database && DATABASE.iter().any(|secret| name == secret)
+        };
+        let variables = self.variables.iter().filter(|(name, _)| !is_secret(name));
+        variables.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// What a Codex is started through, so that nothing that it starts gets away from it. Nothing where the system cannot
+    /// do that.
+    pub fn reaper(&self) -> Vec<OsString> {
+        if !cfg!(target_os = "linux") {
+            return Vec::new();
+        }
+        // The small program, if it is there: it is all that such a process has in memory.
+        let small = self.executable.with_file_name(SMALL_PROGRAM);
+        let program = if small.is_file() { small } else { self.executable.clone() };
+        vec![program.into(), Role::Reaper.word().into()]
     }
 
     /// Git as this process finds it.

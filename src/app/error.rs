@@ -10,6 +10,9 @@ use crate::{
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// A Codex that this program runs has started it.
+    #[error("{}", serve::in_one_line(&crate::session::SessionError::Nested))]
+    Nested,
     /// The page cannot be reached.
     #[error("the page cannot listen on loopback")]
     Page(#[source] std::io::Error),

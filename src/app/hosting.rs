@@ -4,7 +4,7 @@ use std::{ffi::OsString, io, path::PathBuf};
 
 use super::{
     Environment, ServerError,
-    bridge::PROGRAM,
+    environment::SMALL_PROGRAM,
     notify::Notifier,
     presence::{Presence, Served},
     server::{connected, presence, server, store},
@@ -19,6 +19,7 @@ use crate::{
         },
         replace,
     },
+    session::Lineage,
 };
 
 /// Why a client has a server of its own.
@@ -27,6 +28,9 @@ pub enum NotShared {
     /// The operator wants it.
     #[error("`host.mode` is `off`")]
     Off,
+    /// What Codex starts is nobody's client.
+    #[error("it was started by a Codex that this program runs")]
+    Nested,
     /// Sessions in memory end with the server.
     #[error("`store.kind` is `memory`, which no other process sees")]
     InMemory,
@@ -91,7 +95,7 @@ pub fn become_bridge(
         Ok(bridge) => {
             let arguments: Vec<_> =
                 std::iter::once(bridge.into()).chain(arguments.iter().cloned()).collect();
-            let own = environment.executable.with_file_name(PROGRAM);
+            let own = environment.executable.with_file_name(SMALL_PROGRAM);
             if own.is_file() {
                 // If it does not start, this program is as good.
                 drop(replace(&own, &arguments));
@@ -112,10 +116,14 @@ pub async fn serve_host(
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
     let config = &host.config;
+    if Lineage::of(None) == Lineage::Codex {
+        return Err(ServerError::Nested);
+    }
+    let variables = environment.for_children(config);
     let environment = connected(environment, config)?;
     let (record, kept) = (presence(config, "host"), store(config, &environment).ok());
     let server = server(config.clone(), environment, shutdown.at_once.clone())?;
-    let notifier = Notifier::start(config.notify.command.clone(), server.sessions());
+    let notifier = Notifier::start(config.notify.command.clone(), variables, server.sessions());
     let shown = Served::one(None, server.sessions());
     let presence = Presence::start(kept, record, shown, None, &shutdown);
     let ended = host::host(server, host, shutdown).await;
@@ -178,6 +186,9 @@ pub(super) async fn terminal(
 fn expected(config: Config, environment: &Environment) -> Result<HostConfig, NotShared> {
     let Environment { directory, codex_home, executable, variables, runtime_folder, .. } =
         environment;
+    if Lineage::of(None) == Lineage::Codex {
+        return Err(NotShared::Nested);
+    }
     match (config.host.mode, config.store.kind) {
         (HostMode::Off, _) => return Err(NotShared::Off),
         (_, StoreKind::Memory) => return Err(NotShared::InMemory),

@@ -109,9 +109,10 @@ pub async fn serve_http(
         Tenants::new(move |tenant| {
             let (config, environment) = of_tenant(tenant, &config, &environment)?;
             let hook = config.notify.command.clone();
+            let variables = environment.for_children(&config);
             let server = server(config, environment, at_once.clone());
             let server: Server = server.map_err(|error| broken(tenant, error))?;
-            let notifier = Notifier::start(hook, server.sessions());
+            let notifier = Notifier::start(hook, variables, server.sessions());
             all.add(tenant.cloned(), server.sessions());
             // Nothing under the lock can panic.
             notifiers.lock().unwrap_or_else(PoisonError::into_inner).push(notifier);

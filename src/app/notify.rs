@@ -1,6 +1,6 @@
 //! The operator's hook: a command that is run when a detached turn ends or asks, with a small JSON on its input.
 
-use std::{process::Stdio, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -24,6 +24,13 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an answer the hook is sent, in characters.
 const EXCERPT: usize = 300;
 
+/// What is run, and what it sees of the environment.
+#[derive(Debug)]
+struct Hook {
+    command: String,
+    variables: BTreeMap<OsString, OsString>,
+}
+
 /// The hook at work.
 #[derive(Debug)]
 pub(super) struct Notifier {
@@ -32,11 +39,16 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Runs `command`, if there is one, for each notice of these sessions, one after the other.
-    pub(super) fn start(command: Option<String>, sessions: &Sessions) -> Self {
+    /// Runs `command`, if there is one, for each notice of these sessions, one after the other, with these variables.
+    pub(super) fn start(
+        command: Option<String>,
+        variables: BTreeMap<OsString, OsString>,
+        sessions: &Sessions,
+    ) -> Self {
         let ending = CancellationToken::new();
         let task = command.map(|command| {
-            let follow = follow(command, sessions.notices(), ending.clone());
+            let hook = Hook { command, variables };
+            let follow = follow(hook, sessions.notices(), ending.clone());
             AbortOnDropHandle::new(TaskTracker::new().spawn(follow))
         });
         Self { ending, task }
@@ -52,7 +64,7 @@ impl Notifier {
     }
 }
 
-async fn follow(command: String, mut notices: Receiver<Notice>, ending: CancellationToken) {
+async fn follow(hook: Hook, mut notices: Receiver<Notice>, ending: CancellationToken) {
     loop {
         let next = match ending.run_until_cancelled(notices.recv()).await {
             Some(next) => next,
@@ -62,7 +74,7 @@ async fn follow(command: String, mut notices: Receiver<Notice>, ending: Cancella
             },
         };
         match next {
-            Ok(notice) => run(&command, &payload(&notice)).await,
+            Ok(notice) => run(&hook, &payload(&notice)).await,
             Err(RecvError::Lagged(count)) => {
                 tracing::warn!(count, "notify.command is too slow; some notices were dropped");
             }
@@ -106,9 +118,11 @@ fn payload(notice: &Notice) -> Value {
 }
 
 /// Runs the command once. What comes of it matters to nobody but the log.
-async fn run(command: &str, payload: &Value) {
+async fn run(hook: &Hook, payload: &Value) {
     let ran = timeout(RUN_TIMEOUT, async {
-        let mut child = shell(command)
+        let mut child = shell(&hook.command)
+            .env_clear()
+            .envs(&hook.variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -54,11 +54,11 @@ pub async fn serve_stdio(
     environment: Environment,
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
-    let hook = config.notify.command.clone();
+    let (hook, variables) = (config.notify.command.clone(), environment.for_children(&config));
     let environment = connected(environment, &config)?;
     let (record, kept) = (presence(&config, "stdio"), store(&config, &environment).ok());
     let server = server(config, environment, shutdown.at_once.clone())?;
-    let notifier = Notifier::start(hook, server.sessions());
+    let notifier = Notifier::start(hook, variables, server.sessions());
     let shown = Served::one(None, server.sessions());
     let presence = Presence::start(kept, record, shown, None, &shutdown);
     let ended = serve::serve(server, shutdown).await;
@@ -71,7 +71,7 @@ pub async fn serve_stdio(
 
 pub(super) fn server(
     config: Config,
-    environment: Environment,
+    mut environment: Environment,
     force_kill: CancellationToken,
 ) -> Result<Server, ServerError> {
     let tasks = TaskTracker::new();
@@ -79,6 +79,9 @@ pub(super) fn server(
     let worktrees = environment.own_state().filter(|_| is_kept);
     let worktrees = worktrees.map(|state| state.join("worktrees"));
     let git = environment.git();
+    let reaper = environment.reaper();
+    let variables = environment.codex_variables.take();
+    let variables = variables.unwrap_or_else(|| environment.for_children(&config));
     let environment = connected(environment, &config)?;
     let store = store(&config, &environment)?;
     let is_apart = !environment.launcher.is_empty();
@@ -98,7 +101,8 @@ pub(super) fn server(
             strict: environment.tenant.is_some(),
             api_key: environment.api_key,
             processes: environment.processes,
-            variables: environment.codex_variables,
+            variables,
+            reaper,
         },
         tasks.clone(),
     );

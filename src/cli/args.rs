@@ -36,6 +36,20 @@ pub enum Command {
     Tool(ToolCall),
 }
 
+impl Command {
+    /// Whether it does nothing but tell, or serves a client that is told itself what it may not. A process that descends
+    /// from a Codex of ours may do no more.
+    pub fn is_for_anybody(&self) -> bool {
+        match self {
+            Self::Fixed(Fixed::Serve(how)) => !how.is_http(),
+            Self::Fixed(
+                Fixed::Doctor(_) | Fixed::Config(_) | Fixed::Completions { .. } | Fixed::Man,
+            ) => true,
+            _ => false,
+        }
+    }
+}
+
 /// MCP server over the OpenAI Codex CLI: named conversations that continue.
 ///
 /// Without a subcommand it serves MCP over standard input and output, which is how clients start it.

@@ -28,8 +28,10 @@ pub struct CodexConfig {
     pub codex_home: PathBuf,
     /// What starts it, with the binary and its arguments behind: another user's rights, a container. Nothing if empty.
     pub launcher: Vec<String>,
-    /// The variables it sees. `None` for all of this process.
-    pub variables: Option<BTreeMap<OsString, OsString>>,
+    /// The variables it sees.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// What keeps all that it starts below it and ends that with it: a program of ours and its arguments. Nothing if empty.
+    pub reaper: Vec<OsString>,
     /// How long the child stays with nothing to do.
     pub idle: Duration,
     /// How long a request other than a turn may take.
@@ -62,19 +64,26 @@ impl CodexConfig {
         read.map(Some).map_err(|source| CodexError::ApiKey { path: path.clone(), source })
     }
 
-    /// A command that starts Codex.
+    /// A command that starts Codex, to work.
     pub(in crate::codex) fn command(&self, binary: &Path) -> tokio::process::Command {
-        let mut command = match self.launcher.split_first() {
-            None => process::command(binary),
-            Some((program, words)) => {
-                let mut command = process::command(Path::new(program));
-                command.args(words).arg(binary);
-                command
-            }
-        };
-        if let Some(variables) = &self.variables {
-            command.env_clear().envs(variables);
-        }
+        let launcher = self.launcher.iter().map(OsString::from);
+        self.started_by(self.reaper.iter().cloned().chain(launcher), binary)
+    }
+
+    /// A command that starts Codex to ask it something before it works.
+    fn question(&self, binary: &Path) -> tokio::process::Command {
+        self.started_by(self.launcher.iter().map(OsString::from), binary)
+    }
+
+    fn started_by(
+        &self,
+        words: impl Iterator<Item = OsString>,
+        binary: &Path,
+    ) -> tokio::process::Command {
+        let mut words = words.chain([binary.as_os_str().to_owned()]);
+        let program = words.next().unwrap_or_default();
+        let mut command = process::command(Path::new(&program));
+        command.args(words).env_clear().envs(&self.variables);
         command
     }
 }
@@ -92,7 +101,8 @@ impl CodexConfig {
             strict: false,
             api_key: None,
             processes: None,
-            variables: None,
+            variables: BTreeMap::new(),
+            reaper: Vec::new(),
             idle: limit,
             timeout: limit,
             force_kill: CancellationToken::new(),
@@ -144,7 +154,7 @@ impl Found {
 /// [`CodexError::Start`] if it does not run, takes longer than ten seconds or says no version.
 async fn version_of(config: &CodexConfig, binary: &Path) -> Result<CodexVersion, CodexError> {
     let failed = |cause: String| CodexError::Start { binary: binary.to_owned(), cause };
-    let mut command = config.command(binary);
+    let mut command = config.question(binary);
     command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
     let output = output.map_err(|_| failed("`--version` took over ten seconds".to_owned()))?;

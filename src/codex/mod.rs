@@ -21,11 +21,14 @@ mod exec;
 mod find;
 mod ids;
 mod launch;
+mod lineage;
 mod orphans;
 mod process;
 mod processes;
 mod profile;
 mod protocol;
+#[cfg(target_os = "linux")]
+mod reaper;
 mod record;
 mod rollout;
 mod rpc;
@@ -44,9 +47,12 @@ pub use error::CodexError;
 pub use find::{Binary, SearchPath, find};
 pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
+pub use lineage::Lineage;
 pub(crate) use process::command;
 pub use processes::Processes;
 pub use profile::Profile;
+#[cfg(target_os = "linux")]
+pub use reaper::reap;
 pub use rollout::{Laid, Rollout, RolloutError};
 pub use settings::{
     ApprovalPolicy, ContextItem, EffectiveSettings, Reviewer, Role, Sandbox, ThreadOptions,

@@ -4,7 +4,7 @@
 //! once Codex is gone nothing says whose they were. What we start therefore carries a tag in its
 //! environment, which everything it starts inherits.
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// How often to look at most: a process that was being started escapes the first look.
 const LOOKS: usize = 5;
@@ -37,27 +37,6 @@ impl ChildTag {
             Err(error) => tracing::warn!(%error, "cannot look for what Codex left running"),
         }
     }
-}
-
-/// Whether a process, this one if none is named, was started, directly or not, by a child of a server like this one.
-pub(super) fn is_nested(process: Option<u32>) -> bool {
-    let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
-    let mut next = process.map(Pid::from_u32).or_else(|| sysinfo::get_current_pid().ok());
-    // A chain of parents that long would be a loop.
-    for _ in 0..64 {
-        let Some(pid) = next else { return false };
-        let mut system = System::new();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, with_environment);
-        let Some(process) = system.process(pid) else { return false };
-        let tagged = |variable: &&std::ffi::OsString| {
-            variable.to_string_lossy().starts_with(&format!("{}=", ChildTag::VARIABLE))
-        };
-        if process.environ().iter().find(tagged).is_some() {
-            return true;
-        }
-        next = process.parent();
-    }
-    false
 }
 
 fn end_all(entry: &str) -> usize {

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{
     Config,
-    settings::{LISTS, PATHS},
+    settings::{LISTS, PATHS, SECRET},
 };
 
 /// What our own variables begin with. `CODEX_MCP_SERVER_SESSION_TTL` is `session.ttl`.
@@ -31,6 +31,12 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// Older names of settings, which are still taken.
 const RENAMED: &[(&str, &str)] = &[("codex.patience", "codex.timeout")];
+
+/// The variables that set a secret.
+pub fn secret_variables() -> Vec<String> {
+    let name = |key: &&str| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase());
+    SECRET.iter().map(name).collect()
+}
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ mod span;
 mod store;
 
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
-pub use layers::{ConfigError, Flags, Resolved, Variables, resolve};
+pub use layers::{ConfigError, Flags, Resolved, Variables, resolve, secret_variables};
 pub use schema::schema;
 pub use settings::{
     CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,

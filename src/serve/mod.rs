@@ -2,7 +2,8 @@
 //!
 //! A [`connection`] serves one client over a pair of streams. On Unix, clients start a [`bridge`] to the user's
 //! [`host`], which serves all of them; elsewhere, or where no host can be had, each has a server of its own.
-//! [`http`] is for clients elsewhere, [`page`] for the user's browser.
+//! [`http`] is for clients elsewhere, [`page`] for the user's browser. What a Codex of ours has started is no client of any
+//! of them ([`peers`]).
 
 #[cfg(unix)]
 pub mod bridge;
@@ -13,12 +14,14 @@ pub mod http;
 mod lines;
 mod message;
 pub mod page;
+mod peers;
 mod role;
 mod shutdown;
 mod streams;
 mod transport;
 
 pub use connection::{ServeError, serve, serve_over};
+pub use page::in_one_line;
 pub use role::Role;
 #[cfg(unix)]
 pub use role::replace;

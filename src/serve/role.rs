@@ -19,12 +19,15 @@ pub enum Role {
     Starter,
     /// The host. Its configuration is on standard input.
     Host,
+    /// Runs a program and ends all that is left of it when it ends. The program and its arguments follow.
+    Reaper,
     /// Serves its client by itself. The client's own arguments follow.
     Server,
 }
 
 impl Role {
-    const ALL: [Self; 5] = [Self::Bridge, Self::Finder, Self::Starter, Self::Host, Self::Server];
+    const ALL: [Self; 6] =
+        [Self::Bridge, Self::Finder, Self::Starter, Self::Host, Self::Reaper, Self::Server];
 
     /// The argument that stands for it.
     pub fn word(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Role {
             Self::Finder => "find-host",
             Self::Starter => "as-starter",
             Self::Host => "as-host",
+            Self::Reaper => "as-reaper",
             Self::Server => "as-server",
         }
     }

@@ -75,6 +75,6 @@ pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequ
 pub use crate::codex::{
     AccountLimits, Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion,
     CommandRun, Credits, Decision, EffectiveSettings, FailureKind, FileChange, Found, InputField,
-    Login, Missing, Model, Profile, RateLimits, RateWindow, Reviewer, Sandbox, Subject,
+    Lineage, Login, Missing, Model, Profile, RateLimits, RateWindow, Reviewer, Sandbox, Subject,
     ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
 };

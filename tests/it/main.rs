@@ -21,6 +21,7 @@ mod configuration;
 mod continuity;
 mod conversation;
 mod deploying;
+mod descent;
 mod detaching;
 mod docs;
 mod doctor;

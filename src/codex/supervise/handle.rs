@@ -12,7 +12,7 @@ use crate::codex::{
     exec::{self, ExecThread},
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
-    orphans,
+    lineage::Lineage,
     profile::Profile,
     record,
     settings::ThreadSettings,
@@ -49,10 +49,8 @@ impl Codex {
     /// Whether a client, or this process if none is named, was started by a Codex that a server like this one runs:
     /// then starting another one would never end.
     pub fn is_nested(&self, client: Option<u32>) -> bool {
-        match client {
-            Some(process) => orphans::is_nested(Some(process)),
-            None => *self.0.nested.get_or_init(|| orphans::is_nested(None)),
-        }
+        let inspect = || !Lineage::of(client).is_trusted();
+        if client.is_some() { inspect() } else { *self.0.nested.get_or_init(inspect) }
     }
 
     /// Which Codex is there, without starting it.

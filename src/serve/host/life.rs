@@ -23,8 +23,11 @@ use super::{
 };
 use crate::{
     config::Config,
-    mcp::{Client, Server},
-    serve::{Shutdown, Streams, connection, page::Page},
+    mcp::{Client, Lineage, Server, SessionError},
+    serve::{
+        Shutdown, Streams, connection,
+        page::{Page, in_one_line},
+    },
 };
 
 /// How long whoever connects may take to say what for.
@@ -166,7 +169,19 @@ impl Host {
         else {
             return;
         };
+        let is_trusted = match process {
+            Some(process) => {
+                let look = move || Lineage::of(Some(process)).is_trusted();
+                tokio::task::spawn_blocking(look).await.unwrap_or(false)
+            }
+            // This system does not say who it is.
+            None => true,
+        };
         let answer = match ask {
+            _ if !is_trusted => {
+                tracing::warn!(process, "what Codex has started is refused");
+                Welcome::Refused(in_one_line(&SessionError::Nested))
+            }
             Ask::Serve(_) if key.is_some_and(|key| key != *self.config.files.key()) => {
                 Welcome::Refused("it is another client's host".to_owned())
             }

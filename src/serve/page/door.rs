@@ -1,10 +1,13 @@
 //! Who may in: a code that is good once is exchanged for a cookie, and nobody else knows either. Another page cannot come
 //! in by another name of this machine.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
@@ -13,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tokio_util::sync::CancellationToken;
 
-use crate::web::Viewer;
+use super::words::in_one_line;
+use crate::{mcp::SessionError, serve::peers::Peers, web::Viewer};
 
 /// What a page is served with. Whoever asks for it makes the secrets, so that another host can serve the same page.
 #[derive(Clone, Serialize, Deserialize)]
@@ -41,6 +45,7 @@ pub(super) struct Door {
     /// Cancelled when the code was used.
     pub(super) entered: CancellationToken,
     pub(super) viewer: Viewer,
+    pub(super) peers: Peers,
 }
 
 impl Door {
@@ -95,12 +100,18 @@ impl Door {
 /// Lets a request in, or not.
 pub(super) async fn guard(
     State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     if !door.is_here(request.headers()) {
         return (StatusCode::MISDIRECTED_REQUEST, "This is another machine's name.\n")
             .into_response();
+    }
+    // Asked for each request: a connection can be handed on.
+    if !door.peers.is_trusted(peer, (Ipv4Addr::LOCALHOST, door.port).into()).await {
+        let words = in_one_line(&SessionError::Nested);
+        return (StatusCode::FORBIDDEN, format!("{words}\n")).into_response();
     }
     if request.uri().path() == "/" {
         return door.enter(&request);

@@ -10,10 +10,14 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::door::{Door, PageKeys, guard};
+use super::{
+    door::{Door, PageKeys, guard},
+    words::explained,
+};
 use crate::{
-    mcp::{Scope, SessionError, Sessions, UserError, explain},
-    web::{self, Said, Viewer},
+    mcp::{Scope, Sessions},
+    serve::peers::Peers,
+    web::{self, Viewer},
 };
 
 /// A page that can be reached.
@@ -57,19 +61,15 @@ impl Page {
             ending: ending.clone(),
             explain: explained,
         };
-        let door = Arc::new(Door { port, cookie, code: Mutex::new(code), entered, viewer });
+        let (code, peers) = (Mutex::new(code), Peers::default());
+        let door = Arc::new(Door { port, cookie, code, entered, viewer, peers });
         let router =
             web::router().layer(from_fn_with_state(door, guard)).layer(from_fn(web::protect));
-        let serving = axum::serve(listener, router);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service);
         let ended = ending.run_until_cancelled(serving.into_future()).await;
         if let Some(Err(error)) = ended {
             tracing::warn!(%error, "the page is not served any more");
         }
     }
-}
-
-/// An error of the core in the words that clients get.
-pub(in crate::serve) fn explained(error: &SessionError) -> Said {
-    let UserError { code, message, next, .. } = explain(error);
-    Said { code, message, next }
 }

@@ -5,10 +5,12 @@
 mod asked;
 mod door;
 mod listen;
+mod words;
 
 #[cfg(unix)]
 pub use asked::{PageRefused, host_page};
 pub use door::PageKeys;
 pub(in crate::serve) use door::cookie;
 pub use listen::Page;
-pub(in crate::serve) use listen::explained;
+pub(in crate::serve) use words::explained;
+pub use words::in_one_line;

@@ -1,0 +1,99 @@
+//! Whether a process descends from a Codex of ours: then it is nobody's client, for anything.
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use super::orphans::ChildTag;
+
+/// The longest chain of parents; a longer one would be a loop.
+const LONGEST: usize = 256;
+
+/// How often a chain is read that changes while it is read.
+const READS: usize = 3;
+
+/// What is known of where a process comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lineage {
+    /// A Codex that this program runs started it, directly or not.
+    Codex,
+    /// None did.
+    Other,
+    /// The process is gone, or cannot be looked at.
+    Unknown,
+}
+
+impl Lineage {
+    /// Where a process comes from: this one if none is named.
+    ///
+    /// It reads some files of the system for each ancestor, without waiting. An ancestor that clears its environment hides
+    /// nothing: on Linux what Codex starts stays below a process of ours that carries the tag (see [`super::reaper`]).
+    pub fn of(process: Option<u32>) -> Self {
+        let own = sysinfo::get_current_pid().ok();
+        let Some(pid) = process.map(Pid::from_u32).or(own) else { return Self::Unknown };
+        let known = |pid| (0..READS).map(|_| read(pid)).find(|read| *read != Self::Unknown);
+        match known(pid) {
+            Some(lineage) => lineage,
+            // Where a process cannot even look at itself, nothing can be told of any.
+            None if process.is_none() || own.and_then(known).is_none() => Self::Other,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Whether the process may be a client.
+    pub fn is_trusted(self) -> bool {
+        self == Self::Other
+    }
+}
+
+/// Reads a chain once. It is unknown if one of it has ended meanwhile: its children have another parent now.
+fn read(pid: Pid) -> Lineage {
+    let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
+    let mut next = Some(pid);
+    for _ in 0..LONGEST {
+        let Some(pid) = next else { return Lineage::Other };
+        let mut system = System::new();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, with_environment);
+        let Some(process) = system.process(pid) else {
+            // What is above this process's own namespace cannot be seen.
+            return if pid.as_u32() == 0 { Lineage::Other } else { Lineage::Unknown };
+        };
+        let begin = format!("{}=", ChildTag::VARIABLE);
+        let is_tag = |variable: &std::ffi::OsString| {
+            variable.as_encoded_bytes().starts_with(begin.as_bytes())
+        };
+        if process.environ().iter().any(is_tag) {
+            return Lineage::Codex;
+        }
+        next = process.parent();
+    }
+    Lineage::Unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_by_its_ancestors() {
+        assert_eq!(Lineage::of(None), Lineage::Other);
+        // The test runner is its parent; a shell with the tag is the parent of one without.
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "env -i sleep 1000 & echo $!; wait"]).env(ChildTag::VARIABLE, "x");
+        let mut shell = shell.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = shell.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        let sleep: u32 = line.trim().parse().unwrap();
+        assert_eq!(Lineage::of(Some(sleep)), Lineage::Codex);
+        assert_eq!(Lineage::of(Some(shell.id())), Lineage::Codex);
+        let killed = rustix::process::kill_process(
+            rustix::process::Pid::from_raw(sleep.cast_signed()).unwrap(),
+            rustix::process::Signal::KILL,
+        );
+        killed.unwrap();
+        shell.wait().unwrap();
+        assert_eq!(Lineage::of(Some(sleep)), Lineage::Unknown);
+        assert!(!Lineage::Unknown.is_trusted());
+    }
+}
