@@ -15,7 +15,7 @@ pub(super) struct ChildTag(String);
 
 impl ChildTag {
     /// The environment variable that holds it.
-    pub(super) const VARIABLE: &str = "CODEX_MCP_SERVER_MARK";
+    pub(super) const VARIABLE: &str = "CODEX_MCP_CHILD_TAG";
 
     pub(super) fn new() -> Self {
         Self(uuid::Uuid::new_v4().to_string())

@@ -192,7 +192,7 @@ impl Hostile {
         // What Codex starts, its own git and commands in its sandbox, has its server's tag.
         let is_ours = |mark: &fs::DirEntry| {
             let environment = fs::read_to_string(mark.path()).unwrap_or_default();
-            !environment.contains("CODEX_MCP_SERVER_MARK=")
+            !environment.contains("CODEX_MCP_CHILD_TAG=")
         };
         let ours = marks.filter(is_ours);
         ours.map(|mark| mark.file_name().to_string_lossy().into_owned()).collect()

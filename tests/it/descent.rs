@@ -31,13 +31,13 @@ heard["stop"] = ask({"stop": {"force": True}})
 def get(method, path):
     try:
         c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
-        c.request(method, path, headers={"Cookie": cookie, "Origin": "http://127.0.0.1:" + port})
+        c.request(method, path, headers={"Cookie": cookie, "Origin": "http://127.0.0.1:" + port, "x-codex-mcp": "1"})
         r = c.getresponse()
         return "%d %s" % (r.status, r.read()[:300].decode())
     except OSError as error:
         return "no way: %s" % error
-heard["look"] = get("GET", "/ui/api/sessions")
-heard["answer"] = get("POST", "/ui/api/approvals/x")
+heard["look"] = get("GET", "/api/v1/sessions")
+heard["answer"] = get("POST", "/api/v1/approvals/x")
 for name, words in {"approvals": ["approvals"], "ui": ["ui", "--no-open"], "host": ["host", "stop", "--force"],
                     "codex": ["codex", "say inner"], "list": ["sessions", "list"]}.items():
     try:
@@ -127,7 +127,7 @@ async fn doors(world: &World) -> (Client, Page, String) {
         ["--set", "limits.sandbox_ceiling=danger-full-access", "--set", "limits.network=true"];
     let server = world.launch().args(ceiling).connect().await;
     let page = Page::open(world);
-    let looked = request(&page.port, "/ui/api/sessions", &page.cookie);
+    let looked = request(&page.port, "/api/v1/sessions", &page.cookie);
     assert!(looked.starts_with("HTTP/1.1 200"), "{looked}");
     let socket = host_socket(world).await;
     let line = format!(
@@ -158,7 +158,7 @@ async fn a_command_is_refused_at_every_door() {
             serde_json::from_str(&heard).unwrap_or_else(|error| panic!("{error}: {response}"));
         assert_refused(&heard);
     }
-    let looked = request(&page.port, "/ui/api/sessions", &page.cookie);
+    let looked = request(&page.port, "/api/v1/sessions", &page.cookie);
     assert!(looked.starts_with("HTTP/1.1 200"), "{looked}");
 }
 
@@ -169,7 +169,7 @@ async fn a_command_that_gets_away_is_refused_all_the_same() {
     let (server, _page, line) = doors(&world).await;
     for (name, away) in [
         ("forks", "(setsid env -i"),
-        ("nohup", "(nohup env -u CODEX_MCP_SERVER_MARK setsid -f env -i"),
+        ("nohup", "(nohup env -u CODEX_MCP_CHILD_TAG setsid -f env -i"),
     ] {
         let out = world.home.path().join(name);
         // What it starts is to find the same store.
