@@ -66,7 +66,7 @@ async fn kills_at_any_moment_lose_nothing() {
         let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": session}});
         let (_, answer) = server.begin("tools/call", call).await;
         tokio::time::sleep(Duration::from_millis(dice.up_to(250))).await;
-        let (codex, own) = (process::children(server.server_pid()), server.pid());
+        let (codex, own) = (process::descendants(server.server_pid()), server.pid());
         // What is asked for its version only runs no turn.
         let runs_turns = |pid: &u32| process::command_line(*pid).contains("app-server");
         let has_engine = codex.iter().any(runs_turns);
