@@ -1,8 +1,6 @@
 //! Whether a process descends from a Codex of ours: then it is nobody's client, for anything.
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
-
-use super::orphans::ChildTag;
+use super::{kin::Kin, orphans::ChildTag};
 
 /// The longest chain of parents; a longer one would be a loop.
 const LONGEST: usize = 256;
@@ -24,16 +22,15 @@ pub enum Lineage {
 impl Lineage {
     /// Where a process comes from: this one if none is named.
     ///
-    /// It reads some files of the system for each ancestor, without waiting. An ancestor that clears its environment hides
+    /// It reads two small files of the system for each ancestor. An ancestor that clears its environment hides
     /// nothing: on Linux what Codex starts stays below a process of ours that carries the tag (see [`super::reaper`]).
     pub fn of(process: Option<u32>) -> Self {
-        let own = sysinfo::get_current_pid().ok();
-        let Some(pid) = process.map(Pid::from_u32).or(own) else { return Self::Unknown };
+        let own = std::process::id();
         let known = |pid| (0..READS).map(|_| read(pid)).find(|read| *read != Self::Unknown);
-        match known(pid) {
+        match known(process.unwrap_or(own)) {
             Some(lineage) => lineage,
             // Where a process cannot even look at itself, nothing can be told of any.
-            None if process.is_none() || own.and_then(known).is_none() => Self::Other,
+            None if process.is_none() || known(own).is_none() => Self::Other,
             None => Self::Unknown,
         }
     }
@@ -45,25 +42,15 @@ impl Lineage {
 }
 
 /// Reads a chain once. It is unknown if one of it has ended meanwhile: its children have another parent now.
-fn read(pid: Pid) -> Lineage {
-    let with_environment = ProcessRefreshKind::nothing().with_environ(UpdateKind::Always);
-    let mut next = Some(pid);
+fn read(process: u32) -> Lineage {
+    let mut next = Some(process);
     for _ in 0..LONGEST {
-        let Some(pid) = next else { return Lineage::Other };
-        let mut system = System::new();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, with_environment);
-        let Some(process) = system.process(pid) else {
-            // What is above this process's own namespace cannot be seen.
-            return if pid.as_u32() == 0 { Lineage::Other } else { Lineage::Unknown };
-        };
-        let begin = format!("{}=", ChildTag::VARIABLE);
-        let is_tag = |variable: &std::ffi::OsString| {
-            variable.as_encoded_bytes().starts_with(begin.as_bytes())
-        };
-        if process.environ().iter().any(is_tag) {
-            return Lineage::Codex;
+        let Some(process) = next else { return Lineage::Other };
+        match Kin::of(process, ChildTag::VARIABLE) {
+            None => return Lineage::Unknown,
+            Some(Kin { is_marked: true, .. }) => return Lineage::Codex,
+            Some(Kin { parent, .. }) => next = parent,
         }
-        next = process.parent();
     }
     Lineage::Unknown
 }
@@ -75,6 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "it is no Codex")]
     fn a_process_is_told_by_its_ancestors() {
         assert_eq!(Lineage::of(None), Lineage::Other);
         // The test runner is its parent; a shell with the tag is the parent of one without.
@@ -87,11 +75,8 @@ mod tests {
         let sleep: u32 = line.trim().parse().unwrap();
         assert_eq!(Lineage::of(Some(sleep)), Lineage::Codex);
         assert_eq!(Lineage::of(Some(shell.id())), Lineage::Codex);
-        let killed = rustix::process::kill_process(
-            rustix::process::Pid::from_raw(sleep.cast_signed()).unwrap(),
-            rustix::process::Signal::KILL,
-        );
-        killed.unwrap();
+        let pid = rustix::process::Pid::from_raw(sleep.cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         shell.wait().unwrap();
         assert_eq!(Lineage::of(Some(sleep)), Lineage::Unknown);
         assert!(!Lineage::Unknown.is_trusted());

@@ -20,6 +20,7 @@ mod error;
 mod exec;
 mod find;
 mod ids;
+mod kin;
 mod launch;
 mod lineage;
 mod orphans;

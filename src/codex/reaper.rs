@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use super::kin::parent_of;
 use rustix::process::{
     Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, wait, waitpid,
 };
@@ -71,14 +72,12 @@ fn end_orphans() {
 
 /// The processes whose parent is this one.
 fn children() -> impl Iterator<Item = Pid> {
-    let own = getpid().as_raw_nonzero().get();
+    let own = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(move |entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The name of a program may have spaces and parentheses in it; state and parent follow the last of these.
-        let parent: i32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (parent == own).then(|| Pid::from_raw(pid)).flatten()
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let is_child = parent_of(process)? == own;
+        is_child.then(|| Pid::from_raw(i32::try_from(process).ok()?)).flatten()
     })
 }
 

@@ -26,7 +26,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The text of a small plain file. `None` if there is none, or it has over 64 KiB.
+/// The text of a small plain file. `None` if there is none, or it is not small: over 65,536 bytes.
 pub(super) fn small_text(path: &Path) -> Option<String> {
     const MOST: u64 = 64 * 1024;
     let mut bytes = Vec::new();

@@ -43,6 +43,10 @@ mod state;
 mod survey;
 #[cfg(test)]
 #[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user's own git, in the environment of the tests"
+)]
 mod tests;
 mod worktree;
 

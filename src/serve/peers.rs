@@ -46,14 +46,14 @@ impl Peers {
         }
         let mut found = Vec::new();
         for process in socket.candidates() {
+            let lineage = || Lineage::of(Some(process));
             match socket.is_of(process) {
-                Some(false) => {}
-                Some(true) if Lineage::of(Some(process)).is_trusted() => found.push(process),
+                Some(true) if lineage().is_trusted() => found.push(process),
                 Some(true) => return false,
                 // Some programs let nobody look: a daemon of the system's that works for the user is a client, what
                 // Codex has started is none.
-                None if Lineage::of(Some(process)) == Lineage::Codex => return false,
-                None => {}
+                None if lineage() == Lineage::Codex => return false,
+                Some(false) | None => {}
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
