@@ -49,6 +49,10 @@ chaos seconds="600":
 store-model cases="3000":
     MODEL_CASES={{cases}} cargo test --release --lib store::model
 
+# What comes before anybody has shown who it is, for a long time (`cargo test` tries 300 requests)
+fuzz cases="20000":
+    FUZZ_CASES={{cases}} cargo test --test it fuzz
+
 # The same story on every Codex of docs/codex-versions.md, and the table there (`cargo test` takes seven)
 matrix:
     MATRIX=1 CODEX_VERSIONS=0.50.0,0.58.0,0.64.0,0.66.0,0.72.0,0.75.0,0.80.0,0.87.0,0.98.0,0.110.0,0.118.0,0.120.0,0.125.0,0.140.0,0.146.0,0.148.0,0.155.0,0.169.0 cargo test --test it versions -- --nocapture

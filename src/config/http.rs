@@ -43,6 +43,11 @@ pub struct HttpSettings {
     pub body_bytes: usize,
     /// How many connections there may be.
     pub connections: usize,
+    /// How many of them one address may have (of `IPv6`, one /64 network), a quarter of that before a token was shown. Behind
+    /// a trusted proxy the client's address counts.
+    pub connections_per_address: usize,
+    /// For how long a client may take nothing of an answer before its connection is closed.
+    pub write_timeout: Span,
     /// How many calls one token may have in flight.
     pub calls: usize,
     /// How many MCP sessions one token may have, for clients of the older protocol.
@@ -164,6 +169,8 @@ impl Default for HttpSettings {
             jwt: JwtSettings::default(),
             body_bytes: 4 * 1024 * 1024,
             connections: 2048,
+            connections_per_address: 1024,
+            write_timeout: Span(Duration::from_secs(30)),
             calls: 64,
             page: true,
             mcp_sessions: 100,

@@ -6,22 +6,38 @@ use std::{
 };
 
 use rmcp::{
-    RoleServer,
-    model::ResourceUpdatedNotificationParam,
+    ErrorData, RoleServer,
+    model::{ResourceUpdatedNotificationParam, SubscriptionFilter},
     service::{Peer, SubscriptionContext},
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::resources;
+use super::{cut::cut, resources};
 use crate::session::Change;
 
 /// The resources that a client of the older era has subscribed to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Subscriptions(Arc<Mutex<HashSet<String>>>);
 
+/// How many resources one client may be subscribed to.
+const MOST: usize = 1000;
+
+/// The longest URI of one, in bytes.
+const LONGEST: usize = 1024;
+
 impl Subscriptions {
-    pub(super) fn add(&self, uri: String) {
-        self.lock().insert(uri);
+    /// Fails if it names nothing that changes, or there are too many.
+    pub(super) fn add(&self, uri: String) -> Result<(), ErrorData> {
+        if !is_resource(&uri) {
+            return Err(resources::unknown(cut(&uri, LONGEST).0));
+        }
+        let mut all = self.lock();
+        if all.len() >= MOST && !all.contains(&uri) {
+            let words = format!("this client is subscribed to {MOST} resources already");
+            return Err(ErrorData::invalid_request(words, None));
+        }
+        all.insert(uri);
+        Ok(())
     }
 
     pub(super) fn remove(&self, uri: &str) {
@@ -36,6 +52,21 @@ impl Subscriptions {
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a URI names something that can be subscribed to.
+pub fn is_resource(uri: &str) -> bool {
+    uri.len() <= LONGEST && resources::session_of(uri).is_some()
+}
+
+/// What of a subscription of the newer era is accepted.
+pub(super) fn accepted(wanted: &SubscriptionFilter) -> SubscriptionFilter {
+    let mut accepted = wanted.clone();
+    if let Some(uris) = &mut accepted.resource_subscriptions {
+        uris.retain(|uri| is_resource(uri));
+        uris.truncate(MOST);
+    }
+    accepted
 }
 
 /// Notifies a client of the older era until it is gone.
@@ -107,5 +138,32 @@ fn concerns(uri: &str, change: &Change) -> bool {
     match change {
         Change::List => false,
         Change::Session(name) => resources::session_of(uri).as_ref() == Some(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_bounded_in_number_and_length() {
+        let all = Subscriptions::default();
+        for odd in ["", "file:///etc/passwd", "codex://sessions/a b", &"x".repeat(1 << 20)] {
+            assert!(all.add(odd.to_owned()).is_err(), "{}", odd.len());
+        }
+        let padded = format!("codex://sessions/a/turns/1?x={}", "x".repeat(LONGEST));
+        assert!(all.add(padded.clone()).is_err());
+        for number in 0..MOST {
+            all.add(format!("codex://sessions/s{number}")).unwrap();
+        }
+        assert!(all.add("codex://sessions/more".to_owned()).is_err());
+        all.add("codex://sessions/s1".to_owned()).unwrap();
+        all.remove("codex://sessions/s1");
+        all.add("codex://sessions/more".to_owned()).unwrap();
+        assert_eq!(all.lock().len(), MOST);
+        let mut wanted = SubscriptionFilter::default();
+        let many = (0..2 * MOST).map(|number| format!("codex://sessions/s{number}"));
+        wanted.resource_subscriptions = Some([padded].into_iter().chain(many).collect());
+        assert_eq!(accepted(&wanted).resource_subscriptions.unwrap().len(), MOST);
     }
 }

@@ -11,6 +11,9 @@ use crate::session::{SessionName, Sessions, store::Page};
 /// As many as the protocol allows.
 const MOST: u32 = 100;
 
+/// The longest text that can be the beginning of a name, in bytes.
+const LONGEST: usize = 256;
+
 /// Completes an argument of a prompt or of a resource's URI.
 pub(super) async fn complete(
     sessions: &Sessions,
@@ -18,6 +21,10 @@ pub(super) async fn complete(
     request: &CompleteRequestParams,
 ) -> Result<CompleteResult, ErrorData> {
     let typed = request.argument.value.as_str();
+    // No name is longer, so there is nothing to search for.
+    if typed.len() > LONGEST {
+        return Ok(CompleteResult::new(CompletionInfo::default()));
+    }
     let values = match (&request.r#ref, request.argument.name.as_str()) {
         (Reference::Prompt(_), prompts::SESSION) | (Reference::Resource(_), "id")
             if offer.has("listSessions") =>

@@ -10,6 +10,7 @@ mod arguments;
 mod call;
 mod changes;
 mod completion;
+mod config;
 mod cut;
 mod error;
 #[cfg(feature = "conformance")]
@@ -26,10 +27,12 @@ mod tasks;
 mod tools;
 
 pub use call::{TERMINAL, approval_answer, approval_form};
+pub use changes::is_resource;
+pub use config::{Client, McpConfig, WhoCalls};
 pub use error::{UserError, explain};
 pub use restarted::{host_restarted, only_reads};
 pub use scope::needed_scope;
-pub use server::{Client, McpConfig, Server};
+pub use server::Server;
 pub(crate) use tools::missing_in_words;
 // What those who bring callers in need of the core.
 pub use crate::session::{

@@ -8,7 +8,12 @@ use rmcp::{
     },
 };
 
-use super::offer::Offer;
+use serde_json::Value;
+
+use super::{offer::Offer, visible_line};
+
+/// The longest argument, in bytes: it is put into the text that comes back.
+const LONGEST: usize = 32 * 1024;
 
 /// The argument that names a session; it can be completed.
 pub(super) const SESSION: &str = "sessionId";
@@ -38,14 +43,17 @@ static ALL: &[Template] = &[
             ("focus", "What to look for", false),
         ],
         text: |given| {
+            // As JSON writes it: what was given stays one argument.
+            let quoted = |text: String| Value::from(text).to_string();
             let what = match (given("base"), given("focus")) {
                 (None, None) => "{}".to_owned(),
                 (None, Some(focus)) => {
-                    format!("{{\"prompt\": \"Review the uncommitted changes. {focus}\"}}")
+                    let focus = quoted(format!("Review the uncommitted changes. {focus}"));
+                    format!("{{\"prompt\": {focus}}}")
                 }
-                (Some(base), None) => format!("{{\"base\": \"{base}\"}}"),
+                (Some(base), None) => format!("{{\"base\": {}}}", quoted(base)),
                 (Some(base), Some(focus)) => {
-                    format!("{{\"base\": \"{base}\", \"prompt\": \"{focus}\"}}")
+                    format!("{{\"base\": {}, \"prompt\": {}}}", quoted(base), quoted(focus))
                 }
             };
             format!(
@@ -120,6 +128,12 @@ pub(super) fn get(
             format!("there is no prompt `{}`; there are: {}", request.name, names.join(", "));
         ErrorData::invalid_params(words, None)
     })?;
+    let is_long = |value: &Value| value.as_str().is_some_and(|text| text.len() > LONGEST);
+    let mut given = request.arguments.iter().flatten();
+    if let Some((name, _)) = given.find(|(_, value)| is_long(value)) {
+        let words = format!("argument `{}` is longer than {LONGEST} bytes", visible_line(name));
+        return Err(ErrorData::invalid_params(words, None));
+    }
     let none = JsonObject::new();
     let arguments = request.arguments.as_ref().unwrap_or(&none);
     let given = |name: &str| {

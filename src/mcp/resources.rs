@@ -205,7 +205,7 @@ impl FromStr for Address {
     }
 }
 
-fn unknown(uri: &str) -> ErrorData {
+pub(super) fn unknown(uri: &str) -> ErrorData {
     let words = format!("there is no resource {uri}; resources/list has the sessions");
     ErrorData::resource_not_found(words, Some(json!({"uri": uri})))
 }

@@ -1,14 +1,18 @@
 //! What a caller needs to be allowed for a request, for those who decide before it gets here.
 
-use super::{Scope, tools::scope_of};
+use super::{Scope, tools::verb_of};
+use crate::session::Verb;
 
-/// The scope that a request of this method needs, which may name a tool. What is unknown needs none to be told so.
+/// The scope that a request of this method needs, which may name a tool. An unknown method needs none: the server answers
+/// that there is no such method.
 pub fn needed_scope(method: &str, tool: Option<&str>) -> Scope {
-    match method {
-        "tools/call" => tool.and_then(scope_of).unwrap_or(Scope::Read),
-        "tasks/update" | "tasks/cancel" => Scope::Run,
-        _ => Scope::Read,
-    }
+    let verb = match method {
+        "tools/call" => tool.and_then(verb_of).unwrap_or(Verb::Look),
+        "tasks/update" => Verb::Answer,
+        "tasks/cancel" => Verb::Interrupt,
+        _ => Verb::Look,
+    };
+    verb.needs()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The MCP server: what it says of itself, and one path for every call.
 
-use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -26,11 +26,12 @@ use super::{
     },
     changes::{self, Subscriptions},
     completion,
+    config::{Client, McpConfig, WhoCalls},
     error::{ToolError, internal},
     malformed, prompts, resources, tasks,
     tools::{self, Cx, Outcome, Tools},
 };
-use crate::session::{Origin, Scope, Sessions};
+use crate::session::{Origin, Principal, Scope, Sessions, Verb};
 
 /// Shown to a client's model next to the tools. Clients cut it at 2 KB.
 const INSTRUCTIONS: &str = "\
@@ -44,40 +45,6 @@ what it needs into the prompt, or name the files.";
 
 /// A limit that no answer reaches, and that can be added to without overflow.
 const UNCUT: usize = usize::MAX / 4;
-
-/// What the operator decides about the tools.
-#[derive(Debug, Clone)]
-pub struct McpConfig {
-    /// The tools to offer, by name; all if empty.
-    pub tools: Vec<String>,
-    /// The longest text one result carries, in characters.
-    pub max_text: usize,
-    /// How long a call may take before its turn goes on without it, whoever the client is.
-    pub wait: Option<Duration>,
-    /// How long a call may take before it becomes a task, if its client follows tasks.
-    pub task_after: Duration,
-    /// How long the client that started us waits for a call, according to our environment.
-    pub client_limit: Option<Duration>,
-    /// Whether clients of Codex's own removed server are served.
-    pub is_vendor: bool,
-    /// Whether results have a structured form, and tools a schema for it.
-    pub is_structured: bool,
-    /// Where MCP servers of Codex send the user back to after a login, unless a call says.
-    pub callback_uri: Option<String>,
-}
-
-/// One of several clients of a server.
-#[derive(Debug, Clone)]
-pub struct Client {
-    /// Where it works.
-    pub directory: PathBuf,
-    /// Its process, if it is on this machine.
-    pub process: Option<u32>,
-    /// How long it waits for a call, according to its environment.
-    pub limit: Option<Duration>,
-    /// Whether it is our own command line: its calls wait until their turn is over, and answers are not cut.
-    pub is_terminal: bool,
-}
 
 /// The server that rmcp drives. One serves one connection; [`Server::for_client`] makes those for more.
 #[derive(Debug, Clone)]
@@ -96,6 +63,8 @@ pub struct Server {
     draining: CancellationToken,
     /// The tasks that notify of changes. They end with their connections.
     relays: TaskTracker,
+    /// Who makes a request. `None` if all are made by whoever started this server.
+    who: Option<WhoCalls>,
 }
 
 impl Server {
@@ -115,7 +84,7 @@ impl Server {
                 is_vendor: config.is_vendor,
                 origin: Origin::default(),
                 callback_uri: config.callback_uri.clone(),
-                scope: None,
+                is_remote: false,
             },
             tools: Arc::new(tools),
             is_structured: config.is_structured,
@@ -130,6 +99,7 @@ impl Server {
             subscriptions: Subscriptions::default(),
             draining: CancellationToken::new(),
             relays: TaskTracker::new(),
+            who: None,
         }
     }
 
@@ -156,9 +126,9 @@ impl Server {
         server
     }
 
-    /// A server for a client elsewhere, which may do what `scope` allows. It brings no directory along: its paths are
-    /// below the server's.
-    pub fn for_remote(&self, scope: Scope) -> Self {
+    /// A server for clients elsewhere of one tenant and one scope. `who` tells from a request whose it is. They bring no
+    /// directory along: their paths are below the server's.
+    pub fn for_remote(&self, scope: Scope, who: WhoCalls) -> Self {
         let mut server = Self {
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
@@ -167,7 +137,11 @@ impl Server {
             relays: TaskTracker::new(),
             ..self.clone()
         };
-        server.cx.scope = Some(scope);
+        // Of whom a request does not say whose it is, nothing but the scope is known.
+        let anybody = Principal { tenant: None, subject: String::new(), scope };
+        server.cx.sessions = server.cx.sessions.on_behalf_of(&anybody);
+        server.cx.is_remote = true;
+        server.who = Some(who);
         server
     }
 
@@ -212,6 +186,16 @@ impl Server {
         result
     }
 
+    /// What the tools work with for the caller of this request.
+    fn cx_of(&self, context: &RequestContext<RoleServer>) -> Cow<'_, Cx> {
+        let mut cx = Cow::Borrowed(&self.cx);
+        if let Some(who) = self.who.and_then(|who| who(&context.extensions)) {
+            let sessions = self.cx.sessions.on_behalf_of(who);
+            cx.to_mut().sessions = sessions;
+        }
+        cx
+    }
+
     async fn call(
         &self,
         mut request: CallToolRequestParams,
@@ -221,10 +205,10 @@ impl Server {
             arguments::whole_numbers(arguments);
         }
         let leaving = self.leaving.clone();
-        let caller = Caller::new(&request, context, leaving, self.limits);
-        let mut cx = Cow::Borrowed(&self.cx);
+        let mut cx = self.cx_of(&context);
+        let caller = Caller::new(&request, context, leaving, self.limits, cx.sessions.caller());
         // That of a client elsewhere is on another machine.
-        let directory = caller.directory().filter(|_| self.cx.scope.is_none());
+        let directory = caller.directory().filter(|_| !self.cx.is_remote);
         if let Some(directory) = directory {
             cx.to_mut().origin.directory = Some(directory);
         }
@@ -322,7 +306,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let _under_way = self.calls.token();
-        let span = tracing::info_span!("call", tool = %request.name);
+        // A name that is none of ours goes into no log and no trace.
+        let tool = self.tools.known(&request.name).unwrap_or("unknown");
+        let span = tracing::info_span!("call", tool);
         join_trace(&span, &context.meta);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
         let cancelled = context.ct.clone();
@@ -345,7 +331,9 @@ impl ServerHandler for Server {
     ) -> Result<GetTaskResult, ErrorData> {
         let version = context.protocol_version();
         let finish = |answer| self.result(answer, version.as_ref());
-        tasks::get(&self.cx, &request.task_id, &Asker::new(&context), finish).await
+        let cx = self.cx_of(&context);
+        let asker = Asker::new(&context, cx.sessions.caller());
+        tasks::get(&cx, &request.task_id, &asker, finish).await
     }
 
     async fn update_task(
@@ -353,18 +341,20 @@ impl ServerHandler for Server {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.cx.allows(Scope::Run).map_err(ErrorData::from)?;
-        let asker = Asker::new(&context);
-        tasks::update(&self.cx, &request.task_id, &asker, &request.input_responses).await
+        let cx = self.cx_of(&context);
+        cx.allows(Verb::Answer).map_err(ErrorData::from)?;
+        let asker = Asker::new(&context, cx.sessions.caller());
+        tasks::update(&cx, &request.task_id, &asker, &request.input_responses).await
     }
 
     async fn cancel_task(
         &self,
         request: CancelTaskParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        self.cx.allows(Scope::Run).map_err(ErrorData::from)?;
-        tasks::cancel(&self.cx, &request.task_id).await
+        let cx = self.cx_of(&context);
+        cx.allows(Verb::Interrupt).map_err(ErrorData::from)?;
+        tasks::cancel(&cx, &request.task_id).await
     }
 
     async fn list_resources(
@@ -463,8 +453,7 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.allows_resources("resources/subscribe")?;
-        self.subscriptions.add(request.uri);
-        Ok(())
+        self.subscriptions.add(request.uri)
     }
 
     async fn unsubscribe(
@@ -481,7 +470,7 @@ impl ServerHandler for Server {
         requested: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         // What we do not advertise the SDK takes out by itself.
-        Some(requested.clone())
+        Some(changes::accepted(requested))
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {

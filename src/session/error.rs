@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{SessionName, store::StoreError};
+use super::{Scope, SessionName, store::StoreError};
 use crate::{
     codex::{ApprovalId, CodexError, Sandbox},
     git::RepositoryError,
@@ -11,6 +11,14 @@ use crate::{
 /// Why the core could not do what a caller asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
+    /// The caller's scope does not allow it.
+    #[error("this needs the scope `{}`; the caller has `{}`", needed.as_str(), has.as_str())]
+    Scope {
+        /// What the caller has.
+        has: Scope,
+        /// What it would need.
+        needed: Scope,
+    },
     /// There is no such session.
     #[error("there is no session `{name}`")]
     Unknown {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
-    Settings,
+    Settings, Verb,
     record::ForkedFrom,
     rollouts::{KeepError, Known, fetch},
     shared::Shared,
@@ -45,6 +45,7 @@ impl Sessions {
         name: Option<SessionName>,
         origin: Origin,
     ) -> Result<Forked, SessionError> {
+        self.caller().check(Verb::Change)?;
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
         let shared = self.shared();

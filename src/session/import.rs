@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
-    TurnDetails, TurnRecord, context,
+    TurnDetails, TurnRecord, Verb, context,
     lease::LeaseGuard,
     record::Continuity,
     store::{Claim, Created, Turns},
@@ -42,6 +42,7 @@ impl Sessions {
         exchanges: Vec<Exchange>,
         origin: Origin,
     ) -> Result<Imported, SessionError> {
+        self.caller().check(Verb::Change)?;
         let Some(first) = exchanges.first() else { return Err(SessionError::PromptEmpty) };
         let shared = self.shared();
         let now = Timestamp::now();

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use metrics::{counter, histogram};
 use tokio::time::Instant;
 
-use super::{SessionError, Sessions, Tenant, TurnRecord};
+use super::{ModelSource, SessionError, Sessions, Tenant, TurnRecord};
 
 /// Counts what happens in the sessions of one tenant.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,14 @@ impl Measures {
         Self { tenant: tenant.map(Tenant::as_str).unwrap_or_default().into() }
     }
 
-    pub(super) fn turn_ended(&self, turn: &TurnRecord, time: TurnTime) {
+    /// Counts a turn. The label of its model is one of few: a name that a caller chose and that `is_listed` does not know,
+    /// neither by the operator's list nor by Codex's, is `other`.
+    pub(super) async fn turn_ended(
+        &self,
+        turn: &TurnRecord,
+        time: TurnTime,
+        is_listed: impl AsyncFnOnce(&str) -> bool,
+    ) {
         let tenant = || Arc::clone(&self.tenant);
         let status = turn.status.as_str();
         counter!("codex_mcp_turns_total", "tenant" => tenant(), "status" => status).increment(1);
@@ -51,7 +58,20 @@ impl Measures {
         histogram!("codex_mcp_turn_own_seconds", "tenant" => tenant()).record(own);
         let Some(usage) = turn.details.usage else { return };
         let with = turn.details.effective.as_ref().and_then(|with| with.model.clone());
-        let model = with.unwrap_or_default();
+        let is_chosen_here = matches!(
+            turn.details.model_source,
+            Some(
+                ModelSource::Operator
+                    | ModelSource::CodexConfig
+                    | ModelSource::Preferred
+                    | ModelSource::CodexDefault
+            )
+        );
+        let model = match with {
+            Some(model) if is_chosen_here || is_listed(&model).await => model,
+            Some(_) => "other".to_owned(),
+            None => String::new(),
+        };
         for (kind, tokens) in [
             ("input", usage.input_tokens),
             ("cached_input", usage.cached_input_tokens),

@@ -4,6 +4,7 @@
 //! a time, records it before and after under a lease, and ends when the session is idle. What is kept is in the
 //! [`store`]. [`remote`] follows turns that other servers run.
 
+mod access;
 mod budget;
 mod config;
 mod context;
@@ -39,6 +40,7 @@ mod visible;
 mod worktree;
 
 pub use crate::git::{RepositoryError, ReviewTarget};
+pub use access::Verb;
 pub use budget::Budget;
 pub use config::{McpServers, SessionConfig};
 pub use error::SessionError;

@@ -54,6 +54,13 @@ pub struct Principal {
     pub scope: Scope,
 }
 
+impl Principal {
+    /// The one who runs this server, or for whom it was started: may do everything.
+    pub fn operator(tenant: Option<Tenant>) -> Self {
+        Self { tenant, subject: "operator".to_owned(), scope: Scope::Admin }
+    }
+}
+
 impl Scope {
     /// As tokens and headers have it.
     pub fn as_str(self) -> &'static str {

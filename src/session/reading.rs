@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    Reply, SessionConfig, SessionError, SessionName, SessionRecord, Sessions, TurnRecord,
+    Reply, SessionConfig, SessionError, SessionName, SessionRecord, Sessions, TurnRecord, Verb,
     model::{ModelChoice, ModelSource},
     store::{DailyUsage, Excerpt, Listing, Page},
 };
@@ -58,7 +58,8 @@ impl Sessions {
         Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
     }
 
-    /// A session with up to `limit` of its turns, leaving out the first `skip`. Their answers then count as collected.
+    /// A session with up to `limit` of its turns, leaving out the first `skip`. Their answers then count as collected, if
+    /// the caller may collect.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -70,6 +71,9 @@ impl Sessions {
         excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
         let transcript = self.inspect_turns(name, skip, limit, excerpt).await?;
+        if !self.caller().may(Verb::Collect) {
+            return Ok(transcript);
+        }
         let store = self.shared().store(Timestamp::now()).await?;
         for turn in transcript.turns.iter().filter(|turn| turn.details.uncollected) {
             store.collect(name, turn.number).await?;
@@ -104,7 +108,8 @@ impl Sessions {
         turn: Option<u32>,
     ) -> Result<Option<Reply>, SessionError> {
         let record = self.record(name).await?;
-        self.shared().recorded(name, turn.unwrap_or(record.turn_count)).await
+        let looks_only = !self.caller().may(Verb::Collect);
+        self.shared().recorded(name, turn.unwrap_or(record.turn_count), looks_only).await
     }
 
     /// One page of Codex's own threads that no session here has, and the cursor of the next page.
@@ -172,6 +177,7 @@ impl Sessions {
         &self,
         since: Date,
     ) -> Result<Vec<(String, DailyUsage)>, SessionError> {
+        self.caller().check(Verb::Oversee)?;
         if self.config().tenant.is_some() {
             return Ok(Vec::new());
         }

@@ -31,18 +31,20 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Shared {
-    /// Fills the log of a turn that another server runs with what the store shows of it.
+    /// Fills the log of a turn that another server runs with what the store shows of it. Its end collects the answer unless
+    /// its follower `looks_only`.
     pub(super) fn observe(
         self: &Arc<Self>,
         name: SessionName,
         turn: Option<u32>,
         live: Arc<LiveTurn>,
+        looks_only: bool,
     ) {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let owner = LogOwner(live);
             let closing = shared.closing.clone();
-            let observed = shared.observed(&name, turn, &owner);
+            let observed = shared.observed(&name, turn, &owner, looks_only);
             let ended = closing.run_until_cancelled(observed).await;
             let ended = ended.unwrap_or(Err(SessionError::ShuttingDown));
             owner.log.append(Update::Ended(ended.map(Arc::new).map_err(Arc::new)));
@@ -55,6 +57,7 @@ impl Shared {
         name: &SessionName,
         turn: Option<u32>,
         live: &Arc<LiveTurn>,
+        looks_only: bool,
     ) -> Result<Reply, SessionError> {
         let mut swept = Instant::now();
         let mut wanted = turn;
@@ -75,7 +78,7 @@ impl Shared {
             }
             // Only the last turn can be running.
             if number < count || !is_running {
-                return self.recorded(name, number).await?.ok_or_else(no_turn);
+                return self.recorded(name, number, looks_only).await?.ok_or_else(no_turn);
             }
             if number == count && live.number().is_none() {
                 live.set_number(number);
@@ -84,7 +87,7 @@ impl Shared {
             self.log_approvals(name, live, &mut asked).await?;
             if live.cancelled.is_cancelled() {
                 self.interrupt_remote(name).await?;
-                return self.recorded(name, number).await?.ok_or_else(no_turn);
+                return self.recorded(name, number, looks_only).await?.ok_or_else(no_turn);
             }
             let cancelled = live.cancelled.clone();
             cancelled.run_until_cancelled(tokio::time::sleep(POLL)).await;
@@ -121,16 +124,17 @@ impl Shared {
         Ok(())
     }
 
-    /// A turn as it is recorded. Who reads it has its answer.
+    /// A turn as it is recorded. Reading it collects its answer, unless the reader `looks_only`.
     pub(super) async fn recorded(
         &self,
         name: &SessionName,
         number: u32,
+        looks_only: bool,
     ) -> Result<Option<Reply>, SessionError> {
         let Some(skip) = number.checked_sub(1) else { return Ok(None) };
         let store = self.store(Timestamp::now()).await?;
         let turn = store.turns(name, skip, 1, Excerpt::ALL).await?.pop();
-        if turn.as_ref().is_some_and(|turn| turn.details.uncollected) {
+        if !looks_only && turn.as_ref().is_some_and(|turn| turn.details.uncollected) {
             store.collect(name, number).await?;
         }
         Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
@@ -155,7 +159,7 @@ impl Shared {
             let record = self.record(name).await?;
             if record.status != SessionStatus::Running || record.turn_count != number {
                 store.withdraw(id).await?;
-                return self.recorded(name, number).await;
+                return self.recorded(name, number, false).await;
             }
             if started.elapsed() > CONTROL_TIMEOUT {
                 // Otherwise it could still interrupt the turn after the caller was told that it failed.

@@ -7,8 +7,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CallDigest, Change, Notice, Reply, Request, SessionConfig, SessionError, SessionName,
-    SessionRecord, SessionStatus,
+    CallDigest, Change, Notice, Principal, Reply, Request, SessionConfig, SessionError,
+    SessionName, SessionRecord, SessionStatus, Verb,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     remote,
     shared::{Live, QUEUE, Shared},
@@ -23,9 +23,11 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How long all actors together may take to record their turns and end when the server shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A handle to all sessions. Clones share them.
+/// A handle to all sessions, for one caller. Clones share the sessions.
+///
+/// Each verb that decides something fails unless its caller may do that ([`Verb`]); one that follows a turn only looks.
 #[derive(Debug, Clone)]
-pub struct Sessions(Arc<Shared>);
+pub struct Sessions(Arc<Shared>, Arc<Principal>);
 
 impl Sessions {
     /// Makes the handle. A background task on `tasks` opens the store and sweeps it.
@@ -36,10 +38,25 @@ impl Sessions {
         tasks: TaskTracker,
     ) -> Self {
         let store = LazyStore::new(store);
-        let sessions = Self(Arc::new(Shared::new(codex, store, config, tasks)));
+        let operator = Principal::operator(config.tenant.clone());
+        let shared = Arc::new(Shared::new(codex, store, config, tasks));
+        let sessions = Self(shared, Arc::new(operator));
         sessions.0.tasks.spawn(sweep(Arc::clone(&sessions.0)));
         sessions.0.tasks.spawn(remote::follow_changes(Arc::clone(&sessions.0)));
         sessions
+    }
+
+    /// The same sessions for another caller. It never gets a wider scope than this handle has.
+    pub fn on_behalf_of(&self, caller: &Principal) -> Self {
+        let scope = caller.scope.min(self.1.scope);
+        let tenant = self.1.tenant.clone();
+        let subject = caller.subject.clone();
+        Self(Arc::clone(&self.0), Arc::new(Principal { tenant, subject, scope }))
+    }
+
+    /// Who this handle belongs to.
+    pub fn caller(&self) -> &Principal {
+        &self.1
     }
 
     /// Begins no new turn from now on. Those that run or wait go on.
@@ -49,7 +66,8 @@ impl Sessions {
 
     #[cfg(test)]
     pub(super) fn over(shared: Arc<Shared>) -> Self {
-        Self(shared)
+        let operator = Principal::operator(shared.config.tenant.clone());
+        Self(shared, Arc::new(operator))
     }
 
     /// Runs a turn in a session. Without a name a new session is made.
@@ -67,6 +85,7 @@ impl Sessions {
         name: Option<SessionName>,
         request: Request,
     ) -> Result<Call, SessionError> {
+        self.1.check(Verb::Ask)?;
         if self.0.draining.is_cancelled() {
             return Err(SessionError::ShuttingDown);
         }
@@ -108,7 +127,8 @@ impl Sessions {
         })
     }
 
-    /// Follows a turn that another call began. If `turn` is `None`, that is the running turn, else the last one.
+    /// Follows a turn that another call began. If `turn` is `None`, that is the running turn, else the last one. A caller
+    /// that may not decide anything only looks, whatever `follower` says.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], or if the store cannot be read.
@@ -118,6 +138,7 @@ impl Sessions {
         turn: Option<u32>,
         follower: Follower,
     ) -> Result<Call, SessionError> {
+        let follower = follower.of(&self.1);
         let record = self.record(name).await?;
         if let Some((turns, actor)) = self.0.turns(name)
             && let Some(live) = pick(&turns, turn, &record)
@@ -127,7 +148,7 @@ impl Sessions {
         // The turn is over, or another server runs it.
         let live = LiveTurn::new();
         let call = Call::new(name.clone(), Arc::clone(&live), follower, None, false);
-        self.0.observe(name.clone(), turn, live);
+        self.0.observe(name.clone(), turn, live, follower.looks_only);
         Ok(call)
     }
 
@@ -138,6 +159,7 @@ impl Sessions {
     /// [`SessionError::Unknown`], [`SessionError::Busy`] if another server does not end its turn in time, or if the
     /// store cannot be read.
     pub async fn interrupt(&self, name: &SessionName) -> Result<Option<Reply>, SessionError> {
+        self.1.check(Verb::Interrupt)?;
         self.record(name).await?;
         let (reply, answered) = oneshot::channel();
         if self.0.tell(name, Message::Interrupt(reply))
@@ -154,6 +176,7 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::interrupt`].
     pub async fn cancel_task(&self, name: &SessionName, turn: u32) -> Result<(), SessionError> {
+        self.1.check(Verb::Interrupt)?;
         let (reply, answered) = oneshot::channel();
         if self.0.tell(name, Message::CancelTask(turn, reply))
             && let Ok(Some(_)) = answered.await
@@ -196,6 +219,7 @@ impl Sessions {
     /// [`SessionError::Unknown`], [`SessionError::Idle`], [`SessionError::NotSteered`],
     /// [`SessionError::SteerUnconfirmed`], or if the store cannot be read.
     pub async fn steer(&self, name: &SessionName, prompt: String) -> Result<(), SessionError> {
+        self.1.check(Verb::Steer)?;
         let record = self.record(name).await?;
         let (reply, answered) = oneshot::channel();
         if self.0.tell(name, Message::Steer(prompt.clone(), reply)) {
@@ -230,6 +254,7 @@ impl Sessions {
     /// [`SessionError::ApprovalExpired`] if it is not open any more, [`SessionError::DecisionNotOffered`], or if
     /// the store cannot be written.
     pub async fn answer(&self, id: &ApprovalId, given: AnswerRecord) -> Result<(), SessionError> {
+        self.1.check(Verb::Answer)?;
         let store = self.0.store(Timestamp::now()).await?;
         let open = store.open_approvals(None).await?;
         let expired = || SessionError::ApprovalExpired { id: id.clone() };
@@ -261,6 +286,7 @@ impl Sessions {
         name: &SessionName,
         new: SessionName,
     ) -> Result<(SessionRecord, Option<String>), SessionError> {
+        self.1.check(Verb::Change)?;
         let record = self.record(name).await?;
         if *name == new {
             return Ok((record, None));
@@ -278,6 +304,7 @@ impl Sessions {
     /// [`SessionError::Unknown`], [`SessionError::Busy`], [`SessionError::Unapplied`] unless it is forced, or if the
     /// store cannot be written.
     pub async fn delete(&self, name: &SessionName, force: bool) -> Result<(), SessionError> {
+        self.1.check(Verb::Change)?;
         let answered = self.post(name, |_| {
             let (reply, answered) = oneshot::channel();
             (Message::Delete(force, reply), answered)

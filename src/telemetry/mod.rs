@@ -1,6 +1,7 @@
 //! Logging: to stderr, because stdout belongs to the protocol; in a host, which has no stderr, to a file. And what is
 //! measured, for servers whose operator asks ([`Metrics`]).
 
+mod lines;
 mod log_file;
 mod metrics;
 #[cfg(feature = "otel")]
@@ -79,10 +80,16 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = filter(&log.level)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer();
     let lines: Lines = match log.format {
-        LogFormat::Text => Box::new(lines.with_ansi(ansi).with_target(false)),
-        LogFormat::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
+        LogFormat::Text => {
+            let lines = lines.fmt_fields(lines::VisibleFields).with_ansi(ansi);
+            Box::new(lines.with_target(false).with_writer(writer))
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false);
+            Box::new(lines.with_writer(lines::JsonLines(writer)))
+        }
     };
     let lines: Lines = Box::new(lines.with_filter(filter));
     #[cfg(feature = "otel")]

@@ -44,6 +44,7 @@ impl Failure {
 
     pub(super) fn status_of(error: &SessionError) -> StatusCode {
         match error {
+            SessionError::Scope { .. } => StatusCode::FORBIDDEN,
             SessionError::Unknown { .. } | SessionError::NoTurn { .. } => StatusCode::NOT_FOUND,
             SessionError::Busy { .. }
             | SessionError::Idle { .. }

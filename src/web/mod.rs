@@ -4,7 +4,7 @@
 //!
 //! [`router()`] has all paths. [`viewer`] is who looks, put into each request by whoever serves it. [`sessions`],
 //! [`work`], [`approvals`], [`usage`] and [`events`] are the API, [`views`] what it shows, [`markdown`] makes answers
-//! safe to show, [`assets`] are the files, [`guard`] keeps other pages out.
+//! safe to show, [`assets`] are the files, [`needs`] says what a viewer must be allowed to do, [`guard`] keeps other pages out.
 
 mod approvals;
 mod assets;
@@ -12,6 +12,7 @@ mod events;
 mod failure;
 mod guard;
 mod markdown;
+mod needs;
 mod router;
 mod sessions;
 mod usage;

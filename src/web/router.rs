@@ -2,10 +2,11 @@
 
 use axum::{
     Router,
+    middleware::from_fn,
     routing::{get, post},
 };
 
-use super::{approvals, assets, events, sessions, usage, work};
+use super::{approvals, assets, events, needs, sessions, usage, work};
 
 /// The page at `/ui/` and the API at `/api/v1/`. Needs a [`super::Viewer`] in each request to the API.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -21,9 +22,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", post(approvals::answer))
         .route("/usage", get(usage::usage))
-        .route("/events", get(events::of_all));
+        .route("/events", get(events::of_all))
+        .route_layer(from_fn(needs::check));
     Router::new()
         .route("/ui/", get(assets::index))
         .route("/ui/{file}", get(assets::file))
-        .nest("/api/v1", api)
+        .nest(needs::API, api)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{failure::Failure, viewer::Viewer, views};
 use crate::session::{
-    Scope, SessionName, SessionStatus,
+    SessionName, SessionStatus,
     store::{Excerpt, Page},
 };
 
@@ -61,7 +61,7 @@ pub(super) async fn list(
         "next": listing.next.map(|cursor| cursor.to_string()),
         "damaged": listing.damaged,
         "mayLeave": viewer.may_leave,
-        "mayRun": viewer.scope >= Scope::Run,
+        "mayRun": viewer.may_run(),
     })))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn one(
     Path(name): Path<SessionName>,
 ) -> Result<Json<Value>, Failure> {
     let record = viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
-    Ok(Json(json!({"session": views::session(&record), "mayRun": viewer.scope >= Scope::Run})))
+    Ok(Json(json!({"session": views::session(&record), "mayRun": viewer.may_run()})))
 }
 
 /// Which turns.
@@ -101,7 +101,7 @@ pub(super) async fn turns(
         "session": views::session(&seen.session),
         "turns": turns.collect::<Vec<_>>(),
         "before": (skip > 0).then_some(skip + 1),
-        "mayRun": viewer.scope >= Scope::Run,
+        "mayRun": viewer.may_run(),
     })))
 }
 

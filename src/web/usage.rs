@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{failure::Failure, viewer::Viewer};
 use crate::session::{
-    Scope,
+    Verb,
     store::{DailyUsage, Outcomes},
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn usage(
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let since = today.saturating_sub((days - 1).days());
     let report = viewer.sessions.usage(since).await.map_err(|error| viewer.failure(&error))?;
-    let tenants = if viewer.scope >= Scope::Admin {
+    let tenants = if viewer.sessions.caller().may(Verb::Oversee) {
         let tenants = viewer.sessions.usage_of_tenants(since).await;
         tenants.map_err(|error| viewer.failure(&error))?
     } else {

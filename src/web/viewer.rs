@@ -10,7 +10,7 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{Failure, Said};
-use crate::session::{Scope, SessionError, Sessions};
+use crate::session::{SessionError, Sessions, Verb};
 
 /// Says what an error means and what to do about it.
 pub type Explain = fn(&SessionError) -> Said;
@@ -18,10 +18,8 @@ pub type Explain = fn(&SessionError) -> Said;
 /// Who looks. Whoever serves the page puts one into each request that may come in.
 #[derive(Clone)]
 pub struct Viewer {
-    /// The sessions that are shown.
+    /// The sessions that are shown, and what may be done with them.
     pub sessions: Sessions,
-    /// What may be done.
-    pub scope: Scope,
     /// What to call this person in the record of an approval.
     pub name: String,
     /// Where work begins that names no directory. `None` for where the server works.
@@ -36,18 +34,24 @@ pub struct Viewer {
 
 impl fmt::Debug for Viewer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, scope, .. } = self;
-        f.debug_struct("Viewer").field("name", name).field("scope", scope).finish_non_exhaustive()
+        let Self { name, sessions, .. } = self;
+        let scope = sessions.caller().scope;
+        f.debug_struct("Viewer").field("name", name).field("scope", &scope).finish_non_exhaustive()
     }
 }
 
 impl Viewer {
+    /// Whether turns may be begun, stopped and answered.
+    pub(super) fn may_run(&self) -> bool {
+        self.sessions.caller().may(Verb::Ask)
+    }
+
     /// Fails if this may not be done.
-    pub(super) fn allows(&self, needed: Scope) -> Result<(), Failure> {
-        if self.scope >= needed {
+    pub(super) fn allows(&self, verb: Verb) -> Result<(), Failure> {
+        if self.sessions.caller().may(verb) {
             return Ok(());
         }
-        let message = format!("This needs the scope `{}`.", needed.as_str());
+        let message = format!("This needs the scope `{}`.", verb.needs().as_str());
         let next = "Log in with a token that has it.".to_owned();
         let said = Said { code: "insufficient_scope", message, next };
         Err(Failure { status: StatusCode::FORBIDDEN, said })

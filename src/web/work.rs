@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{failure::Failure, viewer::Viewer, views};
-use crate::session::{
-    Call, ForkSource, Origin, Request, Scope, SessionError, SessionName, Step, Update,
-};
+use crate::session::{Call, ForkSource, Origin, Request, SessionError, SessionName, Step, Update};
 
 /// For how long a question may be refused before its turn counts as begun.
 const REFUSED_WITHIN: Duration = Duration::from_secs(3);
@@ -30,7 +28,6 @@ pub(super) async fn ask(
     Path(name): Path<SessionName>,
     Json(Prompt { prompt }): Json<Prompt>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    viewer.allows(Scope::Run)?;
     // A typo, or what was deleted meanwhile, is no wish for a new session.
     viewer.sessions.record(&name).await.map_err(|error| viewer.failure(&error))?;
     let origin = viewer.directory.clone().map(|path| Origin::new(path, None)).unwrap_or_default();
@@ -63,7 +60,6 @@ pub(super) async fn steer(
     Path(name): Path<SessionName>,
     Json(Prompt { prompt }): Json<Prompt>,
 ) -> Result<Json<Value>, Failure> {
-    viewer.allows(Scope::Run)?;
     viewer.sessions.steer(&name, prompt).await.map_err(|error| viewer.failure(&error))?;
     Ok(Json(json!({"session": name})))
 }
@@ -72,7 +68,6 @@ pub(super) async fn interrupt(
     viewer: Viewer,
     Path(name): Path<SessionName>,
 ) -> Result<Json<Value>, Failure> {
-    viewer.allows(Scope::Run)?;
     let reply = viewer.sessions.interrupt(&name).await.map_err(|error| viewer.failure(&error))?;
     Ok(Json(json!({"session": name, "turn": reply.map(|reply| reply.turn.number)})))
 }
@@ -90,7 +85,6 @@ pub(super) async fn fork(
     Path(name): Path<SessionName>,
     Json(ForkAt { turn, name: new }): Json<ForkAt>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    viewer.allows(Scope::Run)?;
     let source = ForkSource::Session(name, turn);
     let forked = viewer.sessions.fork(source, new, Origin::default()).await;
     let forked = forked.map_err(|error| viewer.failure(&error))?;
@@ -110,7 +104,6 @@ pub(super) async fn delete(
     Path(name): Path<SessionName>,
     Query(Force { force }): Query<Force>,
 ) -> Result<Json<Value>, Failure> {
-    viewer.allows(Scope::Run)?;
     viewer.sessions.delete(&name, force).await.map_err(|error| viewer.failure(&error))?;
     Ok(Json(json!({"session": name})))
 }

@@ -122,6 +122,16 @@ impl HttpServer {
         client
     }
 
+    /// The same with these capabilities.
+    ///
+    /// # Panics
+    /// If the handshake is refused.
+    pub async fn older_client_as(&self, token: Option<&str>, capabilities: Value) -> HttpClient {
+        let mut client = HttpClient { revision: OLDER, ..self.client(token) };
+        client.shake_hands_as(capabilities).await.expect("a handshake");
+        client
+    }
+
     /// The same, without a token, whose user can be asked.
     pub async fn older_client_with_user(&self) -> HttpClient {
         let mut client = HttpClient { revision: OLDER, ..self.client(None) };

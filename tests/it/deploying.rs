@@ -15,7 +15,7 @@ fn configuration(world: &World) -> String {
     let file = world.home.path().join("config.toml");
     let own = |text: &str| text.replace("/work", &world.home.work().display().to_string());
     let config = own(&config).replace("0.0.0.0:8765", "127.0.0.1:0");
-    fs::write(&file, config.replace("0.0.0.0:9090", "127.0.0.1:0")).unwrap();
+    fs::write(&file, config).unwrap();
     file.display().to_string()
 }
 

@@ -31,6 +31,7 @@ mod exec;
 mod extras;
 mod failures;
 mod fenced;
+mod fuzz;
 mod handshake;
 mod helping;
 #[cfg(unix)]

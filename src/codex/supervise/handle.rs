@@ -208,6 +208,13 @@ impl Codex {
         Model::list(&*self.connection("listing models").await?).await
     }
 
+    /// Whether Codex lists this model. Asked of Codex once while it runs.
+    pub async fn lists_model(&self, model: &str) -> bool {
+        let Ok(Engine::AppServer(connection)) = self.0.engine().await else { return false };
+        let models = connection.models().await;
+        models.is_ok_and(|models| models.iter().any(|listed| listed.id == model))
+    }
+
     /// The reasoning efforts a model takes, lowest first. `None` where Codex does not list the model or
     /// cannot be asked. Asked of Codex once while it runs.
     pub async fn efforts_of(&self, model: &str) -> Option<Vec<String>> {

@@ -14,7 +14,7 @@ use crate::{
         tools::{Cx, Outcome},
     },
     session::{
-        self, AnswerRecord, ApprovalId, Decision, Scope, SessionName, SessionStatus, store::Excerpt,
+        self, AnswerRecord, ApprovalId, Decision, SessionName, SessionStatus, Verb, store::Excerpt,
     },
 };
 
@@ -57,7 +57,7 @@ pub(in crate::mcp) async fn answer(
         Ok::<_, ToolError>(open)
     };
     if let (Some(id), Some(decision)) = (id, decision) {
-        cx.allows(Scope::Run)?;
+        cx.allows(Verb::Answer)?;
         let decision: Decision = decision
             .parse()
             .map_err(|_| ToolError::argument("decision", "it is none of the choices"))?;

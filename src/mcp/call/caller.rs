@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{form::form, progress::Progress, timeout::CallTimeout};
-use crate::session::Approval;
+use crate::{
+    mcp::cut::cut,
+    session::{Approval, Principal, Verb, visible_line},
+};
 
 /// What Codex is called as a client.
 pub(in crate::mcp) const CODEX: &str = "codex-mcp-client";
@@ -20,6 +23,9 @@ pub(in crate::mcp) const CODEX: &str = "codex-mcp-client";
 /// What Codex, as a client, tells a server with each call that has this word among its experimental capabilities: the
 /// sandbox of the thread that makes the call, and where that works. Observed of 0.169.
 pub(in crate::mcp) const SANDBOX_STATE: &str = "codex/sandbox-state-meta";
+
+/// The longest name of a client, in characters.
+const LONGEST_NAME: usize = 100;
 
 /// The extension of clients that show views of servers.
 const VIEWS: &str = "io.modelcontextprotocol/ui";
@@ -33,13 +39,15 @@ pub(in crate::mcp) struct Caller {
     pub(in crate::mcp) peer: Peer<RoleServer>,
     /// Whether the client speaks the era in which a server asks by its result.
     pub(in crate::mcp) is_modern: bool,
-    /// Whether the user can be shown a form.
+    /// Whether the user can be shown a form, and may answer it.
     pub(super) shows_forms: bool,
     /// Whether the user can be shown a link.
     pub(super) shows_links: bool,
-    /// Whether the user is shown our views, and can answer there.
+    /// Whether the user is shown our views.
     pub(in crate::mcp) shows_views: bool,
-    /// What a question's answer is bound to: the tool and its arguments.
+    /// Whether the caller may answer what Codex asks.
+    may_answer: bool,
+    /// What a question's answer is bound to: who was asked, the tool and its arguments.
     pub(super) call: Vec<u8>,
     /// Cancelled when the client leaves.
     pub(super) leaving: CancellationToken,
@@ -64,16 +72,17 @@ pub(in crate::mcp) struct CallLimits {
 pub(in crate::mcp) struct Asker {
     /// What to call the client in the record of an approval.
     pub(in crate::mcp) name: String,
-    /// Whether the user can be shown a form.
+    /// Whether the user can be shown a form, and may answer it.
     pub(in crate::mcp) shows_forms: bool,
     shows_links: bool,
 }
 
 impl Asker {
-    pub(in crate::mcp) fn new(context: &RequestContext<RoleServer>) -> Self {
+    pub(in crate::mcp) fn new(context: &RequestContext<RoleServer>, who: &Principal) -> Self {
         let can = context.client_capabilities().unwrap_or_default();
-        let name = context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name);
-        Self { name, shows_forms: shows(&can, Mode::Form), shows_links: shows(&can, Mode::Url) }
+        let name = name_of(context);
+        let shows_forms = who.may(Verb::Answer) && shows(&can, Mode::Form);
+        Self { name, shows_forms, shows_links: shows(&can, Mode::Url) }
     }
 
     /// An approval as a form; or why it cannot be shown.
@@ -92,6 +101,7 @@ impl Caller {
         context: RequestContext<RoleServer>,
         leaving: CancellationToken,
         limits: CallLimits,
+        who: &Principal,
     ) -> Self {
         let CallLimits { wait, client_limit, task_after } = limits;
         let can = context.client_capabilities().unwrap_or_default();
@@ -99,14 +109,18 @@ impl Caller {
         let resets = context.meta.get_progress_token().is_some();
         let version = context.protocol_version();
         let is_modern = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let may_answer = who.may(Verb::Answer);
+        let tenant = who.tenant.as_ref();
+        let bound = (tenant, &who.subject, &request.name, &request.arguments);
         Self {
             peer: context.peer.clone(),
             is_modern,
             task_after: Some(task_after).filter(|_| is_modern && can.supports_tasks()),
-            shows_forms: shows(&can, Mode::Form),
+            shows_forms: may_answer && shows(&can, Mode::Form),
             shows_links: shows(&can, Mode::Url),
             shows_views: shows_views(&can),
-            call: serde_json::to_vec(&(&request.name, &request.arguments)).unwrap_or_default(),
+            may_answer,
+            call: serde_json::to_vec(&bound).unwrap_or_default(),
             timeout: CallTimeout::of(&client, resets, wait, client_limit),
             leaving,
             context,
@@ -116,7 +130,7 @@ impl Caller {
     /// Whether somebody can be asked what Codex asks: in a form; or in a view of ours, if the call names the session that
     /// the view is then about.
     pub(in crate::mcp) fn can_ask(&self, is_named: bool) -> bool {
-        self.shows_forms || (self.shows_views && is_named)
+        self.may_answer && (self.shows_forms || (self.shows_views && is_named))
     }
 
     /// What the client says it can do.
@@ -133,7 +147,7 @@ impl Caller {
 
     /// What to call the client in the record of an approval.
     pub(in crate::mcp) fn name(&self) -> String {
-        self.context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name)
+        name_of(&self.context)
     }
 
     /// How long the call may take, if it asks for this.
@@ -145,6 +159,12 @@ impl Caller {
     pub(super) fn progress(&self) -> Progress {
         Progress::new(self.peer.clone(), self.context.meta.get_progress_token())
     }
+}
+
+/// What a client calls itself, as records and people get it: one line that is not long.
+fn name_of(context: &RequestContext<RoleServer>) -> String {
+    let name = context.client_info().map_or_else(|| "a client".to_owned(), |info| info.name);
+    cut(&visible_line(&name), LONGEST_NAME).0.to_owned()
 }
 
 /// Whether a client shows views of ours.

@@ -132,6 +132,15 @@ pub(in crate::mcp) async fn resume(
     let Some((asked, answer)) = codec.answered(caller, request) else {
         return Err(question_expired());
     };
+    let open = sessions.approvals().await?;
+    let is_it = open.iter().any(|open| {
+        open.approval.id == asked.approval.id
+            && open.session == asked.session
+            && asked.turn.is_none_or(|turn| turn == open.turn)
+    });
+    if !is_it {
+        return Err(question_expired());
+    }
     sessions.answer(&asked.approval.id, answer).await?;
     let follower =
         Follower { attached: asked.attached, can_ask: caller.can_ask(true), looks_only: false };

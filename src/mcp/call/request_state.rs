@@ -1,7 +1,8 @@
 //! The state of a call that comes back with an answer, in the era in which a server asks by its result (2026-07-28).
 //!
-//! The state goes through the client, so it is sealed: only we can have made it, for this call's own tool and arguments,
-//! in this run of the server. It names the approval; whether that is still open is for the sessions to say.
+//! The state goes through the client, so it is sealed: only we can have made it, for this caller (tenant and subject) and
+//! this call's own tool and arguments, in this run of the server. It names session, turn and approval; whether that is
+//! still open, in that turn, is for the sessions to say.
 
 use std::{fmt, time::Duration};
 
@@ -50,7 +51,7 @@ impl RequestStateCodec {
         self.codec.as_ref()?.seal_json_with(what, &options).ok()
     }
 
-    /// What is in a state. `None` if it is not ours, too old, or another call's.
+    /// What is in a state. `None` if it is not ours, too old, or of another call or caller.
     pub(in crate::mcp) fn open<T: DeserializeOwned>(
         &self,
         state: &str,

@@ -7,6 +7,7 @@ impl From<&SessionError> for ToolError {
     fn from(error: &SessionError) -> Self {
         let message = sentence(error);
         let (code, next) = match error {
+            SessionError::Scope { has, needed } => return Self::scope(*has, *needed),
             SessionError::Codex(error) => return error.into(),
             SessionError::Store(error) => return error.into(),
             SessionError::Unknown { .. } => (

@@ -11,7 +11,10 @@ use super::{
     tool::{Cx, Outcome, Tool},
     usage, wait, websearch, worktree,
 };
-use crate::mcp::{arguments, call::Caller, error::ToolError, offer::Offer};
+use crate::{
+    mcp::{arguments, call::Caller, error::ToolError, offer::Offer},
+    session::Verb,
+};
 
 /// Every tool, in the order clients see them.
 pub(super) static ALL: &[Tool] = &[
@@ -65,9 +68,9 @@ pub fn tool_summaries() -> Vec<ToolSummary> {
         .collect()
 }
 
-/// What a caller of the tool of this name needs to be allowed. `None` if there is no such tool.
-pub(in crate::mcp) fn scope_of(name: &str) -> Option<crate::session::Scope> {
-    ALL.iter().find(|tool| tool.name == name).map(|tool| tool.effect.scope())
+/// What a caller of the tool of this name must be allowed to do. `None` if there is no such tool.
+pub(in crate::mcp) fn verb_of(name: &str) -> Option<Verb> {
+    ALL.iter().find(|tool| tool.name == name).map(|tool| tool.effect.verb())
 }
 
 /// The tools of one server.
@@ -112,6 +115,12 @@ impl Tools {
         self.offered.iter().map(|entry| entry.tool.name).collect()
     }
 
+    /// The tool's own name, if it is one that can be called.
+    pub(in crate::mcp) fn known(&self, name: &str) -> Option<&'static str> {
+        let mut entries = self.offered.iter().chain(&self.silent);
+        entries.find(|entry| entry.tool.name == name).map(|entry| entry.tool.name)
+    }
+
     /// Which tools they are, for those who write texts.
     pub(in crate::mcp) fn offer(&self) -> Offer {
         Offer::new(&tool_names(), &self.names())
@@ -146,7 +155,7 @@ impl Tools {
         let tool = entry.tool;
         let unknown =
             arguments::unknown(given.as_ref(), &entry.definition().input_schema, tool.hidden);
-        if let Err(error) = cx.allows(tool.effect.scope()) {
+        if let Err(error) = cx.allows(tool.effect.verb()) {
             return Some(Err(error));
         }
         let mut outcome = (tool.call)(cx, caller, given).await;

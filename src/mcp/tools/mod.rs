@@ -27,7 +27,7 @@ mod worktree;
 
 pub(crate) use help::missing_in_words;
 pub use list::{ToolSummary, tool_names, tool_summaries};
-pub(super) use list::{Tools, scope_of};
+pub(super) use list::{Tools, verb_of};
 pub(super) use tool::{Cx, Outcome};
 pub(super) use turn_view::{outcome as progressed, over};
 

@@ -13,7 +13,7 @@ use crate::{
         error::ToolError,
         offer::Offer,
     },
-    session::{Origin, Scope, Sessions},
+    session::{Origin, Sessions, Verb},
 };
 
 /// What a tool works with.
@@ -29,8 +29,8 @@ pub(in crate::mcp) struct Cx {
     pub(in crate::mcp) is_vendor: bool,
     /// Where this client's calls come from.
     pub(in crate::mcp) origin: Origin,
-    /// What the caller may do. `None` for who started this server, who may do everything.
-    pub(in crate::mcp) scope: Option<Scope>,
+    /// Whether the caller is on another machine.
+    pub(in crate::mcp) is_remote: bool,
     /// Where MCP servers of Codex send the user back to after a login, unless a call says.
     pub(in crate::mcp) callback_uri: Option<String>,
 }
@@ -41,12 +41,9 @@ impl Cx {
         self.origin.directory.as_ref().unwrap_or(&self.sessions.config().directory)
     }
 
-    /// Fails if the caller may not do what needs this scope.
-    pub(in crate::mcp) fn allows(&self, needed: Scope) -> Result<(), ToolError> {
-        match self.scope {
-            Some(scope) if scope < needed => Err(ToolError::scope(scope, needed)),
-            _ => Ok(()),
-        }
+    /// Fails if the caller may not do this.
+    pub(in crate::mcp) fn allows(&self, verb: Verb) -> Result<(), ToolError> {
+        Ok(self.sessions.caller().check(verb)?)
     }
 
     /// Whether the operator lets clients use the tool of this name.
@@ -139,11 +136,12 @@ impl std::fmt::Debug for Tool {
 }
 
 impl Effect {
-    /// What a caller needs to be allowed.
-    pub(super) fn scope(self) -> Scope {
+    /// What a caller must be allowed to do before the tool is called. The core checks what the tool then does.
+    pub(super) fn verb(self) -> Verb {
         match self {
-            Self::Reads => Scope::Read,
-            Self::Looks | Self::Removes | Self::Changes | Self::Adds | Self::Acts => Scope::Run,
+            Self::Reads => Verb::Look,
+            Self::Removes | Self::Changes | Self::Adds => Verb::Change,
+            Self::Looks | Self::Acts => Verb::Ask,
         }
     }
 

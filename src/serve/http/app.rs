@@ -5,13 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ipnet::IpNet;
+use axum::http::Extensions;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     HttpConfig, MetricsText, NoTenant, Tenants,
-    auth::{Authenticator, Challenge, metadata, well_known},
+    addresses::{Addresses, Place},
+    auth::{Authenticator, Challenge, Refused, metadata, well_known},
     handshakes::SharedHandshakes,
     limits::Calls,
     mcp_sessions::McpSessions,
@@ -27,7 +28,8 @@ pub(super) struct App {
     pub(super) challenge: Challenge,
     /// Where clients get tokens. `None` if no provider issues any for this server.
     pub(super) metadata: Option<serde_json::Value>,
-    pub(super) proxies: Vec<IpNet>,
+    /// How many connections each address has.
+    pub(super) addresses: Arc<Addresses>,
     pub(super) metrics: MetricsText,
     pub(super) tenants: Tenants,
     pub(super) calls: Arc<Calls>,
@@ -50,7 +52,7 @@ impl App {
         base_url: &str,
         authenticator: Authenticator,
         handshakes: Option<Handshakes>,
-        proxies: Vec<IpNet>,
+        addresses: Arc<Addresses>,
         metrics: MetricsText,
         tenants: Tenants,
     ) -> Arc<Self> {
@@ -64,7 +66,7 @@ impl App {
             authenticator,
             challenge,
             metadata,
-            proxies,
+            addresses,
             metrics,
             calls: Calls::new(config.settings.calls),
             mcp_sessions: McpSessions::new(config.settings.mcp_sessions),
@@ -76,6 +78,19 @@ impl App {
             config,
             tenants,
         })
+    }
+
+    /// Who has this token. Its connection is a known caller's from now on.
+    pub(super) async fn principal(
+        &self,
+        token: Option<&str>,
+        extensions: &Extensions,
+    ) -> Result<Principal, Refused> {
+        let principal = self.authenticator.principal(token).await?;
+        if let Some(place) = extensions.get::<Arc<Place>>() {
+            place.is_known();
+        }
+        Ok(principal)
     }
 
     /// Ends the MCP sessions that nobody has used for long.

@@ -1,6 +1,11 @@
 //! Connections: taken, bounded, served, closed.
 
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::{
@@ -16,7 +21,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     time::{MissedTickBehavior, interval, timeout},
 };
@@ -24,12 +29,14 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     HttpConfig, HttpError, MetricsText, Tenants,
+    addresses::{Addresses, Place},
     app::App,
     auth::Authenticator,
     client_address::{Peer, networks},
     drain::drain,
     route::{metrics_router, router},
     tls::Tls,
+    write_progress::WriteProgress,
 };
 use crate::{
     mcp::{Handshakes, Tokens},
@@ -50,6 +57,12 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// How long connections may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 1024;
+
+/// How much of what a client does not take the system keeps, in bytes.
+const UNTAKEN: u32 = 128 * 1024;
 
 /// The pause after a connection could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -77,12 +90,12 @@ pub async fn serve_http(
     let tls = tls.map(Arc::new);
     let address = config.address;
     let failed = |source| HttpError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let monitored = match config.metrics_address {
         Some(address) => {
             let failed = |source| HttpError::Listen { address, source };
-            Some(TcpListener::bind(address).await.map_err(failed)?)
+            Some(listen(address).map_err(failed)?)
         }
         None => None,
     };
@@ -101,10 +114,15 @@ pub async fn serve_http(
         Authenticator::Open
     };
     let permits = Arc::new(Semaphore::new(config.settings.connections));
-    let app = App::new(config, &base_url, authenticator, handshakes, proxies, metrics, tenants);
+    let addresses = Addresses::new(config.settings.connections_per_address, proxies);
+    let stalled = config.settings.write_timeout.0;
+    let counted = Some(Arc::clone(&addresses));
+    let app = App::new(config, &base_url, authenticator, handshakes, addresses, metrics, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
         permits,
+        addresses: counted,
+        stalled,
         tls: tls.clone(),
         tasks: TaskTracker::new(),
         graceful: GracefulShutdown::new(),
@@ -114,7 +132,9 @@ pub async fn serve_http(
         let router = metrics_router(Arc::clone(&app));
         let permits = Arc::new(Semaphore::new(MONITORS));
         let (tasks, graceful) = (TaskTracker::new(), GracefulShutdown::new());
-        Connections { router, permits, tls: None, tasks, graceful }.accept(&listener).await;
+        let monitors =
+            Connections { router, permits, addresses: None, stalled, tls: None, tasks, graceful };
+        monitors.accept(&listener).await;
     };
     let ending = async {
         let reload = || match &tls {
@@ -145,8 +165,22 @@ pub async fn serve_http(
     Ok(())
 }
 
+/// Listens there. The system keeps little of what a client does not take, so that one that takes something is soon seen to.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that starts again finds connections of the last one that are about to close.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    // Each connection has what the listener has.
+    if let Err(error) = socket.set_send_buffer_size(UNTAKEN) {
+        tracing::debug!(%error, "a slow reader may be cut off early");
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The pages that may call a loopback address without being named: its own.
-fn own_origins(address: std::net::SocketAddr, is_tls: bool) -> Vec<String> {
+fn own_origins(address: SocketAddr, is_tls: bool) -> Vec<String> {
     let (port, scheme) = (address.port(), if is_tls { "https" } else { "http" });
     let names = ["localhost", "127.0.0.1", "[::1]"].iter().filter(|_| address.ip().is_loopback());
     names.map(|name| format!("{scheme}://{name}:{port}")).collect()
@@ -164,6 +198,10 @@ async fn sweep(app: &App) {
 struct Connections {
     router: Router,
     permits: Arc<Semaphore>,
+    /// How many connections each address has. `None` if that is not counted.
+    addresses: Option<Arc<Addresses>>,
+    /// For how long a client may take nothing of an answer.
+    stalled: Duration,
     tls: Option<Arc<Tls>>,
     tasks: TaskTracker,
     graceful: GracefulShutdown,
@@ -184,8 +222,13 @@ impl Connections {
     }
 
     fn take(&self, mut stream: TcpStream, peer: Peer) {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            tracing::warn!("too many connections");
+        let Peer(address) = peer;
+        // The connections of the operator's proxies are counted by their requests.
+        let counted = self.addresses.as_ref().filter(|counted| !counted.is_trusted(address.ip()));
+        let place = counted.map(|counted| counted.take(address.ip()).map(Arc::new));
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let (Ok(permit), None | Some(Some(_))) = (permit, &place) else {
+            tracing::warn!(from = %address.ip(), "too many connections");
             self.tasks.spawn(async move {
                 // Whether it hears that or not, it is closed.
                 let _ = timeout(CLOSE_TIMEOUT, stream.write_all(FULL)).await;
@@ -197,12 +240,13 @@ impl Connections {
             tracing::debug!(%error, "answers may be late");
         }
         let (router, watcher) = (self.router.clone(), self.graceful.watcher());
-        let tls = self.tls.clone();
+        let place = place.flatten();
+        let (tls, stream) = (self.tls.clone(), WriteProgress::new(stream, self.stalled));
         self.tasks.spawn(async move {
             let _permit = permit;
-            let Some(tls) = tls else { return serve(stream, peer, router, watcher).await };
+            let Some(tls) = tls else { return serve(stream, peer, place, router, watcher).await };
             match tls.accept(stream).await {
-                Ok(stream) => serve(stream, peer, router, watcher).await,
+                Ok(stream) => serve(stream, peer, place, router, watcher).await,
                 Err(error) => tracing::debug!(%error, "no handshake"),
             }
         });
@@ -210,13 +254,21 @@ impl Connections {
 }
 
 /// Serves one connection to its end.
-async fn serve<S>(stream: S, peer: Peer, router: Router, watcher: Watcher)
-where
+async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    place: Option<Arc<Place>>,
+    router: Router,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        if let Some(place) = &place {
+            request.extensions_mut().insert(Arc::clone(place));
+        }
         service.call(request)
     });
     let mut http = http1::Builder::new();

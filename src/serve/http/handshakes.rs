@@ -13,10 +13,13 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::limits::Owner;
-use crate::mcp::{ForwardedMessage, Handshakes, SessionError};
+use crate::mcp::{ForwardedMessage, Handshakes, SessionError, is_resource};
 
 /// How often to poll for what the others pass on.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How many subscriptions of an MCP session are kept: as many as a server takes.
+const SUBSCRIPTIONS: usize = 1000;
 
 /// The handshakes of all servers.
 #[derive(Clone)]
@@ -116,10 +119,17 @@ impl SharedHandshakes {
     ) -> Result<(), SessionError> {
         let ClientJsonRpcMessage::Request(request) = message else { return Ok(()) };
         let (uri, subscribed) = match &request.request {
+            // The server says what is wrong with others.
+            ClientRequest::SubscribeRequest(request) if !is_resource(&request.params.uri) => {
+                return Ok(());
+            }
             ClientRequest::SubscribeRequest(request) => (&request.params.uri, true),
             ClientRequest::UnsubscribeRequest(request) => (&request.params.uri, false),
             _ => return Ok(()),
         };
+        if subscribed && self.kept.subscriptions(id).await?.len() >= SUBSCRIPTIONS {
+            return Ok(());
+        }
         self.kept.subscribe(id, uri, subscribed).await?;
         self.forward(None, id, message).await
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, header},
+    http::{Extensions, HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -21,8 +21,12 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(2);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// For callers with the scope `admin`.
-pub(super) async fn for_admins(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    match app.authenticator.principal(bearer(&headers)).await {
+pub(super) async fn for_admins(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Response {
+    match app.principal(bearer(&headers), &extensions).await {
         Ok(principal) if principal.scope >= Scope::Admin => for_all(State(app)).await,
         Ok(_) => app.challenge.insufficient(Scope::Admin),
         Err(refused) => app.challenge.answer(&refused),

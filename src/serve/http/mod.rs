@@ -2,10 +2,11 @@
 //!
 //! [`connections`] takes them, over [`tls`] if the operator has a certificate, and ends in order. For each request [`auth`]
 //! finds out who calls, [`limits`] whether
-//! there is room, [`mcp_sessions`] whether the transport's session is the caller's; then the server of the caller's
+//! there is room ([`addresses`], before anything is read), [`mcp_sessions`] whether the transport's session is the caller's; then the server of the caller's
 //! tenant ([`tenants`]) answers it. [`health`] and [`metrics`] tell the operator's programs how it is. Knows nothing of Codex or SQL,
 //! nor of what is called.
 
+mod addresses;
 mod app;
 mod auth;
 mod body;
@@ -24,6 +25,7 @@ mod route;
 mod tenants;
 mod tls;
 mod transport_sessions;
+mod write_progress;
 
 use std::{io, net::SocketAddr};
 

@@ -84,7 +84,7 @@ async fn entered(app: &Arc<App>, request: Request, next: Next) -> Result<Respons
     }
     let (mut head, body) = request.into_parts();
     let token = token(&head.headers).map(str::to_owned);
-    let principal = match app.authenticator.principal(token.as_deref()).await {
+    let principal = match app.principal(token.as_deref(), &head.extensions).await {
         Ok(principal) => principal,
         // The page asks for a token.
         Err(Refused::NoToken | Refused::Invalid) => {
@@ -126,8 +126,7 @@ async fn entered(app: &Arc<App>, request: Request, next: Next) -> Result<Respons
 fn viewer(app: &App, principal: &Principal) -> Option<Viewer> {
     let server = app.tenants.server(principal.tenant.as_ref()).ok()?;
     Some(Viewer {
-        sessions: server.sessions().clone(),
-        scope: principal.scope,
+        sessions: server.sessions().on_behalf_of(principal),
         name: format!("the page ({})", principal.subject),
         directory: None,
         may_leave: !app.authenticator.is_open(),
@@ -157,9 +156,10 @@ async fn login(State(app): State<Arc<App>>, request: Request) -> Response {
         return refused(StatusCode::BAD_REQUEST, "invalid_argument", "That is no login.", next);
     };
     let token = token.trim();
-    if let Err(refused) = app.authenticator.principal(Some(token)).await {
+    if let Err(refused) = app.principal(Some(token), &head.extensions).await {
         let peer = head.extensions.get::<Peer>();
-        let from = peer.map(|peer| client_address(*peer, &head.headers, &app.proxies).to_string());
+        let from = peer
+            .map(|peer| client_address(*peer, &head.headers, app.addresses.trusted()).to_string());
         tracing::info!(from, reason = refused.as_str(), "a login was refused");
         return app.challenge.answer(&refused);
     }

@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
-    middleware::from_fn,
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{any, get},
 };
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    addresses::Place,
     app::App,
     auth::{Refused, bearer, well_known},
     body::{read_body, while_good},
@@ -40,6 +41,9 @@ const MODERN: &str = "2026-07-28";
 
 /// The method that begins an MCP session.
 const INITIALIZE: &str = "initialize";
+
+/// The longest message that begins one, in bytes.
+const HANDSHAKE_BYTES: usize = 64 * 1024;
 
 /// The method that only listens.
 const LISTEN: &str = "subscriptions/listen";
@@ -70,7 +74,33 @@ pub(super) fn router(app: Arc<App>) -> Router {
     if app.config.settings.page {
         router = router.merge(page::router(&app));
     }
-    router.layer(from_fn(metrics::count_requests)).with_state(app)
+    let counted = from_fn_with_state(Arc::clone(&app), count_client);
+    router.layer(counted).layer(from_fn(metrics::count_requests)).with_state(app)
+}
+
+/// Counts a request that comes through a trusted proxy for the client that the proxy names, until its answer was taken. The
+/// connections of other clients are counted when they are made.
+async fn count_client(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let Some(peer) = peer.filter(|Peer(peer)| app.addresses.is_trusted(peer.ip())) else {
+        return next.run(request).await;
+    };
+    let client = client_address(peer, request.headers(), app.addresses.trusted());
+    if app.addresses.is_trusted(client) {
+        return next.run(request).await;
+    }
+    let Some(place) = app.addresses.take(client) else {
+        let words = "This address has too many requests under way.";
+        return retry_later(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", words, SOON);
+    };
+    let place = Arc::new(place);
+    request.extensions_mut().insert(Arc::clone(&place));
+    next.run(request).await.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _held = &place;
+            frame
+        }))
+    })
 }
 
 /// The paths at the address for metrics alone.
@@ -92,9 +122,9 @@ async fn metadata(State(app): State<Arc<App>>) -> impl IntoResponse {
 /// Who makes a request; an answer if that is nobody who may.
 async fn principal(app: &App, head: &Parts) -> Result<Principal, Response> {
     let token = bearer(&head.headers);
-    app.authenticator.principal(token).await.map_err(|refused| {
+    app.principal(token, &head.extensions).await.map_err(|refused| {
         let peer = head.extensions.get::<Peer>();
-        let from = peer.map(|peer| client_address(*peer, &head.headers, &app.proxies));
+        let from = peer.map(|peer| client_address(*peer, &head.headers, app.addresses.trusted()));
         let from = from.map_or_else(|| "nowhere".to_owned(), |address| address.to_string());
         // Clients that begin without a token are not worth a line each.
         if !matches!(refused, Refused::NoToken) {
@@ -156,10 +186,17 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<Response, Response> 
             words,
             AFTER_DRAIN,
         ));
+    } else if called.as_deref() == Some(INITIALIZE) && body.len() > HANDSHAKE_BYTES {
+        let words = format!("A handshake has at most {HANDSHAKE_BYTES} bytes.");
+        let next = "Send a shorter `initialize`: it is kept for as long as the MCP session lasts.";
+        return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &words, next));
     } else if called.as_deref() == Some(INITIALIZE) {
         let reserved = app.mcp_sessions.reserve(&owner);
         reservation = Some(reserved.ok_or_else(|| too_many_sessions(app))?);
     }
+    head.extensions.insert(principal);
+    // The SDK keeps heads for longer than the connection lasts.
+    head.extensions.remove::<Arc<Place>>();
     let said = body.clone();
     let request = Request::from_parts(head, Full::new(body));
     let response = endpoint.service.handle(request).await;

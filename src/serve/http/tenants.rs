@@ -6,13 +6,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+use axum::http::request::Parts;
+use rmcp::{
+    model::Extensions,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{HttpConfig, handshakes::SharedHandshakes, transport_sessions::TransportSessions};
-use crate::mcp::{Scope, Server, Tenant};
+use crate::mcp::{Principal, Scope, Server, Tenant};
 
 /// There is no server for this tenant.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +92,11 @@ impl Tenants {
     }
 }
 
+/// The principal whom [`super::route`] has put into the head of a request.
+fn who(extensions: &Extensions) -> Option<&Principal> {
+    extensions.get::<Parts>()?.extensions.get()
+}
+
 impl Endpoint {
     /// An endpoint over a tenant's server for principals of this scope. All its streams end when `cut` is cancelled.
     pub(super) fn new(
@@ -111,7 +120,7 @@ impl Endpoint {
             .enforce_origin_validation()
             .with_max_request_body_bytes(config.settings.body_bytes);
         streams.session_store = handshakes.map(|shared| Arc::new(shared.clone()) as Arc<_>);
-        let make = move || Ok::<_, io::Error>(server.for_remote(scope));
+        let make = move || Ok::<_, io::Error>(server.for_remote(scope, who));
         let service = StreamableHttpService::new(make, Arc::clone(&sessions), streams);
         Self { service, sessions }
     }

@@ -15,7 +15,7 @@ use super::{
     words::explained,
 };
 use crate::{
-    mcp::{Scope, Sessions},
+    mcp::Sessions,
     serve::peers::Peers,
     web::{self, Viewer},
 };
@@ -54,7 +54,6 @@ impl Page {
         let Self { listener, keys: PageKeys { port, cookie, code } } = self;
         let viewer = Viewer {
             sessions,
-            scope: Scope::Admin,
             name: "the page".to_owned(),
             directory: None,
             may_leave: false,

@@ -86,7 +86,7 @@ impl Servers {
         let live = LiveTurn::new();
         let follower = Follower { attached: false, can_ask: false, looks_only: false };
         let call = Call::new(name(), Arc::clone(&live), follower, None, false);
-        self.ours.observe(name(), Some(1), live);
+        self.ours.observe(name(), Some(1), live, false);
         call
     }
 }

@@ -8,7 +8,7 @@ use super::{
     live::{Calling, CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogReader, QueuePosition, Update},
     message::Message,
 };
-use crate::session::{Reply, SessionError, SessionName};
+use crate::session::{Principal, Reply, SessionError, SessionName, Verb};
 
 /// How long a session may take to say how far its turn is.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,6 +44,17 @@ pub struct Follower {
     pub looks_only: bool,
 }
 
+impl Follower {
+    /// The same for this caller, which only looks if it may not decide anything.
+    pub(in crate::session) fn of(self, caller: &Principal) -> Self {
+        Self {
+            attached: self.attached && caller.may(Verb::Interrupt),
+            can_ask: self.can_ask && caller.may(Verb::Answer),
+            looks_only: self.looks_only || !caller.may(Verb::Collect),
+        }
+    }
+}
+
 /// A call under way: a place in the log of its turn.
 ///
 /// Dropping an attached call cancels its turn: the turn is interrupted, or never begins.
@@ -56,6 +67,7 @@ pub struct Call {
     can_ask: Option<CanAsk>,
     calling: Option<Calling>,
     joined: bool,
+    looks_only: bool,
     position: Option<QueuePosition>,
     /// None where another server runs the turn.
     actor: Option<mpsc::Sender<Message>>,
@@ -82,6 +94,7 @@ impl Call {
             can_ask: follower.can_ask.then(|| turn.add_askable()),
             calling: None,
             joined: false,
+            looks_only: follower.looks_only,
             position: None,
             turn,
             actor,
@@ -175,7 +188,7 @@ impl Call {
         }
         self.can_ask = self.can_ask.take().map(|_| turn.add_askable());
         self.calling = None;
-        self.reader = turn.log.read_from_now();
+        self.reader = if self.looks_only { turn.log.onlooker() } else { turn.log.read_from_now() };
         self.turn = turn;
     }
 

@@ -86,7 +86,12 @@ impl Actor {
         };
         match gone_through {
             Ok(Some(reply)) => {
-                self.shared.measures.turn_ended(&reply.turn, self.time);
+                let shared = &self.shared;
+                let is_listed = async |model: &str| {
+                    shared.config.limits.models.iter().any(|listed| listed == model)
+                        || shared.codex.lists_model(model).await
+                };
+                shared.measures.turn_ended(&reply.turn, self.time, is_listed).await;
                 Ok(Some(reply))
             }
             Ok(None) => {

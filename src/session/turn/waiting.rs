@@ -137,7 +137,7 @@ impl Actor {
                 match self.shared.steer_remote(&self.name, prompt).await? {
                     ControlOutcome::Done => {
                         let live = LiveTurn::new();
-                        self.shared.observe(self.name.clone(), None, Arc::clone(&live));
+                        self.shared.observe(self.name.clone(), None, Arc::clone(&live), false);
                         turn.log(Update::Joined(JoinedTurn(live)));
                         Ok(Busy::Joined)
                     }

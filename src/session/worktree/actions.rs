@@ -3,7 +3,7 @@
 use super::folder::{self, ListedWorktree, is_only_there};
 use crate::git::Git;
 use crate::session::{
-    SessionError, SessionName, SessionRecord, Sessions,
+    SessionError, SessionName, SessionRecord, Sessions, Verb,
     record::{WorktreeRecord, WorktreeState},
     turn::Message,
 };
@@ -72,6 +72,7 @@ impl Sessions {
         name: &SessionName,
         action: WorktreeAction,
     ) -> Result<WorktreeOutcome, SessionError> {
+        self.caller().check(Verb::Change)?;
         of(&self.record(name).await?)?;
         let answered = self.post(name, |_| {
             let (reply, answered) = oneshot::channel();

@@ -2,6 +2,7 @@
 //! long a file may be.
 
 mod imports;
+mod verbs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -18,7 +18,7 @@ pub(super) use metadata::{metadata, well_known};
 
 use crate::{
     config::JwtSettings,
-    mcp::{Principal, Scope, SessionError, Tokens},
+    mcp::{Principal, SessionError, Tokens},
 };
 
 /// What tokens of ours begin with.
@@ -77,7 +77,7 @@ impl Authenticator {
     /// Who has this token.
     pub(super) async fn principal(&self, token: Option<&str>) -> Result<Principal, Refused> {
         let (ours, theirs) = match self {
-            Self::Open => return Ok(operator()),
+            Self::Open => return Ok(Principal::operator(None)),
             Self::ByToken { ours, theirs } => (ours, theirs),
         };
         let token = token.filter(|token| !token.is_empty()).ok_or(Refused::NoToken)?;
@@ -111,11 +111,6 @@ impl Refused {
             Self::Unavailable(_) => "tokens cannot be checked",
         }
     }
-}
-
-/// Who calls where nobody is asked for a token.
-fn operator() -> Principal {
-    Principal { tenant: None, subject: "operator".to_owned(), scope: Scope::Admin }
 }
 
 impl From<JwtRefused> for Refused {
