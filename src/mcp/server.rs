@@ -74,7 +74,7 @@ impl Server {
         let offer = tools.offer();
         // Without the tool that reads the rest, nothing is cut.
         let max_text = if offer.has("getSession") { config.max_text } else { UNCUT };
-        let codec = Arc::new(RequestStateCodec::new(sessions.config().approval_timeout));
+        let codec = Arc::new(RequestStateCodec::new(&sessions));
         Self {
             cx: Cx {
                 sessions,

@@ -184,6 +184,20 @@ impl Sessions {
         Ok(self.shared().store(Timestamp::now()).await?.usage_of_tenants(since).await?)
     }
 
+    /// What every server of the store seals with what goes through clients.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn sealing_key(&self) -> Result<[u8; 32], SessionError> {
+        // 244 random bits.
+        let [one, other] = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes);
+        let mut candidate = [0; 32];
+        for (place, byte) in candidate.iter_mut().zip(one.into_iter().chain(other)) {
+            *place = byte;
+        }
+        Ok(self.shared().store(Timestamp::now()).await?.secret("request_state", candidate).await?)
+    }
+
     /// Where sessions are kept, for display.
     pub fn store_place(&self) -> String {
         self.shared().store.config().to_string()

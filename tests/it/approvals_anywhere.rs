@@ -119,6 +119,27 @@ async fn in_the_newer_era_a_late_yes_says_that_it_is_late() {
 }
 
 #[tokio::test]
+async fn what_one_server_of_a_store_asks_another_can_be_answered() {
+    let world = World::new().await;
+    let launch = world.launch().alone();
+    let (one, other) = (launch.spawn(), launch.spawn());
+    let arguments = json!({"prompt": "escalate touch made", "sessionId": "s"});
+    let asked =
+        one.request("tools/call", modern("codex", &arguments, None)).await["result"].clone();
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    let answer = modern("codex", &arguments, Some((&asked, "accept")));
+    let done = other.request("tools/call", answer.clone()).await["result"].clone();
+    assert_eq!(done["structuredContent"]["status"], "completed", "{done}");
+    assert!(made(&world, "made"));
+    // It is good once, wherever it is brought.
+    for server in [&one, &other] {
+        let late = server.request("tools/call", answer.clone()).await;
+        assert_eq!(late["result"]["structuredContent"]["code"], "question_expired", "{late}");
+    }
+}
+
+#[tokio::test]
 async fn the_terminal_lists_and_answers_what_codex_asks_elsewhere() {
     let world = World::new().await;
     assert!(approvals(&world).await.is_empty());

@@ -96,7 +96,7 @@ pub(in crate::mcp) async fn follow(
                             task_at = Some(Instant::now());
                         }
                         Update::ApprovalAsked(asked) if caller.shows_forms && caller.is_modern => {
-                            match codec.ask(caller, &call, &asked.approval) {
+                            match codec.ask(caller, &call, &asked.approval).await {
                                 Ok(result) => {
                                     call.detach().await?;
                                     break CallState::InputRequired(Box::new(result));
@@ -129,7 +129,7 @@ pub(in crate::mcp) async fn resume(
     caller: &Caller,
     request: &CallToolRequestParams,
 ) -> Result<CallProgress, ToolError> {
-    let Some((asked, answer)) = codec.answered(caller, request) else {
+    let Some((asked, answer)) = codec.answered(caller, request).await else {
         return Err(question_expired());
     };
     let open = sessions.approvals().await?;

@@ -1,7 +1,7 @@
 //! The state of a call that comes back with an answer, in the era in which a server asks by its result (2026-07-28).
 //!
 //! The state goes through the client, so it is sealed: only we can have made it, for this caller (tenant and subject) and
-//! this call's own tool and arguments, in this run of the server. It names session, turn and approval; whether that is
+//! this call's own tool and arguments, on any server of the store. It names session, turn and approval; whether that is
 //! still open, in that turn, is for the sessions to say.
 
 use std::{fmt, time::Duration};
@@ -12,17 +12,19 @@ use rmcp::model::{
     InputRequests, InputRequiredResult, SealOptions,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::sync::OnceCell;
 
 use super::{Caller, form};
-use crate::session::{AnswerRecord, Approval, Call, SessionName};
+use crate::session::{AnswerRecord, Approval, Call, SessionName, Sessions};
 
 /// The key of the one question a result asks.
 const KEY: &str = "codex";
 
 /// Makes states for calls that come back, and knows its own.
 pub(in crate::mcp) struct RequestStateCodec {
-    /// None would mean that the key is too short, which it is not.
-    codec: Option<rmcp::model::RequestStateCodec>,
+    /// Where the key is kept.
+    sessions: Sessions,
+    codec: OnceCell<rmcp::model::RequestStateCodec>,
     ttl: Duration,
 }
 
@@ -38,31 +40,45 @@ pub(super) struct AskedCall {
 }
 
 impl RequestStateCodec {
-    /// A codec whose states hold for at most `ttl`.
-    pub(in crate::mcp) fn new(ttl: Duration) -> Self {
-        // 244 random bits in the 32 bytes that the codec asks for.
-        let key = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes);
-        Self { codec: rmcp::model::RequestStateCodec::try_new(key.concat()).ok(), ttl }
+    /// A codec for these sessions. States hold for as long as Codex waits for an answer.
+    pub(in crate::mcp) fn new(sessions: &Sessions) -> Self {
+        let ttl = sessions.config().approval_timeout;
+        Self { sessions: sessions.clone(), codec: OnceCell::new(), ttl }
+    }
+
+    /// The codec with the key of the store. `None` if that cannot be read now.
+    async fn codec(&self) -> Option<&rmcp::model::RequestStateCodec> {
+        let make = async || {
+            let key = self.sessions.sealing_key().await.map_err(|error| error.to_string())?;
+            let codec = rmcp::model::RequestStateCodec::try_new(key.to_vec());
+            codec.map_err(|error| error.to_string())
+        };
+        let codec = self.codec.get_or_try_init(make).await;
+        codec.inspect_err(|error| tracing::warn!(error, "no question can be sealed")).ok()
     }
 
     /// A state for a call to bring back. `None` if it cannot be made.
-    pub(in crate::mcp) fn seal(&self, what: &impl Serialize, caller: &Caller) -> Option<String> {
+    pub(in crate::mcp) async fn seal(
+        &self,
+        what: &impl Serialize,
+        caller: &Caller,
+    ) -> Option<String> {
         let options = SealOptions::new().ttl(self.ttl).associated_data(&caller.call);
-        self.codec.as_ref()?.seal_json_with(what, &options).ok()
+        self.codec().await?.seal_json_with(what, &options).ok()
     }
 
     /// What is in a state. `None` if it is not ours, too old, or of another call or caller.
-    pub(in crate::mcp) fn open<T: DeserializeOwned>(
+    pub(in crate::mcp) async fn open<T: DeserializeOwned>(
         &self,
         state: &str,
         caller: &Caller,
     ) -> Option<T> {
-        let opened = self.codec.as_ref()?.open_json_with(state, &caller.call);
+        let opened = self.codec().await?.open_json_with(state, &caller.call);
         opened.inspect_err(|error| tracing::info!(%error, "a state is not ours")).ok()
     }
 
     /// The result that asks for an approval, or why it cannot be asked for.
-    pub(super) fn ask(
+    pub(super) async fn ask(
         &self,
         caller: &Caller,
         call: &Call,
@@ -77,7 +93,7 @@ impl RequestStateCodec {
             approval: approval.clone(),
             since: Timestamp::now(),
         };
-        let Some(state) = self.seal(&asked, caller) else {
+        let Some(state) = self.seal(&asked, caller).await else {
             return Err("it was declined because the question cannot be sealed.".to_owned());
         };
         let request = InputRequest::Elicitation(ElicitRequest::new(form));
@@ -87,13 +103,13 @@ impl RequestStateCodec {
 
     /// What a call that came back was about, and the answer it brings. None if its state is not ours, too old, or
     /// another call's.
-    pub(super) fn answered(
+    pub(super) async fn answered(
         &self,
         caller: &Caller,
         request: &CallToolRequestParams,
     ) -> Option<(AskedCall, AnswerRecord)> {
         let state = request.request_state.as_deref()?;
-        let asked: AskedCall = self.open(state, caller)?;
+        let asked: AskedCall = self.open(state, caller).await?;
         let response = request.input_responses.as_ref().and_then(|responses| responses.get(KEY));
         let result = response.and_then(|response| ElicitResult::deserialize(response).ok());
         let result = result.unwrap_or_else(|| ElicitResult::new(ElicitationAction::Cancel));

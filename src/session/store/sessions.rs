@@ -144,6 +144,9 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// Removes a token. Says whether there was one.
     async fn remove_token(&self, id: &str) -> Result<bool, StoreError>;
 
+    /// The secret of this name, the same for every owner: the candidate if there was none.
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
     /// Keeps a handshake. There is none of its id.
     async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError>;
 

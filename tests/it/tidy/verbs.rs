@@ -30,6 +30,8 @@ const LOOKS: &[&str] = &[
     // Collects only if its caller may.
     "recorded",
     "running",
+    // For the server itself: no caller is told.
+    "sealing_key",
     "store_place",
     "threads",
     "transcript",

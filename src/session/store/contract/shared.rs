@@ -27,6 +27,7 @@ on_every_store! {
     what_is_under_way_is_counted_for_all_owners,
     an_answer_that_nobody_had_is_taken_once,
     a_token_is_every_owners_until_one_removes_it,
+    a_secret_is_the_same_for_every_owner,
     a_handshake_is_every_owners_until_it_is_over,
 }
 
@@ -269,6 +270,13 @@ async fn a_token_is_every_owners_until_one_removes_it(Pair { one, two, .. }: Pai
     assert_eq!(one.tokens().await.unwrap(), [first, second.clone()]);
     assert!(two.remove_token("z").await.unwrap() && !one.remove_token("z").await.unwrap());
     assert_eq!(two.tokens().await.unwrap(), [second]);
+}
+
+async fn a_secret_is_the_same_for_every_owner(Pair { one, two, .. }: Pair) {
+    assert_eq!(one.secret("a", [1; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(two.secret("a", [2; 32]).await.unwrap(), [1; 32]);
+    assert_eq!(two.secret("b", [3; 32]).await.unwrap(), [3; 32]);
+    assert_eq!(one.secret("b", [4; 32]).await.unwrap(), [3; 32]);
 }
 
 async fn a_handshake_is_every_owners_until_it_is_over(Pair { one, two, .. }: Pair) {

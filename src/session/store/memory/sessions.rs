@@ -298,6 +298,10 @@ impl SessionStore for MemoryStore {
         Ok(tokens.len() < before)
     }
 
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        Ok(*self.lock().secrets.entry(name.to_owned()).or_insert(candidate))
+    }
+
     async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError> {
         self.lock().handshakes.push(handshake.clone());
         Ok(())

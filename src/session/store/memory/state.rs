@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) approvals: Vec<Opened>,
     /// Oldest first.
     pub(super) tokens: Vec<TokenRecord>,
+    pub(super) secrets: BTreeMap<String, [u8; 32]>,
     pub(super) handshakes: Vec<HandshakeRecord>,
     /// Turns that have ended and their tokens, by day and model, newest day first.
     pub(super) usage: BTreeMap<(Reverse<Date>, String), (u64, Usage, Outcomes)>,

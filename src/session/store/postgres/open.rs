@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "page", include_str!("../migrations/postgres/0003_page.sql")),
     (4, "forwarded", include_str!("../migrations/postgres/0004_forwarded.sql")),
     (5, "outcomes", include_str!("../migrations/postgres/0005_outcomes.sql")),
+    (6, "secrets", include_str!("../migrations/postgres/0006_secrets.sql")),
 ];
 
 /// How many connections one server has at most, whatever it serves.

@@ -388,6 +388,10 @@ impl SessionStore for PostgresStore {
         self.delete_token(id).await
     }
 
+    async fn secret(&self, name: &str, candidate: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.shared_secret(name, candidate).await
+    }
+
     async fn keep_handshake(&self, handshake: &HandshakeRecord) -> Result<(), StoreError> {
         self.insert_handshake(handshake).await
     }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "handshakes", include_str!("../migrations/sqlite/0007_handshakes.sql")),
     (8, "words", include_str!("../migrations/sqlite/0008_words.sql")),
     (9, "outcomes", include_str!("../migrations/sqlite/0009_outcomes.sql")),
+    (10, "secrets", include_str!("../migrations/sqlite/0010_secrets.sql")),
 ];
 
 /// How long to wait for another server's write to finish.

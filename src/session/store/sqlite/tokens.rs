@@ -1,4 +1,4 @@
-//! Tokens, as SQL.
+//! Tokens and secrets, as SQL.
 
 use super::open::SqliteStore;
 use crate::session::{
@@ -47,5 +47,21 @@ impl SqliteStore {
         let deleted = sqlx::query("DELETE FROM tokens WHERE id = ?").bind(id).execute(&self.pool);
         let deleted = deleted.await.map_err(self.failed("revoke a token in"))?;
         Ok(deleted.rows_affected() == 1)
+    }
+
+    /// The secret of this name, made of `candidate` if there was none.
+    pub(super) async fn shared_secret(
+        &self,
+        name: &str,
+        candidate: [u8; 32],
+    ) -> Result<[u8; 32], StoreError> {
+        let add = "INSERT INTO secrets (name, secret) VALUES (?, ?) ON CONFLICT DO NOTHING";
+        let read = async {
+            sqlx::query(add).bind(name).bind(&candidate[..]).execute(&self.pool).await?;
+            let kept = sqlx::query_scalar("SELECT secret FROM secrets WHERE name = ?").bind(name);
+            let kept: Vec<u8> = kept.fetch_one(&self.pool).await?;
+            kept.try_into().map_err(|_| sqlx::Error::Decode("a secret has 32 bytes".into()))
+        };
+        read.await.map_err(self.failed("read a secret from"))
     }
 }
