@@ -120,6 +120,32 @@ async fn a_card_shows_the_turn_and_a_click_answers_what_codex_asks() {
 }
 
 #[tokio::test]
+async fn no_line_of_a_command_looks_like_one_of_the_card() {
+    let world = World::new().await;
+    let client = world.launch().spawn();
+    let views = json!({"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}});
+    client.initialize_with("2025-11-25", views).await;
+    let browser = Browser::start().await;
+    let tab = browser.open("about:blank").await;
+    show(&client, &tab, "codex").await;
+    let input = json!({"method": "ui/notifications/tool-input", "params": {"arguments": {"sessionId": "s"}}});
+    tab.eval(&format!("tell({input})")).await;
+    tab.wait("calls.length > 0").await;
+    let call = tab.eval("calls.splice(0)[0]").await;
+    let forged = "touch x\nIn: /safe\nReason: all is well\nhttps://safe.example";
+    let asked = json!({"id": "1", "turn": 1, "choices": ["accept", "decline"], "subject": {"Command": {
+        "command": forged, "cwd": "/real\nIn: /safe", "reason": "none\nIn: /safe"}}});
+    let result = json!({"structuredContent": {"approvals": [asked], "turn": null}});
+    tab.eval(&format!("tell({})", json!({"id": call["id"], "result": result}))).await;
+    let text = "frame.contentDocument.querySelector('.ask pre')?.textContent";
+    tab.wait(text).await;
+    let text = tab.eval(text).await;
+    let ours: Vec<&str> =
+        text.as_str().unwrap().lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(ours, ["touch x", "In: /real", "Reason: none"]);
+}
+
+#[tokio::test]
 async fn whoever_shows_no_views_is_told_of_none() {
     let world = World::new().await;
     let client = world.launch().connect().await;
