@@ -11,6 +11,7 @@ pub mod git;
 pub mod mcp;
 pub mod serve;
 pub mod session;
+pub mod system;
 pub mod telemetry;
 pub mod web;
 

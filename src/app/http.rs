@@ -25,6 +25,7 @@ use crate::{
         http::{self, HttpConfig, MetricsText, NoTenant, Tenants},
     },
     session::{Handshakes, Servers, Tenant, Tokens, store::StoreConfig},
+    system::{missing_folders, private_folder},
     telemetry::Metrics,
 };
 
@@ -332,10 +333,14 @@ fn own_environment(
     let folder = beside.ok_or(ServerError::NoStateFolder)?.join("tenants").join(tenant.as_str());
     let codex_home = settings.codex_home.clone().unwrap_or_else(|| folder.join("codex"));
     let is_launched = !settings.launcher.is_empty();
-    let own = [Some(&folder), Some(&codex_home).filter(|_| !is_launched)];
-    for path in own.into_iter().flatten() {
-        let made = make_private(path);
-        made.map_err(|source| HttpRefused::Folder { path: path.clone(), source })?;
+    let failed = |path: &std::path::Path| {
+        let path = path.to_owned();
+        move |source| HttpRefused::Folder { path, source }
+    };
+    private_folder(&folder).map_err(failed(&folder))?;
+    if !is_launched {
+        // One that the operator names keeps the rights it has.
+        missing_folders(&codex_home).map_err(failed(&codex_home))?;
     }
     let passed_on = environment
         .variables
@@ -356,14 +361,6 @@ fn own_environment(
         codex_variables: Some(variables),
         ..environment.clone()
     })
-}
-
-fn make_private(path: &std::path::Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn broken(

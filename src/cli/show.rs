@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::args::command_line;
-use crate::config::{self, OPTIONAL, Resolved, SECRET};
+use crate::config::{self, Resolved};
 
 /// Prints every setting with its origin, as a valid configuration file. Settings without a value are
 /// comments.
@@ -12,8 +12,11 @@ use crate::config::{self, OPTIONAL, Resolved, SECRET};
 /// If it cannot be written.
 pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
     let set = resolved.origins.iter().map(|(key, origin)| (key.as_str(), Some(origin)));
-    let unset = OPTIONAL.iter().filter(|key| !resolved.origins.contains_key(**key));
-    let mut entries: Vec<_> = set.chain(unset.map(|key| (*key, None))).collect();
+    let unset = config::settings().iter().filter(|setting| {
+        !setting.has_default && !setting.is_map && !resolved.origins.contains_key(&setting.key)
+    });
+    let mut entries: Vec<_> =
+        set.chain(unset.map(|setting| (setting.key.as_str(), None))).collect();
     // What belongs to no section comes first, as TOML wants it.
     entries.sort_by_key(|(key, _)| (key.contains('.'), *key));
     let mut section = "";
@@ -24,7 +27,7 @@ pub fn show_config(resolved: &Resolved, mut out: impl Write) -> io::Result<()> {
             writeln!(out, "\n[{section}]")?;
         }
         match origin {
-            Some((_, place)) if SECRET.contains(&key) => {
+            Some((_, place)) if config::setting(key).is_some_and(|it| it.is_secret) => {
                 writeln!(out, "# {name} is a secret, which is set; {place}")?;
             }
             Some((value, place)) => writeln!(out, "{:<44} # {place}", format!("{name} = {value}"))?,
@@ -75,24 +78,5 @@ mod tests {
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(toml::from_str::<Config>(&shown).unwrap(), resolved.config);
         insta::assert_snapshot!(shown);
-    }
-
-    #[test]
-    fn what_has_no_default_is_known() {
-        for key in OPTIONAL {
-            let value = match *key {
-                "defaults.sandbox" => "read-only",
-                "defaults.approval_policy" => "never",
-                "session.lease" | "turn.timeout" | "turn.wait" => "1s",
-                "compat" => "vendor",
-                "codex.processes" => "1",
-                "store.keep_rollouts" => "true",
-                key if key.starts_with("limits.") => "1",
-                _ => "x",
-            };
-            let flags = Flags { file: None, settings: vec![((*key).into(), value.into())] };
-            let resolved = resolve(&flags, &Variables::default()).unwrap();
-            assert!(resolved.origins[*key].1.starts_with("flag"), "{key}");
-        }
     }
 }

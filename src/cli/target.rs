@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{error::CliError, run::written, screen};
+use crate::system::{create_private_file, replace_private_file};
 
 /// Where a text goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +50,7 @@ fn write_file(path: &Path, force: bool, text: &str) -> io::Result<()> {
     }
     if force {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(&path)?;
-        return Ok(());
+        return replace_private_file(&path, text.as_bytes());
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    create_private_file(path)?.write_all(text.as_bytes())
 }

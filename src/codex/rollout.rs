@@ -12,6 +12,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{ids::ThreadId, record, supervise::Codex};
+use crate::system::missing_folders;
 
 /// How many threads one can come from, each forked from the next.
 const DEEPEST: usize = 32;
@@ -225,7 +226,7 @@ fn lay(home: &Path, thread: &ThreadId, path: &str, data: &[u8]) -> Result<Laid, 
         }
     }
     let folder = file.parent().unwrap_or(home);
-    make_private(folder).map_err(wrong())?;
+    missing_folders(folder).map_err(wrong())?;
     // Readable for its user alone, as Codex's folder is.
     let mut whole = tempfile::NamedTempFile::new_in(folder).map_err(wrong())?;
     whole.write_all(data).and_then(|()| whole.as_file().sync_all()).map_err(wrong())?;
@@ -264,6 +265,7 @@ fn lock(home: &Path, thread: &ThreadId) -> Result<Option<File>, RolloutError> {
         return Ok(None);
     }
     let path = folder.join(format!("{thread}.lock"));
+    // Codex's own, with the rights that Codex gives it.
     let mut options = File::options();
     let file = options.create(true).append(true).open(&path).map_err(failed("open", &path))?;
     match file.try_lock() {
@@ -273,14 +275,6 @@ fn lock(home: &Path, thread: &ThreadId) -> Result<Option<File>, RolloutError> {
         }
         Err(fs::TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
     }
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]

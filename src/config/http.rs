@@ -34,8 +34,10 @@ pub struct HttpSettings {
     /// The proxies whose `X-Forwarded-For` is believed, as addresses or networks such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<String>,
     /// The server's certificate and those that vouch for it, in PEM; read again on SIGHUP. Without one it speaks HTTP.
+    #[schemars(extend("format" = "path"))]
     pub tls_certificate: Option<PathBuf>,
     /// The key of the certificate, in PEM.
+    #[schemars(extend("format" = "path"))]
     pub tls_key: Option<PathBuf>,
     /// Tokens of an identity provider.
     pub jwt: JwtSettings,
@@ -70,6 +72,7 @@ pub struct JwtSettings {
     /// What `aud` of a token must have one of; the URL of this server's endpoint if empty.
     pub audience: Vec<String>,
     /// The URL or the file of the provider's public keys; found by its `OpenID` configuration if not set.
+    #[schemars(extend("format" = "path-or-url"))]
     pub jwks: Option<String>,
     /// The claim that names the tenant: a name, or a JSON pointer such as `/resource_access/codex/team`. Of a list, the
     /// one value that is a tenant here.
@@ -96,6 +99,7 @@ pub struct JwtSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct TenantSettings {
     /// Directories that work and images must be below, links resolved. Needed.
+    #[schemars(extend("format" = "path"))]
     pub roots: Vec<PathBuf>,
     /// The widest sandbox a call may ask for; as `limits` says if empty.
     pub sandbox_ceiling: Option<Sandbox>,
@@ -114,11 +118,14 @@ pub struct TenantSettings {
     /// After how many of its tokens no new turn begins that day (UTC); as `limits` says if empty.
     pub tokens_per_day: Option<u64>,
     /// Its Codex's own folder, with its login; one of the server's if empty.
+    #[schemars(extend("format" = "path"))]
     pub codex_home: Option<PathBuf>,
     /// A file with an API key for its Codex, which only the server needs to be able to read; its own `codex login` if
     /// empty.
+    #[schemars(extend("format" = "path"))]
     pub api_key_file: Option<PathBuf>,
     /// Its Codex binary; as `codex` says if empty.
+    #[schemars(extend("format" = "program"))]
     pub codex_bin: Option<PathBuf>,
     /// What starts its Codex, such as `["setpriv", "--reuid=web", "--init-groups", "--"]`: as another user, or in a
     /// container. Needs `codex_home`, which that user must own.

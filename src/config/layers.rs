@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::{
     Config,
-    settings::{LISTS, PATHS, SECRET},
+    declared::{Place, Setting, setting, settings},
 };
 
 /// What our own variables begin with. `CODEX_MCP_SERVER_SESSION_TTL` is `session.ttl`.
@@ -34,8 +34,11 @@ const RENAMED: &[(&str, &str)] = &[("codex.patience", "codex.timeout")];
 
 /// The variables that set a secret.
 pub fn secret_variables() -> Vec<String> {
-    let name = |key: &&str| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase());
-    SECRET.iter().map(name).collect()
+    let secrets = settings().iter().filter(|setting| setting.is_secret);
+    let name = |setting: &Setting| {
+        format!("{PREFIX}{}", setting.key.replace('.', "_").to_uppercase())
+    };
+    secrets.map(name).collect()
 }
 
 /// Why the configuration cannot be used.
@@ -83,31 +86,46 @@ impl Flags {
     /// `base`.
     pub fn absolute(&self, base: &Path) -> Self {
         let settings = self.settings.iter().map(|(key, text)| {
-            let text = if PATHS.contains(&key.as_str()) {
-                absolute(key, text, base)
-            } else {
-                text.clone()
-            };
+            let place = setting(renamed(key)).and_then(|setting| setting.place);
+            let text =
+                place.map_or_else(|| text.clone(), |place| absolute((key, place), text, base));
             (key.clone(), text)
         });
         Self { file: self.file.as_ref().map(|file| base.join(file)), settings: settings.collect() }
     }
 }
 
-fn absolute(key: &str, text: &str, base: &Path) -> String {
+fn absolute((key, place): (&str, Place), text: &str, base: &Path) -> String {
     let path = |text: &str| {
-        // A name alone is looked for on PATH.
-        let is_name = key == "codex.bin" && Path::new(text).components().count() == 1;
-        if is_name { text.to_owned() } else { base.join(text).display().to_string() }
+        let stays = match place {
+            Place::Path => false,
+            Place::Program => Path::new(text).components().count() == 1,
+            Place::PathOrUrl => text.contains("://"),
+        };
+        if stays { text.to_owned() } else { base.join(text).display().to_string() }
+    };
+    let all = |value: &mut Value| {
+        if let Value::String(text) = value {
+            *text = path(text);
+        }
     };
     match value(key, text) {
-        Value::Array(paths) => {
-            let paths = paths.iter().filter_map(Value::as_str).map(|text| Value::from(path(text)));
-            Value::Array(paths.collect()).to_string()
+        Value::Array(mut paths) => {
+            paths.iter_mut().for_each(all);
+            Value::Array(paths).to_string()
+        }
+        Value::Table(mut paths) => {
+            paths.iter_mut().for_each(|(_, value)| all(value));
+            Value::Table(paths).to_string()
         }
         Value::String(text) => path(&text),
         _ => path(text),
     }
+}
+
+/// What a setting is called now.
+fn renamed(key: &str) -> &str {
+    RENAMED.iter().find(|(old, _)| *old == key).map_or(key, |(_, new)| new)
 }
 
 /// The effective settings, and where each comes from.
@@ -171,9 +189,9 @@ impl Merged {
         }
         let _alone: Config = layer.clone().try_into().map_err(|error| invalid(place, &error))?;
         for (key, value) in leaves(&layer, "") {
-            insert(&mut self.table, &key, value.clone());
             self.origins.insert(key, (value, place.to_owned()));
         }
+        merge(&mut self.table, layer);
         Ok(())
     }
 }
@@ -203,6 +221,17 @@ fn leaves(table: &Table, prefix: &str) -> Vec<(String, Value)> {
     found
 }
 
+/// Takes what a later layer has over an earlier one. Not by dotted keys: those of a table that the operator fills may have
+/// dots in them.
+fn merge(table: &mut Table, later: Table) {
+    for (name, value) in later {
+        match (table.get_mut(&name), value) {
+            (Some(Value::Table(earlier)), Value::Table(inner)) => merge(earlier, inner),
+            (_, value) => drop(table.insert(name, value)),
+        }
+    }
+}
+
 fn insert(table: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => drop(table.insert(key.to_owned(), value)),
@@ -225,7 +254,8 @@ fn remove(table: &mut Table, key: &str) -> Option<Value> {
 /// Reads a value. Valid TOML is TOML, anything else is text: `5` is a number, `5m` is text. A list can be words
 /// between commas.
 fn value(key: &str, text: &str) -> Value {
-    if LISTS.contains(&key) && !text.trim_start().starts_with('[') {
+    let is_list = setting(renamed(key)).is_some_and(|setting| setting.is_list);
+    if is_list && !text.trim_start().starts_with('[') {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         Value::Array(names.map(Value::from).collect())
     } else {

@@ -4,6 +4,7 @@
 //! is checked by itself, so an error names the place of the mistake. Unknown keys are errors. Knows nothing of
 //! what the settings do.
 
+mod declared;
 mod http;
 mod layers;
 mod schema;
@@ -11,6 +12,7 @@ mod settings;
 mod span;
 mod store;
 
+pub(crate) use declared::{setting, settings};
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
 pub use layers::{ConfigError, Flags, Resolved, Variables, resolve, secret_variables};
 pub use schema::schema;
@@ -18,6 +20,5 @@ pub use settings::{
     CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
     NotifySettings, Results, SessionSettings, WhenExhausted,
 };
-pub(crate) use settings::{OPTIONAL, SECRET};
 pub use span::Span;
 pub use store::{DatabaseUrl, Store, StoreKind};

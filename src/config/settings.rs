@@ -55,6 +55,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct CodexSettings {
     /// The Codex binary; found by itself if empty.
+    #[schemars(extend("format" = "program"))]
     pub bin: Option<PathBuf>,
     /// How long Codex keeps running with nothing to do.
     pub idle: Span,
@@ -94,6 +95,7 @@ pub struct Defaults {
     /// Where MCP servers of Codex that ask for a login send the user back to, unless a call says.
     pub callback_uri: Option<String>,
     /// Where Codex works; where the server was started if empty.
+    #[schemars(extend("format" = "path"))]
     pub working_directory: Option<PathBuf>,
 }
 
@@ -163,9 +165,6 @@ pub struct NotifySettings {
     pub command: Option<String>,
 }
 
-/// Settings that are secrets, and never shown.
-pub(crate) const SECRET: &[&str] = &["store.listen_url", "store.url"];
-
 /// What becomes of a turn for which too little of the account's allowance is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -188,8 +187,10 @@ pub struct Limits {
     /// The longest text one result carries, in characters.
     pub result_characters: usize,
     /// Directories that work and images must be below, links resolved; any if empty.
+    #[schemars(extend("format" = "path"))]
     pub roots: Vec<PathBuf>,
     /// What `writableRoots` of a call must be below; a call may name none if empty.
+    #[schemars(extend("format" = "path"))]
     pub writable_roots: Vec<PathBuf>,
     /// Whether a call may let commands use the network (`network`).
     pub network: bool,
@@ -259,8 +260,9 @@ impl Config {
         // A name alone is looked for on PATH.
         self.codex.bin.iter_mut().filter(|path| path.components().count() > 1).for_each(here);
         self.store.path.iter_mut().chain(&mut self.store.rollout_key).for_each(here);
+        self.store.path_map.values_mut().for_each(here);
         self.defaults.working_directory.iter_mut().for_each(here);
-        self.limits.roots.iter_mut().for_each(here);
+        self.limits.roots.iter_mut().chain(&mut self.limits.writable_roots).for_each(here);
         for file in self.http.jwt.jwks.iter_mut().filter(|place| !place.contains("://")) {
             *file = base.join(&*file).display().to_string();
         }
@@ -273,66 +275,6 @@ impl Config {
         self
     }
 }
-
-/// Settings without a default: nobody has chosen until somebody does.
-pub(crate) const OPTIONAL: &[&str] = &[
-    "notify.command",
-    "codex.bin",
-    "codex.mcp_servers",
-    "codex.processes",
-    "compat",
-    "defaults.approval_policy",
-    "defaults.callback_uri",
-    "defaults.model",
-    "defaults.reasoning_effort",
-    "defaults.sandbox",
-    "defaults.working_directory",
-    "http.base_url",
-    "http.jwt.issuer",
-    "http.jwt.jwks",
-    "http.jwt.tenant",
-    "http.metrics",
-    "http.tls_certificate",
-    "http.tls_key",
-    "limits.queued_calls",
-    "limits.running_turns",
-    "limits.tokens_per_day",
-    "limits.turns_per_day",
-    "log.traces",
-    "session.lease",
-    "store.keep_rollouts",
-    "store.listen_url",
-    "store.machine",
-    "store.path",
-    "store.rollout_key",
-    "store.url",
-    "turn.timeout",
-    "turn.wait",
-];
-
-/// Settings that are lists; on the command line and in the environment, words between commas.
-pub(super) const LISTS: &[&str] = &[
-    "codex.mcp_servers",
-    "http.hosts",
-    "http.jwt.audience",
-    "http.origins",
-    "http.trusted_proxies",
-    "limits.config_keys",
-    "limits.models",
-    "limits.roots",
-    "tools",
-];
-
-/// Settings that are paths, or lists of them.
-pub(super) const PATHS: &[&str] = &[
-    "codex.bin",
-    "defaults.working_directory",
-    "http.tls_certificate",
-    "http.tls_key",
-    "limits.roots",
-    "store.path",
-    "store.rollout_key",
-];
 
 const fn minutes(count: u64) -> Span {
     Span(Duration::from_secs(count * 60))

@@ -14,11 +14,14 @@ pub struct Store {
     /// `sqlite`; `postgres`, for servers on several machines; or `memory` to forget everything at the end.
     pub kind: StoreKind,
     /// The SQLite file; under the platform's state directory if empty.
+    #[schemars(extend("format" = "path"))]
     pub path: Option<PathBuf>,
     /// The PostgreSQL database, such as `postgres://user@host/database`. It is a secret.
+    #[schemars(extend("writeOnly" = true))]
     pub url: Option<DatabaseUrl>,
     /// Another way to the same database, for notifications, where `store.url` goes through a pooler that gives each
     /// transaction another connection. It is a secret.
+    #[schemars(extend("writeOnly" = true))]
     pub listen_url: Option<DatabaseUrl>,
     /// What this machine is called where it is told from others; its host name if not set.
     pub machine: Option<String>,
@@ -28,9 +31,11 @@ pub struct Store {
     /// The longest history that is kept for a session, in bytes.
     pub rollout_bytes: u64,
     /// A file with a secret of 32 bytes or more, the same on all machines, which encrypts those histories.
+    #[schemars(extend("format" = "path"))]
     pub rollout_key: Option<PathBuf>,
     /// Where directories of other machines are on this one, such as `{ "/home/me" = "/srv/me" }`: for sessions whose
     /// directory is not here.
+    #[schemars(extend("format" = "path"))]
     pub path_map: BTreeMap<PathBuf, PathBuf>,
 }
 

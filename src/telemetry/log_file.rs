@@ -10,6 +10,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::system::open_private_file;
+
 /// The largest size of a file, in bytes. There are two at most.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -34,7 +36,7 @@ struct Open {
 
 impl Open {
     fn new(path: &Path, takes_stderr: bool) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = open_private_file(path)?;
         let length = file.metadata()?.len();
         #[cfg(unix)]
         if takes_stderr {

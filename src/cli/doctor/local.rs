@@ -14,7 +14,7 @@ use crate::{
         terminal::Terminal,
     },
     codex::{Found, Login, Sandbox},
-    config::{HostMode, Resolved, SECRET, StoreKind},
+    config::{self, HostMode, Resolved, StoreKind},
     mcp::missing_in_words,
     serve::Streams,
     session::{SessionError, Sessions, store::Page},
@@ -31,7 +31,7 @@ impl Checks {
         let chosen = resolved.origins.iter().filter(|(_, (_, place))| place != "default");
         let chosen: Vec<_> = chosen
             .map(|(key, (value, place))| {
-                if SECRET.contains(&key.as_str()) {
+                if config::setting(key).is_some_and(|it| it.is_secret) {
                     format!("{key} is set ({place})")
                 } else {
                     format!("{key} = {value} ({place})")

@@ -10,6 +10,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::system::{open_private_file, private_folder, replace_private_file};
+
 /// How many turns that never came to an end are kept.
 const MOST: usize = 64;
 
@@ -66,18 +68,16 @@ impl StateFile {
     /// If it cannot be written.
     pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder)?;
+            private_folder(folder)?;
         }
-        let lock = File::create(self.path.with_extension("lock"))?;
+        let lock = open_private_file(&self.path.with_extension("lock"))?;
         lock.lock()?;
         let mut state = self.read().unwrap_or_default();
         change(&mut state);
         while state.began.len() > MOST {
             state.began.pop_first();
         }
-        let fresh = self.path.with_extension("new");
-        std::fs::write(&fresh, serde_json::to_vec(&state)?)?;
-        std::fs::rename(fresh, &self.path)
+        replace_private_file(&self.path, &serde_json::to_vec(&state)?)
     }
 
     /// Held while a review is under way. `None` if another one is.
@@ -85,7 +85,7 @@ impl StateFile {
     /// # Errors
     /// If the file for that cannot be made.
     pub(super) fn review(&self) -> io::Result<Option<File>> {
-        let file = File::create(self.path.with_extension("review"))?;
+        let file = open_private_file(&self.path.with_extension("review"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),

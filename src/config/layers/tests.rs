@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::codex::Sandbox;
+use crate::{
+    codex::Sandbox,
+    config::declared::{Setting, settings},
+};
 
 fn variables(values: &[(&str, &str)]) -> Variables {
     let values = values.iter().map(|(name, value)| (name.to_string(), value.to_string()));
@@ -140,11 +143,9 @@ fn what_would_break_every_call_is_refused() {
 
 #[test]
 fn every_setting_has_a_variable() {
-    let defaults = Table::try_from(Config::default()).unwrap();
-    let keys = leaves(&defaults, "").into_iter().map(|(key, _)| key);
-    for key in keys.chain(crate::config::OPTIONAL.iter().map(|key| (*key).to_owned())) {
-        let variable = format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"));
-        assert_eq!(key_of(&variable), Some(key));
+    for setting in settings() {
+        let variable = variable_of(&setting.key);
+        assert_eq!(key_of(&variable).as_ref(), Some(&setting.key));
     }
 }
 
@@ -166,14 +167,11 @@ fn any_value() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn a_file_is_a_configuration_or_the_mistake_is_named(
-        settings in proptest::collection::vec((0usize..60, any_value()), 0..3),
+        chosen in proptest::collection::vec((0usize..120, any_value()), 0..3),
     ) {
-        let defaults = Table::try_from(Config::default()).unwrap();
-        let mut keys: Vec<String> =
-            leaves(&defaults, "").into_iter().map(|(key, _)| key).collect();
-        keys.extend(crate::config::OPTIONAL.iter().map(|key| (*key).to_owned()));
+        let keys: Vec<String> = settings().iter().map(|setting| setting.key.clone()).collect();
         let mut table = Table::new();
-        for (number, value) in settings {
+        for (number, value) in chosen {
             let key = keys.get(number).map_or("session.unknown", String::as_str);
             insert(&mut table, key, value);
         }
@@ -212,4 +210,96 @@ fn tools_are_a_list_of_words() {
     let settings = flags(&[("tools", "codex, ping")]);
     let config = resolve(&settings, &Variables::default()).unwrap().config;
     assert_eq!(config.tools, ["codex", "ping"]);
+}
+
+fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "_"))
+}
+
+/// A value of a setting that is not its default, as a file has it and as text.
+fn another(setting: &Setting) -> (Value, String) {
+    let both = |value: Value| (value.clone(), value.to_string());
+    let word = |word: &str| (Value::from(word), word.to_owned());
+    let default = Table::try_from(Config::default()).unwrap();
+    let default =
+        leaves(&default, "").into_iter().find(|(key, _)| *key == setting.key).map(|(_, it)| it);
+    match (setting.key.as_str(), default) {
+        ("compat", _) => word("vendor"),
+        ("tenants", _) => both("t = { roots = [\"/r\"] }".parse::<Table>().unwrap().into()),
+        ("store.path_map", _) => {
+            both("\"/there.x\" = \"/here.y\"".parse::<Table>().unwrap().into())
+        }
+        ("store.kind", _) => word("memory"),
+        ("host.mode", _) => word("off"),
+        ("log.format", _) => word("json"),
+        ("log.traces", _) => word("http://localhost:1/v1/traces"),
+        ("limits.sandbox_ceiling" | "defaults.sandbox", _) => word("read-only"),
+        ("limits.when_exhausted", _) => word("wait"),
+        ("defaults.approval_policy", _) => word("never"),
+        ("session.lease" | "turn.timeout" | "turn.wait", _) => word("7m"),
+        ("http.address", _) => word("127.0.0.1:9999"),
+        ("store.keep_rollouts", _) => both(true.into()),
+        (key, None) if key.starts_with("limits.") || key == "codex.processes" => both(7.into()),
+        _ if setting.is_list => (Value::Array(vec!["/a".into(), "/b".into()]), "/a, /b".to_owned()),
+        (_, Some(Value::Boolean(is))) => both((!is).into()),
+        (_, Some(Value::Integer(number))) => both((number + 1).into()),
+        // A length of time, or words.
+        (_, Some(Value::String(text))) if text.parse::<crate::config::Span>().is_ok() => word("7m"),
+        _ => word("/x"),
+    }
+}
+
+#[test]
+fn every_setting_is_the_same_from_a_file_the_environment_and_a_flag() {
+    for setting in settings() {
+        let key = setting.key.as_str();
+        let (value, text) = another(setting);
+        let (_folder, in_file) = file(&table(key, value).to_string());
+        let layers = [
+            (in_file, Variables::default()),
+            (Flags::default(), variables(&[(&variable_of(key), &text)])),
+            (flags(&[(key, &text)]), Variables::default()),
+        ];
+        let [from_file, from_environment, from_flag] = layers.map(|(flags, variables)| {
+            resolve(&flags, &variables).unwrap_or_else(|error| panic!("{key}: {error}")).config
+        });
+        assert_ne!(from_file, Config::default(), "{key}");
+        assert_eq!(from_environment, from_file, "{key}");
+        assert_eq!(from_flag, from_file, "{key}");
+    }
+}
+
+#[test]
+fn every_path_is_made_absolute_wherever_it_stands() {
+    let base = Path::new("/base");
+    let tenants = "\"a.b\" = { roots = [\"r\"], codex_home = \"h\", api_key_file = \"k\", codex_bin = \"d/c\" }";
+    let tenants: Value = tenants.parse::<Table>().unwrap().into();
+    for Setting { key, is_list, is_map, place, .. } in settings() {
+        let Some(place) = place else { continue };
+        let value = match (is_list, is_map) {
+            (true, _) => Value::Array(vec!["d/x".into(), "../y".into()]),
+            (_, true) => Value::Table(table("there", "d/x".into())),
+            _ => "d/x".into(),
+        };
+        let (_folder, in_file) = file(&table(key, value.clone()).to_string());
+        let from_file = resolve(&in_file, &Variables::default()).unwrap().config.absolute(base);
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let from_flag = resolve(&flags(&[(key, &text)]).absolute(base), &Variables::default());
+        assert_eq!(from_flag.unwrap().config, from_file, "{key}");
+        let shown = Table::try_from(&from_file).unwrap();
+        let shown = leaves(&shown, "").into_iter().filter(|(found, _)| found.starts_with(key));
+        let shown: String = shown.map(|(_, value)| value.to_string()).collect();
+        assert!(shown.contains("/base/d/x") && !shown.contains("\"d/x"), "{key}: {shown}");
+        if *place != Place::Path {
+            let stays = if *place == Place::Program { "codex" } else { "https://x/keys" };
+            let kept = flags(&[(key, stays)]).absolute(base).settings;
+            assert_eq!(kept, flags(&[(key, stays)]).settings);
+        }
+    }
+    let (_folder, in_file) = file(&table("tenants", tenants).to_string());
+    let config = resolve(&in_file, &Variables::default()).unwrap().config.absolute(base);
+    let shown = toml::to_string(&config.tenants).unwrap();
+    for path in ["/base/r", "/base/h", "/base/k", "/base/d/c"] {
+        assert!(shown.contains(path), "{shown}");
+    }
 }

@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::Key;
+use crate::system::{is_private, private_folder};
 
 /// The longest path of a socket, with something to spare: Linux takes 107 bytes, macOS 103.
 const LONGEST: usize = 100;
@@ -23,7 +24,7 @@ pub enum HostError {
     /// There is no folder for its socket.
     #[error("no folder for a host's socket: neither `XDG_RUNTIME_DIR` nor a state folder is known")]
     NoFolder,
-    /// The folder belongs to somebody else, or others can look into it.
+    /// The folder belongs to another user, is a link, or others could write to it.
     #[error("{} is not for this user alone", path.display())]
     NotPrivate {
         /// The folder.
@@ -147,29 +148,17 @@ fn last_resort() -> PathBuf {
 
 /// Makes a folder for this user alone, or checks that it is one.
 fn private(folder: &Path) -> Result<(), HostError> {
-    let file = |source| HostError::File { path: folder.to_owned(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file)?;
-    if is_private(folder).map_err(file)? {
-        Ok(())
-    } else {
-        Err(HostError::NotPrivate { path: folder.to_owned() })
-    }
-}
-
-/// Whether only this user can look into a folder.
-fn is_private(folder: &Path) -> io::Result<bool> {
-    let found = fs::symlink_metadata(folder)?;
-    let others = found.mode() & 0o077;
-    Ok(is_ours(&found) && others == 0)
+    let path = folder.to_owned();
+    private_folder(folder).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied => HostError::NotPrivate { path },
+        _ => HostError::File { path, source },
+    })
 }
 
 /// Whether a folder is this user's own.
 fn is_own(folder: &Path) -> io::Result<bool> {
-    Ok(is_ours(&fs::symlink_metadata(folder)?))
-}
-
-fn is_ours(found: &fs::Metadata) -> bool {
-    found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+    let found = fs::symlink_metadata(folder)?;
+    Ok(found.is_dir() && found.uid() == rustix::process::geteuid().as_raw())
 }
 
 #[cfg(test)]
@@ -210,7 +199,7 @@ mod tests {
         files.prepare().unwrap();
         assert!(files.is_private());
         assert_eq!(files.log().parent(), files.socket().parent());
-        let open = fs::Permissions::from_mode(0o755);
+        let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(state.path().join("hosts"), open).unwrap();
         let refused = files.prepare();
         assert!(matches!(refused, Err(HostError::NotPrivate { .. })), "{refused:?}");

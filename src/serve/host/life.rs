@@ -28,6 +28,7 @@ use crate::{
         Shutdown, Streams, connection,
         page::{Page, in_one_line},
     },
+    system::open_private_file,
 };
 
 /// How long whoever connects may take to say what for.
@@ -304,7 +305,7 @@ impl Lock {
     fn take(path: &Path) -> Result<Option<Self>, HostError> {
         let failed = |source| HostError::File { path: path.to_owned(), source };
         loop {
-            let file = fs::File::options().create(true).append(true).open(path).map_err(failed)?;
+            let file = open_private_file(path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => return Ok(None),

@@ -15,7 +15,7 @@ use std::{
 use rustix::process::Pid;
 
 use super::{HostConfig, HostError, HostFiles, key::is_noise};
-use crate::serve::Role;
+use crate::{serve::Role, system::open_private_file};
 
 /// How long a host may take to be there.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -76,7 +76,7 @@ pub fn ensure(
 /// Waits for a lock file.
 fn lock(path: &Path, deadline: Instant) -> Result<File, HostError> {
     let file = |source| HostError::File { path: path.to_owned(), source };
-    let opened = File::options().create(true).append(true).open(path).map_err(file)?;
+    let opened = open_private_file(path).map_err(file)?;
     loop {
         match opened.try_lock() {
             Ok(()) => return Ok(opened),
@@ -90,7 +90,7 @@ fn lock(path: &Path, deadline: Instant) -> Result<File, HostError> {
 /// Starts a program that starts the host and ends: the host is then nobody's child, and no client that ends its
 /// own processes reaches it. Returns the host's process.
 fn start(files: &HostFiles, config: &HostConfig, program: Program<'_>) -> io::Result<Option<Pid>> {
-    let log = File::options().create(true).append(true).open(files.log())?;
+    let log = open_private_file(&files.log())?;
     let variables = program.variables.iter().filter(|(name, _)| !is_noise(name));
     let mut child = Role::Starter
         .command(program.executable)

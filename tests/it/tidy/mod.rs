@@ -23,31 +23,68 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule { folder: "codex", allowed: &["codex"], forbidden: &["rmcp", "axum", "sqlx"] },
+    Rule { folder: "system", allowed: &["system"], forbidden: &["rmcp", "axum", "sqlx", "serde"] },
     Rule {
         folder: "git",
-        allowed: &["git"],
+        allowed: &["system", "git"],
         forbidden: &["rmcp", "axum", "sqlx", "std::env::vars_os", "std::env::var_os"],
     },
-    Rule { folder: "session", allowed: &["session", "codex", "git"], forbidden: &["rmcp", "axum"] },
+    Rule { folder: "codex", allowed: &["system", "codex"], forbidden: &["rmcp", "axum", "sqlx"] },
+    Rule {
+        folder: "session",
+        allowed: &["system", "session", "codex", "git"],
+        forbidden: &["rmcp", "axum"],
+    },
     Rule {
         folder: "session::store",
-        allowed: &["session"],
+        allowed: &["system", "session"],
         forbidden: &["rmcp", "axum", "tokio::spawn", "jiff::Timestamp::now"],
     },
     Rule {
         folder: "mcp",
-        allowed: &["mcp", "session"],
+        allowed: &["system", "mcp", "session"],
         forbidden: &["sqlx", "axum", "std::process", "tokio::process"],
     },
-    Rule { folder: "web", allowed: &["web", "session"], forbidden: &["rmcp", "sqlx"] },
-    Rule { folder: "serve", allowed: &["serve", "mcp", "web", "config"], forbidden: &["sqlx"] },
+    Rule { folder: "web", allowed: &["system", "web", "session"], forbidden: &["rmcp", "sqlx"] },
+    Rule {
+        folder: "serve",
+        allowed: &["system", "serve", "mcp", "web", "config"],
+        forbidden: &["sqlx"],
+    },
     Rule { folder: "config", allowed: &["config", "codex"], forbidden: &["rmcp", "sqlx", "tokio"] },
-    Rule { folder: "telemetry", allowed: &["telemetry", "config"], forbidden: &["rmcp", "sqlx"] },
+    Rule {
+        folder: "telemetry",
+        allowed: &["system", "telemetry", "config"],
+        forbidden: &["rmcp", "sqlx"],
+    },
 ];
 
 /// Folders of which others see only what they re-export.
 const FACADES: &[&str] = &["codex", "git", "session::store"];
+
+/// What makes folders and files, or chooses who may read them, by the ends of paths.
+const MAKES_FILES: &[&str] = &[
+    "DirBuilder::new",
+    "File::create",
+    "File::create_new",
+    "File::options",
+    "OpenOptions::new",
+    "fs::create_dir",
+    "fs::create_dir_all",
+    "fs::set_permissions",
+    "fs::write",
+];
+
+/// Who makes files that are not private, and why.
+const MAKES_OTHER_FILES: &[(&str, &str)] = &[
+    ("cli::setup", "configuration files of clients keep the rights they have"),
+    ("cli::target", "a pipe or a device is written to"),
+    ("codex::repository", "a user's working tree has the rights that git gives it"),
+    ("codex::rollout", "Codex's lock has the rights that Codex gives it"),
+    ("git", "a user's working tree has the rights that git gives it"),
+    ("serve::host", "a socket is no file"),
+    ("session::worktree", "a user's working tree has the rights that git gives it"),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -85,6 +122,24 @@ fn sql_is_in_the_stores_folder_alone() {
         named.filter(|(_, module)| module.foreign.iter().any(|path| is_within(path, "sqlx")));
     let named: Vec<_> = named.map(|(name, _)| name).collect();
     assert!(named.is_empty(), "{named:?}");
+}
+
+#[test]
+fn private_folders_and_files_are_made_in_one_place() {
+    let mut wrong = Vec::new();
+    for (name, module) in modules(&root().join("src")) {
+        let others = MAKES_OTHER_FILES.iter().any(|(folder, _)| is_within(&name, folder));
+        if others || is_within(&name, "system") {
+            continue;
+        }
+        let makes = module.foreign.iter().filter(|path| {
+            MAKES_FILES.iter().any(|end| {
+                path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with("::"))
+            })
+        });
+        wrong.extend(makes.map(|path| format!("{name}: {path}; see `system`")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

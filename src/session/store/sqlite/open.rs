@@ -15,7 +15,10 @@ use sqlx::{
 };
 
 use super::owner::Owner;
-use crate::session::store::{StoreClock, StoreError};
+use crate::{
+    session::store::{StoreClock, StoreError},
+    system::{create_private_file, missing_folders, open_private_file},
+};
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -166,20 +169,16 @@ fn prepare(path: &Path) -> io::Result<(Owner, fs::File)> {
         remove_beside(path, "-wal")?;
         remove_beside(path, "-shm")?;
     }
-    private_file().open(path)?;
+    // SQLite gives the files beside it the same rights. It may be a link, if the operator keeps it elsewhere.
+    if !path.try_exists()? {
+        create_private_file(path)?;
+    }
     Ok((Owner::register(&path.with_extension("owners"))?, locked))
 }
 
 /// Waits until no other server has it, which takes one that hangs or is suspended into account.
 fn lock_file(path: &Path) -> io::Result<fs::File> {
-    let mut options = private_file();
-    // Never through a link that somebody laid there.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default(),
-    );
-    let file = options.open(path)?;
+    let file = open_private_file(path)?;
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match file.try_lock() {
@@ -194,15 +193,6 @@ fn lock_file(path: &Path) -> io::Result<fs::File> {
     }
 }
 
-/// How a file is made that nobody else may read. SQLite gives the files beside the store the mode of the store.
-fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 fn migrator() -> Migrator {
     let step = |(number, what, sql): &(i64, &'static str, &'static str)| {
         Migration::new(*number, (*what).into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -214,11 +204,7 @@ fn make_private_folder(path: &Path) -> io::Result<()> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    missing_folders(folder)
 }
 
 fn remove_beside(path: &Path, suffix: &str) -> io::Result<()> {

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::system::{create_private_file, private_folder};
+
 /// What the names of files end with that are not registered yet.
 const PENDING: &str = ".pending";
 
@@ -24,14 +26,10 @@ pub(super) struct Owner {
 impl Owner {
     /// Registers a new owner in the folder.
     pub(super) fn register(folder: &Path) -> io::Result<Self> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+        private_folder(folder)?;
         let id = uuid::Uuid::new_v4().to_string();
         let pending = folder.join(format!("{id}{PENDING}"));
-        let file = File::create_new(&pending)?;
+        let file = create_private_file(&pending)?;
         file.lock()?;
         fs::rename(&pending, folder.join(&id))?;
         Ok(Self { id, folder: folder.to_owned(), _locked: file })

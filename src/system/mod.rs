@@ -1,0 +1,11 @@
+//! What every part needs of the operating system: files for this user alone, and threads for what computes. Knows nothing
+//! of ours.
+
+mod compute;
+mod private;
+
+pub use compute::{Stopped, compute, heavy};
+pub use private::{
+    create_private_file, is_private, missing_folders, open_private_file, private_folder,
+    replace_private_file,
+};
