@@ -96,6 +96,9 @@ pub async fn serve_http(
     // Each tenant's server reads it when it is made; what is wrong with it is said now.
     rollouts(&config.store, &environment.directory, false)?;
     allow_files(http.settings.connections);
+    if let Some(warning) = config.unseparated_tenants() {
+        tracing::warn!("{warning}");
+    }
     let environment = connected(environment, &config)?;
     let (mut record, kept) = (presence(&config, "http"), store(&config, &environment).ok());
     let handshakes = kept.clone().filter(|kept| *kept != StoreConfig::Memory);

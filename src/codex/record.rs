@@ -19,6 +19,7 @@ use super::{
     ids::ThreadId,
     settings::{ApprovalPolicy, EffectiveSettings, Sandbox},
 };
+use crate::system::compute;
 
 /// How much of a record's end is read first.
 const TAIL: u64 = 1024 * 1024;
@@ -33,7 +34,7 @@ pub(super) struct EnvironmentContext {
 impl EnvironmentContext {
     /// Reads a record from beginning to end, on a thread for such work.
     pub(super) async fn read(record: PathBuf) -> Self {
-        let read = tokio::task::spawn_blocking(move || Self::of(&record)).await;
+        let read = compute(move || Self::of(&record)).await;
         read.unwrap_or_default()
     }
 
@@ -72,7 +73,7 @@ impl EnvironmentContext {
 
 /// What the last turn of a thread ran with. `None` if the record does not say.
 pub(super) async fn last_turn(record: PathBuf) -> Option<EffectiveSettings> {
-    let read = tokio::task::spawn_blocking(move || {
+    let read = compute(move || {
         // Nearly always near the end; a turn with much output may fill it.
         last_in(&record, TAIL).or_else(|| last_in(&record, u64::MAX))
     });

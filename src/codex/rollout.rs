@@ -117,6 +117,14 @@ impl Rollout {
     }
 }
 
+#[cfg(test)]
+impl Rollout {
+    /// One that lies anywhere.
+    pub(crate) fn at(thread: ThreadId, file: PathBuf) -> Self {
+        Self { thread, path: "sessions/rollout.jsonl".to_owned(), file }
+    }
+}
+
 impl Rollout {
     /// Its first `bytes` bytes, and how long it is. `None` if it is shorter.
     ///

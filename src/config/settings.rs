@@ -182,7 +182,7 @@ pub enum WhenExhausted {
 pub struct Limits {
     /// The widest sandbox a call may ask for.
     pub sandbox_ceiling: Sandbox,
-    /// The longest prompt, in characters.
+    /// How much text one turn may give the model, in characters: prompt, instructions, paths, schema and steering together.
     pub prompt_characters: usize,
     /// The longest text one result carries, in characters.
     pub result_characters: usize,
@@ -253,6 +253,20 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// What is not kept apart between tenants, if there are several and not each has a launcher.
+    pub fn unseparated_tenants(&self) -> Option<String> {
+        let shared = self.tenants.iter().filter(|(_, tenant)| tenant.launcher.is_empty());
+        let shared: Vec<_> = shared.map(|(name, _)| name.as_str()).collect();
+        (self.tenants.len() > 1 && !shared.is_empty()).then(|| {
+            format!(
+                "tenants without a launcher: {}. Sessions, logins, limits and Codex are separate for each tenant; files are \
+                 not. Commands of these tenants run as this user: they can read all that this user can, and one can put a link in place \
+                 of a directory in which another turn of the same tenant runs. Only tenants.NAME.launcher keeps tenants apart",
+                shared.join(", ")
+            )
+        })
+    }
+
     /// The same settings with absolute paths, for a process that works elsewhere. Relative paths are below `base`.
     #[must_use]
     pub fn absolute(mut self, base: &Path) -> Self {

@@ -99,7 +99,19 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::DayUsedUp`], or if the store cannot be read.
     pub(super) async fn check_day(&self) -> Result<(), SessionError> {
+        self.check_budget(self.shared().config.limits.budget).await
+    }
+
+    /// Fails if the tokens of the day are used up, for a call that begins no turn of its own.
+    ///
+    /// # Errors
+    /// As for [`Sessions::check_day`].
+    pub(super) async fn check_tokens(&self) -> Result<(), SessionError> {
         let budget = self.shared().config.limits.budget;
+        self.check_budget(Budget { turns_per_day: None, ..budget }).await
+    }
+
+    async fn check_budget(&self, budget: Budget) -> Result<(), SessionError> {
         if budget.turns_per_day.is_none() && budget.tokens_per_day.is_none() {
             return Ok(());
         }

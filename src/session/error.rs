@@ -96,8 +96,8 @@ pub enum SessionError {
     /// The prompt is empty or blank.
     #[error("the prompt is empty")]
     PromptEmpty,
-    /// The prompt is too long.
-    #[error("the prompt has {length} characters, the limit is {limit}")]
+    /// There is too much text for the model: prompt, instructions, paths and schema together.
+    #[error("the text for the model has {length} characters, the limit is {limit}")]
     PromptTooLong {
         /// How long it is.
         length: usize,
@@ -111,6 +111,12 @@ pub enum SessionError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// Something else is at a path than when it was chosen: a link, or another directory.
+    #[error("`{}` is not the directory any more that it was when it was chosen", path.display())]
+    Moved {
+        /// The path.
+        path: PathBuf,
     },
     /// The sandbox is wider than the operator allows.
     #[error("sandbox `{}` is wider than `{}`, which is the widest allowed", asked.as_str(), ceiling.as_str())]

@@ -54,15 +54,15 @@ impl Sessions {
         if shared.store(now).await?.load(&name, now).await?.is_some() {
             return Err(SessionError::Taken { name });
         }
-        let mut apart = None;
+        let (mut apart, mut machine) = (None, None);
         let (thread, through, from) = match source {
             ForkSource::Thread(thread) => {
                 let info = shared.codex.thread_info(&thread).await?;
                 let cwd = info.as_ref().and_then(|info| info.cwd.as_deref());
                 shared.config.limits.check_history(cwd).await?;
-                record.settings = info
-                    .map(|info| Settings::adopted(&info, shared.config.limits.ceiling()))
-                    .unwrap_or_default();
+                if let Some(info) = &info {
+                    record.settings = Settings::adopted(info, &shared.config.limits).await;
+                }
                 (Some(thread), None, None)
             }
             ForkSource::Session(other, turn) => {
@@ -78,15 +78,16 @@ impl Sessions {
                 if number > 0 {
                     record.status = SessionStatus::Completed;
                 }
-                let machine = source.details.machine;
-                let source_session = SourceSession { name: other, number, machine };
+                machine.clone_from(&source.details.machine);
+                let source_machine = source.details.machine;
+                let source_session = SourceSession { name: other, number, machine: source_machine };
                 (source.thread_id, through, Some(source_session))
             }
         };
         // Checked before anything is made: the new session must be able to run turns.
         let mut plan = Plan::new(
             &Request { origin, ..Request::ask("fork") },
-            &record.settings,
+            (&record.settings, machine.as_deref()),
             &shared.config,
         )
         .await?;

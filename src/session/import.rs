@@ -50,7 +50,10 @@ impl Sessions {
         let name = name.unwrap_or_else(SessionName::automatic);
         let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl);
         // Where the user works stays with the session, whatever Codex says.
-        record.settings.working_directory.clone_from(&origin.directory);
+        if let Some(directory) = origin.directory.clone() {
+            let found = shared.config.limits.find_directory(directory).await?;
+            record.settings.working_directory = Some(found.into());
+        }
         record.details.title = automatic.then(|| title(&first.prompt)).flatten();
         let store = shared.store(now).await?;
         match store.create(&record, None, shared.config.cap, now).await? {
@@ -99,7 +102,7 @@ impl Sessions {
     ) -> Result<(), SessionError> {
         let shared = self.shared();
         let request = Request { origin, ..Request::ask("import") };
-        let plan = Plan::new(&request, &record.settings, &shared.config).await?;
+        let plan = Plan::new(&request, (&record.settings, None), &shared.config).await?;
         let (settings, _) = plan.complete(&shared.codex, &shared.config).await?;
         let store = guard.store();
         let all = super::store::Excerpt::ALL;

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Budget, Request, SessionConfig, SessionError, Settings, Work};
+use super::{
+    Budget, ContentDigest, Request, SessionConfig, SessionError, Settings, Work,
+    paths::{AllowedPath, blocking, is_below, may_be_below},
+};
 use crate::codex::{Reviewer, Sandbox};
 
 /// What calls may use.
@@ -14,7 +17,7 @@ use crate::codex::{Reviewer, Sandbox};
 pub struct Limits {
     /// The widest sandbox. If `None`, only the narrowest is allowed.
     pub sandbox_ceiling: Option<Sandbox>,
-    /// The longest prompt, in characters.
+    /// How much text one turn may give the model, in characters: prompt, instructions, paths, schema and steering together.
     pub prompt_characters: usize,
     /// Working directories and images must be below one of these. If empty, any path is allowed.
     pub roots: Vec<PathBuf>,
@@ -61,16 +64,13 @@ const IMAGES: &[(&str, &[u8])] = &[
 ];
 
 impl Request {
-    /// Checks everything that does not depend on the session.
-    pub(super) async fn check(&self, config: &SessionConfig) -> Result<(), SessionError> {
+    /// Checks everything that does not depend on the session. Paths are canonical then.
+    pub(super) async fn checked(mut self, config: &SessionConfig) -> Result<Self, SessionError> {
         let limits = &config.limits;
         if self.prompt.trim().is_empty() {
             return Err(SessionError::PromptEmpty);
         }
-        let length = self.prompt.chars().count();
-        if length > limits.prompt_characters {
-            return Err(SessionError::PromptTooLong { length, limit: limits.prompt_characters });
-        }
+        limits.check_text(&self)?;
         let needs_git =
             matches!(self.work, Work::Review { .. }) || self.settings.worktree == Some(true);
         if config.apart && needs_git {
@@ -79,7 +79,11 @@ impl Request {
         if let Some(asked) = self.settings.sandbox {
             limits.check_sandbox(asked)?;
         }
-        limits.check_widening(&self.settings).await?;
+        limits.check_widening(&self.settings)?;
+        if let Some(roots) = self.settings.writable_roots.take() {
+            let roots = limits.writable_roots(roots).await?;
+            self.settings.writable_roots = Some(roots.into_iter().map(PathBuf::from).collect());
+        }
         if let Some(model) = &self.settings.model {
             limits.check_model(model)?;
         }
@@ -87,24 +91,22 @@ impl Request {
         if let Some(key) = self.options.config.keys().find(is_refused) {
             return Err(SessionError::ConfigNotAllowed { key: key.clone() });
         }
-        if let Work::Ask { images, output_schema } = &self.work {
-            limits.check_images(images).await?;
+        if let Work::Ask { images, output_schema } = &mut self.work {
+            let found = limits.find_images(std::mem::take(images)).await?;
+            *images = found.into_iter().map(PathBuf::from).collect();
             if let Some(schema) = output_schema {
-                super::output::compile(schema)?;
+                super::output::check_schema(schema).await?;
             }
         }
-        match &self.settings.working_directory {
-            Some(path) => limits.check_directory(path).await,
-            None => Ok(()),
+        if let Some(path) = self.settings.working_directory.take() {
+            let found = limits.find_directory(path).await?;
+            self.settings.working_directory = Some(found.into());
         }
+        // What was computed before is of what the caller has written.
+        self.content = ContentDigest::default();
+        self.prepare_digest().await;
+        Ok(self)
     }
-}
-
-/// Runs file checks on a blocking thread, because a file system that hangs must not stop the server.
-async fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, SessionError> + Send + 'static,
-) -> Result<T, SessionError> {
-    tokio::task::spawn_blocking(read).await.unwrap_or(Err(SessionError::ShuttingDown))
 }
 
 impl Limits {
@@ -131,7 +133,7 @@ impl Limits {
     }
 
     /// Checked on every turn, as the operator may have changed the limits since the session pinned its settings.
-    pub(super) async fn check_widening(&self, settings: &Settings) -> Result<(), SessionError> {
+    pub(super) fn check_widening(&self, settings: &Settings) -> Result<(), SessionError> {
         if settings.network == Some(true) && !self.network {
             return Err(SessionError::NotAllowed {
                 what: "the network",
@@ -142,70 +144,82 @@ impl Limits {
             let what = "approvals decided by a model";
             return Err(SessionError::NotAllowed { what, setting: "limits.auto_review" });
         }
-        let wanted = settings.writable_roots.clone().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Finds the directories that commands may write in besides.
+    pub(super) async fn writable_roots(
+        &self,
+        wanted: Vec<PathBuf>,
+    ) -> Result<Vec<AllowedPath>, SessionError> {
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let (what, setting) = ("writing outside the working directory", "limits.writable_roots");
         if self.writable_roots.is_empty() {
             return Err(SessionError::NotAllowed { what, setting });
         }
         let allowed = self.writable_roots.clone();
-        blocking(move || wanted.iter().try_for_each(|path| check_root(&allowed, path))).await
+        blocking(move || wanted.iter().map(|path| AllowedPath::directory(&allowed, path)).collect())
+            .await
     }
 
-    /// Needed because Codex runs a turn even if its directory does not exist (observed in all versions).
-    pub(super) async fn check_directory(&self, path: &Path) -> Result<(), SessionError> {
-        let (roots, path) = (self.roots.clone(), path.to_owned());
-        blocking(move || {
-            let failed = |reason: String| SessionError::Directory { path: path.clone(), reason };
-            // Checked first, so that errors do not reveal which paths exist elsewhere.
-            check_root(&roots, &path)?;
-            std::fs::read_dir(&path).map(drop).map_err(|error| {
-                failed(match error.kind() {
-                    ErrorKind::NotFound => "it does not exist".to_owned(),
-                    ErrorKind::NotADirectory => "it is not a directory".to_owned(),
-                    _ => error.to_string(),
-                })
-            })
-        })
-        .await
+    /// Finds a directory to work in.
+    pub(super) async fn find_directory(&self, path: PathBuf) -> Result<AllowedPath, SessionError> {
+        let roots = self.roots.clone();
+        blocking(move || AllowedPath::directory(&roots, &path)).await
     }
 
     /// Checks whether the history of work in a directory may be read here. An unknown directory is allowed only if
     /// any is.
     pub(super) async fn check_history(&self, cwd: Option<&Path>) -> Result<(), SessionError> {
-        let (roots, cwd) = (self.roots.clone(), cwd.map(Path::to_owned).unwrap_or_default());
-        blocking(move || check_root(&roots, &cwd)).await
+        let cwd = cwd.map(Path::to_owned).unwrap_or_default();
+        match self.allowed_histories(vec![cwd.clone()]).await?.first() {
+            Some(true) => Ok(()),
+            _ => Err(SessionError::OutsideRoots { path: cwd }),
+        }
     }
 
-    async fn check_images(&self, images: &[PathBuf]) -> Result<(), SessionError> {
+    /// Whether the history of work in each of these directories may be read here.
+    pub(super) async fn allowed_histories(
+        &self,
+        directories: Vec<PathBuf>,
+    ) -> Result<Vec<bool>, SessionError> {
+        let roots = self.roots.clone();
+        blocking(move || {
+            let is_allowed = |path: PathBuf| {
+                match path.canonicalize() {
+                    Ok(path) => is_below(&roots, &path),
+                    // One that is gone is where it was.
+                    Err(_) => may_be_below(&roots, &path),
+                }
+            };
+            Ok(directories.into_iter().map(is_allowed).collect())
+        })
+        .await
+    }
+
+    async fn find_images(&self, images: Vec<PathBuf>) -> Result<Vec<AllowedPath>, SessionError> {
         let (count, limit) = (images.len(), self.images);
         if count > limit {
             return Err(SessionError::TooManyImages { count, limit });
         }
         if images.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let (roots, bytes, images) = (self.roots.clone(), self.image_bytes, images.to_vec());
-        blocking(move || {
-            images.iter().try_for_each(|path| {
-                check_root(&roots, path)?;
-                check_image(path, bytes)
-            })
-        })
-        .await
+        let (roots, bytes) = (self.roots.clone(), self.image_bytes);
+        blocking(move || images.iter().map(|path| find_image(&roots, path, bytes)).collect()).await
     }
 }
 
-fn check_image(path: &Path, limit: u64) -> Result<(), SessionError> {
+fn find_image(roots: &[PathBuf], path: &Path, limit: u64) -> Result<AllowedPath, SessionError> {
     let failed = |reason: String| SessionError::Image { path: path.to_owned(), reason };
-    let found = |error: std::io::Error| match error.kind() {
+    let unreadable = |error: &std::io::Error| match error.kind() {
         ErrorKind::NotFound => failed("it does not exist".to_owned()),
         _ => failed(error.to_string()),
     };
+    let (image, metadata) = AllowedPath::find(roots, path, unreadable)?;
     // Checked before the file is opened, because opening a pipe waits for a writer.
-    let metadata = std::fs::metadata(path).map_err(found)?;
     if !metadata.is_file() {
         return Err(failed("it is not a file".to_owned()));
     }
@@ -213,31 +227,14 @@ fn check_image(path: &Path, limit: u64) -> Result<(), SessionError> {
         return Err(failed(format!("it has {} bytes, {limit} are allowed", metadata.len())));
     }
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(12).read_to_end(&mut start));
-    read.map_err(found)?;
+    let read = File::open(&*image).and_then(|file| file.take(12).read_to_end(&mut start));
+    read.map_err(|error| unreadable(&error))?;
     let is_image = IMAGES.iter().any(|(_, magic)| start.starts_with(magic));
     if !is_image {
         let kinds: Vec<_> = IMAGES.iter().map(|(kind, _)| *kind).collect();
         return Err(failed(format!("it is none of {}", kinds.join(", "))));
     }
-    Ok(())
-}
-
-/// Resolves links first, so that none leads outside the roots. If the path does not exist, its nearest existing
-/// ancestor decides.
-fn check_root(roots: &[PathBuf], path: &Path) -> Result<(), SessionError> {
-    if roots.is_empty() {
-        return Ok(());
-    }
-    let resolved = path.ancestors().find_map(|part| part.canonicalize().ok());
-    let is_below = |root: &PathBuf| {
-        let root = root.canonicalize().ok();
-        resolved.as_ref().zip(root).is_some_and(|(path, root)| path.starts_with(root))
-    };
-    if roots.iter().any(is_below) {
-        return Ok(());
-    }
-    Err(SessionError::OutsideRoots { path: path.to_owned() })
+    Ok(image)
 }
 
 #[cfg(test)]
@@ -254,10 +251,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let limits = limits(root.path());
         for path in ["/usr", "/no/such/place"] {
-            let refused = limits.check_directory(Path::new(path)).await;
+            let refused = limits.find_directory(path.into()).await;
             assert!(matches!(refused, Err(SessionError::OutsideRoots { .. })), "{path}");
         }
-        let mistyped = limits.check_directory(&root.path().join("mistyped")).await;
+        let mistyped = limits.find_directory(root.path().join("mistyped")).await;
         assert!(matches!(mistyped, Err(SessionError::Directory { .. })));
         assert!(limits.check_history(None).await.is_err());
         assert!(Limits::default().check_history(None).await.is_ok());
@@ -276,10 +273,10 @@ mod tests {
             0,
         )
         .unwrap();
-        let refused = limits(root.path()).check_images(&[pipe]).await.unwrap_err().to_string();
+        let refused = limits(root.path()).find_images(vec![pipe]).await.unwrap_err().to_string();
         assert!(refused.ends_with("it is not a file"), "{refused}");
         let many = vec![PathBuf::from("a.png"); 3];
-        let refused = limits(root.path()).check_images(&many).await;
+        let refused = limits(root.path()).find_images(many).await;
         assert!(matches!(refused, Err(SessionError::TooManyImages { count: 3, limit: 2 })));
     }
 }

@@ -19,6 +19,7 @@ mod model;
 mod name;
 mod notice;
 mod output;
+mod paths;
 mod principal;
 mod quota;
 mod reading;
@@ -34,6 +35,7 @@ mod settings;
 mod shared;
 mod sources;
 pub mod store;
+mod text;
 mod tokens;
 mod turn;
 mod visible;
@@ -60,7 +62,7 @@ pub use record::{
     ServerRecord, ServerTurn, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord,
     TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
 };
-pub use request::{CallDigest, OnBusy, Origin, Reply, Request, Work};
+pub use request::{CallDigest, ContentDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Severity, Verdict};
 pub use rollouts::{KeyError, RolloutConfig, RolloutKey};
 pub use servers::Servers;

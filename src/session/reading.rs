@@ -1,5 +1,7 @@
 //! What can be read without running a turn: sessions, their turns, Codex's own threads, and facts about Codex.
 
+use std::path::PathBuf;
+
 use jiff::{Timestamp, civil::Date};
 
 use super::{
@@ -112,7 +114,8 @@ impl Sessions {
         self.shared().recorded(name, turn.unwrap_or(record.turn_count), looks_only).await
     }
 
-    /// One page of Codex's own threads that no session here has, and the cursor of the next page.
+    /// One page of Codex's own threads that no session here has and that may be continued here, and the cursor of the
+    /// next page.
     ///
     /// # Errors
     /// If Codex or the store cannot be read.
@@ -123,13 +126,20 @@ impl Sessions {
         let (found, next) = self.shared().codex.threads(filter).await?;
         let now = Timestamp::now();
         let store = self.shared().store(now).await?;
+        let directories = found.iter().map(|it| it.cwd.clone().unwrap_or_default()).collect();
+        let allowed = self.config().limits.allowed_histories(directories).await?;
         let mut threads = Vec::new();
-        for thread in found {
-            if store.of_thread(&thread.id, now).await?.is_none() {
+        for (thread, is_allowed) in found.into_iter().zip(allowed) {
+            if is_allowed && store.of_thread(&thread.id, now).await?.is_none() {
                 threads.push(thread);
             }
         }
         Ok((threads, next))
+    }
+
+    /// The directory that a listing is about, as sessions have it: without links, if it is here.
+    pub async fn listed_directory(&self, directory: PathBuf) -> PathBuf {
+        tokio::fs::canonicalize(&directory).await.unwrap_or(directory)
     }
 
     /// The model of a turn for which neither the call nor the session names one, and who chose it. The model is

@@ -11,7 +11,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord, WorktreeRequest};
-use crate::{codex::ThreadOptions, git::ReviewTarget};
+use crate::{
+    codex::ThreadOptions,
+    git::ReviewTarget,
+    system::{compute, heavy},
+};
 
 /// One turn to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +49,25 @@ pub struct Request {
     pub beside: Map<String, Value>,
     /// Where the call comes from.
     pub origin: Origin,
+    /// The digest of all this, for whoever needs it.
+    pub content: ContentDigest,
+}
+
+fn in_words(content: &str) -> String {
+    let digest = Sha256::digest(content);
+    let words = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
+    words.collect::<Vec<_>>().concat()
+}
+
+/// The digest of all that a call asks for, once it is computed. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct ContentDigest(Arc<OnceLock<String>>);
+
+/// It follows from the rest of the call.
+impl PartialEq for ContentDigest {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Tells a call from every other one: all that its turn depends on, as one word. A call that is made again has the
@@ -147,19 +170,39 @@ impl Request {
             joins: false,
             beside: Map::new(),
             origin: Origin::default(),
+            content: ContentDigest::default(),
         }
     }
 
     /// The digest of the call, as one to this session. None if repeating it could not mean the same turn.
     pub(super) fn digest(&self, session: &SessionName) -> Option<CallDigest> {
-        let Self { prompt, work, settings, reset, ephemeral, options, .. } = self;
-        if *reset || *ephemeral {
+        if self.reset || self.ephemeral {
             return None;
         }
-        let call = format!("{:?}", (session, prompt, work, settings, options));
-        let digest = Sha256::digest(call);
-        let words = digest.iter().take(16).map(|byte| format!("{byte:02x}"));
-        Some(CallDigest(words.collect::<Vec<_>>().concat()))
+        let content = self.content.0.get_or_init(|| self.digest_of_content());
+        Some(CallDigest(in_words(&format!("{:?}", (session, content)))))
+    }
+
+    /// Computes what [`Request::digest`] needs on a thread for that, if there is much of it: a schema and a prompt can be
+    /// megabytes. Nothing may be changed after that.
+    pub(super) async fn prepare_digest(&self) {
+        let schema = match &self.work {
+            Work::Ask { output_schema, .. } => output_schema.is_some(),
+            Work::Review { .. } | Work::Search => false,
+        };
+        if schema || heavy(self.prompt.len()) {
+            let request = self.clone();
+            // Else whoever needs it computes it.
+            let _ = compute(move || {
+                request.content.0.get_or_init(|| request.digest_of_content());
+            })
+            .await;
+        }
+    }
+
+    fn digest_of_content(&self) -> String {
+        let Self { prompt, work, settings, options, .. } = self;
+        in_words(&format!("{:?}", (prompt, work, settings, options)))
     }
 
     /// Whether the work is read-only: Codex runs it in a read-only sandbox and asks for no approvals.

@@ -89,7 +89,7 @@ impl Sessions {
         if self.0.draining.is_cancelled() {
             return Err(SessionError::ShuttingDown);
         }
-        request.check(&self.0.config).await?;
+        let request = request.checked(&self.0.config).await?;
         let origin = &request.origin;
         if origin.is_nested(|| self.0.codex.is_nested(origin.process)) {
             return Err(SessionError::Nested);
@@ -217,10 +217,13 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Unknown`], [`SessionError::Idle`], [`SessionError::NotSteered`],
-    /// [`SessionError::SteerUnconfirmed`], or if the store cannot be read.
+    /// [`SessionError::SteerUnconfirmed`], [`SessionError::PromptTooLong`] if the turn would have more text than it may,
+    /// [`SessionError::DayUsedUp`], or if the store cannot be read.
     pub async fn steer(&self, name: &SessionName, prompt: String) -> Result<(), SessionError> {
         self.1.check(Verb::Steer)?;
+        self.0.config.limits.check_more_text(0, &prompt)?;
         let record = self.record(name).await?;
+        self.check_tokens().await?;
         let (reply, answered) = oneshot::channel();
         if self.0.tell(name, Message::Steer(prompt.clone(), reply)) {
             match answered.await {

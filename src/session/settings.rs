@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Limits;
 use crate::codex::{ApprovalPolicy, Reviewer, Sandbox, ThreadInfo};
 
 /// What a call can set and a session keeps. A field is `None` if nobody has set it.
@@ -41,9 +42,13 @@ pub struct Settings {
 
 impl Settings {
     /// The settings of a session that adopts a thread: those of the thread's last turn, as far as Codex has recorded
-    /// them, with the sandbox limited to `ceiling`.
-    pub(super) fn adopted(info: &ThreadInfo, ceiling: Sandbox) -> Self {
-        let working_directory = info.cwd.clone().filter(|cwd| cwd.is_dir());
+    /// them, within the operator's limits.
+    pub(super) async fn adopted(info: &ThreadInfo, limits: &Limits) -> Self {
+        let ceiling = limits.ceiling();
+        let working_directory = match info.cwd.clone() {
+            Some(cwd) => limits.find_directory(cwd).await.ok().map(PathBuf::from),
+            None => None,
+        };
         let last = info.last_turn.as_ref();
         Self {
             model: last.and_then(|last| last.model.clone()).or_else(|| info.model.clone()),

@@ -29,6 +29,8 @@ pub async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Stopped> {
     let place: SemaphorePermit<'static> = PLACES.acquire().await.map_err(|_| Stopped)?;
+    #[cfg(test)]
+    let _pending = watched::Pending::new();
     let done = tokio::task::spawn_blocking(move || {
         // Kept until the work is over, also if nobody waits for it any more.
         let _place = place;
@@ -40,6 +42,54 @@ pub async fn compute<T: Send + 'static>(
 /// Whether work on so many bytes belongs on a thread of its own.
 pub fn heavy(bytes: usize) -> bool {
     bytes > HEAVY
+}
+
+#[cfg(test)]
+pub(crate) mod watched {
+    //! For tests: whether the runtime goes on while something computes.
+
+    use std::{
+        cell::Cell,
+        pin::pin,
+        time::{Duration, Instant},
+    };
+
+    thread_local! {
+        /// How much computes that this thread's runtime waits for.
+        static PENDING: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) struct Pending;
+
+    impl Pending {
+        pub(super) fn new() -> Self {
+            PENDING.set(PENDING.get() + 1);
+            Self
+        }
+    }
+
+    impl Drop for Pending {
+        fn drop(&mut self) {
+            PENDING.set(PENDING.get() - 1);
+        }
+    }
+
+    /// Does the work and counts how often the runtime did something else while it computed. Prints the longest time in
+    /// which it did nothing else, which depends on the machine.
+    pub(crate) async fn watched<T>(what: &str, work: impl Future<Output = T>) -> (T, usize) {
+        let (mut work, mut ticks, mut longest) = (pin!(work), 0, Duration::ZERO);
+        let done = loop {
+            let before = Instant::now();
+            tokio::select! {
+                done = &mut work => break done,
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+            }
+            longest = longest.max(before.elapsed());
+            ticks += usize::from(PENDING.get() > 0);
+        };
+        println!("{what}: the runtime's thread was busy for {longest:?} at most; {ticks} ticks");
+        (done, ticks)
+    }
 }
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{failure::Failure, viewer::Viewer, views};
-use crate::session::{
-    SessionName, SessionStatus,
-    store::{Excerpt, Page},
+use crate::{
+    session::{
+        SessionError, SessionName, SessionStatus,
+        store::{Excerpt, Page},
+    },
+    system::compute,
 };
 
 /// How many sessions one page of the list has at most.
@@ -50,7 +53,10 @@ pub(super) async fn list(
         limit: query.limit.unwrap_or(50).clamp(1, SESSIONS),
         after: after.map_err(|_| Failure::wrong("`cursor` is not of an earlier page."))?,
         search: query.search.filter(|text| !text.trim().is_empty()),
-        directory: query.directory,
+        directory: match query.directory {
+            Some(directory) => Some(viewer.sessions.listed_directory(directory).await),
+            None => None,
+        },
         status: query.status,
         since: query.since,
         before: query.before,
@@ -94,12 +100,17 @@ pub(super) async fn turns(
     let skip = end - limit;
     let excerpt = Excerpt::first(TEXT);
     let seen = viewer.sessions.inspect_turns(&name, skip, limit, excerpt).await.map_err(failed)?;
-    let is_cut = |text: &str| text.chars().count() >= TEXT;
-    let turns = seen.turns.iter();
-    let turns = turns.map(|turn| views::turn(turn, is_cut(&turn.response) || is_cut(&turn.prompt)));
+    let turns = seen.turns;
+    let turns = compute(move || {
+        let is_cut = |text: &str| text.chars().count() >= TEXT;
+        let turns = turns.iter();
+        let turns =
+            turns.map(|turn| views::turn(turn, is_cut(&turn.response) || is_cut(&turn.prompt)));
+        turns.collect::<Vec<_>>()
+    });
     Ok(Json(json!({
         "session": views::session(&seen.session),
-        "turns": turns.collect::<Vec<_>>(),
+        "turns": turns.await.map_err(|_| viewer.failure(&SessionError::ShuttingDown))?,
         "before": (skip > 0).then_some(skip + 1),
         "mayRun": viewer.may_run(),
     })))
@@ -112,8 +123,11 @@ pub(super) async fn turn(
     let failed = |error| viewer.failure(&error);
     let skip = number.checked_sub(1).ok_or_else(|| Failure::missing("Turns begin with 1."))?;
     let excerpt = Excerpt::first(WHOLE);
-    let seen = viewer.sessions.inspect_turns(&name, skip, 1, excerpt).await.map_err(failed)?;
-    let turn = seen.turns.first();
+    let mut seen = viewer.sessions.inspect_turns(&name, skip, 1, excerpt).await.map_err(failed)?;
+    let turn = seen.turns.pop();
     let turn = turn.ok_or_else(|| Failure::missing(format!("There is no turn {number}.")))?;
-    Ok(Json(json!({"turn": views::whole_turn(turn, turn.response.chars().count() >= WHOLE)})))
+    let shown =
+        compute(move || views::whole_turn(&turn, turn.response.chars().count() >= WHOLE)).await;
+    let shown = shown.map_err(|_| viewer.failure(&SessionError::ShuttingDown))?;
+    Ok(Json(json!({"turn": shown})))
 }

@@ -15,6 +15,8 @@ mod approvals;
 mod approvals_anywhere;
 mod big;
 mod blame;
+#[cfg(unix)]
+mod bounds;
 mod busy;
 mod command_line;
 mod configuration;

@@ -141,7 +141,11 @@ impl Checks {
         }
         self.warning(
             "tenants",
-            format!("{apart}; but what Codex runs for {} can read all that this user can, the others' files and logins too", shared.join(", ")),
+            format!(
+                "{apart}; but what Codex runs for {} can read all that this user can, the others' files and logins too, and can put a link in \
+                 place of a directory that a turn of the same tenant works in: the sandbox limits writing alone",
+                shared.join(", ")
+            ),
             format!("set `tenants.NAME.launcher` and `codex_home`, so that {files}"),
         );
     }

@@ -114,4 +114,21 @@ mod tests {
         let held = file.review().unwrap();
         assert!(held.is_some() && file.review().unwrap().is_none());
     }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_look_into_it() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("state");
+        let file = StateFile::new(&folder, Path::new("/r"));
+        file.change(|state| state.is_on = true).unwrap();
+        drop(file.review().unwrap());
+        let rights = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((rights(&folder), rights(&folder.join("gates"))), (0o700, 0o700));
+        let files = std::fs::read_dir(folder.join("gates")).unwrap();
+        let all: Vec<_> = files.map(|file| rights(&file.unwrap().path())).collect();
+        assert_eq!(all, [0o600; 3]);
+    }
 }

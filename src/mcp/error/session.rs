@@ -58,6 +58,10 @@ impl From<&SessionError> for ToolError {
                 "directory_unusable",
                 "Pass a `workingDirectory` that exists and can be read; an absolute path is best.",
             ),
+            SessionError::Moved { .. } => (
+                "directory_moved",
+                "Look at what has been put in its place. If it is right, pass `workingDirectory` (or `writableRoots`) again.",
+            ),
             SessionError::SandboxAboveCeiling { .. } => (
                 "sandbox_not_allowed",
                 "Use a narrower `sandbox`. The operator can raise `limits.sandbox_ceiling`.",
@@ -120,7 +124,8 @@ impl ToolError {
             }
             SessionError::PromptTooLong { length, limit } => {
                 let reason = format!(
-                    "it has {length} characters, {limit} are allowed; put long material into a file in the \
+                    "with instructions, paths, schema and what the turn was given before it has {length} characters, \
+                     {limit} are allowed; put long material into a file in the \
                      working directory and name the file"
                 );
                 Self::argument("prompt", &reason)

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     mcp::{arguments, call::Caller, error::ToolError, schema},
     session::{
-        ApprovalPolicy, OnBusy, Origin, Profile, Request, Reviewer, Sandbox, SessionName, Settings,
-        ThreadOptions, WebSearch, Work, WorktreeRequest,
+        ApprovalPolicy, ContentDigest, OnBusy, Origin, Profile, Request, Reviewer, Sandbox,
+        SessionName, Settings, ThreadOptions, WebSearch, Work, WorktreeRequest,
     },
 };
 
@@ -283,6 +283,7 @@ impl Input {
             joins: self.on_busy.is_none(),
             beside: JsonObject::new(),
             origin: Origin::default(),
+            content: ContentDigest::default(),
         };
         Ok((name, request))
     }

@@ -96,7 +96,10 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         ToolError::argument("cursor", "it is not the `nextCursor` of an earlier page")
     })?;
     let search = input.search.filter(|text| !text.is_empty());
-    let directory = input.working_directory.map(|path| cx.directory().join(path));
+    let directory = match input.working_directory {
+        Some(path) => Some(cx.sessions.listed_directory(cx.directory().join(path)).await),
+        None => None,
+    };
     let mut threads = None;
     let mut next_thread_cursor = None;
     if input.include_threads.unwrap_or_default() {

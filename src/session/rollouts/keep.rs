@@ -4,13 +4,14 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
-use super::{RolloutConfig, begins_with, digest, seal::seal};
+use super::{RolloutConfig, RolloutKey, begins_with, digest, seal::seal};
 use crate::{
     codex::{Codex, Rollout, RolloutError, ThreadId},
     session::{
         record::{KeptRollout, RolloutPart, RolloutRecord},
         store::{Lease, Store, StoreError},
     },
+    system::compute,
 };
 
 /// What this server knows of the history that is kept, for as long as nobody else can change it.
@@ -134,18 +135,35 @@ async fn grown(
     {
         continued = Some((record.bytes, data, hasher));
     }
-    let (start, data, mut hasher) = if let Some(continued) = continued {
-        continued
-    } else {
-        let mut data = file.read(0, limit).await?.unwrap_or_default();
-        match before.and_then(|record| Some((record.bytes, begins_with(&data, record)?))) {
-            Some((bytes, hasher)) => {
-                let added = data.split_off(usize::try_from(bytes).unwrap_or(usize::MAX));
-                (bytes, added, hasher)
-            }
-            None => (0, data, Sha256::new()),
-        }
+    let whole = match continued {
+        Some(_) => Vec::new(),
+        None => file.read(0, limit).await?.unwrap_or_default(),
     };
+    let (file, before, key) = (file.clone(), before.cloned(), config.key.clone());
+    // Hashing and compressing a long history takes seconds.
+    let sealed = compute(move || {
+        let added = continued.unwrap_or_else(|| added_to(before.as_ref(), whole));
+        sealed(&file, key.as_ref(), added)
+    });
+    Ok(sealed.await.map_err(io::Error::other)??)
+}
+
+/// Where what is new begins, what it is, and the digest of what is before it.
+fn added_to(before: Option<&RolloutRecord>, mut whole: Vec<u8>) -> (u64, Vec<u8>, Sha256) {
+    match before.and_then(|record| Some((record.bytes, begins_with(&whole, record)?))) {
+        Some((bytes, hasher)) => {
+            let added = whole.split_off(usize::try_from(bytes).unwrap_or(usize::MAX));
+            (bytes, added, hasher)
+        }
+        None => (0, whole, Sha256::new()),
+    }
+}
+
+fn sealed(
+    file: &Rollout,
+    key: Option<&RolloutKey>,
+    (start, data, mut hasher): (u64, Vec<u8>, Sha256),
+) -> io::Result<(RolloutRecord, Option<RolloutPart>, Sha256)> {
     hasher.update(&data);
     let record = RolloutRecord {
         thread: file.thread.clone(),
@@ -159,8 +177,7 @@ async fn grown(
     let part = if is_same {
         None
     } else {
-        let data = seal(config.key.as_ref(), &place(&file.thread, start), &data)?;
-        Some(RolloutPart { start, data })
+        Some(RolloutPart { start, data: seal(key, &place(&file.thread, start), &data)? })
     };
     Ok((record, part, hasher))
 }
@@ -173,4 +190,34 @@ fn empty(file: &Rollout, lacks: String) -> RolloutRecord {
 /// Which part of which history it is.
 pub(super) fn place(thread: &ThreadId, start: u64) -> String {
     format!("{thread} {start}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::watched;
+
+    #[tokio::test]
+    async fn the_runtime_goes_on_while_a_long_history_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r");
+        let line: String = (0..2000).map(|number| format!("{number:x}")).collect::<String>() + "\n";
+        std::fs::write(&path, line.repeat(8_000_000 / line.len())).unwrap();
+        let file = Rollout::at(ThreadId("t".into()), path.clone());
+        let config = RolloutConfig { limit: u64::MAX, key: None };
+        let kept = watched("a history, anew", grown(&config, &file, None, None, u64::MAX)).await;
+        let ((record, part, hasher), ticks) = (kept.0.unwrap(), kept.1);
+        assert!(ticks > 0 && part.is_some() && record.bytes > 7_000_000);
+        // What was added since, by the digest that is known and without.
+        let added = std::fs::read_to_string(&path).unwrap() + &line.repeat(100);
+        std::fs::write(&path, added).unwrap();
+        for known in [Some((&record, hasher.clone())), None] {
+            let grown = grown(&config, &file, Some(&record), known, u64::MAX);
+            let (grown, ticks) = watched("a history, grown", grown).await;
+            let (more, part, _) = grown.unwrap();
+            assert!(ticks > 0);
+            assert_eq!(part.unwrap().start, record.bytes);
+            assert_eq!(more.bytes, record.bytes + 100 * line.len() as u64);
+        }
+    }
 }

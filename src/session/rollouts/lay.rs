@@ -8,6 +8,7 @@ use crate::{
         record::RolloutRecord,
         store::{Store, StoreError},
     },
+    system::compute,
 };
 
 /// What is known of a thread's history on this machine before Codex resumes it.
@@ -130,8 +131,10 @@ async fn local(codex: &Codex, record: &RolloutRecord, is_own: bool) -> Local {
     let Some(file) = files.first() else { return Local::Unlike };
     // One that cannot be read cannot be replaced either, which says why.
     let Ok(Some((data, length))) = file.beginning(record.bytes).await else { return Local::Unlike };
-    match (begins_with(&data, record).is_some(), is_own) {
-        (true, _) if length == record.bytes => Local::Same,
+    let (kept, bytes) = (record.clone(), record.bytes);
+    let begins = compute(move || begins_with(&data, &kept).is_some()).await;
+    match (begins.unwrap_or_default(), is_own) {
+        (true, _) if length == bytes => Local::Same,
         // Another session may have what it comes from as its own, and needs only the beginning of that.
         (true, _) | (false, false) => Local::Enough,
         (false, true) => Local::Unlike,
@@ -150,14 +153,19 @@ async fn content(
     record: &RolloutRecord,
 ) -> Result<Vec<u8>, Unreadable> {
     let parts = store.rollout_parts(name, &record.thread).await.map_err(Unreadable::Store)?;
-    let mut data = Vec::new();
-    for part in parts {
-        let place = place(&record.thread, data.len() as u64);
-        let opened = open(config.key.as_ref(), &place, &part, config.limit);
-        data.extend(opened.map_err(|error| Unreadable::Reason(error.to_string()))?);
-    }
-    match begins_with(&data, record) {
-        Some(_) if data.len() as u64 == record.bytes => Ok(data),
-        _ => Err(Unreadable::Reason("it is damaged".to_owned())),
-    }
+    let (config, record) = (config.clone(), record.clone());
+    let opened = compute(move || {
+        let mut data = Vec::new();
+        for part in parts {
+            let place = place(&record.thread, data.len() as u64);
+            let opened = open(config.key.as_ref(), &place, &part, config.limit);
+            data.extend(opened.map_err(|error| error.to_string())?);
+        }
+        match begins_with(&data, &record) {
+            Some(_) if data.len() as u64 == record.bytes => Ok(data),
+            _ => Err("it is damaged".to_owned()),
+        }
+    });
+    let opened = opened.await.unwrap_or_else(|error| Err(error.to_string()));
+    opened.map_err(Unreadable::Reason)
 }

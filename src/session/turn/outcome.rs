@@ -1,4 +1,4 @@
-//! Reading what a turn came to into its record. Pure but for the clock.
+//! Reading what a turn came to into its record.
 
 use tokio::time::Instant;
 
@@ -6,16 +6,28 @@ use super::input::Expected;
 use crate::{
     codex::{FailureKind, TurnFailure, TurnOutcome, TurnStatus},
     session::{SessionRecord, SessionStatus, Source, TurnRecord, Work, output, review, sources},
+    system::compute,
 };
 
-/// Reads the answer of a complete turn as what it was to be. A review that cannot be read has failed.
-pub(super) fn interpret(entry: &mut TurnRecord, work: &Work, expected: &Expected) -> SessionStatus {
+/// Reads the answer of a complete turn as what it was to be, on a thread for that. A review that cannot be read has failed.
+pub(super) async fn interpret(
+    entry: &mut TurnRecord,
+    work: &Work,
+    expected: Expected,
+) -> SessionStatus {
     let details = &mut entry.details;
     match work {
         Work::Ask { output_schema: Some(schema), .. } => {
-            let (value, wrong) = output::parse(schema, &entry.response);
-            details.output = value;
-            details.warnings.extend(wrong);
+            let (schema, answer) = (schema.clone(), entry.response.clone());
+            match compute(move || output::parse(&schema, &answer)).await {
+                Ok((value, wrong)) => {
+                    details.output = value;
+                    details.warnings.extend(wrong);
+                }
+                Err(error) => {
+                    details.warnings.push(format!("The answer was not read as JSON: {error}."));
+                }
+            }
         }
         Work::Ask { .. } => {}
         Work::Search => {
@@ -23,17 +35,23 @@ pub(super) fn interpret(entry: &mut TurnRecord, work: &Work, expected: &Expected
             sources::merge(&mut details.sources, linked);
         }
         Work::Review { .. } => {
-            let changed = expected.changed.as_ref();
-            match review::read(&entry.response, &expected.directory, changed) {
+            let answer = entry.response.clone();
+            let read = compute(move || {
+                let changed = expected.changed.as_ref();
+                let read = review::read(&answer, &expected.directory, changed);
+                read.map_err(|error| {
+                    let cause = std::error::Error::source(&error).map(|it| format!(" ({it})"));
+                    format!("{error}{}", cause.unwrap_or_default())
+                })
+            });
+            match read.await.unwrap_or_else(|error| Err(error.to_string())) {
                 Ok(review) => {
                     entry.response = review.text;
                     details.verdict = Some(review.verdict);
                     details.findings = Some(review.findings);
                     details.warnings.extend(review.warnings);
                 }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(|it| format!(" ({it})"));
-                    let message = format!("{error}{}", cause.unwrap_or_default());
+                Err(message) => {
                     details.failure = Some(TurnFailure { kind: FailureKind::Incomplete, message });
                     return SessionStatus::Failed;
                 }

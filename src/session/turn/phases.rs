@@ -200,7 +200,8 @@ impl Actor {
             self.adopt(&mut record).await?;
         }
         let shared = &self.shared;
-        let mut plan = match Plan::new(request, &record.settings, &shared.config).await {
+        let machine = record.details.machine.as_deref();
+        let mut plan = match Plan::new(request, (&record.settings, machine), &shared.config).await {
             Ok(plan) => plan,
             Err(error) => return Err(self.naming_the_machine(error, queued, &record).into()),
         };
@@ -209,6 +210,7 @@ impl Actor {
         let apart = plan.work_apart(request, &mut record, &shared.config, worktrees).await;
         *fresh = record.details.worktree.clone().filter(|_| !had_worktree);
         let warnings = apart?;
+        plan.settle().await?;
         let input = Input::collect(request, &plan, &self.shared.config).await?;
         let asked = Instant::now();
         let opened = if request.reset {
@@ -247,6 +249,7 @@ impl Actor {
         details.thread_id = thread.id().cloned();
         let (request, expected) =
             turn_request(input, plan, thread, choice.model.as_deref(), &opened);
+        plan.check_unchanged().await?;
         recorder.begin().await.map_err(SessionError::from)?;
         self.shared.changed(Change::Session(self.name.clone()));
         let asked = Instant::now();
@@ -315,7 +318,7 @@ impl Actor {
             }
         }
         if status == SessionStatus::Completed {
-            status = interpret(entry, &queued.request.work, &expected);
+            status = interpret(entry, &queued.request.work, expected).await;
         }
         if status == SessionStatus::Completed {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
@@ -430,7 +433,6 @@ impl Actor {
         self.shared.changed(Change::Session(self.name.clone()));
     }
 
-    /// Removes a session that was made for a call of which nothing came.
     /// Fails if there is too much to do already, on all servers.
     async fn check_budget(&self) -> Result<(), SessionError> {
         let Some(guard) = &self.lease else { return Ok(()) };
@@ -438,6 +440,7 @@ impl Actor {
         budget.check_claimed(&**guard.store(), Timestamp::now()).await
     }
 
+    /// Removes a session that was made for a call of which nothing came.
     async fn forget_if_new(&self, is_new: bool) {
         let Some(guard) = self.lease.as_ref().filter(|_| is_new) else { return };
         if let Err(error) = guard.store().delete(guard.lease()).await {
@@ -449,9 +452,9 @@ impl Actor {
     async fn adopt(&self, record: &mut SessionRecord) -> Result<(), SessionError> {
         let Some(thread) = record.name.as_thread() else { return Ok(()) };
         if let Some(info) = self.shared.codex.thread_info(&thread).await? {
-            self.shared.config.limits.check_history(info.cwd.as_deref()).await?;
-            record.settings =
-                Settings::adopted(&info, self.shared.config.limits.ceiling()).or(&record.settings);
+            let limits = &self.shared.config.limits;
+            limits.check_history(info.cwd.as_deref()).await?;
+            record.settings = Settings::adopted(&info, limits).await.or(&record.settings);
         }
         // Opening it says whether there is one; if not, this is a session like any other.
         record.thread_id = Some(thread);

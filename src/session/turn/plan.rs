@@ -6,7 +6,9 @@ use super::loaded::Loaded;
 use crate::{
     codex::{ApprovalPolicy, Codex, Sandbox, ThreadOptions, ThreadSettings},
     session::{
-        Request, SessionConfig, SessionError, Settings, Work, WorktreeRecord, model::ModelChoice,
+        Request, SessionConfig, SessionError, Settings, Work, WorktreeRecord,
+        model::ModelChoice,
+        paths::{AllowedPath, blocking},
     },
 };
 
@@ -14,6 +16,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(in crate::session) struct Plan {
     pub(in crate::session) directory: PathBuf,
+    /// Every directory that commands may write in, as it was found.
+    found: Vec<AllowedPath>,
     pub(in crate::session) sandbox: Option<Sandbox>,
     pub(super) approval_policy: ApprovalPolicy,
     pub(super) effort: Option<String>,
@@ -28,11 +32,11 @@ pub(in crate::session) struct Plan {
 }
 
 impl Plan {
-    /// Takes the call's settings, else the session's, else the operator's, and checks them: a pinned
-    /// directory may be gone, a ceiling may have come down.
+    /// Takes the call's settings, else the session's, else the operator's, and checks them: a pinned directory may be
+    /// gone, a ceiling may have come down. `machine` is where the session's last turn ran.
     pub(in crate::session) async fn new(
         request: &Request,
-        session: &Settings,
+        (session, machine): (&Settings, Option<&str>),
         config: &SessionConfig,
     ) -> Result<Self, SessionError> {
         let call = &request.settings;
@@ -43,14 +47,21 @@ impl Plan {
             operator.model.as_deref(),
         );
         let mut session = session.clone();
+        let mut is_kept = machine.is_none_or(|machine| *machine == config.machine);
         if let Some(directory) = &mut session.working_directory {
-            *directory = config.local_directory(directory).await;
+            let local = config.local_directory(directory).await;
+            is_kept &= local == *directory;
+            *directory = local;
         }
+        // What a call or a session of this machine has was canonical when it was chosen.
+        let kept = call.working_directory.as_ref();
+        let kept = kept.or(session.working_directory.as_ref().filter(|_| is_kept)).cloned();
         let settings = call.clone().or(&session).or(operator);
         let directory =
             settings.working_directory.clone().or_else(|| request.origin.directory.clone());
         let directory = directory.unwrap_or_else(|| config.directory.clone());
-        config.limits.check_directory(&directory).await?;
+        let directory = config.limits.find_directory(directory).await?;
+        kept.map_or(Ok(()), |kept| directory.check_is(&kept))?;
         // One pinned before the operator changed the list is not allowed either.
         let named = call.model.as_ref().or(session.model.as_ref());
         named.map_or(Ok(()), |model| config.limits.check_model(model))?;
@@ -58,15 +69,22 @@ impl Plan {
             config.limits.check_sandbox(sandbox)?;
         }
         let only_looks = request.only_looks();
-        config.limits.check_widening(&settings).await?;
+        config.limits.check_widening(&settings)?;
         let mut options = request.options.clone();
+        let mut found = Vec::new();
         if !only_looks {
-            options.writable_roots = settings.writable_roots;
+            if let Some(wanted) = settings.writable_roots {
+                found = config.limits.writable_roots(wanted.clone()).await?;
+                let mut kept = found.iter().zip(&wanted);
+                kept.try_for_each(|(found, kept)| found.check_is(kept))?;
+                options.writable_roots = Some(wanted);
+            }
             options.network = settings.network;
             options.reviewer = settings.approvals_reviewer;
         }
         Ok(Self {
-            directory,
+            directory: directory.to_path_buf(),
+            found: found.into_iter().chain([directory]).collect(),
             sandbox: if only_looks { Some(Sandbox::ReadOnly) } else { settings.sandbox },
             // A client that cannot show approvals gets a policy that asks for none.
             approval_policy: settings.approval_policy.unwrap_or(
@@ -83,6 +101,23 @@ impl Plan {
             apart: None,
             is_review: matches!(request.work, Work::Review { .. }),
         })
+    }
+
+    /// Takes the directory within the session's worktree as it is: what a turn has made in there may be a link.
+    pub(super) async fn settle(&mut self) -> Result<(), SessionError> {
+        let Some(apart) = &self.apart else { return Ok(()) };
+        let (worktree, inside) = (apart.path.clone(), self.directory.clone());
+        let found = blocking(move || AllowedPath::directory(&[worktree], &inside)).await?;
+        self.directory = found.to_path_buf();
+        self.found.push(found);
+        Ok(())
+    }
+
+    /// Fails if something else is by now where commands are to write. Called at the last moment, as calls wait for their
+    /// turn, for Codex and for git.
+    pub(super) async fn check_unchanged(&self) -> Result<(), SessionError> {
+        let found = self.found.clone();
+        blocking(move || found.iter().try_for_each(AllowedPath::check_unchanged)).await
     }
 
     /// Fills in what only Codex can say, for a thread that is about to be opened.

@@ -17,6 +17,7 @@ use crate::{
     session::{
         SessionError,
         store::{ControlOutcome, MessageId},
+        text::characters,
     },
 };
 
@@ -57,6 +58,11 @@ impl Steering {
         let steered = turn.steer(prompt.clone());
         self.said.push((number, source, prompt));
         self.confirmations.push(steered.map(move |outcome| (number, outcome)).boxed());
+    }
+
+    /// How many characters the prompts have that Codex has not confirmed yet.
+    pub(super) fn unconfirmed_characters(&self) -> usize {
+        self.said.iter().map(|(.., prompt)| characters(prompt)).sum()
     }
 
     /// Waits for the next confirmation, for ever if there is none to come. Dropping the future loses nothing.
@@ -121,6 +127,17 @@ impl Actor {
                     Err(error) => ControlOutcome::Refused(error.to_string()),
                 };
                 self.report(id, outcome).await;
+            }
+        }
+    }
+
+    /// Tells the source of a prompt that it is not for this turn.
+    pub(super) async fn refuse(&self, source: SteerSource, error: SessionError) {
+        match source {
+            SteerSource::Call(call, _) => call.end(Err(error)),
+            SteerSource::Tool(reply) => answer(reply, Err(error)),
+            SteerSource::Remote(id) => {
+                self.report(id, ControlOutcome::Refused(error.to_string())).await;
             }
         }
     }

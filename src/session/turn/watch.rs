@@ -19,6 +19,7 @@ use crate::{
     session::{
         OnBusy, Reply, SessionError, Stop,
         store::{ControlMessage, ControlOutcome, Inbox, MessageId},
+        text::characters,
     },
 };
 
@@ -151,7 +152,7 @@ impl Actor {
             Message::Send(other) if other.request.on_busy == OnBusy::Steer => {
                 let prompt = other.request.prompt.clone();
                 let live = std::sync::Arc::clone(&queued.live);
-                watch.steering.say(&watch.turn, SteerSource::Call(other, live), prompt);
+                self.say(watch, SteerSource::Call(other, live), prompt).await;
             }
             Message::Send(other) => self.queue_up(*other, Some(number)).await,
             Message::Inspect(id, reply) => {
@@ -163,7 +164,7 @@ impl Actor {
                 answer(reply, is_it.then(so_far));
             }
             Message::Steer(prompt, reply) => {
-                watch.steering.say(&watch.turn, SteerSource::Tool(reply), prompt);
+                self.say(watch, SteerSource::Tool(reply), prompt).await;
             }
             Message::Interrupt(reply) => {
                 queued.interrupters.push(reply);
@@ -195,6 +196,17 @@ impl Actor {
             }
         }
         None
+    }
+
+    /// Steers the turn with a prompt, unless it has been given as much text as it may: the one way in which a running turn
+    /// is told anything.
+    async fn say(&self, watch: &mut Watch<'_>, source: SteerSource, prompt: String) {
+        let before = characters(&watch.recorder.entry.prompt);
+        let before = before + watch.steering.unconfirmed_characters();
+        match self.shared.config.limits.check_more_text(before, &prompt) {
+            Ok(()) => watch.steering.say(&watch.turn, source, prompt),
+            Err(error) => self.refuse(source, error).await,
+        }
     }
 
     async fn tick(&mut self, watch: &mut Watch<'_>, queued: &QueuedTurn) -> Option<Stop> {
@@ -245,7 +257,7 @@ impl Actor {
                     return Some(Stop::Interrupted);
                 }
                 ControlMessage::Steer { turn, prompt } if turn == number => {
-                    watch.steering.say(&watch.turn, SteerSource::Remote(id), prompt);
+                    self.say(watch, SteerSource::Remote(id), prompt).await;
                 }
                 ControlMessage::Interrupt(turn) | ControlMessage::Steer { turn, .. } => {
                     let reason = format!("turn {turn} is over");

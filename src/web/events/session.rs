@@ -200,13 +200,9 @@ impl SessionStream {
             if (self.seen.turn, self.seen.began) != (number, began) {
                 self.seen = Seen { turn: number, bytes: 0, began };
             }
-            let mut shown = views::turn(turn, false);
-            for field in shown.as_object_mut().into_iter().flatten() {
-                // The page gets it as it comes.
-                if ["response", "html"].contains(&field.0.as_str()) {
-                    *field.1 = json!("");
-                }
-            }
+            // The page gets the answer as it comes.
+            let bare = crate::session::TurnRecord { response: String::new(), ..turn.clone() };
+            let mut shown = views::turn(&bare, false);
             if let Some(fields) = shown.as_object_mut() {
                 fields.insert("from".to_owned(), json!(self.seen.bytes));
             }
