@@ -21,6 +21,7 @@ pub(crate) enum Place {
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub(crate) struct Setting {
     /// Its dotted key.
     pub(crate) key: String,

@@ -100,6 +100,8 @@ mod tests {
         mpsc,
     };
 
+    use tokio_util::task::TaskTracker;
+
     use super::*;
 
     #[tokio::test]
@@ -111,7 +113,7 @@ mod tests {
             .map(|number| {
                 let (running, most, held) =
                     (Arc::clone(&running), Arc::clone(&most), Arc::clone(&held));
-                tokio::spawn(compute(move || {
+                TaskTracker::new().spawn(compute(move || {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     held.lock().unwrap().recv().unwrap();
                     running.fetch_sub(1, Ordering::SeqCst);
@@ -134,7 +136,7 @@ mod tests {
     async fn work_that_nobody_waits_for_keeps_its_place_until_it_ends() {
         let (release, held) = mpsc::channel::<()>();
         let (begun, begins) = tokio::sync::oneshot::channel();
-        let work = tokio::spawn(compute(move || {
+        let work = TaskTracker::new().spawn(compute(move || {
             begun.send(()).unwrap();
             held.recv().unwrap();
         }));

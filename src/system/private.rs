@@ -48,7 +48,8 @@ pub fn missing_folders(folder: &Path) -> io::Result<()> {
 /// If it cannot be looked at.
 pub fn is_private(folder: &Path) -> io::Result<bool> {
     let found = fs::symlink_metadata(folder)?;
-    Ok(found.is_dir() && is_ours(&found) && mode(&found).is_none_or(|mode| mode & 0o077 == 0))
+    let is_open = mode(&found).is_some_and(|mode| mode & 0o077 != 0);
+    Ok(found.is_dir() && is_ours(&found) && !is_open)
 }
 
 /// Makes a file for this user alone, to write to.

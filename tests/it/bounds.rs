@@ -111,7 +111,10 @@ async fn all_text_counts_by_whichever_way_it_comes() {
         ("review", json!({"paths": [long, "yyyyyyyyyyyyyyyyy"]})),
         ("review", json!({"prompt": long})),
         ("websearch", json!({"query": long.repeat(2)})),
-        ("codex-reply", json!({"threadId": "0199a213-81c0-7800-8aa1-bbab2a035a53", "prompt": long.repeat(2)})),
+        (
+            "codex-reply",
+            json!({"threadId": "0199a213-81c0-7800-8aa1-bbab2a035a53", "prompt": long.repeat(2)}),
+        ),
     ] {
         let refused = server.call(tool, call).await;
         assert!(

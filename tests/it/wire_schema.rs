@@ -35,15 +35,14 @@ async fn every_request_is_as_that_version_wants_it() {
         let schema = schema(&world, &codex).await;
         let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
         compiler.add_resource("mem:wire", schema.clone()).unwrap();
-        let compiled = compiler.compile("mem:wire", &mut schemas).unwrap();
+        let wire = compiler.compile("mem:wire", &mut schemas).unwrap();
         let sent = fs::read_to_string(&log).unwrap();
         let sent = sent.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut methods = Vec::new();
         for request in sent.filter(|line| line["id"].is_u64() && line["method"].is_string()) {
             let method = request["method"].as_str().unwrap().to_owned();
             if schema_has(&schema, &method) {
-                let wrong =
-                    schemas.validate(&request, compiled).err().map(|error| error.to_string());
+                let wrong = schemas.validate(&request, wire).err().map(|error| error.to_string());
                 assert_eq!(wrong, None, "{version}: {request}");
             }
             methods.push(method);

@@ -3,6 +3,12 @@
 use super::{ToolError, sentence};
 use crate::session::{RepositoryError, SessionError};
 
+/// Something was put in place of a directory.
+const MOVED: (&str, &str) = (
+    "directory_moved",
+    "Look at what has been put in its place. If it is right, pass `workingDirectory` (or `writableRoots`) again.",
+);
+
 impl From<&SessionError> for ToolError {
     fn from(error: &SessionError) -> Self {
         let message = sentence(error);
@@ -58,10 +64,7 @@ impl From<&SessionError> for ToolError {
                 "directory_unusable",
                 "Pass a `workingDirectory` that exists and can be read; an absolute path is best.",
             ),
-            SessionError::Moved { .. } => (
-                "directory_moved",
-                "Look at what has been put in its place. If it is right, pass `workingDirectory` (or `writableRoots`) again.",
-            ),
+            SessionError::Moved { .. } => MOVED,
             SessionError::SandboxAboveCeiling { .. } => (
                 "sandbox_not_allowed",
                 "Use a narrower `sandbox`. The operator can raise `limits.sandbox_ceiling`.",

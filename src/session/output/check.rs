@@ -52,7 +52,8 @@ impl Check<'_> {
 
     fn wrong(&self, reason: String) -> Fault {
         let escaped = self.place.iter().map(|part| part.replace('~', "~0").replace('/', "~1"));
-        Fault::Wrong { place: escaped.map(|part| format!("/{part}")).collect(), reason }
+        let place = escaped.flat_map(|part| ["/".to_owned(), part]).collect();
+        Fault::Wrong { place, reason }
     }
 
     fn want(&self, holds: bool, reason: impl FnOnce() -> String) -> Checked {

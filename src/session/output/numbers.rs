@@ -29,13 +29,11 @@ pub(super) fn compare(a: &Number, b: &Number) -> Option<Ordering> {
 
 /// Whether `a` is a multiple of `b`.
 pub(super) fn is_multiple(a: &Number, b: &Number) -> bool {
-    match (whole(a), whole(b)) {
-        (Some(a), Some(b)) => b != 0 && a % b == 0,
-        _ => {
-            let quotient = float(a) / float(b);
-            (quotient - quotient.round()).abs() < NEAR
-        }
+    if let (Some(a), Some(b)) = (whole(a), whole(b)) {
+        return b != 0 && a % b == 0;
     }
+    let quotient = float(a) / float(b);
+    (quotient - quotient.round()).abs() < NEAR
 }
 
 /// A text that is the same for equal values alone, whatever the order of their keys: `1` equals `1.0`.

@@ -28,25 +28,27 @@ pub(super) struct Schema<'a> {
     patterns: HashMap<&'a str, Regex>,
 }
 
+/// Counts what is written, and stops when it is too much.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        if self.0 > LONGEST {
+            Err(std::io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes.len())
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Fails, with the reason, if the schema is no object or too long.
 pub(super) fn check_size(schema: &Value) -> Result<(), String> {
     if !schema.is_object() {
         return Err("it is not an object".to_owned());
-    }
-    /// Counts what is written, and stops when it is too much.
-    struct Counted(usize);
-    impl std::io::Write for Counted {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            if self.0 > LONGEST {
-                Err(std::io::ErrorKind::FileTooLarge.into())
-            } else {
-                Ok(bytes.len())
-            }
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
     }
     let written = serde_json::to_writer(Counted(0), schema);
     written.map_err(|_| format!("it is longer than {LONGEST} bytes"))
@@ -120,8 +122,9 @@ impl<'a> Schema<'a> {
                 })?);
             }
             (Form::Type, value) if keywords::is_type(value) => {}
-            (Form::Number, Value::Number(_)) | (Form::Flag, Value::Bool(_)) => {}
-            (Form::List, Value::Array(_)) => {}
+            (Form::Number, Value::Number(_))
+            | (Form::Flag, Value::Bool(_))
+            | (Form::List, Value::Array(_)) => {}
             (Form::Count, value) if value.as_u64().is_some() => {}
             (Form::Above0, value) if value.as_f64().is_some_and(|number| number > 0.0) => {}
             (Form::Names, Value::Array(all)) if all.iter().all(Value::is_string) => {}

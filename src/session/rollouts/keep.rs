@@ -201,7 +201,8 @@ mod tests {
     async fn the_runtime_goes_on_while_a_long_history_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r");
-        let line: String = (0..2000).map(|number| format!("{number:x}")).collect::<String>() + "\n";
+        let words: Vec<String> = (0..2000).map(|number| format!("{number:x}")).collect();
+        let line = words.concat() + "\n";
         std::fs::write(&path, line.repeat(8_000_000 / line.len())).unwrap();
         let file = Rollout::at(ThreadId("t".into()), path.clone());
         let config = RolloutConfig { limit: u64::MAX, key: None };
