@@ -152,7 +152,10 @@ impl<'a> Schema<'a> {
             return Err(format!("a pattern in it is longer than {LONGEST_PATTERN} bytes"));
         }
         // As every engine that takes linear time, this one has no look-around and no back-references.
-        let regex = RegexBuilder::new(pattern).size_limit(BIGGEST_PATTERN).nest_limit(50).build();
+        let regex = RegexBuilder::new(&as_in_schemas(pattern))
+            .size_limit(BIGGEST_PATTERN)
+            .nest_limit(50)
+            .build();
         let regex = regex.map_err(|error| {
             let error = error.to_string();
             let reason = error.lines().last().unwrap_or("it is not valid").trim();
@@ -185,6 +188,27 @@ impl<'a> Schema<'a> {
 /// What a part of the schema says, if it is not simply true or false.
 pub(super) fn object(part: &Value) -> Option<&Map<String, Value>> {
     part.as_object()
+}
+
+/// A pattern as JSON Schema means it: digits and letters of words are those of ASCII, which also are small sets.
+fn as_in_schemas(pattern: &str) -> String {
+    let mut meant = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            meant.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('d') => meant += "[0-9]",
+            Some('D') => meant += "[^0-9]",
+            Some('w') => meant += "[0-9A-Za-z_]",
+            Some('W') => meant += "[^0-9A-Za-z_]",
+            Some(other) => meant.extend(['\\', other]),
+            None => meant.push('\\'),
+        }
+    }
+    meant
 }
 
 fn percent_decoded(text: &str) -> Option<String> {

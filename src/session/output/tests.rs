@@ -43,6 +43,7 @@ fn every_keyword_is_checked_as_the_standard_says() {
         (json!({"multipleOf": 3}), json!([9, 0, -3]), json!([10])),
         (json!({"minLength": 2, "maxLength": 3}), json!(["ää", "abc"]), json!(["ä", "abcd"])),
         (json!({"pattern": "^a+$"}), json!(["aaa", 7]), json!(["ab", ""])),
+        (json!({"pattern": "^[\\w-]\\D$"}), json!(["_x", "-x"]), json!(["éx", "a1"])),
         (json!({"pattern": "b"}), json!(["abc"]), json!(["ac"])),
         (json!({"pattern": "^\\p{L}\\d$"}), json!(["é5"]), json!(["55"])),
         (json!({"items": {"type": "null"}}), json!([[], [null], {"0": 1}]), json!([[null, 1]])),
@@ -162,7 +163,7 @@ fn what_is_no_schema_is_refused_with_a_reason() {
         (json!({"pattern": "(a)\\1"}), "backreferences"),
         // What would cost too much before any answer is there.
         (json!({"pattern": "(((a{100}){100}){100}){100}"}), "cannot be used"),
-        (json!({"pattern": "\\w{5000}"}), "cannot be used"),
+        (json!({"pattern": "\\p{L}{5000}"}), "cannot be used"),
         (json!({"pattern": "a".repeat(600)}), "longer than 512 bytes"),
         (json!({"patternProperties": many(65)}), "more than 64 patterns"),
         (json!({"patternProperties": many(7000)}), "longer than 65536 bytes"),
@@ -303,6 +304,8 @@ proptest! {
         compiler.add_resource("mem:s", schema.clone()).unwrap();
         if let (Ok(theirs), Ok(ours)) = (compiler.compile("mem:s", &mut schemas), Schema::new(&schema)) {
             let checked = check(&ours, &answer);
+            // A part that refers to itself is given up here, and whatever they make of it there.
+            prop_assume!(checked != Err(Fault::TooMuch));
             prop_assert_eq!(
                 checked.is_ok(), schemas.validate(&answer, theirs).is_ok(), "{:?} {} {}", checked, schema, answer
             );
