@@ -35,9 +35,8 @@ const RENAMED: &[(&str, &str)] = &[("codex.patience", "codex.timeout")];
 /// The variables that set a secret.
 pub fn secret_variables() -> Vec<String> {
     let secrets = settings().iter().filter(|setting| setting.is_secret);
-    let name = |setting: &Setting| {
-        format!("{PREFIX}{}", setting.key.replace('.', "_").to_uppercase())
-    };
+    let name =
+        |setting: &Setting| format!("{PREFIX}{}", setting.key.replace('.', "_").to_uppercase());
     secrets.map(name).collect()
 }
 

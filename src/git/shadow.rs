@@ -18,6 +18,7 @@ use super::{
     files,
     survey::Layout,
 };
+use crate::system::private_folder;
 
 /// What is in force in each shadow, whatever the user has configured: nothing runs beside a command, names are not
 /// quoted, no file is hidden, and git-lfs uses what is on disk and downloads nothing.
@@ -323,14 +324,6 @@ fn link(to: &Path, from: &Path) -> io::Result<()> {
     } else {
         std::os::windows::fs::symlink_file(to, from)
     }
-}
-
-fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 /// Removes shadows that no process holds.

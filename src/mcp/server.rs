@@ -186,6 +186,12 @@ impl Server {
         result
     }
 
+    /// Fails if the client descends from a Codex of ours: it gets nothing but that.
+    fn admits(&self) -> Result<(), ErrorData> {
+        let checked = self.cx.sessions.check_origin(&self.cx.origin);
+        checked.map_err(|error| ToolError::from(error).into())
+    }
+
     /// What the tools work with for the caller of this request.
     fn cx_of(&self, context: &RequestContext<RoleServer>) -> Cow<'_, Cx> {
         let mut cx = Cow::Borrowed(&self.cx);
@@ -216,7 +222,9 @@ impl Server {
         if let Some(outcome) = super::fixtures::call(&cx, &caller, &mut request).await? {
             return Ok(outcome);
         }
-        let outcome = if request.request_state.is_some() {
+        let outcome = if let Err(error) = self.cx.sessions.check_origin(&self.cx.origin) {
+            Err(error.into())
+        } else if request.request_state.is_some() {
             let resumed = resume(&cx.sessions, &cx.codec, &caller, &request).await;
             resumed.map(|progress| tools::progressed(progress, &cx))
         } else if apps::is_called(&request, &caller) {
@@ -329,6 +337,7 @@ impl ServerHandler for Server {
         request: GetTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
+        self.admits()?;
         let version = context.protocol_version();
         let finish = |answer| self.result(answer, version.as_ref());
         let cx = self.cx_of(&context);
@@ -341,6 +350,7 @@ impl ServerHandler for Server {
         request: UpdateTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.admits()?;
         let cx = self.cx_of(&context);
         cx.allows(Verb::Answer).map_err(ErrorData::from)?;
         let asker = Asker::new(&context, cx.sessions.caller());
@@ -352,6 +362,7 @@ impl ServerHandler for Server {
         request: CancelTaskParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
+        self.admits()?;
         let cx = self.cx_of(&context);
         cx.allows(Verb::Interrupt).map_err(ErrorData::from)?;
         tasks::cancel(&cx, &request.task_id).await
@@ -363,6 +374,7 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         self.allows_resources("resources/list")?;
+        self.admits()?;
         if !self.cx.offers("listSessions") {
             return Ok(ListResourcesResult::default());
         }
@@ -387,6 +399,7 @@ impl ServerHandler for Server {
             return Ok(view.into());
         }
         self.allows_resources("resources/read")?;
+        self.admits()?;
         #[cfg(feature = "conformance")]
         if let Some(fixture) = super::fixtures::resource(&request.uri) {
             return Ok(fixture.into());
@@ -426,6 +439,7 @@ impl ServerHandler for Server {
         if !prompts::are_offered(offer) && !resources::are_offered(offer) {
             return Err(malformed::unknown_method("completion/complete"));
         }
+        self.admits()?;
         completion::complete(&self.cx.sessions, offer, &request).await
     }
 
@@ -440,7 +454,7 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        if !resources::are_offered(&self.cx.offer) {
+        if !resources::are_offered(&self.cx.offer) || self.admits().is_err() {
             return;
         }
         let changes = self.cx.sessions.changes();
@@ -453,6 +467,7 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         self.allows_resources("resources/subscribe")?;
+        self.admits()?;
         self.subscriptions.add(request.uri)
     }
 
@@ -474,6 +489,7 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.admits()?;
         let listening = changes::listen(self.cx.sessions.changes(), context);
         // Whether it ends by itself or not, its client gets a result.
         self.draining.run_until_cancelled(listening).await;

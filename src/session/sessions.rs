@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    CallDigest, Change, Notice, Principal, Reply, Request, SessionConfig, SessionError,
+    CallDigest, Change, Notice, Origin, Principal, Reply, Request, SessionConfig, SessionError,
     SessionName, SessionRecord, SessionStatus, Verb,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     remote,
@@ -70,6 +70,15 @@ impl Sessions {
         Self(shared, Arc::new(operator))
     }
 
+    /// Fails if the client behind this origin descends from a Codex of ours: it is nobody's client, for anything.
+    ///
+    /// # Errors
+    /// [`SessionError::Nested`].
+    pub fn check_origin(&self, origin: &Origin) -> Result<(), SessionError> {
+        let is_nested = origin.is_nested(|| self.0.codex.is_nested(origin.process));
+        if is_nested { Err(SessionError::Nested) } else { Ok(()) }
+    }
+
     /// Runs a turn in a session. Without a name a new session is made.
     ///
     /// Turns of one session run one after the other in the order of the calls; those of different sessions run at
@@ -90,10 +99,7 @@ impl Sessions {
             return Err(SessionError::ShuttingDown);
         }
         let request = request.checked(&self.0.config).await?;
-        let origin = &request.origin;
-        if origin.is_nested(|| self.0.codex.is_nested(origin.process)) {
-            return Err(SessionError::Nested);
-        }
+        self.check_origin(&request.origin)?;
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
         let digest = request.digest(&name);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Limits, Request, SessionError, Work};
-use crate::codex::{ReviewTarget, ThreadOptions};
+use crate::{codex::ThreadOptions, git::ReviewTarget};
 
 /// How many characters a text has.
 pub(super) fn characters(text: &str) -> usize {

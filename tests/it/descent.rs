@@ -113,7 +113,7 @@ fn assert_refused(heard: &Value) {
     }
 }
 
-fn run(world: &World, line: &str, more: Value) -> Value {
+fn run(world: &World, line: &str, more: &Value) -> Value {
     let attack = world.home.path().join("attack.py");
     fs::write(attack, ATTACK).unwrap();
     let mut call = json!({"prompt": format!("run {line}"), "sandbox": "danger-full-access"});
@@ -145,9 +145,9 @@ async fn a_command_is_refused_at_every_door() {
     let world = World::new().await;
     let (server, page, line) = doors(&world).await;
     let calls = [
-        run(&world, &format!("{line} -"), json!({})),
+        run(&world, &format!("{line} -"), &json!({})),
         // The network is allowed, so loopback and sockets can be reached from inside the sandbox.
-        run(&world, &format!("{line} -"), json!({"sandbox": "workspace-write", "network": true})),
+        run(&world, &format!("{line} -"), &json!({"sandbox": "workspace-write", "network": true})),
     ];
     for call in calls {
         let result = server.call("codex", call.clone()).await.ok();
@@ -179,7 +179,7 @@ async fn a_command_that_gets_away_is_refused_all_the_same() {
             state.display(),
             out.display()
         );
-        server.call("codex", run(&world, &line, json!({"sessionId": name}))).await.ok();
+        server.call("codex", run(&world, &line, &json!({"sessionId": name}))).await.ok();
         let heard = wait_for("what it heard", || {
             fs::read_to_string(&out).ok().filter(|text| !text.is_empty())
         })
@@ -195,7 +195,7 @@ async fn what_gets_away_ends_with_its_codex() {
     let ceiling = ["--set", "limits.sandbox_ceiling=danger-full-access"];
     let server = world.launch().args(ceiling).connect().await;
     let stays = "(setsid -f env -i /bin/sleep 98765 >/dev/null 2>&1 &); sleep 0.2";
-    server.call("codex", run(&world, stays, json!({}))).await.ok();
+    server.call("codex", run(&world, stays, &json!({}))).await.ok();
     let left = wait_for("the command", || {
         process::mentioning("98765")
             .into_iter()

@@ -9,6 +9,13 @@ const MOVED: (&str, &str) = (
     "Look at what has been put in its place. If it is right, pass `workingDirectory` (or `writableRoots`) again.",
 );
 
+/// For what a Codex of ours has started.
+const RECURSION: (&str, &str) = (
+    "recursion",
+    "Codex cannot ask itself through its own MCP server, and what it starts decides nothing there: do it in this \
+     conversation. To stop offering it, disable this server for Codex (`codex.mcp_servers` of the outer one).",
+);
+
 impl From<&SessionError> for ToolError {
     fn from(error: &SessionError) -> Self {
         let message = sentence(error);
@@ -103,11 +110,7 @@ impl From<&SessionError> for ToolError {
                 return Self::caller("quota_exceeded", message, next).again_at(Some(*until));
             }
             SessionError::Repository(error) => of_repository(error),
-            SessionError::Nested => (
-                "recursion",
-                "Codex cannot ask itself through its own MCP server: do it in this conversation. To stop \
-                 offering it, disable this server for Codex (`codex.mcp_servers` of the outer one).",
-            ),
+            SessionError::Nested => RECURSION,
             SessionError::Taken { .. } => ("session_exists", "Pick another name."),
             SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
         };

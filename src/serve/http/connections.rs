@@ -39,8 +39,8 @@ use super::{
     write_progress::WriteProgress,
 };
 use crate::{
-    mcp::{Handshakes, Tokens},
-    serve::Shutdown,
+    mcp::{Handshakes, SessionError, Tokens},
+    serve::{Shutdown, page::in_one_line, peers::Peers},
 };
 
 /// How long the head of a request may take.
@@ -116,12 +116,13 @@ pub async fn serve_http(
     let permits = Arc::new(Semaphore::new(config.settings.connections));
     let addresses = Addresses::new(config.settings.connections_per_address, proxies);
     let stalled = config.settings.write_timeout.0;
-    let counted = Some(Arc::clone(&addresses));
+    let (counted, peers) = (Some(Arc::clone(&addresses)), Peers::default());
     let app = App::new(config, &base_url, authenticator, handshakes, addresses, metrics, tenants);
     let connections = Connections {
         router: router(Arc::clone(&app)),
         permits,
         addresses: counted,
+        peers: peers.clone(),
         stalled,
         tls: tls.clone(),
         tasks: TaskTracker::new(),
@@ -132,8 +133,16 @@ pub async fn serve_http(
         let router = metrics_router(Arc::clone(&app));
         let permits = Arc::new(Semaphore::new(MONITORS));
         let (tasks, graceful) = (TaskTracker::new(), GracefulShutdown::new());
-        let monitors =
-            Connections { router, permits, addresses: None, stalled, tls: None, tasks, graceful };
+        let monitors = Connections {
+            router,
+            permits,
+            addresses: None,
+            peers,
+            stalled,
+            tls: None,
+            tasks,
+            graceful,
+        };
         monitors.accept(&listener).await;
     };
     let ending = async {
@@ -200,6 +209,8 @@ struct Connections {
     permits: Arc<Semaphore>,
     /// How many connections each address has. `None` if that is not counted.
     addresses: Option<Arc<Addresses>>,
+    /// Which processes of this machine may be clients.
+    peers: Peers,
     /// For how long a client may take nothing of an answer.
     stalled: Duration,
     tls: Option<Arc<Tls>>,
@@ -241,9 +252,15 @@ impl Connections {
         }
         let (router, watcher) = (self.router.clone(), self.graceful.watcher());
         let place = place.flatten();
-        let (tls, stream) = (self.tls.clone(), WriteProgress::new(stream, self.stalled));
+        let (tls, stalled, peers) = (self.tls.clone(), self.stalled, self.peers.clone());
         self.tasks.spawn(async move {
             let _permit = permit;
+            // Without our own address the connection is gone.
+            let Ok(own) = stream.local_addr() else { return };
+            if !peers.is_trusted(address, own).await {
+                return refuse(stream).await;
+            }
+            let stream = WriteProgress::new(stream, stalled);
             let Some(tls) = tls else { return serve(stream, peer, place, router, watcher).await };
             match tls.accept(stream).await {
                 Ok(stream) => serve(stream, peer, place, router, watcher).await,
@@ -251,6 +268,18 @@ impl Connections {
             }
         });
     }
+}
+
+/// Says that what a Codex of ours has started is no client.
+async fn refuse(mut stream: TcpStream) {
+    tracing::warn!("what Codex has started is refused");
+    let words = in_one_line(&SessionError::Nested);
+    let length = words.len();
+    let answer = format!(
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{words}"
+    );
+    // Whether it hears that or not, it is closed.
+    let _ = timeout(CLOSE_TIMEOUT, stream.write_all(answer.as_bytes())).await;
 }
 
 /// Serves one connection to its end.

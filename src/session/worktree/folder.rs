@@ -1,9 +1,6 @@
 //! The folder that worktrees are in: making, removing and sweeping them.
 
-use std::{
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -18,6 +15,7 @@ use crate::{
         record::{WorktreeRecord, WorktreeState},
         store::Store,
     },
+    system::private_folder,
 };
 
 /// How much of a session's name is in the name of its worktree.
@@ -72,8 +70,7 @@ impl Worktrees {
             let action = "make a folder for worktrees";
             SessionError::from(RepositoryError::Failed { action, reason: error.to_string() })
         };
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.folder).map_err(failed)?;
+        private_folder(&self.folder).map_err(failed)?;
         let name: String = session.as_str().chars().take(NAME).collect();
         let id = uuid::Uuid::new_v4().simple().to_string();
         let path = self.folder.join(format!("{name}-{}", id.get(..8).unwrap_or(&id)));

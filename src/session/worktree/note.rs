@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::session::{SessionName, record::WorktreeRecord};
+use crate::{
+    session::{SessionName, record::WorktreeRecord},
+    system::replace_private_file,
+};
 
 /// How old a note must be before its worktree can be left over: until then it may be one that is being made.
 const SETTLED: Duration = Duration::from_mins(10);
@@ -26,7 +29,7 @@ pub(super) struct Note {
 impl Note {
     pub(super) fn write(&self) -> io::Result<()> {
         let text = serde_json::to_vec(self)?;
-        std::fs::write(file_of(&self.worktree.path), text)
+        replace_private_file(&file_of(&self.worktree.path), &text)
     }
 }
 

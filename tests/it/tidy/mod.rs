@@ -79,11 +79,9 @@ const MAKES_FILES: &[&str] = &[
 const MAKES_OTHER_FILES: &[(&str, &str)] = &[
     ("cli::setup", "configuration files of clients keep the rights they have"),
     ("cli::target", "a pipe or a device is written to"),
-    ("codex::repository", "a user's working tree has the rights that git gives it"),
     ("codex::rollout", "Codex's lock has the rights that Codex gives it"),
     ("git", "a user's working tree has the rights that git gives it"),
     ("serve::host", "a socket is no file"),
-    ("session::worktree", "a user's working tree has the rights that git gives it"),
 ];
 
 fn root() -> &'static Path {
