@@ -35,8 +35,10 @@ impl Peers {
     }
 
     fn look(&self, peer: SocketAddr, own: SocketAddr) -> bool {
-        // Its client is gone, or no process has it yet: then none is answered.
-        let Some(socket) = system::socket(peer, own) else { return false };
+        let Some(socket) = system::socket(peer, own) else {
+            // Its client is gone: then none is answered. Or this system does not list connections, not even our end.
+            return system::socket(own, peer).is_none() && !system::has_tables();
+        };
         // Nothing under the lock can panic.
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(process) =
@@ -91,19 +93,22 @@ mod system {
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             let text = fs::read_to_string(table).unwrap_or_default();
             let is_wide = table.ends_with('6');
-            let (local, remote) = (written(peer, is_wide), written(own, is_wide));
-            for line in text.lines().skip(1) {
-                let mut words = line.split_whitespace().skip(1);
-                if words.next() != Some(local.as_str()) || words.next() != Some(remote.as_str()) {
-                    continue;
-                }
-                // State, queues, timers and retransmissions come in between.
-                let user = words.nth(4)?.parse().ok()?;
-                let inode: u64 = words.nth(1)?.parse().ok()?;
-                return (inode != 0).then(|| Socket { user, link: format!("socket:[{inode}]") });
-            }
+            // Found as a whole: the tables have a line for each connection of the machine.
+            let ends = format!(" {} {} ", written(peer, is_wide), written(own, is_wide));
+            let Some((_, rest)) = text.split_once(&ends) else { continue };
+            // State, queues, timers and retransmissions come first.
+            let mut words = rest.lines().next()?.split_whitespace();
+            let user = words.nth(4)?.parse().ok()?;
+            let inode: u64 = words.nth(1)?.parse().ok()?;
+            return (inode != 0).then(|| Socket { user, link: format!("socket:[{inode}]") });
         }
         None
+    }
+
+    /// Whether the system lists connections at all. There is one, the one that is asked about.
+    pub(super) fn has_tables() -> bool {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+        tables.iter().any(|table| fs::read_to_string(table).is_ok_and(|it| it.lines().count() > 1))
     }
 
     /// An address as the tables write it: words of four bytes in this machine's order.
@@ -128,7 +133,13 @@ mod system {
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return None,
                 Err(_) => return Some(false),
             };
-            let mut links = entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+            let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+            let mut files: Vec<u32> = entries.flatten().filter_map(number).collect();
+            // A connection that is new is among the last.
+            files.sort_unstable_by(|one, other| other.cmp(one));
+            let mut links = files
+                .into_iter()
+                .filter_map(|file| fs::read_link(format!("/proc/{process}/fd/{file}")).ok());
             Some(links.any(|link| link.as_os_str() == self.link.as_str()))
         }
 
@@ -152,6 +163,10 @@ mod system {
 
     pub(super) fn socket(_: std::net::SocketAddr, _: std::net::SocketAddr) -> Option<Socket> {
         None
+    }
+
+    pub(super) fn has_tables() -> bool {
+        false
     }
 
     impl Socket {

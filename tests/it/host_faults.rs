@@ -143,7 +143,8 @@ async fn a_client_that_can_have_no_host_is_served_all_the_same_and_the_log_says_
     let world = World::new().await;
     let folder = host_folder(&world);
     fs::create_dir_all(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    // Others could put something there. What they could only look into is closed to them.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     let server = shared(&world).connect().await;
     let answer = server.call("codex", json!({"prompt": "say hi"})).await.ok();
     assert_eq!(answer["response"], "hi");

@@ -2,6 +2,7 @@
 //! long a file may be.
 
 mod imports;
+mod licences;
 mod verbs;
 
 use std::{
