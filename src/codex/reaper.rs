@@ -39,7 +39,7 @@ pub fn reap(words: &[OsString]) -> io::Result<ExitCode> {
     )]
     let child = Command::new(program).args(arguments).spawn()?;
     // The pipes are the program's alone: whoever is at their other end hears at once when it has ended.
-    let nothing = fs::File::options().read(true).write(true).open("/dev/null")?;
+    let nothing = fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     rustix::stdio::dup2_stdout(&nothing)?;
     let child = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

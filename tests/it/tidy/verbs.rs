@@ -10,6 +10,8 @@ const LOOKS: &[&str] = &[
     "approvals",
     "caller",
     "changes",
+    // Checks where a caller comes from.
+    "check_origin",
     "config",
     "default_model",
     // Only looks if its caller may do no more.
@@ -19,6 +21,7 @@ const LOOKS: &[&str] = &[
     "inspect_turns",
     "is_nested",
     "list",
+    "listed_directory",
     "load",
     "login",
     "models",
