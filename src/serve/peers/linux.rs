@@ -1,0 +1,166 @@
+//! What Linux says of sockets: which one is at the other end of a connection, and which process has it.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    os::unix::fs::MetadataExt,
+};
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketType, netlink, recv, send, socket as open,
+};
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Socket {
+    user: u32,
+    /// Its number, which no other socket has as long as it is open.
+    pub(super) number: u64,
+}
+
+/// The socket at `peer` that is connected with `own`. `None` if there is none any more.
+///
+/// # Errors
+/// If this system does not say.
+pub(super) fn socket(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<Socket>> {
+    match asked(peer, own) {
+        Err(_) => listed(peer, own),
+        answer => answer,
+    }
+}
+
+/// Asks the kernel for one connection (`NETLINK_SOCK_DIAG`, `linux/inet_diag.h`): some microseconds.
+fn asked(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<Socket>> {
+    const BY_FAMILY: u16 = 20;
+    const REQUEST: u16 = 1;
+    const ERROR: u16 = 2;
+    const TCP: u8 = 6;
+    const NOT_FOUND: i32 = -2;
+    let family = if peer.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = u8::try_from(family.as_raw()).unwrap_or_default();
+    let mut wanted = vec![family, TCP, 0, 0];
+    wanted.extend(u32::MAX.to_ne_bytes());
+    wanted.extend(peer.port().to_be_bytes());
+    wanted.extend(own.port().to_be_bytes());
+    for end in [peer, own] {
+        let mut octets = match end.ip() {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        octets.resize(16, 0);
+        wanted.extend(octets);
+    }
+    // Any interface, any cookie.
+    wanted.extend([0; 4]);
+    wanted.extend([0xff; 8]);
+    let length = u32::try_from(16 + wanted.len()).unwrap_or_default();
+    let mut message = length.to_ne_bytes().to_vec();
+    message.extend(BY_FAMILY.to_ne_bytes());
+    message.extend(REQUEST.to_ne_bytes());
+    message.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    message.extend(wanted);
+    let line = open(AddressFamily::NETLINK, SocketType::DGRAM, Some(netlink::SOCK_DIAG))?;
+    send(&line, &message, SendFlags::empty())?;
+    let mut answer = [0; 512];
+    let (length, _) = recv(&line, &mut answer[..], RecvFlags::empty())?;
+    let answer = answer.get(..length).unwrap_or_default();
+    let word = |at: usize| {
+        let bytes = answer.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u32::from_ne_bytes).ok_or(io::ErrorKind::InvalidData)
+    };
+    let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
+    match kind {
+        Some(ERROR) if word(16)?.cast_signed() == NOT_FOUND => Ok(None),
+        // After the header and what was asked for come four words, then user and inode.
+        Some(BY_FAMILY) => {
+            let (user, number) = (word(80)?, u64::from(word(84)?));
+            Ok((number != 0).then_some(Socket { user, number }))
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Looks it up in the tables of all connections, which takes milliseconds: where the kernel cannot be asked.
+fn listed(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<Socket>> {
+    let mut has_any = false;
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        has_any |= text.lines().nth(1).is_some();
+        let is_wide = table.ends_with('6');
+        let ends = format!(" {} {} ", written(peer, is_wide), written(own, is_wide));
+        let Some((_, rest)) = text.split_once(&ends) else { continue };
+        // State, queues, timers and retransmissions come first.
+        let mut words = rest.split_whitespace();
+        let user = words.nth(4).and_then(|word| word.parse().ok());
+        let number = words.nth(1).and_then(|word| word.parse().ok());
+        let (Some(user), Some(number)) = (user, number) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        return Ok((number != 0).then_some(Socket { user, number }));
+    }
+    // There is one connection at least: the one that is asked about.
+    if has_any { Ok(None) } else { Err(io::ErrorKind::Unsupported.into()) }
+}
+
+/// An address as the tables write it: words of four bytes in this machine's order.
+fn written(address: SocketAddr, is_wide: bool) -> String {
+    let octets = match (address.ip(), is_wide) {
+        (IpAddr::V4(ip), false) => ip.octets().to_vec(),
+        (IpAddr::V4(ip), true) => ip.to_ipv6_mapped().octets().to_vec(),
+        (IpAddr::V6(ip), _) => ip.octets().to_vec(),
+    };
+    let word = |bytes: &[u8]| {
+        let bytes: [u8; 4] = bytes.try_into().unwrap_or_default();
+        format!("{:08X}", u32::from_ne_bytes(bytes))
+    };
+    format!("{}:{:04X}", octets.chunks(4).map(word).collect::<String>(), address.port())
+}
+
+/// The sockets that a process has. `None` if it lets nobody look.
+pub(super) fn sockets_of(process: u32) -> Option<HashSet<u64>> {
+    let entries = match fs::read_dir(format!("/proc/{process}/fd")) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
+        Err(_) => return Some(HashSet::new()),
+    };
+    let number = |entry: fs::DirEntry| {
+        let link = fs::read_link(entry.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    Some(entries.flatten().filter_map(number).collect())
+}
+
+/// The processes that can have a socket: those of its user. One that lets nobody look seems to be the system's.
+pub(super) fn candidates(socket: Socket) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(move |entry| {
+        let process = entry.file_name().to_str()?.parse().ok()?;
+        let user = entry.metadata().ok()?.uid();
+        (user == socket.user || user == 0).then_some(process)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn both_ways_to_ask_say_the_same() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let own = listener.local_addr().unwrap();
+            let client = TcpStream::connect(own).unwrap();
+            let peer = client.local_addr().unwrap();
+            let socket = asked(peer, own).unwrap().unwrap();
+            assert_eq!(socket.number, listed(peer, own).unwrap().unwrap().number);
+            assert_eq!(socket.user, rustix::process::geteuid().as_raw());
+            assert!(sockets_of(std::process::id()).unwrap().contains(&socket.number));
+            let nowhere = SocketAddr::new(own.ip(), 1);
+            assert!(asked(nowhere, own).unwrap().is_none());
+            assert!(listed(nowhere, own).unwrap().is_none());
+        }
+    }
+}
