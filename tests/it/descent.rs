@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use testkit::{Client, process, wait_for};
+use testkit::{Client, HttpServer, process, wait_for};
 
 use crate::support::World;
 
@@ -186,6 +186,29 @@ async fn a_command_that_gets_away_is_refused_all_the_same() {
         .await;
         assert_refused(&serde_json::from_str(&heard).unwrap());
     }
+}
+
+/// Without a token, or with one that it has read in the files of a client.
+#[tokio::test]
+async fn a_command_is_refused_over_http_on_the_same_machine() {
+    let world = World::new().await;
+    let roots = format!("limits.roots={}", json!([world.home.work()]));
+    let network = "limits.network=true";
+    let serve = ["serve", "--http", "127.0.0.1:0", "--no-auth", "--set", &roots, "--set", network];
+    let server = HttpServer::start(&world.launch().args(serve)).await;
+    let client = server.client(None);
+    let script = format!(
+        "import urllib.request, urllib.error\ntry:\n    print(urllib.request.urlopen('{}/healthz').read())\n\
+         except urllib.error.HTTPError as error:\n    print(error.code, error.read().decode())\n",
+        server.url().trim_end_matches("/mcp"),
+    );
+    fs::write(world.home.path().join("knock.py"), script).unwrap();
+    let line = format!("python3 {}/knock.py", world.home.path().display());
+    let call =
+        json!({"prompt": format!("run {line}"), "sandbox": "workspace-write", "network": true});
+    let result = client.call("codex", call).await.ok();
+    let heard = result["response"].as_str().unwrap();
+    assert!(heard.contains("403") && heard.contains("own MCP server"), "{heard}");
 }
 
 /// Nothing that a Codex has started runs longer than it does, whatever it has done to hide.
