@@ -4,7 +4,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Opens a plain file for reading. A link at the end of the path, a pipe or a device is an error, at once.
@@ -53,13 +53,37 @@ pub(super) fn copy(from: &Path, to: &Path, limit: u64) -> io::Result<()> {
     copy.set_modified(metadata.modified()?)
 }
 
-/// Writes a file in a folder in which others can write: what is there is replaced, a link is not followed.
+/// Writes a file in a folder in which others can write: what is there is replaced at once, a link is not followed.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// A place below a folder, in which no part is a link: whoever can write there cannot lead us elsewhere.
+///
+/// # Errors
+/// If one is. What is missing is none.
+pub(super) fn plain_below(folder: &Path, place: &Path) -> io::Result<PathBuf> {
+    let mut path = folder.to_owned();
+    for part in place.components() {
+        path.push(part);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => {
+                let reason = format!("`{}` is a link", path.display());
+                return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+            }
+            Err(error)
+                if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
     }
-    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    Ok(path)
 }
 
 /// Moves a small folder of ours, also to another file system.

@@ -112,7 +112,7 @@ impl Worktree {
         if state.tree != before {
             let message = "What Codex had not committed";
             let commit = shadow.commit_of(&state.tree, &parent, message).await?;
-            shadow.text(ACTION, &["update-ref", &tip, &commit, &parent]).await?;
+            shadow.text(ACTION, &["update-ref", "--no-deref", &tip, &commit, &parent]).await?;
         }
         self.remove_folders().await
     }

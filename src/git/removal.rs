@@ -29,12 +29,23 @@ impl Worktree {
         }
         let shadow = own.shadow(Objects::Passing, &[]).await?;
         let branch = format!("refs/heads/{}", self.branch);
-        shadow.text("remove a branch", &["update-ref", "-d", &branch]).await.map(drop)
+        // Codex can have made it stand for another branch, which is not ours to remove.
+        shadow.text("remove a branch", &["update-ref", "--no-deref", "-d", &branch]).await?;
+        let log = Path::new("logs").join(&branch);
+        if let Ok(log) = files::plain_below(&self.common_dir, &log) {
+            // There is one if Codex has committed.
+            drop(tokio::fs::remove_file(log).await);
+        }
+        Ok(())
     }
 
     /// Removes its folders by their names: git would ask the worktree where it is.
     pub(super) async fn remove_folders(&self) -> Result<(), RepositoryError> {
         let is_made = !self.git_dir.as_os_str().is_empty();
+        if is_made && let Some(name) = self.git_dir.file_name() {
+            let place = Path::new("worktrees").join(name);
+            files::plain_below(&self.common_dir, &place).map_err(failed)?;
+        }
         let git_dir = is_made.then(|| self.git_dir.clone());
         for folder in [Some(self.path.clone()), git_dir, Some(self.objects())].into_iter().flatten()
         {
@@ -51,22 +62,30 @@ impl Worktree {
     /// # Errors
     /// [`RepositoryError::Failed`] if a folder cannot be made.
     pub async fn writable_for_commits(&self) -> Result<Vec<PathBuf>, RepositoryError> {
-        let mut folders = vec![self.git_dir.clone(), self.common_dir.join("objects")];
+        let name = self.git_dir.file_name().unwrap_or_default();
+        let mut places = vec![Path::new("worktrees").join(name), "objects".into()];
         if self.common_dir.join("reftable").is_dir() {
-            folders.push(self.common_dir.join("reftable"));
+            places.push("reftable".into());
         } else {
             let folder = self.branch.rsplit_once('/').map_or("", |(folder, _)| folder);
-            folders.push(self.common_dir.join("refs/heads").join(folder));
-            folders.push(self.common_dir.join("logs/refs/heads").join(folder));
+            places.push(Path::new("refs/heads").join(folder));
+            places.push(Path::new("logs/refs/heads").join(folder));
         }
-        for folder in &folders {
-            tokio::fs::create_dir_all(folder).await.map_err(|error| {
-                let action = "find the repository";
-                RepositoryError::Failed { action, reason: error.to_string() }
-            })?;
+        let mut folders = Vec::new();
+        for place in places {
+            // A link there would let commands write wherever it points.
+            let folder = files::plain_below(&self.common_dir, &place).map_err(failed)?;
+            tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
+            files::plain_below(&self.common_dir, &place).map_err(failed)?;
+            folders.push(folder);
         }
         Ok(folders)
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn failed(error: io::Error) -> RepositoryError {
+    RepositoryError::Failed { action: "use the git folder", reason: error.to_string() }
 }
 
 async fn remove_folder(folder: &Path) -> Result<(), RepositoryError> {

@@ -6,7 +6,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -30,6 +30,8 @@ const FORCED: &[(&str, &str)] = &[
     ("core.splitIndex", "false"),
     ("core.untrackedCache", "false"),
     ("core.looseCompression", "1"),
+    // Codex can lay a link where the log of a new branch would be.
+    ("core.logAllRefUpdates", "false"),
     ("submodule.recurse", "false"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
@@ -46,8 +48,18 @@ const FORCED: &[(&str, &str)] = &[
 const BESIDE_HEAD: &[&str] =
     &["ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
 
-/// The largest index or other file of a git folder that is copied, in bytes.
-const LARGEST: u64 = 2 * 1024 * 1024 * 1024;
+/// The largest index that is copied, in bytes: one of some two million files.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
+/// The largest other file of a git folder that is copied, in bytes.
+const LARGEST_OTHER: u64 = 16 * 1024 * 1024;
+
+/// What a git folder must hold itself: as a link it would lead git to read, or write, where it points.
+const HELD: &[&str] =
+    &["objects/info", "objects/pack", "refs/heads", "packed-refs", "reftable", "info"];
+
+/// Of how many files an index may be made.
+const SHARED_INDEXES: usize = 64;
 
 /// A shadow that was left behind is older than this: a younger one may be in the making.
 const SETTLED: Duration = Duration::from_mins(10);
@@ -119,15 +131,16 @@ impl Shadow {
         lock.lock()?;
         let common = &layout.common_dir;
         let at = |name: &str| folder.path().join(name);
+        for held in HELD {
+            files::plain_below(common, Path::new(held))?;
+        }
         fs::write(at("config"), format_of(&layout))?;
         fs::write(at("HEAD"), &layout.head)?;
         fs::create_dir(at("objects"))?;
         fs::create_dir(at("worktrees"))?;
         fs::create_dir(at("info"))?;
-        fs::create_dir(at("logs"))?;
         link(&common.join("refs"), &at("refs"))?;
         link(&common.join("packed-refs"), &at("packed-refs"))?;
-        link(&common.join("logs/refs"), &at("logs/refs"))?;
         if layout.has_reftable {
             link(&common.join("reftable"), &at("reftable"))?;
         }
@@ -137,12 +150,16 @@ impl Shadow {
         for name in ["info/exclude", "info/attributes", "shallow"] {
             copy_if_any(&common.join(name), &at(name))?;
         }
-        // An index may be split over several files.
-        for entry in fs::read_dir(&layout.git_dir)?.flatten() {
-            let name = entry.file_name();
-            if name.to_string_lossy().starts_with("sharedindex.") {
-                copy_if_any(&entry.path(), &folder.path().join(name))?;
-            }
+        // It has the last word: with a large one, git's merge takes gigabytes, or crashes.
+        let mut attributes =
+            File::options().append(true).create(true).open(at("info/attributes"))?;
+        attributes.write_all(b"\n* conflict-marker-size=7\n")?;
+        // An index may be split over several files, of which it names the one that git is to read.
+        let shared = fs::read_dir(&layout.git_dir)?.flatten();
+        let is_shared =
+            |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("sharedindex.");
+        for entry in shared.filter(is_shared).take(SHARED_INDEXES) {
+            link(&entry.path(), &folder.path().join(entry.file_name()))?;
         }
         let theirs = common.join("objects");
         // What git-lfs takes out of files lasts as long as what refers to it.
@@ -306,7 +323,7 @@ fn quoted(path: PathBuf) -> OsString {
 }
 
 fn copy_if_any(from: &Path, to: &Path) -> io::Result<()> {
-    match files::copy(from, to, LARGEST) {
+    match files::copy(from, to, LARGEST_OTHER) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         copied => copied,
     }

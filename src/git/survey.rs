@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsString,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -32,13 +33,13 @@ const OWN: &[&str] = &[
     "core.trustctime",
 ];
 
-/// Files of patterns that it may name. Attributes in them choose among the user's programs.
-const PATTERNS: &[&str] = &["core.attributesfile", "core.excludesfile"];
-
 /// What of the user's own configuration is left out: it is read already (`include`), or is about the user's own acts
 /// and other repositories.
 const NOT_OURS: &[&str] =
     &["include.", "includeif.", "hook.", "alias.", "trace2.", "core.bare", "core.worktree"];
+
+/// How many other folders of objects a repository may name.
+const ALTERNATES: usize = 64;
 
 /// Where a repository is and how it is to be read.
 #[derive(Debug, Clone)]
@@ -59,11 +60,32 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Folders besides the git folder of which git reads objects.
-    pub(super) fn alternates(&self) -> Vec<PathBuf> {
-        let objects = self.common_dir.join("objects");
-        let listed = files::small_text(&objects.join("info/alternates")).unwrap_or_default();
-        listed.lines().filter(|line| !line.is_empty()).map(|line| objects.join(line)).collect()
+    /// Folders besides the git folder of which git reads objects, and those that these name in turn.
+    ///
+    /// # Errors
+    /// If one cannot be read as git reads it.
+    fn alternates(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found: Vec<PathBuf> = Vec::new();
+        let mut next = vec![self.common_dir.join("objects")];
+        while let Some(objects) = next.pop() {
+            let list = objects.join("info/alternates");
+            let text = match list.symlink_metadata() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                _ => files::small_text(&list).ok_or(io::ErrorKind::InvalidData)?,
+            };
+            for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                // Git has a way to quote odd paths, which is not ours to know.
+                if line.starts_with('"') || found.len() >= ALTERNATES {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                let other = objects.join(line);
+                if !found.contains(&other) {
+                    found.push(other.clone());
+                    next.push(other);
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -87,7 +109,10 @@ impl Repository {
     /// [`RepositoryError::None`] if the directory is in no repository.
     pub async fn folders(&self) -> Result<Vec<PathBuf>, RepositoryError> {
         let layout = self.layout().await?;
-        let alternates = layout.alternates();
+        let alternates = layout.alternates().map_err(|_| RepositoryError::Failed {
+            action: "read the repository",
+            reason: "where else it has objects from cannot be read".to_owned(),
+        })?;
         Ok([layout.top, layout.git_dir, layout.common_dir].into_iter().chain(alternates).collect())
     }
 
@@ -127,7 +152,7 @@ impl Repository {
         let is_word = |value: &str| value.chars().all(|c| c.is_ascii_alphanumeric());
         let is_carried = |(key, value): &(String, String)| {
             let key = key.as_str();
-            PATTERNS.contains(&key) || OWN.contains(&key) && is_word(value)
+            OWN.contains(&key) && is_word(value)
         };
         let configuration = users.into_iter().chain(own.into_iter().filter(is_carried)).collect();
         Ok(Layout { top, git_dir, common_dir, head, object_format, has_reftable, configuration })

@@ -113,6 +113,13 @@ impl Repository {
         shadow: &Shadow,
         begin: Begin<'_>,
     ) -> Result<(), RepositoryError> {
+        // Git makes the branch there.
+        let folder = new.branch.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let heads = Path::new("refs/heads").join(folder);
+        files::plain_below(&new.common_dir, &heads).map_err(|error| RepositoryError::Failed {
+            action: ACTION,
+            reason: error.to_string(),
+        })?;
         let place = new.path.to_string_lossy().into_owned();
         let add =
             ["worktree", "add", "--quiet", "--no-checkout", "-b", &new.branch, &place, &new.base];
@@ -159,8 +166,10 @@ impl Shadow {
         let missing = || failed(std::io::ErrorKind::NotFound.into());
         let (made, theirs) = (self.file("worktrees"), self.layout.common_dir.join("worktrees"));
         let name = path.file_name().ok_or_else(missing)?.to_owned();
+        let common = self.layout.common_dir.clone();
         let moved = tokio::task::spawn_blocking(move || {
             let (from, to) = (made.join(&name), theirs.join(&name));
+            files::plain_below(&common, Path::new("worktrees"))?;
             std::fs::create_dir_all(&theirs)?;
             files::move_folder(&from, &to).map(|()| to)
         });

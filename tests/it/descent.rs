@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use testkit::{Client, HttpServer, process, wait_for};
 
-use crate::support::World;
+use crate::{hosting::shared, support::World};
 
 /// Knocks at every door that it is told of and writes down what it hears.
 const ATTACK: &str = r#"
@@ -59,7 +59,7 @@ struct Page {
 impl Page {
     fn open(world: &World) -> Self {
         let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_codex-mcp-server"));
-        for (name, value) in world.launch().command().as_std().get_envs() {
+        for (name, value) in shared(world).command().as_std().get_envs() {
             program.env(name, value.unwrap_or_default());
         }
         program.args(["ui", "--no-open"]).current_dir(world.home.work());
@@ -94,8 +94,7 @@ fn request(port: &str, path: &str, cookie: &str) -> String {
 }
 
 async fn host_socket(world: &World) -> String {
-    let status =
-        world.launch().args(["host", "status", "--json"]).command().output().await.unwrap();
+    let status = shared(world).args(["host", "status", "--json"]).command().output().await.unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     let found = status.to_string();
     let (_, rest) = found.split_once("\"socket\":\"").unwrap_or_else(|| panic!("{found}"));
@@ -125,7 +124,7 @@ fn run(world: &World, line: &str, more: &Value) -> Value {
 async fn doors(world: &World) -> (Client, Page, String) {
     let ceiling =
         ["--set", "limits.sandbox_ceiling=danger-full-access", "--set", "limits.network=true"];
-    let server = world.launch().args(ceiling).connect().await;
+    let server = shared(world).args(ceiling).connect().await;
     let page = Page::open(world);
     let looked = request(&page.port, "/api/v1/sessions", &page.cookie);
     assert!(looked.starts_with("HTTP/1.1 200"), "{looked}");
@@ -195,7 +194,7 @@ async fn a_command_is_refused_over_http_on_the_same_machine() {
     let roots = format!("limits.roots={}", json!([world.home.work()]));
     let network = "limits.network=true";
     let serve = ["serve", "--http", "127.0.0.1:0", "--no-auth", "--set", &roots, "--set", network];
-    let server = HttpServer::start(&world.launch().args(serve)).await;
+    let server = HttpServer::start(&shared(&world).args(serve)).await;
     let client = server.client(None);
     let script = format!(
         "import urllib.request, urllib.error\ntry:\n    print(urllib.request.urlopen('{}/healthz').read())\n\
@@ -216,7 +215,7 @@ async fn a_command_is_refused_over_http_on_the_same_machine() {
 async fn what_gets_away_ends_with_its_codex() {
     let world = World::new().await;
     let ceiling = ["--set", "limits.sandbox_ceiling=danger-full-access"];
-    let server = world.launch().args(ceiling).connect().await;
+    let server = shared(&world).args(ceiling).connect().await;
     let stays = "(setsid -f env -i /bin/sleep 98765 >/dev/null 2>&1 &); sleep 0.2";
     server.call("codex", run(&world, stays, &json!({}))).await.ok();
     let left = wait_for("the command", || {

@@ -2,6 +2,7 @@
 
 mod honest;
 mod hostile;
+mod lured;
 
 use std::{
     collections::BTreeMap,
