@@ -5,9 +5,6 @@ use super::{kin::Kin, orphans::ChildTag};
 /// The longest chain of parents; a longer one would be a loop.
 const LONGEST: usize = 256;
 
-/// How often a chain is read that changes while it is read.
-const READS: usize = 3;
-
 /// What is known of where a process comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lineage {
@@ -26,33 +23,37 @@ impl Lineage {
     /// nothing: on Linux what Codex starts stays below a process of ours that carries the tag (see [`super::reaper`]).
     pub fn of(process: Option<u32>) -> Self {
         let own = std::process::id();
-        let known = |pid| (0..READS).map(|_| read(pid)).find(|read| *read != Self::Unknown);
-        match known(process.unwrap_or(own)) {
-            Some(lineage) => lineage,
+        let look = |process| Kin::of(process, ChildTag::VARIABLE);
+        let Some(mut kin) = look(process.unwrap_or(own)) else {
             // Where a process cannot even look at itself, nothing can be told of any.
-            None if process.is_none() || known(own).is_none() => Self::Other,
-            None => Self::Unknown,
+            return if look(own).is_none() { Self::Other } else { Self::Unknown };
+        };
+        let mut at = process.unwrap_or(own);
+        for _ in 0..LONGEST {
+            if kin.is_marked {
+                return Self::Codex;
+            }
+            let Some(parent) = kin.parent else { return Self::Other };
+            kin = match look(parent) {
+                Some(found) => {
+                    at = parent;
+                    found
+                }
+                // Gone, then its child has another parent now; or hidden from us, as other users' processes can be.
+                None => match look(at) {
+                    None => return Self::Unknown,
+                    Some(again) if again.parent == Some(parent) => return Self::Other,
+                    Some(again) => again,
+                },
+            };
         }
+        Self::Unknown
     }
 
     /// Whether the process may be a client.
     pub fn is_trusted(self) -> bool {
         self == Self::Other
     }
-}
-
-/// Reads a chain once. It is unknown if one of it has ended meanwhile: its children have another parent now.
-fn read(process: u32) -> Lineage {
-    let mut next = Some(process);
-    for _ in 0..LONGEST {
-        let Some(process) = next else { return Lineage::Other };
-        match Kin::of(process, ChildTag::VARIABLE) {
-            None => return Lineage::Unknown,
-            Some(Kin { is_marked: true, .. }) => return Lineage::Codex,
-            Some(Kin { parent, .. }) => next = parent,
-        }
-    }
-    Lineage::Unknown
 }
 
 #[cfg(test)]

@@ -29,10 +29,6 @@ impl Peers {
     /// Whether the connection may be a client's. `own` is our end of it.
     pub(in crate::serve) async fn is_trusted(&self, peer: SocketAddr, own: SocketAddr) -> bool {
         let (peer, own) = (canonical(peer), canonical(own));
-        let is_from_here = peer.ip().is_loopback() || peer.ip() == own.ip();
-        if !is_from_here {
-            return true;
-        }
         // One after the other: what the first finds, those after it need not look for, and one thread is enough.
         let mut known = Arc::clone(&self.known).lock_owned().await;
         let looked = tokio::task::spawn_blocking(move || is_client(&mut known, peer, own)).await;
@@ -49,10 +45,11 @@ fn is_client(_: &mut Known, _: SocketAddr, _: SocketAddr) -> bool {
 fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     use crate::mcp::Lineage;
 
+    // A connection has another end here if it is from here, whatever its address says.
     let socket = match linux::socket(peer, own) {
         Ok(Some(socket)) => socket,
-        // Its client is gone: then none is answered.
-        Ok(None) => return false,
+        // Its client is elsewhere. Or it is from here and gone: then none is answered.
+        Ok(None) => return !peer.ip().is_loopback() && peer.ip() != own.ip(),
         Err(error) => {
             tracing::debug!(%error, "this system does not say who connects");
             return true;
@@ -63,15 +60,17 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     if let Some((process, _)) = seen {
         return lineage(*process).is_trusted();
     }
-    let clients: Vec<u32> = known.keys().copied().collect();
-    let others = linux::candidates(socket).filter(|process| !clients.contains(process));
-    for process in clients.iter().copied().chain(others) {
+    let mut candidates: Vec<u32> = known.keys().copied().collect();
+    candidates.extend(linux::candidates(socket));
+    let mut is_hidden = false;
+    for process in candidates.iter().copied() {
         let Some(sockets) = linux::sockets_of(process) else {
             // Some programs let nobody look: a daemon of the system's that works for the user is a client, what Codex has
             // started is none.
             if lineage(process) == Lineage::Codex {
                 return false;
             }
+            is_hidden = true;
             continue;
         };
         if sockets.contains(&socket.number) {
@@ -84,7 +83,13 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
             known.remove(&process);
         }
     }
-    true
+    let has_it = |process: &&u32| linux::sockets_of_threads(**process).contains(&socket.number);
+    if let Some(process) = candidates.iter().find(has_it) {
+        return lineage(*process).is_trusted();
+    }
+    // Nobody has it whom we can look at: another user's program, or one that lets nobody look. If there is none that
+    // could have it, it is on its way from one process to another, or held where it cannot be seen.
+    is_hidden || !socket.is_of_this_user()
 }
 
 /// An address as a version 4 address if it stands for one.
@@ -112,6 +117,26 @@ mod tests {
         for client in clients {
             assert!(peers.is_trusted(client.local_addr().unwrap(), own).await);
         }
+    }
+
+    /// A thread can have files that its process does not show.
+    #[tokio::test]
+    async fn a_connection_that_nobody_shows_is_not_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap();
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let client = TcpStream::connect(own).unwrap();
+        let peer = client.local_addr().unwrap();
+        // On its way from one process to another it is nobody's.
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut way = rustix::net::SendAncillaryBuffer::new(&mut space);
+        let sent = [std::os::fd::AsFd::as_fd(&client)];
+        way.push(rustix::net::SendAncillaryMessage::ScmRights(&sent));
+        let parts = [std::io::IoSlice::new(b"x")];
+        rustix::net::sendmsg(&near, &parts, &mut way, rustix::net::SendFlags::empty()).unwrap();
+        drop(client);
+        assert!(!Peers::default().is_trusted(peer, own).await);
+        drop(far);
     }
 
     #[tokio::test]

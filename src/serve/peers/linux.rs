@@ -5,18 +5,26 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     os::unix::fs::MetadataExt,
+    path::Path,
 };
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketType, netlink, recv, send, socket as open,
 };
 
-/// The other end of a connection.
+/// The other end of a connection. It is known by its number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Socket {
     user: u32,
     /// Its number, which no other socket has as long as it is open.
     pub(super) number: u64,
+}
+
+impl Socket {
+    /// Whether it belongs to the user that this server runs as.
+    pub(super) fn is_of_this_user(self) -> bool {
+        self.user == rustix::process::geteuid().as_raw()
+    }
 }
 
 /// The socket at `peer` that is connected with `own`. `None` if there is none any more.
@@ -119,26 +127,46 @@ fn written(address: SocketAddr, is_wide: bool) -> String {
 
 /// The sockets that a process has. `None` if it lets nobody look.
 pub(super) fn sockets_of(process: u32) -> Option<HashSet<u64>> {
-    let entries = match fs::read_dir(format!("/proc/{process}/fd")) {
+    sockets_in(Path::new(&format!("/proc/{process}/fd")))
+}
+
+/// Those that its threads have, each of which can have files of its own.
+pub(super) fn sockets_of_threads(process: u32) -> HashSet<u64> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| sockets_in(&thread.path().join("fd"))).flatten().collect()
+}
+
+fn sockets_in(files: &Path) -> Option<HashSet<u64>> {
+    let entries = match fs::read_dir(files) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
         Err(_) => return Some(HashSet::new()),
     };
-    let number = |entry: fs::DirEntry| {
+    let number = |entry: fs::DirEntry| -> Option<u64> {
         let link = fs::read_link(entry.path()).ok()?;
         link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
     Some(entries.flatten().filter_map(number).collect())
 }
 
-/// The processes that can have a socket: those of its user. One that lets nobody look seems to be the system's.
-pub(super) fn candidates(socket: Socket) -> impl Iterator<Item = u32> {
+/// The processes that can have a socket: those of its user.
+pub(super) fn candidates(socket: Socket) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(move |entry| {
-        let process = entry.file_name().to_str()?.parse().ok()?;
+    let of_user = entries.filter_map(|entry| {
+        let process: u32 = entry.file_name().to_str()?.parse().ok()?;
         let user = entry.metadata().ok()?.uid();
-        (user == socket.user || user == 0).then_some(process)
-    })
+        // One that lets nobody look seems to be the system's.
+        let is_its = user == socket.user || user == 0 && users(process)?.contains(&socket.user);
+        is_its.then_some(process)
+    });
+    of_user.collect()
+}
+
+/// The users that a process runs as.
+fn users(process: u32) -> Option<Vec<u32>> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    Some(line.split_whitespace().filter_map(|word| word.parse().ok()).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
-//! Whether an answer fits a schema, in so many steps at most: parts that refer to each other can ask for more work than
-//! there is time, and only counting what is done tells.
+//! Whether an answer fits a schema, in so many steps and so much time at most: parts that refer to each other can ask for
+//! more work than there is time, and only counting what is done tells.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Map, Value};
 
@@ -12,6 +15,12 @@ use super::{
 
 /// How much an answer may cost to check; about a second.
 const STEPS: usize = 4_000_000;
+
+/// How long it may take, on a machine that needs more for a step.
+const TIME: Duration = Duration::from_secs(3);
+
+/// After how many payments the clock is looked at.
+const LOOK: u32 = 256;
 
 /// How deep parts may lie in each other.
 const DEEPEST: usize = 192;
@@ -32,13 +41,19 @@ type Checked = Result<(), Fault>;
 
 /// Checks an answer.
 pub(super) fn check(schema: &Schema<'_>, answer: &Value) -> Checked {
-    let mut check = Check { schema, left: STEPS, depth: 0, place: Vec::new() };
+    let end = Instant::now() + TIME;
+    let mut check =
+        Check { schema, left: STEPS, end, paid: 0, tries: 0, depth: 0, place: Vec::new() };
     check.part(schema.root, answer)
 }
 
 struct Check<'a> {
     schema: &'a Schema<'a>,
     left: usize,
+    end: Instant,
+    paid: u32,
+    /// How many attempts this is within: what is wrong in one is told to nobody.
+    tries: usize,
     depth: usize,
     /// Where in the answer.
     place: Vec<String>,
@@ -47,17 +62,26 @@ struct Check<'a> {
 impl Check<'_> {
     fn spend(&mut self, steps: usize) -> Checked {
         self.left = self.left.checked_sub(steps).ok_or(Fault::TooMuch)?;
-        Ok(())
+        self.paid = self.paid.wrapping_add(1);
+        let is_late = self.paid.is_multiple_of(LOOK) && Instant::now() > self.end;
+        if is_late { Err(Fault::TooMuch) } else { Ok(()) }
     }
 
     fn wrong(&self, reason: String) -> Fault {
+        if self.tries > 0 {
+            return Fault::Wrong { place: String::new(), reason };
+        }
         let escaped = self.place.iter().map(|part| part.replace('~', "~0").replace('/', "~1"));
         let place = escaped.flat_map(|part| ["/".to_owned(), part]).collect();
         Fault::Wrong { place, reason }
     }
 
     fn want(&self, holds: bool, reason: impl FnOnce() -> String) -> Checked {
-        if holds { Ok(()) } else { Err(self.wrong(reason())) }
+        match holds {
+            true => Ok(()),
+            false if self.tries > 0 => Err(self.wrong(String::new())),
+            false => Err(self.wrong(reason())),
+        }
     }
 
     fn part(&mut self, part: &Value, value: &Value) -> Checked {
@@ -84,7 +108,10 @@ impl Check<'_> {
     /// Whether it fits, where that it does not is no fault. What costs too much is one.
     fn fits(&mut self, part: &Value, value: &Value) -> Result<bool, Fault> {
         let (depth, place) = (self.depth, self.place.len());
-        match self.part(part, value) {
+        self.tries += 1;
+        let checked = self.part(part, value);
+        self.tries -= 1;
+        match checked {
             Ok(()) => Ok(true),
             Err(Fault::TooMuch) => Err(Fault::TooMuch),
             Err(Fault::Wrong { .. }) => {
@@ -314,6 +341,8 @@ fn short(value: &Value) -> String {
     match value {
         Value::Array(_) => "the list".to_owned(),
         Value::Object(_) => "the object".to_owned(),
-        other => format!("{:.80}", other.to_string()),
+        // Not the whole of it, which may be long.
+        Value::String(text) => Value::from(text.chars().take(80).collect::<String>()).to_string(),
+        other => other.to_string(),
     }
 }

@@ -356,3 +356,17 @@ fn any_schema(depth: u32) -> BoxedStrategy<Value> {
     ]
     .boxed()
 }
+
+/// Each of many attempts fails, and what is wrong with it is written down for nobody.
+#[test]
+fn a_long_answer_is_not_written_out_for_each_attempt() {
+    let many = vec![json!({"type": "integer"}); 2500];
+    let wide = vec![json!({"$ref": "#/$defs/x"}); 22];
+    let wider = vec![json!({"$ref": "#/$defs/l"}); 22];
+    let schema = json!({"$defs": {"x": {"anyOf": many}, "l": {"anyOf": wide}}, "anyOf": wider});
+    let (value, wrong) = parse(&schema, &Value::from("x".repeat(100_000)).to_string());
+    assert!(value.is_some());
+    // Or that it takes too long, on a slow machine.
+    let wrong = wrong.unwrap();
+    assert!(wrong.len() < 300, "{wrong}");
+}
