@@ -1,7 +1,7 @@
 //! Answers with a JSON schema: the schema is checked before the turn, the answer after it.
 //!
 //! The schema comes from a caller and the answer from a model, so what either can cost is bounded: a schema in bytes,
-//! patterns and references before anything is made of it ([`schema`]), checking an answer in steps ([`check`]). No library
+//! patterns and references before anything is made of it ([`schema`]), checking an answer in steps ([`mod@check`]). No library
 //! has such a bound, and a thread that computes cannot be stopped: two kilobytes of doubled references made one compute
 //! for ever. Both are done off the runtime's thread.
 
