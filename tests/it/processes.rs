@@ -8,7 +8,9 @@ use testkit::{CODEX_VERSION, Client, client::signal, codex_cli, process, wait_fo
 use crate::support::World;
 
 fn codex_of(server: &Client) -> Option<u32> {
-    process::descendants(server.server_pid()).first().copied()
+    // Between the server and Codex is the process that keeps what Codex starts.
+    let is_codex = |pid: &u32| !process::command_line(*pid).contains("as-reaper");
+    process::descendants(server.server_pid()).into_iter().find(is_codex)
 }
 
 /// Everything that was started in this world, whoever its parent is by now.
