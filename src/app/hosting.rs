@@ -28,7 +28,7 @@ pub enum NotShared {
     /// The operator wants it.
     #[error("`host.mode` is `off`")]
     Off,
-    /// What Codex starts is nobody's client.
+    /// What Codex starts is no client.
     #[error("it was started by a Codex that this program runs")]
     Nested,
     /// Sessions in memory end with the server.

@@ -13,7 +13,10 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use crate::session::{Notice, Sessions};
+use crate::{
+    session::{Notice, Sessions},
+    system::GroupKill,
+};
 
 /// How long one run may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -128,14 +131,14 @@ async fn run(hook: &Hook, payload: &Value) {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let mut group = KillOnDrop(child.id());
+        let mut group = GroupKill::of(child.id());
         if let Some(mut stdin) = child.stdin.take() {
             // One that does not read its input is fine.
             let _ = stdin.write_all(format!("{payload}\n").as_bytes()).await;
         }
         let status = child.wait().await;
         // What it has left in the background is its own affair.
-        group.0 = None;
+        group.leave();
         status
     });
     match ran.await {
@@ -154,20 +157,4 @@ fn shell(command: &str) -> tokio::process::Command {
     #[cfg(unix)]
     shell.process_group(0);
     shell
-}
-
-/// Ends what a command has started along with it, where the system has process groups.
-struct KillOnDrop(Option<u32>);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        {
-            use rustix::process::{Pid, Signal, kill_process_group};
-
-            let group = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-            // Usually nothing of it is left.
-            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Whether a process descends from a Codex of ours: then it is nobody's client, for anything.
+//! Whether a process descends from a Codex of ours: then it is refused as a client, for every request.
 
 use super::{kin::Kin, orphans::ChildTag};
 

@@ -38,7 +38,7 @@ pub fn reap(words: &[OsString]) -> io::Result<ExitCode> {
         reason = "it starts what it was told to, in its own environment"
     )]
     let child = Command::new(program).args(arguments).spawn()?;
-    // The pipes are the program's alone: whoever is at their other end hears at once when it has ended.
+    // The program alone holds its pipes, so our server hears at once when it has ended.
     let nothing = fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     rustix::stdio::dup2_stdout(&nothing)?;
@@ -64,7 +64,7 @@ fn end_orphans() {
             return;
         }
         for child in killed {
-            // It was killed, so this does not take long; somebody else's is not waited for.
+            // It was killed, so this does not take long.
             let _ = waitpid(Some(child), WaitOptions::empty());
         }
     }

@@ -33,7 +33,7 @@ pub(crate) struct Setting {
     pub(crate) place: Option<Place>,
     /// Whether it is a secret, and never shown.
     pub(crate) is_secret: bool,
-    /// Whether it has a default. Of one that has none, nobody has chosen until somebody does.
+    /// Whether it has a default. Without one it is unset until the operator chooses.
     pub(crate) has_default: bool,
 }
 

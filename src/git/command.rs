@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{environment::GitEnvironment, error::RepositoryError};
+use crate::system::GroupKill;
 
 /// How long git may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -61,7 +62,7 @@ pub(super) async fn run(
     command.process_group(0);
     let run = async {
         let mut child = command.spawn()?;
-        let mut group = GroupKill(child.id());
+        let mut group = GroupKill::of(child.id());
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut stdin), Some(stdout), Some(stderr)) = streams else {
             return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
@@ -75,7 +76,7 @@ pub(super) async fn run(
         let ((), read, complain) = tokio::join!(write, read, complain);
         let ((bytes, length), (complaint, _)) = (read?, complain?);
         let status = child.wait().await?;
-        group.0 = None;
+        group.leave();
         let stderr = String::from_utf8_lossy(&complaint).trim().to_owned();
         Ok(Output { status, bytes, length, stderr })
     };
@@ -129,21 +130,5 @@ impl Output {
             return Err(RepositoryError::Failed { action, reason });
         }
         Ok(self.bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty()).collect())
-    }
-}
-
-/// Ends git's process group with what git has started in it, unless git has ended by itself.
-struct GroupKill(Option<u32>);
-
-impl Drop for GroupKill {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        {
-            use rustix::process::{Pid, Signal, kill_process_group};
-
-            let group = self.0.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-            // Usually nothing of it is left.
-            let _ = group.map(|group| kill_process_group(group, Signal::KILL));
-        }
     }
 }

@@ -37,7 +37,7 @@ const KEPT: &[&str] = &[
     "TMP",
 ];
 
-/// What every git of ours is told: to fetch nothing, to ask nobody, to write no index that it only reads, to speak English.
+/// What every git of ours is told: to fetch nothing, to prompt never, to write no index that it only reads, to speak English.
 const SET: &[(&str, &str)] = &[
     ("GIT_NO_LAZY_FETCH", "1"),
     ("GIT_ALLOW_PROTOCOL", "none"),

@@ -62,7 +62,7 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// A place below a folder, in which no part is a link: whoever can write there cannot lead us elsewhere.
+/// A place below a folder, in which no part is a link, so that what Codex writes there cannot lead us elsewhere.
 ///
 /// # Errors
 /// If one is. What is missing is none.

@@ -15,7 +15,7 @@ const ACTION: &str = "keep the changes";
 impl Worktree {
     /// Whether something in it is nowhere else: its state is not what it began with, not `applied`, and not what another
     /// branch has; or it has commits that no other branch has and whose content was not applied; or it has repositories
-    /// inside, into which nobody looks.
+    /// inside, which git does not enter.
     ///
     /// # Errors
     /// [`RepositoryError`] if git fails.

@@ -19,8 +19,10 @@
 //!    is compared tree with tree. Nested repositories are named and left out, never entered.
 //! 3. **The environment is a list** ([`environment`]): what git needs, what says where the user's configuration is, and
 //!    switches against fetching and prompting. A program of the user's that git runs sees no more.
-//! 4. **The repository is found once, and what was found is said** ([`Repository::folders`]), so that a `.git` file or an
-//!    alternate that points elsewhere can be held against what the operator allows.
+//! 4. **A git folder leads nowhere.** Its refs, its objects, and the folders that a worktree session writes or opens to a
+//!    sandbox are refused where one is a link ([`files::plain_below`]). All folders that git reads are said
+//!    ([`Repository::folders`]), so that a `.git` file or an alternate that points elsewhere can be held against what the
+//!    operator allows.
 //!
 //! The first look at a repository ([`survey`]) does run git in it, with two commands that only print: `rev-parse` and
 //! `config --list`.

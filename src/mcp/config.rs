@@ -13,7 +13,7 @@ pub struct McpConfig {
     pub tools: Vec<String>,
     /// The longest text one result carries, in characters.
     pub max_text: usize,
-    /// How long a call may take before its turn goes on without it, whoever the client is.
+    /// How long a call may take before its turn goes on without it, for every client.
     pub wait: Option<Duration>,
     /// How long a call may take before it becomes a task, if its client follows tasks.
     pub task_after: Duration,

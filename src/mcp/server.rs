@@ -63,7 +63,7 @@ pub struct Server {
     draining: CancellationToken,
     /// The tasks that notify of changes. They end with their connections.
     relays: TaskTracker,
-    /// Who makes a request. `None` if all are made by whoever started this server.
+    /// Who makes a request. `None` if the program that started this server makes all.
     who: Option<WhoCalls>,
 }
 

@@ -65,7 +65,7 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     let mut is_hidden = false;
     for process in candidates.iter().copied() {
         let Some(sockets) = linux::sockets_of(process) else {
-            // Some programs let nobody look: a daemon of the system's that works for the user is a client, what Codex has
+            // Some programs cannot be inspected. A daemon of the system's that works for the user is a client; what Codex has
             // started is none.
             if lineage(process) == Lineage::Codex {
                 return false;
@@ -87,8 +87,8 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     if let Some(process) = candidates.iter().find(has_it) {
         return lineage(*process).is_trusted();
     }
-    // Nobody has it whom we can look at: another user's program, or one that lets nobody look. If there is none that
-    // could have it, it is on its way from one process to another, or held where it cannot be seen.
+    // No process that can be inspected has it. Another user's program may, or one that cannot be inspected. If there is
+    // neither, the socket is on its way from one process to another, or held where it cannot be seen.
     is_hidden || !socket.is_of_this_user()
 }
 
@@ -127,7 +127,7 @@ mod tests {
         let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
         let client = TcpStream::connect(own).unwrap();
         let peer = client.local_addr().unwrap();
-        // On its way from one process to another it is nobody's.
+        // On its way from one process to another no process has it.
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut way = rustix::net::SendAncillaryBuffer::new(&mut space);
         let sent = [std::os::fd::AsFd::as_fd(&client)];

@@ -54,7 +54,7 @@ impl AllowedPath {
     ///
     /// # Errors
     /// [`SessionError::OutsideRoots`], also for what is not there unless it would be below a root: what there is
-    /// elsewhere is nobody's to learn. [`SessionError::Directory`] if it cannot be worked in.
+    /// elsewhere is not told. [`SessionError::Directory`] if it cannot be worked in.
     pub(super) fn directory(roots: &[PathBuf], path: &Path) -> Result<Self, SessionError> {
         let failed = |error: &io::Error| SessionError::Directory {
             path: path.to_owned(),

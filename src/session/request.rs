@@ -49,7 +49,7 @@ pub struct Request {
     pub beside: Map<String, Value>,
     /// Where the call comes from.
     pub origin: Origin,
-    /// The digest of all this, for whoever needs it.
+    /// The digest of all this, where it is needed.
     pub content: ContentDigest,
 }
 
@@ -192,7 +192,7 @@ impl Request {
         };
         if schema || heavy(self.prompt.len()) {
             let request = self.clone();
-            // Else whoever needs it computes it.
+            // Else it is computed where it is needed.
             let _ = compute(move || {
                 request.content.0.get_or_init(|| request.digest_of_content());
             })

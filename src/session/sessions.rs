@@ -70,7 +70,7 @@ impl Sessions {
         Self(shared, Arc::new(operator))
     }
 
-    /// Fails if the client behind this origin descends from a Codex of ours: it is nobody's client, for anything.
+    /// Fails if the client behind this origin descends from a Codex of ours.
     ///
     /// # Errors
     /// [`SessionError::Nested`].

@@ -17,7 +17,7 @@ pub struct Stopped;
 
 static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    // Two at least, so that one long history holds nobody up.
+    // Two at least, so that one long history delays no other work.
     Semaphore::new(processors.clamp(2, 8))
 });
 
@@ -32,7 +32,7 @@ pub async fn compute<T: Send + 'static>(
     #[cfg(test)]
     let _pending = watched::Pending::new();
     let done = tokio::task::spawn_blocking(move || {
-        // Kept until the work is over, also if nobody waits for it any more.
+        // Kept until the work is over, also if its caller has gone.
         let _place = place;
         work()
     });

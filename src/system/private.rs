@@ -1,6 +1,6 @@
-//! Folders and files that this user alone can look into, whoever set the umask: every one of ours is made here.
+//! Folders and files that this user alone can look into, whatever the umask: every one of ours is made here.
 //!
-//! A folder or a file that belongs to another user, or is a link, is refused: whoever laid it there could read what is
+//! A folder or a file that belongs to another user, or is a link, is refused: its maker could read what is
 //! written, or choose where that goes; so is a folder that others can write to. A folder above may be a link, because
 //! people move their homes.
 
@@ -107,7 +107,7 @@ fn private_options() -> OpenOptions {
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
-        // Never through a link that somebody laid there.
+        // Never through a link that was laid there.
         let no_link = rustix::fs::OFlags::NOFOLLOW.bits();
         options.custom_flags(i32::try_from(no_link).unwrap_or_default());
     }
@@ -212,7 +212,7 @@ mod tests {
             assert!(create_private_file(&path).is_err(), "{name}");
         }
         assert!(!root.path().join("missing").exists());
-        // Nobody but root owns this, and root is nobody to test with.
+        // Only root owns this, so root cannot test it.
         if !rustix::process::geteuid().is_root() {
             assert!(private_folder(Path::new("/usr")).is_err());
         }

@@ -1,4 +1,4 @@
-//! What may stand in a line of the log, whoever wrote it: names, paths and messages of others can hold line breaks that
+//! What may stand in a line of the log: names, paths and messages of others can hold line breaks that
 //! would forge a line, and characters that a terminal obeys. All of it is shown as text here, at the one place that every
 //! line goes through, and no line grows without bound.
 

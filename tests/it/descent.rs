@@ -1,4 +1,4 @@
-//! What a Codex of ours has started is nobody's client: at the host's socket, on loopback, at the command line.
+//! What a Codex of ours has started is refused: at the host's socket, on loopback, at the command line.
 
 use std::{
     fs,

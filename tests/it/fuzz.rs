@@ -1,4 +1,4 @@
-//! What comes before anybody has shown who it is: heads and bodies of HTTP, tokens, the page's codes and cookies, and the
+//! What comes before authentication: heads and bodies of HTTP, tokens, the page's codes and cookies, and the
 //! first line on the host's socket. Whatever it is, the answer is orderly: nothing panics, nothing hangs, memory stays
 //! bounded, and others are served.
 //!

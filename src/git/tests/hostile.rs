@@ -202,7 +202,7 @@ async fn a_repository_cannot_say_that_its_files_are_elsewhere() {
     assert!(error.contains("is in no git repository"), "{error}");
 }
 
-/// Codex can write into the git folder of a worktree: pipes that nobody writes to and links to other files.
+/// Codex can write into the git folder of a worktree: pipes without a writer and links to other files.
 #[tokio::test]
 async fn a_worktrees_git_folder_stops_nobody_and_leads_nowhere() {
     let user = User::new();

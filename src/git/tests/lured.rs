@@ -82,7 +82,7 @@ async fn a_branch_that_stands_for_another_takes_that_nowhere() {
     }
 }
 
-/// A sparse file costs who lays it nothing; a log is appended to by whoever makes a branch.
+/// A sparse file costs its maker nothing; git appends to the log of a branch that it makes.
 #[tokio::test]
 async fn what_is_laid_in_the_git_folder_costs_nothing_and_is_not_appended_to() {
     let user = User::new();

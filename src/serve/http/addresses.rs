@@ -15,7 +15,7 @@ use std::{
 
 use ipnet::IpNet;
 
-/// How much of an address' connections those may be that nobody has shown a token on: one in so many.
+/// How many of an address' connections may have shown no good token yet: one in so many.
 const STRANGERS: usize = 4;
 
 /// Connections by address.
@@ -29,7 +29,7 @@ pub(super) struct Addresses {
 #[derive(Debug, Default)]
 struct Count {
     all: usize,
-    /// Those among them that nobody has shown a token on.
+    /// Those among them that have shown no good token.
     strangers: usize,
 }
 

@@ -125,7 +125,7 @@ fn written(address: SocketAddr, is_wide: bool) -> String {
     format!("{}:{:04X}", octets.chunks(4).map(word).collect::<String>(), address.port())
 }
 
-/// The sockets that a process has. `None` if it lets nobody look.
+/// The sockets that a process has. `None` if it cannot be inspected.
 pub(super) fn sockets_of(process: u32) -> Option<HashSet<u64>> {
     sockets_in(Path::new(&format!("/proc/{process}/fd")))
 }
@@ -155,7 +155,7 @@ pub(super) fn candidates(socket: Socket) -> Vec<u32> {
     let of_user = entries.filter_map(|entry| {
         let process: u32 = entry.file_name().to_str()?.parse().ok()?;
         let user = entry.metadata().ok()?.uid();
-        // One that lets nobody look seems to be the system's.
+        // One that cannot be inspected seems to be the system's.
         let is_its = user == socket.user || user == 0 && users(process)?.contains(&socket.user);
         is_its.then_some(process)
     });

@@ -52,7 +52,7 @@ struct Check<'a> {
     left: usize,
     end: Instant,
     paid: u32,
-    /// How many attempts this is within: what is wrong in one is told to nobody.
+    /// How many attempts this is within: what is wrong in one is not reported.
     tries: usize,
     depth: usize,
     /// Where in the answer.

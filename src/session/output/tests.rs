@@ -357,7 +357,7 @@ fn any_schema(depth: u32) -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// Each of many attempts fails, and what is wrong with it is written down for nobody.
+/// Each of many attempts fails; no reason is built for an attempt.
 #[test]
 fn a_long_answer_is_not_written_out_for_each_attempt() {
     let many = vec![json!({"type": "integer"}); 2500];

@@ -314,7 +314,7 @@ async fn whoever_may_only_read_is_not_asked_and_answers_nothing() {
     assert!(left.is_err(), "it did not wait");
     assert_eq!(open(&server, &read).await, std::slice::from_ref(&id));
 
-    // Who may run is asked, and nobody else can bring that answer.
+    // The caller that may run is asked, and no other caller can bring that answer.
     let asked = runner.ask("tools/call", asks(wait.clone())).await["result"].clone();
     assert_eq!(asked["resultType"], "input_required", "{asked}");
     let answer = asks(accept(&asked, wait.clone()));

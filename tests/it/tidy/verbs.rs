@@ -1,11 +1,11 @@
-//! The core's verbs: each function of a handle to the sessions is one that anybody may call who has the handle, or checks
-//! first what its caller may do. A new one has to be put among the former by hand.
+//! The core's verbs: each function of a handle to the sessions only looks, or checks first what its caller may
+//! do. A new one has to be put among the former by hand.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use syn::{ImplItem, Item, Type, Visibility};
 
-/// What decides and changes nothing, whoever calls it.
+/// What decides and changes nothing for any caller.
 const LOOKS: &[&str] = &[
     "approvals",
     "caller",
