@@ -74,6 +74,9 @@ impl CodexVersion {
     pub(crate) const STRICT_CONFIG: Self = Self::new(0, 131, 0);
     /// The first version that gives threads names.
     pub(crate) const THREAD_NAMES: Self = Self::new(0, 93, 0);
+    /// The first version whose own git, which runs outside of the sandbox, was seen to run nothing that a configuration
+    /// names, wherever `commondir` points. Up to 0.125 it does; those between were not tried.
+    pub const HERMETIC_GIT: Self = Self::new(0, 146, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 

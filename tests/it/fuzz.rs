@@ -274,7 +274,9 @@ async fn any_request_to_the_page_and_any_hello_get_an_orderly_answer() {
     use tokio::net::UnixStream;
 
     let world = World::new().await;
-    let mut command = world.launch().args(["ui", "--no-open"]).command();
+    // Whatever the tests run with: this is about the host.
+    let launch = world.launch().env("CODEX_MCP_SERVER_HOST_MODE", "auto");
+    let mut command = launch.clone().args(["ui", "--no-open"]).command();
     let mut page = command.spawn().unwrap();
     let mut lines = BufReader::new(page.stdout.take().unwrap());
     let mut line = String::new();
@@ -322,7 +324,7 @@ async fn any_request_to_the_page_and_any_hello_get_an_orderly_answer() {
         let text = std::fs::read_to_string(&log).unwrap();
         assert!(!text.contains("panicked"), "{}: {text}", log.display());
     }
-    world.server().await.call("ping", json!({})).await.ok();
+    launch.connect().await.call("ping", json!({})).await.ok();
     testkit::client::signal(page.id().unwrap(), "INT").await;
     page.wait().await.unwrap();
     wait_until("the page to be gone", async || {

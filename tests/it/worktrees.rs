@@ -412,20 +412,27 @@ async fn an_apply_that_stops_half_way_is_undone() {
 }
 
 #[tokio::test]
-async fn every_codex_can_commit_there_and_goes_on_after_it() {
-    for version in ["0.66.0", "0.98.0", "0.120.0", "0.146.0"] {
+async fn codex_can_commit_there_if_its_own_git_is_safe_and_goes_on_after_it() {
+    for (version, commits) in
+        [("0.66.0", false), ("0.98.0", false), ("0.120.0", false), ("0.146.0", true)]
+    {
         let world = repository().await;
+        // The folder for temporary files is writable by itself, and the tests' repository is in it.
+        let file = world.home.codex_home().join("config.toml");
+        let line = "\n[sandbox_workspace_write]\nexclude_tmpdir_env_var = true\nexclude_slash_tmp = true\n";
+        fs::write(&file, fs::read_to_string(&file).unwrap() + line).unwrap();
         let codex = testkit::codex_cli::fetch(version).unwrap();
         let launch = world.launch().env("CODEX_BIN", codex.to_string_lossy());
         let server = launch.connect().await;
-        let line = "echo w > w && git add w && git -c user.name=x -c user.email=x@x commit -qm work && echo x >> a.txt";
+        // What decides where git looks must not be theirs to write, where the git of Codex believes it.
+        let line = "echo w > w && git add w && git -c user.name=x -c user.email=x@x commit -qm work; echo x >> a.txt; \
+                    echo . > $(git rev-parse --git-dir)/commondir";
         let made = run(&server, "s", line).await;
-        assert_eq!(
-            git(&world, &["log", "--format=%s", "-1", "codex/s"]),
-            "work",
-            "{version}: {}",
-            made["response"]
-        );
+        let is_committed = git(&world, &["log", "--format=%s", "-1", "codex/s"]) == "work";
+        assert_eq!(is_committed, commits, "{version}: {}", made["response"]);
+        let warnings = made["warnings"].to_string();
+        assert_eq!(warnings.contains("cannot commit"), !commits, "{version}: {warnings}");
+        assert_eq!(warnings.contains("that was undone"), commits, "{version}: {warnings}");
         assert_eq!(made["worktree"]["filesChanged"], 2, "{version}: {}", made.raw);
         assert_eq!(
             act(&server, "s", "apply").await.ok()["files"],

@@ -223,6 +223,8 @@ impl Actor {
         let mut opened = opened?;
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
+        let version = self.loaded.as_ref().map(|loaded| loaded.thread.codex_version());
+        opened.warnings.extend(version.and_then(|version| plan.without_commits(version)));
         if queued.is_cancelled() {
             self.unload_untold(&opened).await;
             return Ok(Phase::Over(None));

@@ -1,7 +1,7 @@
 //! Having a turn work in its session's worktree.
 
 use crate::{
-    codex::Sandbox,
+    codex::{CodexVersion, Sandbox},
     session::{
         Request, SessionConfig, SessionError, SessionRecord, record::WorktreeRecord, turn::Plan,
     },
@@ -98,6 +98,19 @@ impl Plan {
         })
     }
 
+    /// What to say if this version of Codex cannot be let commit in the worktree.
+    pub(in crate::session) fn without_commits(&self, version: CodexVersion) -> Option<String> {
+        let is_without = !self.options.git_folders.is_empty() && version < CodexVersion::HERMETIC_GIT;
+        is_without.then(|| {
+            format!(
+                "Commands cannot commit in the worktree with Codex {version}: its own git could be made to run programs \
+                 outside of the sandbox. What they change is kept, compared and applied all the same; commits need \
+                 Codex {} or newer.",
+                CodexVersion::HERMETIC_GIT
+            )
+        })
+    }
+
     /// Points the turn at a worktree.
     pub(in crate::session) async fn move_into(
         &mut self,
@@ -129,7 +142,7 @@ impl Plan {
             let widened = self.options.writable_roots.get_or_insert_default();
             // All of it, also where the turn works in a folder of it.
             widened.push(path.clone());
-            widened.extend(roots);
+            self.options.git_folders = roots;
         }
         Ok(())
     }

@@ -130,7 +130,7 @@ impl AppThread {
         // An object of a form we do not know says nothing.
         let told_policy = opened.sandbox.unwrap_or_default();
         let sandbox = SandboxPolicy::deserialize(&told_policy).ok();
-        let (wider, roots) = wider(settings, &told_policy);
+        let (wider, roots) = wider(settings, connection.found().version, &told_policy);
         let mut opened_with = EffectiveSettings {
             model: opened.model,
             // Old versions do not say; they take what they are told.
@@ -160,8 +160,12 @@ impl AppThread {
 }
 
 /// The sandbox of each turn, and its writable directories, if a call names some: Codex's own answer with those.
-fn wider(settings: &ThreadSettings, told: &Value) -> (Option<Value>, Option<Vec<PathBuf>>) {
-    let roots = settings.options.all_writable_roots();
+fn wider(
+    settings: &ThreadSettings,
+    version: CodexVersion,
+    told: &Value,
+) -> (Option<Value>, Option<Vec<PathBuf>>) {
+    let roots = settings.options.all_writable_roots(version);
     let roots = roots.filter(|_| settings.sandbox == Sandbox::WorkspaceWrite);
     let policy = roots.as_ref().map(|roots| {
         let mut policy = told.as_object().cloned().unwrap_or_default();
