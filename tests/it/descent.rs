@@ -14,7 +14,7 @@ use crate::{hosting::shared, support::World};
 
 /// Knocks at every door that it is told of and writes down what it hears.
 const ATTACK: &str = r#"
-import http.client, json, os, socket, subprocess, sys
+import ctypes, http.client, json, os, socket, subprocess, sys, threading
 door, port, cookie, program, out = sys.argv[1:6]
 heard = {}
 def ask(what):
@@ -28,9 +28,9 @@ heard["status"] = ask("status")
 heard["page"] = ask({"page": {"port": 0, "cookie": "mine", "code": None}})
 heard["serve"] = ask({"serve": {"directory": "/", "limit": None, "isTerminal": True}})
 heard["stop"] = ask({"stop": {"force": True}})
-def get(method, path):
+def get(method, path, source="127.0.0.1"):
     try:
-        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)
+        c = http.client.HTTPConnection("127.0.0.1", int(port), timeout=10, source_address=(source, 0))
         c.request(method, path, headers={"Cookie": cookie, "Origin": "http://127.0.0.1:" + port, "x-codex-mcp": "1"})
         r = c.getresponse()
         return "%d %s" % (r.status, r.read()[:300].decode())
@@ -38,6 +38,14 @@ def get(method, path):
         return "no way: %s" % error
 heard["look"] = get("GET", "/api/v1/sessions")
 heard["answer"] = get("POST", "/api/v1/approvals/x")
+heard["another address"] = get("GET", "/api/v1/sessions", "127.0.0.2")
+def alone():
+    CLONE_FILES = 0x400
+    failed = ctypes.CDLL(None, use_errno=True).unshare(CLONE_FILES)
+    heard["a thread's own files"] = "0 it shares them" if failed else get("GET", "/api/v1/sessions")
+thread = threading.Thread(target=alone)
+thread.start()
+thread.join()
 for name, words in {"approvals": ["approvals"], "ui": ["ui", "--no-open"], "host": ["host", "stop", "--force"],
                     "codex": ["codex", "say inner"], "list": ["sessions", "list"]}.items():
     try:
@@ -103,7 +111,7 @@ async fn host_socket(world: &World) -> String {
 
 fn assert_refused(heard: &Value) {
     let doors = heard.as_object().unwrap();
-    assert_eq!(doors.len(), 11, "{heard}");
+    assert_eq!(doors.len(), 13, "{heard}");
     for (door, said) in doors {
         let said = said.as_str().unwrap();
         let is_refused = said.contains("own MCP server") || said.starts_with("no way: ");

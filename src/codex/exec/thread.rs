@@ -103,7 +103,11 @@ impl ExecThread {
             sandbox: Some(self.settings.sandbox),
             approval_policy: ApprovalPolicy::Never,
             working_directory: request.cwd.clone(),
-            writable_roots: self.settings.options.all_writable_roots(self.found.version).unwrap_or_default(),
+            writable_roots: self
+                .settings
+                .options
+                .all_writable_roots(self.found.version)
+                .unwrap_or_default(),
             network: self.settings.options.network,
             approvals_reviewer: None,
         };

@@ -100,7 +100,8 @@ impl Plan {
 
     /// What to say if this version of Codex cannot be let commit in the worktree.
     pub(in crate::session) fn without_commits(&self, version: CodexVersion) -> Option<String> {
-        let is_without = !self.options.git_folders.is_empty() && version < CodexVersion::HERMETIC_GIT;
+        let is_without =
+            !self.options.git_folders.is_empty() && version < CodexVersion::HERMETIC_GIT;
         is_without.then(|| {
             format!(
                 "Commands cannot commit in the worktree with Codex {version}: its own git could be made to run programs \
