@@ -59,7 +59,7 @@ matrix:
 
 # The conversation without an account
 demo:
-    cargo run --release --example demo
+    cargo run --example demo
 
 # Ratios against the npm package and a bare driver, in one run
 bench:

@@ -5,6 +5,7 @@
 //! and nothing here talks to anything but loopback and the npm registry.
 
 pub mod agent;
+pub mod ajv;
 mod balancer;
 pub mod browser;
 mod certificates;

@@ -33,19 +33,20 @@ async fn every_request_is_as_that_version_wants_it() {
         assert!(server.close().await.success(), "{version}");
 
         let schema = schema(&world, &codex).await;
-        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
-        compiler.add_resource("mem:wire", schema.clone()).unwrap();
-        let wire = compiler.compile("mem:wire", &mut schemas).unwrap();
         let sent = fs::read_to_string(&log).unwrap();
         let sent = sent.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut methods = Vec::new();
+        let (mut methods, mut known) = (Vec::new(), Vec::new());
         for request in sent.filter(|line| line["id"].is_u64() && line["method"].is_string()) {
             let method = request["method"].as_str().unwrap().to_owned();
             if schema_has(&schema, &method) {
-                let wrong = schemas.validate(&request, wire).err().map(|error| error.to_string());
-                assert_eq!(wrong, None, "{version}: {request}");
+                known.push(request);
             }
             methods.push(method);
+        }
+        let case = (schema.clone(), known);
+        let opinion = testkit::ajv::check(std::slice::from_ref(&case)).remove(0).unwrap();
+        for (request, wrong) in case.1.iter().zip(opinion) {
+            assert_eq!(wrong, None, "{version}: {request}");
         }
         for method in [
             "initialize",

@@ -18,7 +18,7 @@ async fn serve(team: &Team, issuer: &Issuer) -> HttpServer {
 #[tokio::test]
 async fn a_provider_s_token_opens_its_tenant() {
     let (team, issuer) = (Team::new().await, Issuer::start().await);
-    let signer = issuer.new_key(testkit::issuer::Algorithm::ES256);
+    let signer = issuer.new_key(testkit::issuer::Algorithm::Es256);
     let server = serve(&team, &issuer).await;
     let token = |tenant, scope| signer.sign(&issuer.claims(AUDIENCE, tenant, scope));
     let (run, read) = (token("a", "run"), token("a", "read"));
@@ -70,7 +70,7 @@ fn with(mut claims: Value, key: &str, value: Value) -> Value {
 #[tokio::test]
 async fn a_token_that_is_not_good_opens_nothing_and_is_told_where_to_get_one() {
     let (team, issuer, other) = (Team::new().await, Issuer::start().await, Issuer::start().await);
-    let algorithm = testkit::issuer::Algorithm::ES256;
+    let algorithm = testkit::issuer::Algorithm::Es256;
     let (signer, forger) = (issuer.new_key(algorithm), other.new_key(algorithm));
     let server = serve(&team, &issuer).await;
     let good = issuer.claims(AUDIENCE, "a", "run");
@@ -123,7 +123,7 @@ async fn a_token_that_is_not_good_opens_nothing_and_is_told_where_to_get_one() {
 #[tokio::test]
 async fn tokens_are_good_while_their_provider_is_away_but_new_ones_wait() {
     let (team, issuer) = (Team::new().await, Issuer::start().await);
-    let signer = issuer.new_key(testkit::issuer::Algorithm::ES256);
+    let signer = issuer.new_key(testkit::issuer::Algorithm::Es256);
     let token = signer.sign(&issuer.claims(AUDIENCE, "a", "run"));
     let server = serve(&team, &issuer).await;
     issuer.set_away(true);

@@ -7,7 +7,10 @@ use jsonwebtoken::{
 };
 use serde_json::{Map, Value};
 
-use super::keys::{Key, Keys, KeysError};
+use super::{
+    keys::{Key, Keys, KeysError},
+    signatures,
+};
 use crate::{
     config::JwtSettings,
     mcp::{Principal, Scope, Tenant},
@@ -39,6 +42,7 @@ impl JwtVerifier {
     /// Checks tokens as these settings say. `None` if they name no issuer.
     pub(super) fn new(settings: &JwtSettings, tenants: Vec<String>) -> Option<Self> {
         let issuer = settings.issuer.clone()?;
+        signatures::install();
         let keys = Keys::new(&issuer, settings.jwks.as_deref());
         let tenants = tenants.into_iter().collect();
         Some(Self { settings: settings.clone(), issuer, tenants, keys })

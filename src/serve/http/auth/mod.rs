@@ -9,6 +9,7 @@ mod challenge;
 mod jwt;
 mod keys;
 mod metadata;
+mod signatures;
 
 use jwt::{JwtRefused, JwtVerifier};
 

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use jsonwebtoken::{Algorithm, jwk::Jwk};
 use serde_json::{Value, json};
 use testkit::{
     Issuer,
-    issuer::{now, signed_with_secret, unsigned},
+    issuer::{Algorithm, now, signed_with_secret, unsigned},
     wait::wait_until,
     wait_for,
 };
@@ -41,7 +40,7 @@ async fn reason(jwt: &JwtVerifier, token: &str) -> &'static str {
 #[tokio::test]
 async fn a_good_token_makes_the_principal_that_it_names() {
     let issuer = Issuer::start().await;
-    let signers = [issuer.new_key(Algorithm::ES256), issuer.new_key(Algorithm::ES384)];
+    let signers = [issuer.new_key(Algorithm::Es256), issuer.new_key(Algorithm::Es384)];
     let jwt = verifier(&issuer, |_| {});
     for signer in &signers {
         let token = signer.sign(&issuer.claims(AUDIENCE, "a", "openid run read"));
@@ -55,7 +54,7 @@ async fn a_good_token_makes_the_principal_that_it_names() {
 #[tokio::test]
 async fn claims_are_found_where_the_operator_says() {
     let issuer = Issuer::start().await;
-    let signer = issuer.new_key(Algorithm::ES256);
+    let signer = issuer.new_key(Algorithm::Es256);
     let base = issuer.claims(AUDIENCE, "nobody", "");
     let jwt = verifier(&issuer, |it| {
         it.tenant_claim = "/realm/https:~1~1x.example/teams".to_owned();
@@ -85,7 +84,7 @@ async fn claims_are_found_where_the_operator_says() {
 #[tokio::test]
 async fn what_is_not_good_is_refused() {
     let (issuer, other) = (Issuer::start().await, Issuer::start().await);
-    let (signer, forger) = (issuer.new_key(Algorithm::ES256), other.new_key(Algorithm::ES256));
+    let (signer, forger) = (issuer.new_key(Algorithm::Es256), other.new_key(Algorithm::Es256));
     let jwt = verifier(&issuer, |_| {});
     let good = issuer.claims(AUDIENCE, "a", "run");
     assert_eq!(reason(&jwt, &signer.sign(&good)).await, "good");
@@ -94,8 +93,8 @@ async fn what_is_not_good_is_refused() {
     let place = tampered.find('.').unwrap() + 9;
     let other_letter = if tampered[place..].starts_with('A') { "B" } else { "A" };
     tampered.replace_range(place..=place, other_letter);
-    let mut critical = issuer.new_key(Algorithm::ES256);
-    critical.header.crit = Some(vec!["x".to_owned()]);
+    let mut critical = issuer.new_key(Algorithm::Es256);
+    critical.header["crit"] = json!(["x"]);
     let mut public = Vec::new();
     issuer.change(|set| public.clone_from(set));
     let public = public.first().unwrap();
@@ -142,7 +141,7 @@ async fn what_is_not_good_is_refused() {
 #[tokio::test]
 async fn a_key_checks_only_what_it_is_for() {
     let issuer = Issuer::start().await;
-    let signers: Vec<_> = (0..4).map(|_| issuer.new_key(Algorithm::ES256)).collect();
+    let signers: Vec<_> = (0..4).map(|_| issuer.new_key(Algorithm::Es256)).collect();
     issuer.change(|set| {
         // Entra does not say the algorithm.
         set[0].as_object_mut().unwrap().remove("alg");
@@ -156,9 +155,9 @@ async fn a_key_checks_only_what_it_is_for() {
     let jwt = verifier(&issuer, |_| {});
     let good = issuer.claims(AUDIENCE, "a", "run");
     assert_eq!(reason(&jwt, &signers[0].sign(&good)).await, "good");
-    let mut nameless = issuer.new_key(Algorithm::ES256);
+    let mut nameless = issuer.new_key(Algorithm::Es256);
     issuer.change(|set| drop(set.pop()));
-    nameless.header.kid = None;
+    nameless.header.as_object_mut().unwrap().remove("kid");
     assert_ne!(reason(&jwt, &nameless.sign(&good)).await, "good");
     let why = [
         "no key of the provider's fits",
@@ -178,7 +177,7 @@ async fn a_key_checks_only_what_it_is_for() {
 async fn keys_are_asked_for_again_but_not_by_every_token() {
     let issuer = Issuer::start().await;
     issuer.set_away(true);
-    let first = issuer.new_key(Algorithm::ES256);
+    let first = issuer.new_key(Algorithm::Es256);
     let jwt = verifier(&issuer, |_| {});
     let good = issuer.claims(AUDIENCE, "a", "run");
     assert_eq!(reason(&jwt, &first.sign(&good)).await, "no keys");
@@ -193,7 +192,7 @@ async fn keys_are_asked_for_again_but_not_by_every_token() {
     pass(31).await;
     issuer.set_away(false);
     assert_eq!(reason(&jwt, &first.sign(&good)).await, "good");
-    let second = issuer.new_key(Algorithm::ES256);
+    let second = issuer.new_key(Algorithm::Es256);
     for _ in 0..3 {
         assert_eq!(reason(&jwt, &second.sign(&good)).await, "no key of the provider's fits");
     }
@@ -220,7 +219,7 @@ async fn keys_are_asked_for_again_but_not_by_every_token() {
 #[tokio::test]
 async fn a_caller_who_hangs_up_leaves_the_others_their_keys() {
     let issuer = Issuer::start().await;
-    let signer = issuer.new_key(Algorithm::ES256);
+    let signer = issuer.new_key(Algorithm::Es256);
     issuer.set_delay(Duration::from_millis(300));
     let jwt = verifier(&issuer, |_| {});
     let good = issuer.claims(AUDIENCE, "a", "run");
@@ -234,11 +233,10 @@ async fn a_caller_who_hangs_up_leaves_the_others_their_keys() {
 #[tokio::test]
 async fn keys_may_be_in_a_file() {
     let issuer = Issuer::start().await;
-    let signer = issuer.new_key(Algorithm::ES384);
+    let signer = issuer.new_key(Algorithm::Es384);
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut keys = Vec::new();
     issuer.change(|set| keys.clone_from(set));
-    let _readable: Jwk = serde_json::from_value(keys[0].clone()).unwrap();
     std::fs::write(file.path(), json!({"keys": keys}).to_string()).unwrap();
     let jwt = verifier(&issuer, |it| it.jwks = Some(file.path().display().to_string()));
     let good = issuer.claims(AUDIENCE, "a", "run");
@@ -251,4 +249,41 @@ async fn keys_may_be_in_a_file() {
     let open = verifier(&issuer, |it| it.jwks = Some("http://codex.example/keys".to_owned()));
     assert_eq!(reason(&open, &signer.sign(&good)).await, "no keys");
     assert_eq!(issuer.requests(), 0);
+}
+
+/// What providers sign with, by another implementation than ours.
+#[tokio::test]
+async fn every_algorithm_of_providers_is_checked() {
+    let issuer = Issuer::start().await;
+    let claims = issuer.claims(AUDIENCE, "a", "run");
+    for algorithm in
+        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]
+    {
+        let good = issuer.signed_elsewhere(algorithm, &claims);
+        // Some providers write zeros before the modulus: these are three.
+        let zero = issuer.signed_elsewhere(algorithm, &claims);
+        issuer.change(|set| {
+            if let Some(n) = set.last_mut().and_then(|key| key.get_mut("n")) {
+                *n = json!(format!("AAAA{}", n.as_str().unwrap()));
+            }
+        });
+        let jwt = verifier(&issuer, |_| {});
+        assert_eq!(reason(&jwt, &good).await, "good", "{algorithm}");
+        assert_eq!(reason(&jwt, &zero).await, "good", "{algorithm}");
+        // A signature of something else, half of one, none.
+        let (text, signature) = good.rsplit_once('.').unwrap();
+        let (_, other) = zero.rsplit_once('.').unwrap();
+        let half = &signature[..signature.len() / 8 * 4];
+        for wrong in [other, half, ""] {
+            let token = format!("{text}.{wrong}");
+            assert_eq!(reason(&jwt, &token).await, "the signature is wrong", "{algorithm}");
+        }
+    }
+    // Too short to be worth anything.
+    let weak = issuer.signed_elsewhere("RS256", &claims);
+    issuer.change(|set| {
+        let n = set.last().unwrap()["n"].as_str().unwrap().to_owned();
+        set.last_mut().unwrap()["n"] = json!(n[..170]);
+    });
+    assert_ne!(reason(&verifier(&issuer, |_| {}), &weak).await, "good");
 }

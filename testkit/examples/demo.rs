@@ -1,15 +1,7 @@
 //! Shows the main job on the real Codex CLI, without any account: a conversation that continues after
 //! the server was restarted. Only the model is a stand-in.
 //!
-//! `cargo run --release --example demo`
-
-#![expect(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a demo prints, and starts what it shows"
-)]
+//! `cargo run --example demo`
 
 use std::{
     env,
@@ -34,7 +26,7 @@ async fn main() -> ExitCode {
 async fn show() -> Result<(), String> {
     step("the real Codex CLI, and this server");
     let codex = codex_cli::fetch(CODEX_VERSION)?;
-    println!("  building the server…");
+    println!("  building the server, as the tests will use it:");
     let server = build_server()?;
     println!("  Codex {CODEX_VERSION}: {}", codex.display());
     println!("  server: {}", server.display());
@@ -105,16 +97,16 @@ fn answer(request: &ModelRequest) -> Reply {
     })
 }
 
-/// Cargo builds an example without the package's own binary, so this asks for it, in the same profile.
+/// Cargo builds an example without the binaries that it shows, so this asks for them: with the profile and the features
+/// of the tests, which `--example` makes Cargo choose, so that nothing is built twice. Cargo shows how far it is.
 fn build_server() -> Result<PathBuf, String> {
     let own = env::current_exe().map_err(|e| e.to_string())?;
     let folder =
         own.parent().and_then(Path::parent).ok_or("the demo is not where Cargo puts it")?;
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build
-        .args(["build", "--quiet", "--bin", "codex-mcp-server"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    build.args(["build", "--example", "demo", "--bins"]);
+    build.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     if folder.ends_with("release") {
         build.arg("--release");
     }
