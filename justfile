@@ -79,7 +79,7 @@ ci:
 
 # Assemble what would be released, for this machine alone, below target/package
 package:
-    cargo build --locked --release
+    cargo build --locked --profile dist
     mkdir -p target/binaries/$(uname -m)-unknown-linux-musl
-    cp target/release/codex-mcp-server target/binaries/$(uname -m)-unknown-linux-musl/
+    cp target/dist/codex-mcp-server target/binaries/$(uname -m)-unknown-linux-musl/
     node packaging/build.mjs target/binaries target/package
