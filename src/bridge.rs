@@ -11,9 +11,9 @@ fn main() -> ExitCode {
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         #[cfg(target_os = "linux")]
         if let Some((word, words)) = arguments.split_first()
-            && word == codex_mcp_server::serve::Role::Reaper.word()
+            && word == codex_mcp_server::Role::Reaper.word()
         {
-            return codex_mcp_server::codex::reap(words).unwrap_or_else(|error| {
+            return codex_mcp_server::reap(words).unwrap_or_else(|error| {
                 // It is the last that Codex's errors have.
                 let _ = writeln!(std::io::stderr(), "error: cannot start Codex: {error}");
                 ExitCode::FAILURE

@@ -10,15 +10,14 @@ use std::{
 
 use anyhow::Context;
 use codex_mcp_server::{
-    Environment, PageUrl, ServerError, check_tools, cli,
-    cli::{Args, Command, ConfigCommand, Exit, Fixed},
-    codex::Lineage,
-    config,
-    serve::{self, Shutdown},
-    serve_here, serve_http, serve_page, serve_stdio, serve_terminal, servers, telemetry, tokens,
+    Args, Asks, CliError, Command, Config, ConfigCommand, Environment, Exit, Fixed, Flags, Lineage,
+    PageUrl, Resolved, ServerError, Shown, Shutdown, Signals, Variables, check_tools, resolve,
+    review_since, run_tool, serve_here, serve_http, serve_page, serve_stdio, serve_terminal,
+    servers, show_completions, show_config, show_manual, show_schema, start_telemetry, stderr,
+    stdout, tokens, written,
 };
 #[cfg(unix)]
-use codex_mcp_server::{become_bridge, host_folders, serve::Role};
+use codex_mcp_server::{Role, become_bridge, host_folders};
 use etcetera::BaseStrategy;
 
 #[cfg(unix)]
@@ -51,7 +50,7 @@ fn typed(words: &[OsString], served: Served) -> ExitCode {
     match run(read, words, served) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => match error.downcast_ref() {
-            Some(cli::CliError::Usage(_)) => fail(&error, Exit::Usage),
+            Some(CliError::Usage(_)) => fail(&error, Exit::Usage),
             _ => fail(&error, Exit::Failed),
         },
     }
@@ -60,15 +59,15 @@ fn typed(words: &[OsString], served: Served) -> ExitCode {
 /// What was typed, and the settings it brings.
 struct Typed {
     command: Command,
-    flags: config::Flags,
-    resolved: config::Resolved,
+    flags: Flags,
+    resolved: Resolved,
 }
 
 /// Reads what was typed. If it is wrong or asks for help only, the exit code is the error.
 fn read(words: &[OsString]) -> Result<Typed, ExitCode> {
     let args = Args::parse(words).map_err(ExitCode::from)?;
     let flags = args.flags();
-    let resolved = config::resolve(&flags, &variables());
+    let resolved = resolve(&flags, &variables());
     let resolved = resolved.map_err(|error| fail(&error.into(), Exit::Usage))?;
     check_tools(&resolved).map_err(|error| fail(&error.into(), Exit::Usage))?;
     Ok(Typed { command: args.command, flags, resolved })
@@ -93,7 +92,7 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
     #[cfg(unix)]
     let alone = (is_served && !is_http && served == Served::ByHost)
         .then(|| become_bridge(config.clone(), &environment, words));
-    let _telemetry = telemetry::start(&resolved.config.log).context("log")?;
+    let _telemetry = start_telemetry(&resolved.config.log).context("log")?;
     #[cfg(unix)]
     if let Some(reason) = alone.filter(|reason| !reason.is_wanted()) {
         let reason: &dyn std::error::Error = &reason;
@@ -105,17 +104,17 @@ fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit>
             return Ok(command.run(&host_folders(&environment))?);
         }
         Command::Fixed(Fixed::Config(ConfigCommand::Show)) => {
-            let shown = cli::show_config(&resolved, cli::stdout());
+            let shown = show_config(&resolved, stdout());
             return printed(shown, "the configuration");
         }
         Command::Fixed(Fixed::Config(ConfigCommand::Schema)) => {
-            return printed(cli::show_schema(cli::stdout()), "the schema");
+            return printed(show_schema(stdout()), "the schema");
         }
         Command::Fixed(Fixed::Completions { shell }) => {
-            return printed(cli::show_completions(shell, cli::stdout()), "the completions");
+            return printed(show_completions(shell, stdout()), "the completions");
         }
         Command::Fixed(Fixed::Man) => {
-            return printed(cli::show_manual(cli::stdout()), "the manual page");
+            return printed(show_manual(stdout()), "the manual page");
         }
         // Before anything is started, because it may take as long as somebody types.
         Command::Tool(call) => Command::Tool(call.complete()?),
@@ -151,22 +150,22 @@ where
 }
 
 fn printed(result: io::Result<()>, what: &str) -> anyhow::Result<Exit> {
-    cli::written(result, what)?;
+    written(result, what)?;
     Ok(Exit::Done)
 }
 
 async fn dispatch(
     command: Command,
-    flags: &config::Flags,
-    resolved: config::Resolved,
-    config: config::Config,
+    flags: &Flags,
+    resolved: Resolved,
+    config: Config,
     environment: Environment,
     shutdown: Shutdown,
 ) -> anyhow::Result<Exit> {
     Ok(match command {
         Command::Tool(call) => {
             let starts = call.is_detached();
-            let work = |streams| cli::run_tool(call, streams);
+            let work = |streams| run_tool(call, streams);
             let done =
                 Box::pin(serve_terminal(config, environment, shutdown, starts, work)).await?;
             done.unwrap_or(Ok(Exit::Interrupted))?
@@ -206,7 +205,7 @@ async fn dispatch(
             let state = state.context("there is no folder for state")?;
             let git = environment.git();
             let review = async |tree| {
-                let work = |streams| cli::review_since(streams, tree);
+                let work = |streams| review_since(streams, tree);
                 let done = serve_terminal(config, environment, shutdown, true, work).await?;
                 done.unwrap_or_else(|| Ok(serde_json::Value::Null))
             };
@@ -223,7 +222,7 @@ async fn dispatch(
             command.run(&tokens(&config, &environment)?, &config).await?
         }
         Command::Fixed(Fixed::Ui(ui)) => {
-            let mut shown = cli::Shown::default();
+            let mut shown = Shown::default();
             let told = |url: &PageUrl| ui.show(url.as_str(), &mut shown);
             Box::pin(serve_page(config, environment, shutdown, ui.port, told)).await?;
             Exit::Done
@@ -232,7 +231,7 @@ async fn dispatch(
         Command::Fixed(Fixed::Serve(how)) if how.is_http() => {
             let told = |url: &str| {
                 // Whoever started this reads it, or does not.
-                let _ = writeln!(cli::stdout(), "{url}");
+                let _ = writeln!(stdout(), "{url}");
             };
             serve_http(config, environment, shutdown, told).await?;
             Exit::Done
@@ -264,11 +263,11 @@ fn piped_json() -> serde_json::Value {
 )]
 fn spawn_signals(shutdown: Shutdown, reloads: bool) -> tokio::task::JoinHandle<()> {
     // Here and not in the task: a signal may come before the task has run for the first time.
-    let signals = serve::Signals::listen();
+    let signals = Signals::listen();
     tokio::spawn(async move {
         if let Ok(mut signals) = signals {
             for end in [&shutdown.asked, &shutdown.at_once] {
-                while signals.next().await == serve::Asks::Hangup && reloads {
+                while signals.next().await == Asks::Hangup && reloads {
                     shutdown.hangup.notify_one();
                 }
                 end.cancel();
@@ -278,13 +277,13 @@ fn spawn_signals(shutdown: Shutdown, reloads: bool) -> tokio::task::JoinHandle<(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn variables() -> config::Variables {
+fn variables() -> Variables {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let values: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
     let config_folder = etcetera::choose_base_strategy().ok().map(|base| base.config_dir());
-    config::Variables { values, config_folder }
+    Variables { values, config_folder }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -330,6 +329,6 @@ fn environment() -> anyhow::Result<Environment> {
 /// Prints what went wrong, with its causes, where people and clients look for it.
 fn fail(error: &anyhow::Error, exit: Exit) -> ExitCode {
     // If that cannot be written, the exit code says that something went wrong.
-    let _ = writeln!(cli::stderr(), "codex-mcp-server: {error:#}");
+    let _ = writeln!(stderr(), "codex-mcp-server: {error:#}");
     ExitCode::from(exit.code())
 }

@@ -9,13 +9,8 @@ use std::{
 
 use anyhow::Context;
 use codex_mcp_server::{
-    cli::Exit,
-    find_host,
-    serve::{
-        Role,
-        host::{HostConfig, start_and_leave},
-    },
-    serve_bridge, serve_host, telemetry,
+    Exit, HostConfig, Role, find_host, serve_bridge, serve_host, start_and_leave, start_telemetry,
+    start_telemetry_in,
 };
 
 use super::{Served, Typed, environment, fail, read, typed, wait_for};
@@ -29,7 +24,7 @@ pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
         Role::Starter => executable().and_then(|program| Ok(start_and_leave(&program)?)),
         Role::Host => host(),
         #[cfg(target_os = "linux")]
-        Role::Reaper => match codex_mcp_server::codex::reap(arguments) {
+        Role::Reaper => match codex_mcp_server::reap(arguments) {
             Ok(code) => return code,
             Err(error) => Err(error.into()),
         },
@@ -45,7 +40,7 @@ pub(super) fn play(role: Role, arguments: &[OsString]) -> ExitCode {
 fn find(arguments: &[OsString]) -> anyhow::Result<()> {
     // What is wrong with the arguments has been printed.
     let Ok(Typed { resolved, .. }) = read(arguments) else { anyhow::bail!("no host is found") };
-    let _telemetry = telemetry::start(&resolved.config.log)?;
+    let _telemetry = start_telemetry(&resolved.config.log)?;
     let files = find_host(resolved.config, &environment()?)?;
     serde_json::to_writer(io::stdout(), &files)?;
     Ok(())
@@ -55,7 +50,7 @@ fn host() -> anyhow::Result<()> {
     let mut config = Vec::new();
     io::stdin().read_to_end(&mut config)?;
     let config: HostConfig = serde_json::from_slice(&config)?;
-    let _telemetry = telemetry::start_in(&config.config.log, &config.files.log())?;
+    let _telemetry = start_telemetry_in(&config.config.log, &config.files.log())?;
     let environment = environment()?;
     wait_for(false, |shutdown| serve_host(config, environment, shutdown))??;
     Ok(())

@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use codex_mcp_server::session::{
-    SessionName, SessionRecord,
-    store::{
-        Claim, Coordination, Page, PostgresPool, PostgresStore, SessionStore, SqliteStore, Turns,
-    },
+use codex_mcp_server::store::{
+    Claim, Coordination, Page, PostgresPool, PostgresStore, SessionName, SessionRecord,
+    SessionStore, SqliteStore, Turns,
 };
 use jiff::Timestamp;
 use testkit::Postgres;

@@ -30,21 +30,10 @@ mod transcript;
 mod transfer;
 mod ui;
 
-pub use approvals::ApprovalsArgs;
-pub use args::{Args, Command, ConfigCommand, Fixed, ServeArgs};
-pub use client::ClientError;
-pub use doctor::DoctorArgs;
+pub use args::{Args, Command, ConfigCommand, Fixed};
 pub use error::CliError;
-pub use gate::{GateCommand, review_since};
-#[cfg(unix)]
-pub use host::HostCommand;
+pub use gate::review_since;
 pub use run::{Exit, run_tool, written};
 pub use screen::{stderr, stdout};
-pub use servers::ServersArgs;
-pub use sessions::{Format, SessionsCommand};
-pub use setup::{Client, EditError, SetupArgs, SetupError};
 pub use show::{show_completions, show_config, show_manual, show_schema};
-pub use token::TokenCommand;
-pub use tools::ToolCall;
-pub use transfer::TransferArgs;
-pub use ui::{Shown, UiArgs};
+pub use ui::Shown;

@@ -50,6 +50,12 @@ pub enum CodexError {
         /// Codex's words.
         reason: String,
     },
+    /// Codex would run what the project names outside of its sandbox, and the user has not said yet that it may.
+    #[error("{reason}")]
+    NotTrusted {
+        /// What names programs, and how to allow that.
+        reason: String,
+    },
     /// Codex cannot use a setting that came with the call.
     #[error("{reason}")]
     CallConfig {

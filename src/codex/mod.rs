@@ -27,6 +27,7 @@ mod orphans;
 mod process;
 mod processes;
 mod profile;
+mod projects;
 mod protocol;
 #[cfg(target_os = "linux")]
 mod reaper;
@@ -45,7 +46,7 @@ pub(crate) use app_server::Script;
 pub use approval::{Answer, Approval, ApprovalId, Decision, InputField, Subject};
 pub use catalog::{Defaults, Login, Model, ThreadFilter, ThreadInfo};
 pub use error::CodexError;
-pub use find::{Binary, SearchPath, find};
+pub use find::{SearchPath, find};
 pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
 pub use lineage::Lineage;

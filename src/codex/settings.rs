@@ -8,8 +8,6 @@ use serde_json::{Map, Value};
 use serde_with::skip_serializing_none;
 use strum::IntoStaticStr;
 
-use super::version::CodexVersion;
-
 /// What commands that Codex runs may touch. Ordered from the least to the most.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr,
@@ -85,9 +83,6 @@ pub struct ThreadOptions {
     pub writable_roots: Option<Vec<PathBuf>>,
     /// The same, as the user's own configuration has it: Codex takes one list or the other.
     pub own_writable_roots: Vec<PathBuf>,
-    /// Folders of a git folder that commands write when they commit. Left out before
-    /// [`CodexVersion::HERMETIC_GIT`].
-    pub git_folders: Vec<PathBuf>,
     /// Whether commands may use the network, with [`Sandbox::WorkspaceWrite`]. `None` leaves it to the user's own
     /// configuration.
     pub network: Option<bool>,
@@ -189,13 +184,10 @@ impl ThreadOptions {
         *self == Self { disabled_mcp_servers, own_writable_roots, ..other.clone() }
     }
 
-    /// Where commands of this version may write besides the working directory, the user's own choice included, if a call
-    /// says.
-    pub(super) fn all_writable_roots(&self, version: CodexVersion) -> Option<Vec<PathBuf>> {
+    /// Where commands may write besides the working directory, the user's own choice included, if a call says.
+    pub(super) fn all_writable_roots(&self) -> Option<Vec<PathBuf>> {
         let roots = self.writable_roots.as_ref()?;
-        let is_hermetic = version >= CodexVersion::HERMETIC_GIT;
-        let git_folders = self.git_folders.iter().filter(|_| is_hermetic);
-        Some(roots.iter().chain(&self.own_writable_roots).chain(git_folders).cloned().collect())
+        Some(roots.iter().chain(&self.own_writable_roots).cloned().collect())
     }
 
     /// The keys of Codex's configuration that are set.

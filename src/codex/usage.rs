@@ -6,6 +6,7 @@ use serde_with::skip_serializing_none;
 /// Tokens, as the model's provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_field_names, reason = "clients read these names")]
 pub struct Usage {
     /// Sent to the model, cached ones included.
     pub input_tokens: u64,
@@ -46,6 +47,7 @@ pub struct AccountLimits {
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "clients read these names")]
 pub struct Credits {
     /// Whether there are any.
     #[serde(default)]

@@ -74,9 +74,13 @@ impl CodexVersion {
     pub(crate) const STRICT_CONFIG: Self = Self::new(0, 131, 0);
     /// The first version that gives threads names.
     pub(crate) const THREAD_NAMES: Self = Self::new(0, 93, 0);
-    /// The first version whose own git, which runs outside of the sandbox, was seen to run nothing that a configuration
-    /// names, wherever `commondir` points. Up to 0.125 it does; those between were not tried.
-    pub const HERMETIC_GIT: Self = Self::new(0, 146, 0);
+    /// The first version that was seen to leave a project's own configuration alone until the user trusts the project: 0.87
+    /// does not, 0.72 knows none.
+    pub(crate) const ASKS_FOR_TRUST: Self = Self::new(0, 98, 0);
+    /// The first version that may trust a project because a thread can write there: 0.120 does, 0.110 does not.
+    pub(crate) const TRUSTS_BY_ITSELF: Self = Self::new(0, 111, 0);
+    /// The first version that was seen to tell its own git to run no hooks and no `core.fsmonitor`: 0.125 does not.
+    pub(crate) const CAREFUL_GIT: Self = Self::new(0, 140, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 

@@ -14,11 +14,8 @@ mod store;
 
 pub(crate) use declared::{setting, settings};
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
-pub use layers::{ConfigError, Flags, Resolved, Variables, resolve, secret_variables};
+pub use layers::{Flags, Resolved, Variables, resolve, secret_variables};
 pub use schema::schema;
-pub use settings::{
-    CodexSettings, Compat, Config, Defaults, HostMode, HostSettings, Limits, Log, LogFormat,
-    NotifySettings, Results, SessionSettings, WhenExhausted,
-};
+pub use settings::{Compat, Config, HostMode, Limits, Log, LogFormat, WhenExhausted};
 pub use span::Span;
 pub use store::{DatabaseUrl, Store, StoreKind};

@@ -126,7 +126,7 @@ impl Output {
     /// Its lines or other parts that end with `\0`. A list of which the end was cut off is an error.
     pub(super) fn parts(&self, action: &'static str) -> Result<Vec<&[u8]>, RepositoryError> {
         if self.length > self.bytes.len() as u64 {
-            let reason = format!("there are too many files ({} bytes of names)", self.length);
+            let reason = format!("that is too much to list ({} bytes)", self.length);
             return Err(RepositoryError::Failed { action, reason });
         }
         Ok(self.bytes.split(|byte| *byte == 0).filter(|part| !part.is_empty()).collect())

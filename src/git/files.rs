@@ -86,6 +86,34 @@ pub(super) fn plain_below(folder: &Path, place: &Path) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Looks at a folder and all that is below it.
+///
+/// # Errors
+/// If one of them is a link. What is missing is none.
+pub(super) fn all_plain(folder: &Path) -> io::Result<()> {
+    let is_missing =
+        |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    let mut waiting = vec![plain_below(folder, Path::new(""))?];
+    while let Some(folder) = waiting.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if is_missing(&error) => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_symlink() {
+                let reason = format!("`{}` is a link", entry.path().display());
+                return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+            }
+            if kind.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Moves a small folder of ours, also to another file system.
 ///
 /// # Errors

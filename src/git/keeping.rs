@@ -24,7 +24,7 @@ impl Worktree {
         git: &Git,
         applied: Option<&str>,
     ) -> Result<bool, RepositoryError> {
-        let own = git.repository(&self.root).shadow(Objects::Passing, &[self.objects()]).await?;
+        let (_, own) = self.home(git, &[self.objects()]).await?;
         let tip = format!("refs/heads/{}", self.branch);
         let has_tip = own.has(&tip).await?;
         let tree_of = async |commit: &str| {

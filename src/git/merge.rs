@@ -7,6 +7,7 @@ use super::{
     changes::{COMPARE, PATCH},
     command::LIST,
     error::RepositoryError,
+    files,
     shadow::{Objects, Shadow},
     snapshot::path_of,
     worktree::Worktree,
@@ -40,8 +41,7 @@ impl Worktree {
         if !theirs.nested.is_empty() {
             return Err(RepositoryError::Nested { paths: theirs.nested });
         }
-        let repository = git.repository(&self.root);
-        let own = repository.shadow(Objects::Passing, &[self.objects()]).await?;
+        let (repository, own) = self.home(git, &[self.objects()]).await?;
         let ours = repository.snapshot_in(&own).await?.tree;
         let base = match applied {
             Some(applied) => own.commit_of(applied, &self.base, "applied").await?,
@@ -132,7 +132,8 @@ impl Shadow {
         let known: BTreeSet<&[u8]> = known.parts(action)?.into_iter().collect();
         for file in files {
             let name = [file, &b"\0"[..]].concat();
-            let path = self.layout.top.join(path_of(file));
+            // Nothing is undone through a link, where git has changed nothing either.
+            let Ok(path) = files::plain_below(&self.layout.top, &path_of(file)) else { continue };
             if known.contains(file.as_slice()) {
                 run(&["checkout-index", "--force", "-z", "--stdin"], &name).await?;
             } else if self

@@ -1,8 +1,8 @@
 //! Git, hermetically: the code that a review looks at, worktrees, snapshots, merging. Knows nothing of Codex, of
 //! sessions, or of this process's environment.
 //!
-//! **What a repository says never runs anything here.** Codex can write most of a repository: files, attributes, nested
-//! repositories, and where it may commit, parts of the git folder. Four means keep all of that from deciding how git
+//! **What a repository says never runs anything here.** Codex can write most of a repository: files, attributes, and all
+//! of a nested repository, its git folder included. Four means keep all of that from deciding how git
 //! runs, each for its whole kind:
 //!
 //! 1. **No configuration of a repository is in force.** Git reads a repository's configuration from its git folder. Ours
@@ -19,10 +19,10 @@
 //!    is compared tree with tree. Nested repositories are named and left out, never entered.
 //! 3. **The environment is a list** ([`environment`]): what git needs, what says where the user's configuration is, and
 //!    switches against fetching and prompting. A program of the user's that git runs sees no more.
-//! 4. **A git folder leads nowhere.** Its refs, its objects, and the folders that a worktree session writes or opens to a
-//!    sandbox are refused where one is a link ([`files::plain_below`]). All folders that git reads are said
-//!    ([`Repository::folders`]), so that a `.git` file or an alternate that points elsewhere can be held against what the
-//!    operator allows.
+//! 4. **A git folder leads nowhere.** It is refused where anything among its refs and objects is a link
+//!    ([`files::all_plain`]), and where its configuration says that the files are elsewhere. All folders that git reads
+//!    are said ([`Repository::folders`]), so that a `.git` file or an alternate that points elsewhere can be held against
+//!    what the operator allows. A worktree goes back to the very folders that it was made from ([`Worktree::home`]).
 //!
 //! The first look at a repository ([`survey`]) does run git in it, with two commands that only print: `rev-parse` and
 //! `config --list`.
@@ -60,8 +60,6 @@ use std::{
 pub use changes::{Changes, ReviewTarget};
 pub use environment::GitEnvironment;
 pub use error::RepositoryError;
-pub use snapshot::Snapshot;
-pub use state::Extent;
 pub use worktree::{Begin, Worktree};
 
 /// Git on this machine: its environment, and our own folder for what it needs. A cheap handle.

@@ -56,8 +56,7 @@ impl Shadow {
     ) -> Result<String, RepositoryError> {
         let directory = self.layout.top.clone();
         let unknown = || RepositoryError::Unknown { kind, name: name.to_owned(), directory };
-        // A name that begins like this would be an option; one with a zero byte cannot be passed on.
-        if name.starts_with('-') || name.contains('\0') {
+        if !is_name(name) {
             return Err(unknown());
         }
         let object = format!("{name}^{{{of}}}");
@@ -105,5 +104,94 @@ impl Shadow {
         message: &str,
     ) -> Result<String, RepositoryError> {
         self.text("write a commit", &["commit-tree", tree, "-p", parent, "-m", message]).await
+    }
+}
+
+/// Whether this is the name of a commit and no more: an id, a ref or `@`, then steps to ancestors (`~2`, `^`) or to what a
+/// ref was (`@{1}`). Git takes much else for a name, such as an option, or a search for a message by a regular expression,
+/// which can take all memory there is.
+fn is_name(name: &str) -> bool {
+    let first = ['~', '^'].iter().filter_map(|step| name.find(*step)).chain(name.find("@{")).min();
+    let (reference, mut steps) = name.split_at(first.unwrap_or(name.len()));
+    let is_odd = |letter: char| letter.is_control() || " :?*[\\{}".contains(letter);
+    if reference.starts_with('-') || reference.contains(is_odd) || reference.contains("..") {
+        return false;
+    }
+    // `@{1}` and `@{upstream}` belong to the branch that is checked out.
+    if reference.is_empty() && !steps.starts_with("@{") {
+        return false;
+    }
+    while !steps.is_empty() {
+        let rest = if let Some(inside) = steps.strip_prefix("@{") {
+            let Some((what, rest)) = inside.split_once('}') else { return false };
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_. ".contains(letter);
+            if what.is_empty() || !what.chars().all(is_plain) {
+                return false;
+            }
+            rest
+        } else {
+            let Some(rest) = steps.strip_prefix(['~', '^']) else { return false };
+            rest.trim_start_matches(|letter: char| letter.is_ascii_digit())
+        };
+        steps = rest;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn a_name_is_no_question() {
+        for good in [
+            "HEAD",
+            "@",
+            "main",
+            "codex/s",
+            "refs/heads/ä",
+            "v1.2-3",
+            "0199abc",
+            "HEAD~2^2~1",
+            "main^^",
+            "@{1}",
+            "main@{upstream}",
+            "main@{2 days ago}~1",
+            "a@b",
+            "stash@{0}^2",
+        ] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "-x",
+            "--all",
+            ":/x",
+            ":/x{1,255}{1,255}",
+            "HEAD^{/x}",
+            "HEAD^{tree}",
+            "HEAD:a",
+            ":a",
+            "a..b",
+            "a...b",
+            "a b",
+            "a*",
+            "a[b]",
+            "a\\b",
+            "a\0",
+            "a\n",
+            "^main",
+            "~1",
+            "HEAD~x",
+            "HEAD^{",
+            "@{/x}",
+            "main@{",
+            "main@{}",
+            "HEAD^!",
+            "HEAD^@",
+            "HEAD^-",
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
     }
 }

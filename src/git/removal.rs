@@ -1,11 +1,8 @@
-//! Removing a worktree, and what a sandbox must leave open for commits in it.
+//! Removing a worktree.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
-use super::{Git, error::RepositoryError, files, shadow::Objects, worktree::Worktree};
+use super::{Git, error::RepositoryError, files, worktree::Worktree};
 
 const ACTION: &str = "remove a worktree";
 
@@ -19,15 +16,15 @@ impl Worktree {
         if !self.root.is_dir() {
             return Ok(());
         }
-        let own = git.repository(&self.root);
         if self.branch.is_empty() {
+            let own = git.repository(&self.root);
             // It was never made completely: git's part of it may be there.
             return match own.layout().await {
                 Ok(layout) => remove_unfinished(&layout.common_dir, &self.path).await,
                 Err(_) => Ok(()),
             };
         }
-        let shadow = own.shadow(Objects::Passing, &[]).await?;
+        let (_, shadow) = self.home(git, &[]).await?;
         let branch = format!("refs/heads/{}", self.branch);
         // Codex can have made it stand for another branch, which is not ours to remove.
         shadow.text("remove a branch", &["update-ref", "--no-deref", "-d", &branch]).await?;
@@ -54,32 +51,6 @@ impl Worktree {
         // There is none if it was never made completely.
         drop(tokio::fs::remove_file(self.first_index()).await);
         Ok(())
-    }
-
-    /// What a sandbox must let commands write so that they can commit in it, and no more: the git folder of the worktree,
-    /// objects, and the branches beside its own. Makes those folders that git makes when needed.
-    ///
-    /// # Errors
-    /// [`RepositoryError::Failed`] if a folder cannot be made.
-    pub async fn writable_for_commits(&self) -> Result<Vec<PathBuf>, RepositoryError> {
-        let name = self.git_dir.file_name().unwrap_or_default();
-        let mut places = vec![Path::new("worktrees").join(name), "objects".into()];
-        if self.common_dir.join("reftable").is_dir() {
-            places.push("reftable".into());
-        } else {
-            let folder = self.branch.rsplit_once('/').map_or("", |(folder, _)| folder);
-            places.push(Path::new("refs/heads").join(folder));
-            places.push(Path::new("logs/refs/heads").join(folder));
-        }
-        let mut folders = Vec::new();
-        for place in places {
-            // A link there would let commands write wherever it points.
-            let folder = files::plain_below(&self.common_dir, &place).map_err(failed)?;
-            tokio::fs::create_dir_all(&folder).await.map_err(failed)?;
-            files::plain_below(&self.common_dir, &place).map_err(failed)?;
-            folders.push(folder);
-        }
-        Ok(folders)
     }
 }
 

@@ -54,9 +54,8 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 /// The largest other file of a git folder that is copied, in bytes.
 const LARGEST_OTHER: u64 = 16 * 1024 * 1024;
 
-/// What a git folder must hold itself: as a link it would lead git to read, or write, where it points.
-const HELD: &[&str] =
-    &["objects/info", "objects/pack", "refs/heads", "packed-refs", "reftable", "info"];
+/// What a git folder must hold itself, with all that is below: a link would lead git to read, or write, where it points.
+const HELD: &[&str] = &["objects", "refs", "packed-refs", "reftable", "info", "lfs"];
 
 /// Of how many files an index may be made.
 const SHARED_INDEXES: usize = 64;
@@ -131,8 +130,15 @@ impl Shadow {
         lock.lock()?;
         let common = &layout.common_dir;
         let at = |name: &str| folder.path().join(name);
+        for folder in [common, &layout.git_dir] {
+            if fs::canonicalize(folder)? != *folder {
+                let reason = format!("`{}` is a link by now", folder.display());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+            }
+        }
         for held in HELD {
             files::plain_below(common, Path::new(held))?;
+            files::all_plain(&common.join(held))?;
         }
         fs::write(at("config"), format_of(&layout))?;
         fs::write(at("HEAD"), &layout.head)?;

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Repository,
-    command::{self, LIST, Output},
+    command::{self, Output},
     error::RepositoryError,
     files,
 };
@@ -37,6 +37,9 @@ const OWN: &[&str] = &[
 /// and other repositories.
 const NOT_OURS: &[&str] =
     &["include.", "includeif.", "hook.", "alias.", "trace2.", "core.bare", "core.worktree"];
+
+/// The most that `rev-parse` and `config --list` may print, in bytes: all of it is held.
+const CONFIGURATION: u64 = 1024 * 1024;
 
 /// How many other folders of objects a repository may name.
 const ALTERNATES: usize = 64;
@@ -170,7 +173,7 @@ impl Repository {
             action,
             &arguments,
             &[],
-            LIST,
+            CONFIGURATION,
         );
         let found = match output.await?.succeeded(action) {
             Ok(found) => String::from_utf8_lossy(&found.bytes).into_owned(),
@@ -192,9 +195,16 @@ impl Repository {
         let common = tokio::fs::canonicalize(here.join(common)).await.map_err(|_| none())?;
         let git_dir = tokio::fs::canonicalize(git_dir).await.map_err(|_| none())?;
         let top = tokio::fs::canonicalize(top).await.map_err(|_| none())?;
-        // `core.worktree` can say that the working tree is somewhere else.
+        // `core.worktree` can say that the working tree is somewhere else, such as where another repository is.
         if !here.starts_with(&top) {
             return Err(none());
+        }
+        if !leads(&top, &git_dir) {
+            let reason = format!(
+                "its configuration (`core.worktree`) says that its files are in `{}`, which has another git folder",
+                top.display()
+            );
+            return Err(RepositoryError::Failed { action, reason });
         }
         Ok((top, git_dir, common))
     }
@@ -208,8 +218,17 @@ impl Repository {
     ) -> Result<Output, RepositoryError> {
         let here = [(OsString::from("GIT_DIR"), git_dir.as_os_str().to_owned())];
         let environment = &self.git.0.environment;
-        command::run(environment, git_dir, &here, action, arguments, &[], LIST).await
+        command::run(environment, git_dir, &here, action, arguments, &[], CONFIGURATION).await
     }
+}
+
+/// Whether the top of a working tree leads to that git folder: it is `.git` there, or a file of this name says so.
+fn leads(top: &Path, git_dir: &Path) -> bool {
+    let link = top.join(".git");
+    let said = files::small_text(&link);
+    let place = said.as_deref().and_then(|text| text.strip_prefix("gitdir: "));
+    let place = place.map_or(link, |place| top.join(place.trim_end_matches(['\n', '\r'])));
+    std::fs::canonicalize(place).is_ok_and(|place| place == git_dir)
 }
 
 /// What the file `HEAD` says. In old repositories it is a link to a branch.

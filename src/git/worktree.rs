@@ -125,7 +125,11 @@ impl Repository {
             ["worktree", "add", "--quiet", "--no-checkout", "-b", &new.branch, &place, &new.base];
         shadow.text(ACTION, &add).await?;
         new.git_dir = shadow.hand_over(&new.path).await?;
-        new.mend().await?;
+        let linked = new.clone();
+        let linked = tokio::task::spawn_blocking(move || linked.link()).await;
+        linked.map_err(std::io::Error::other).flatten().map_err(|error| {
+            RepositoryError::Failed { action: ACTION, reason: error.to_string() }
+        })?;
         // What it begins with is laid over what its branch has.
         let (commit, mut laid) = (new.base.clone(), None);
         match begin {
@@ -205,6 +209,26 @@ impl Shadow {
 }
 
 impl Worktree {
+    /// The repository that it was made from, with a private git folder for it.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Failed`] if another one is there by now: a command can put one there.
+    pub(super) async fn home(
+        &self,
+        git: &Git,
+        alternates: &[PathBuf],
+    ) -> Result<(Repository, Shadow), RepositoryError> {
+        let repository = git.repository(&self.root);
+        let shadow = repository.shadow(Objects::Passing, alternates).await?;
+        let (top, common) = (&shadow.layout.top, &shadow.layout.common_dir);
+        if (top, common) != (&self.root, &self.common_dir) {
+            let reason = format!("`{}` is another repository by now", self.root.display());
+            let action = "find the repository of a worktree";
+            return Err(RepositoryError::Failed { action, reason });
+        }
+        Ok((repository, shadow))
+    }
+
     /// Its state as a tree, with objects that last as long as `new`, which is to begin with it.
     async fn snapshot_for(&self, git: &Git, new: &Self) -> Result<String, RepositoryError> {
         let (theirs, ours) = (self.objects(), new.objects());
@@ -217,42 +241,14 @@ impl Worktree {
         Ok(inside.snapshot_in(&shadow).await?.tree)
     }
 
-    /// Puts the files back by which git finds the repository from the worktree, if they are not what they were: Codex
-    /// itself runs git there, outside of its sandbox, and believes them. Says whether that was needed.
-    ///
-    /// # Errors
-    /// [`RepositoryError::Failed`] if they cannot be written.
-    pub async fn mend(&self) -> Result<bool, RepositoryError> {
-        let worktree = self.clone();
-        let mended = tokio::task::spawn_blocking(move || worktree.mend_links()).await;
-        mended.map_err(std::io::Error::other).flatten().map_err(|error| {
-            let (action, reason) = ("mend the worktree's links", error.to_string());
-            RepositoryError::Failed { action, reason }
-        })
-    }
-
-    fn mend_links(&self) -> std::io::Result<bool> {
+    /// Says where things are by whole paths, which git itself does only with some settings.
+    fn link(&self) -> std::io::Result<()> {
+        let name = self.git_dir.file_name().unwrap_or_default();
+        files::plain_below(&self.common_dir, &Path::new("worktrees").join(name))?;
         let said = |prefix: &str, path: &Path| format!("{prefix}{}\n", path.display());
         let link = self.path.join(".git");
-        let mut was_changed = false;
-        for (file, wanted) in [
-            (self.git_dir.join("commondir"), said("", &self.common_dir)),
-            (self.git_dir.join("gitdir"), said("", &link)),
-            (link.clone(), said("gitdir: ", &self.git_dir)),
-        ] {
-            let is = files::small_text(&file).unwrap_or_default();
-            if is == wanted {
-                continue;
-            }
-            // Git's own way to say the same is a relative path.
-            was_changed |= is != "../..\n";
-            files::replace(&file, &wanted)?;
-        }
-        match std::fs::remove_file(self.git_dir.join("config.worktree")) {
-            Ok(()) => was_changed = true,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        Ok(was_changed)
+        files::replace(&self.git_dir.join("commondir"), &said("", &self.common_dir))?;
+        files::replace(&self.git_dir.join("gitdir"), &said("", &link))?;
+        files::replace(&link, &said("gitdir: ", &self.git_dir))
     }
 }

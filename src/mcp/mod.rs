@@ -28,7 +28,7 @@ mod tools;
 
 pub use call::{TERMINAL, approval_answer, approval_form};
 pub use changes::is_resource;
-pub use config::{Client, McpConfig, WhoCalls};
+pub use config::{Client, McpConfig};
 pub use error::{UserError, explain};
 pub use restarted::{host_restarted, only_reads};
 pub use scope::needed_scope;

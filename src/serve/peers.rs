@@ -49,7 +49,7 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     let socket = match linux::socket(peer, own) {
         Ok(Some(socket)) => socket,
         // Its client is elsewhere. Or it is from here and gone: then none is answered.
-        Ok(None) => return !peer.ip().is_loopback() && peer.ip() != own.ip(),
+        Ok(None) => return !linux::is_of_this_machine(peer.ip()),
         Err(error) => {
             tracing::debug!(%error, "this system does not say who connects");
             return true;
@@ -62,14 +62,17 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
     }
     let mut candidates: Vec<u32> = known.keys().copied().collect();
     candidates.extend(linux::candidates(socket));
-    let mut is_hidden = false;
-    for process in candidates.iter().copied() {
+    let (mut of_codex, mut is_hidden) = (false, false);
+    let mut clients = Vec::new();
+    for process in candidates {
+        // Its files are not looked at: it may have as many as it likes.
+        if lineage(process) == Lineage::Codex {
+            of_codex = true;
+            continue;
+        }
+        clients.push(process);
+        // Some programs cannot be inspected, such as a daemon of the system's that works for the user.
         let Some(sockets) = linux::sockets_of(process) else {
-            // Some programs cannot be inspected. A daemon of the system's that works for the user is a client; what Codex has
-            // started is none.
-            if lineage(process) == Lineage::Codex {
-                return false;
-            }
             is_hidden = true;
             continue;
         };
@@ -84,12 +87,12 @@ fn is_client(known: &mut Known, peer: SocketAddr, own: SocketAddr) -> bool {
         }
     }
     let has_it = |process: &&u32| linux::sockets_of_threads(**process).contains(&socket.number);
-    if let Some(process) = candidates.iter().find(has_it) {
+    if let Some(process) = clients.iter().find(has_it) {
         return lineage(*process).is_trusted();
     }
-    // No process that can be inspected has it. Another user's program may, or one that cannot be inspected. If there is
-    // neither, the socket is on its way from one process to another, or held where it cannot be seen.
-    is_hidden || !socket.is_of_this_user()
+    // No client that can be inspected has it: another user's program may, or one that cannot be inspected. Or something that
+    // Codex has started, which sends the socket from one process to another, or holds it where it cannot be seen.
+    !of_codex && (is_hidden || !socket.is_of_this_user())
 }
 
 /// An address as a version 4 address if it stands for one.
@@ -145,5 +148,11 @@ mod tests {
         let peers = Peers::default();
         assert!(!peers.is_trusted("127.0.0.1:1".parse().unwrap(), own).await);
         assert!(peers.is_trusted("192.0.2.1:1".parse().unwrap(), own).await);
+        // Loopback is not the only address of a machine.
+        let out = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        if out.connect("192.0.2.1:9").is_ok() {
+            let address = SocketAddr::new(out.local_addr().unwrap().ip(), 1);
+            assert!(!peers.is_trusted(address, own).await, "{address}");
+        }
     }
 }

@@ -50,20 +50,18 @@ pub use fork::{ForkSource, Forked};
 pub use handshakes::Handshakes;
 pub use import::{Exchange, Imported};
 pub use limits::{Limits, WhenExhausted};
-pub use measures::Load;
 pub use model::ModelSource;
-pub use name::{InvalidName, SessionName};
+pub use name::SessionName;
 pub use notice::Notice;
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, ApprovalState, Continuity, DecisionRecord, ForkedFrom,
-    ForwardedMessage, HandshakeRecord, KeptRollout, RolloutPart, RolloutRecord, SeenServer,
-    ServerRecord, ServerTurn, SessionDetails, SessionRecord, SessionStatus, Stop, TokenRecord,
-    TurnDetails, TurnRecord, WorktreeRecord, WorktreeState,
+    AnswerRecord, ApprovalRecord, Continuity, ForwardedMessage, SeenServer, ServerRecord,
+    ServerTurn, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord,
+    WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, ContentDigest, OnBusy, Origin, Reply, Request, Work};
-pub use review::{Finding, ReviewStyle, Severity, Verdict};
+pub use review::{Finding, ReviewStyle, Verdict};
 pub use rollouts::{KeyError, RolloutConfig, RolloutKey};
 pub use servers::Servers;
 pub use sessions::Sessions;
@@ -73,12 +71,12 @@ pub use store::Change;
 pub use tokens::{NewToken, Tokens};
 pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
 pub use visible::{visible, visible_line};
-pub use worktree::{ListedWorktree, WorktreeAction, WorktreeOutcome, WorktreeRequest};
+pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.
 pub use crate::codex::{
-    AccountLimits, Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion,
-    CommandRun, Credits, Decision, EffectiveSettings, FailureKind, FileChange, Found, InputField,
-    Lineage, Login, Missing, Model, Profile, RateLimits, RateWindow, Reviewer, Sandbox, Subject,
-    ThreadFilter, ThreadId, ThreadInfo, ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
+    Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Credits,
+    Decision, FailureKind, FileChange, InputField, Lineage, Missing, Model, Profile, RateLimits,
+    RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions,
+    TurnEvent, TurnFailure, Usage, WebSearch,
 };

@@ -7,7 +7,7 @@ mod private;
 
 #[cfg(test)]
 pub(crate) use compute::watched::watched;
-pub use compute::{Stopped, compute, heavy};
+pub use compute::{compute, heavy};
 pub use group::GroupKill;
 pub use private::{
     create_private_file, is_private, missing_folders, open_private_file, private_folder,

@@ -23,4 +23,4 @@ mod work;
 pub use failure::Said;
 pub use guard::protect;
 pub use router::router;
-pub use viewer::{Explain, Viewer};
+pub use viewer::Viewer;

@@ -235,3 +235,68 @@ async fn what_gets_away_ends_with_its_codex() {
     server.close().await;
     wait_for("its end", || process::is_gone(left).then_some(())).await;
 }
+
+/// Sends its connection from one process to another until it was asked about, then takes it back.
+const IN_FLIGHT: &str = r#"
+import array, socket, sys, time
+port = int(sys.argv[1])
+near, far = socket.socketpair()
+s = socket.socket()
+s.connect(("127.0.0.1", port))
+near.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()]))])
+s.close()
+time.sleep(1)
+_, data, _, _ = far.recvmsg(1, 64)
+fds = array.array("i"); fds.frombytes(data[0][2])
+s = socket.socket(fileno=fds[0])
+s.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % port)
+print(s.recv(400).decode())
+"#;
+
+/// The server's user has a program that cannot be inspected, such as an agent with keys. It is no excuse for others.
+#[tokio::test]
+async fn a_connection_on_its_way_is_no_clients_because_another_program_is_hidden() {
+    const HIDE: &str = "import ctypes, time; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); print('hidden', flush=True); time.sleep(600)";
+    let world = World::new().await;
+    // Nothing is hidden from root.
+    let as_user: &[&str] = if is_root() {
+        let given = ["-R", "60002", &world.home.path().display().to_string()];
+        let done = std::process::Command::new("chown").args(given).status().unwrap();
+        assert!(done.success());
+        &["setpriv", "--reuid=60002", "--regid=60002", "--clear-groups", "--"]
+    } else {
+        &[]
+    };
+    let hide = [as_user, &["/usr/bin/python3", "-c", HIDE]].concat();
+    let mut hidden = std::process::Command::new(hide[0])
+        .args(&hide[1..])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(hidden.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "hidden\n");
+    let roots = format!("limits.roots={}", json!([world.home.work()]));
+    let serve = [env!("CARGO_BIN_EXE_codex-mcp-server"), "serve", "--http", "127.0.0.1:0"];
+    let serve = [as_user, &serve].concat();
+    let launch = shared(&world).binary(serve[0]);
+    let launch = serve[1..].iter().fold(launch, |launch, word| launch.arg(*word));
+    let launch = launch.args(["--no-auth", "--set", &roots, "--set", "limits.network=true"]);
+    let server = HttpServer::start(&launch).await;
+    fs::write(world.home.path().join("in_flight.py"), IN_FLIGHT).unwrap();
+    let line =
+        format!("/usr/bin/python3 {}/in_flight.py {}", world.home.path().display(), server.port());
+    let call =
+        json!({"prompt": format!("run {line}"), "sandbox": "workspace-write", "network": true});
+    // The client itself is this test, which can be seen.
+    let result = server.client(None).call("codex", call).await.ok();
+    let heard = result["response"].as_str().unwrap();
+    assert!(heard.contains("403") && heard.contains("own MCP server"), "{heard}");
+    hidden.kill().unwrap();
+    hidden.wait().unwrap();
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
+}

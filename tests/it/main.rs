@@ -58,6 +58,7 @@ mod plugin;
 #[cfg(unix)]
 mod processes;
 mod progress;
+mod projects;
 mod resetting;
 mod results;
 mod review;

@@ -14,6 +14,4 @@ mod lines;
 mod remote;
 
 pub use apply::SetupArgs;
-pub use edit::EditError;
 pub use error::SetupError;
-pub use known::Client;

@@ -32,8 +32,9 @@ impl Defaults {
                     sandbox: config.sandbox_mode,
                     writable_roots: config
                         .sandbox_workspace_write
-                        .unwrap_or_default()
-                        .writable_roots,
+                        .and_then(|mut section| section.remove("writable_roots"))
+                        .and_then(|roots| serde_json::from_value(roots).ok())
+                        .unwrap_or_default(),
                     mcp_servers,
                 })
             }

@@ -10,12 +10,10 @@ use serde_json::Value;
 use crate::codex::{
     ids::ThreadId,
     settings::{ThreadOptions, ThreadSettings, TurnRequest, WebSearch},
-    version::CodexVersion,
 };
 
 /// The arguments after the binary. The prompt is read from stdin.
 pub(super) fn of(
-    version: CodexVersion,
     settings: &ThreadSettings,
     request: &TurnRequest,
     thread: Option<&ThreadId>,
@@ -35,7 +33,7 @@ pub(super) fn of(
     if let Some(effort) = &request.effort {
         say("-c", format!("model_reasoning_effort={}", quoted(effort)).into());
     }
-    for (key, value) in config(&settings.options, version) {
+    for (key, value) in config(&settings.options) {
         say("-c", format!("{key}={value}").into());
     }
     if let Some(schema) = schema {
@@ -55,10 +53,10 @@ pub(super) fn of(
 }
 
 /// Keys of Codex's configuration with values as TOML.
-fn config(options: &ThreadOptions, version: CodexVersion) -> Vec<(String, String)> {
+fn config(options: &ThreadOptions) -> Vec<(String, String)> {
     let mut config: Vec<_> =
         options.keys().into_iter().map(|(key, value)| (key, toml(&value))).collect();
-    if let Some(roots) = options.all_writable_roots(version) {
+    if let Some(roots) = options.all_writable_roots() {
         let roots = roots.iter().map(|root| root.to_string_lossy().into_owned());
         let roots = toml::Value::from(roots.collect::<Vec<_>>());
         config.push(("sandbox_workspace_write.writable_roots".to_owned(), roots.to_string()));
@@ -113,8 +111,7 @@ mod tests {
             approval_policy: ApprovalPolicy::Never,
         };
         let thread = ThreadId("id".into());
-        let version = CodexVersion::MINIMUM;
-        let words = of(version, &settings, &request, Some(&thread), None);
+        let words = of(&settings, &request, Some(&thread), None);
         let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
         assert_eq!(
             words.join(" "),

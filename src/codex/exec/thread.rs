@@ -94,20 +94,14 @@ impl ExecThread {
         let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
         let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
         let known = self.id.get().cloned();
-        let version = self.found.version;
-        let words =
-            arguments::of(version, &self.settings, request, known.as_ref(), path.as_deref());
+        let words = arguments::of(&self.settings, request, known.as_ref(), path.as_deref());
         let mut effective = EffectiveSettings {
             model: request.model.clone(),
             reasoning_effort: request.effort.clone(),
             sandbox: Some(self.settings.sandbox),
             approval_policy: ApprovalPolicy::Never,
             working_directory: request.cwd.clone(),
-            writable_roots: self
-                .settings
-                .options
-                .all_writable_roots(self.found.version)
-                .unwrap_or_default(),
+            writable_roots: self.settings.options.all_writable_roots().unwrap_or_default(),
             network: self.settings.options.network,
             approvals_reviewer: None,
         };

@@ -174,12 +174,6 @@ pub(crate) struct ConfigRead {
     pub(crate) config: UserConfig,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct WorkspaceWrite {
-    #[serde(default)]
-    pub(crate) writable_roots: Vec<PathBuf>,
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct UserConfig {
     #[serde(default)]
@@ -191,7 +185,7 @@ pub(crate) struct UserConfig {
     #[serde(default)]
     pub(crate) sandbox_mode: Option<Sandbox>,
     #[serde(default)]
-    pub(crate) sandbox_workspace_write: Option<WorkspaceWrite>,
+    pub(crate) sandbox_workspace_write: Option<Map<String, Value>>,
     #[serde(default)]
     pub(crate) mcp_servers: Option<Map<String, Value>>,
 }

@@ -83,12 +83,16 @@ pub(crate) struct ThreadStartParams<'a> {
 
 impl<'a> ThreadStartParams<'a> {
     /// The parameters as this version of Codex takes them.
-    pub(crate) fn new(settings: &'a ThreadSettings, version: CodexVersion) -> Self {
+    pub(crate) fn new(
+        settings: &'a ThreadSettings,
+        sandbox: Sandbox,
+        version: CodexVersion,
+    ) -> Self {
         let options = &settings.options;
         Self {
             cwd: &settings.cwd,
             model: settings.model.as_deref(),
-            sandbox: settings.sandbox,
+            sandbox,
             approval_policy: settings.approval_policy,
             ephemeral: settings.ephemeral,
             base_instructions: options.base_instructions.as_deref(),

@@ -14,7 +14,7 @@ use crate::codex::{
     launch::{CodexConfig, Found},
     lineage::Lineage,
     profile::Profile,
-    record,
+    projects, record,
     settings::ThreadSettings,
     thread::Thread,
     usage::AccountLimits,
@@ -78,10 +78,11 @@ impl Codex {
     /// If Codex cannot be started, needs a login and has none, or refuses the settings.
     pub async fn start_thread(&self, settings: &ThreadSettings) -> Result<Thread, CodexError> {
         let connection = match self.0.engine().await? {
-            Engine::Exec(found) => return self.exec(found, None, settings),
+            Engine::Exec(found) => return self.exec(found, None, settings).await,
             Engine::AppServer(connection) => connection,
         };
-        let opened = AppThread::start(Arc::clone(&connection), settings).await;
+        let undecided = self.undecided(&connection, settings).await?;
+        let opened = AppThread::start(Arc::clone(&connection), settings, undecided).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
@@ -96,13 +97,14 @@ impl Codex {
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
         let mut connection = match self.0.engine().await? {
-            Engine::Exec(found) => return self.exec(found, Some(thread), settings),
+            Engine::Exec(found) => return self.exec(found, Some(thread), settings).await,
             Engine::AppServer(connection) => connection,
         };
         if connection.is_haunted(thread) && self.0.replace_if_unused(&connection).await {
             connection = self.connection("resuming threads").await?;
         }
-        let opened = AppThread::resume(Arc::clone(&connection), thread, settings).await;
+        let undecided = self.undecided(&connection, settings).await?;
+        let opened = AppThread::resume(Arc::clone(&connection), thread, settings, undecided).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
@@ -117,8 +119,21 @@ impl Codex {
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
         let connection = self.connection("forking threads").await?;
-        let opened = AppThread::fork(Arc::clone(&connection), thread, through, settings).await;
+        let undecided = self.undecided(&connection, settings).await?;
+        let opened =
+            AppThread::fork(Arc::clone(&connection), thread, through, settings, undecided).await;
         self.checked(&connection, opened).await.map(Thread::from)
+    }
+
+    /// A folder that belongs to no project, if the user has not said yet what to think of the one that a thread is in.
+    async fn undecided(
+        &self,
+        connection: &Connection,
+        settings: &ThreadSettings,
+    ) -> Result<Option<&Path>, CodexError> {
+        let (home, version) = (&self.0.config.codex_home, connection.found().version);
+        let is_undecided = projects::is_undecided(home, &settings.cwd, version).await?;
+        Ok(is_undecided.then_some(home))
     }
 
     /// Gives a thread a name in Codex's own lists, whether or not it is loaded.
@@ -242,7 +257,7 @@ impl Codex {
         result
     }
 
-    fn exec(
+    async fn exec(
         &self,
         found: Found,
         thread: Option<&ThreadId>,
@@ -252,6 +267,8 @@ impl Codex {
         if closing.is_cancelled() {
             return Err(CodexError::ShuttingDown);
         }
+        // It never decides by itself.
+        projects::is_undecided(&config.codex_home, &settings.cwd, found.version).await?;
         ExecThread::open(found, thread, settings, config, tasks).map(Thread::exec)
     }
 

@@ -136,7 +136,6 @@ async fn a_linked_worktree_a_reftable_and_sha256_can_be_looked_at() {
         let (worktree, _) =
             repository.add_worktree(&worktree, "w", Begin::WithChanges).await.unwrap();
         write(&worktree.path, "new.txt", "work\n");
-        worktree.writable_for_commits().await.unwrap();
         user.git_in(&worktree.path, &["add", "."]);
         user.git_in(&worktree.path, &["commit", "-qm", "work"]);
         assert_eq!(worktree.merge(&git, None).await.unwrap().0, ["new.txt"]);

@@ -57,8 +57,6 @@ async fn in_worktree(hostile: &Hostile, git: &Git, top: &Path, worktree: &Worktr
     hostile.arm(&worktree.git_dir);
     fs::copy(worktree.git_dir.join("config"), worktree.git_dir.join("config.worktree")).unwrap();
     fs::write(worktree.git_dir.join("commondir"), ".\n").unwrap();
-    worktree.mend().await.unwrap();
-    none("mending");
     assert!(worktree.extent(git).await.unwrap().files_changed >= 2);
     none("the extent");
     assert!(worktree.difference(git, 1 << 20).await.unwrap().0.contains("+work"));
@@ -220,7 +218,6 @@ async fn a_worktrees_git_folder_stops_nobody_and_leads_nowhere() {
     fs::remove_file(&head).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, &head, fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-    assert!(worktree.mend().await.unwrap());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
     assert!(!worktree.is_only_there(&git, None).await.unwrap());
     worktree.remove(&git).await.unwrap();

@@ -12,7 +12,20 @@ const UNCOMMITTED: ReviewTarget = ReviewTarget::UncommittedChanges;
 
 #[tokio::test]
 async fn a_link_in_the_git_folder_is_neither_read_nor_written_through() {
-    for held in ["refs", "refs/heads", "packed-refs", "objects", "objects/info", "info"] {
+    for held in [
+        "refs",
+        "refs/heads",
+        "refs/heads/codex",
+        "refs/tags",
+        "refs/tags/one",
+        "packed-refs",
+        "objects",
+        "objects/info",
+        "objects/ab",
+        "objects/pack/pack-x.pack",
+        "info",
+        "lfs/objects",
+    ] {
         let user = User::new();
         user.git(&["pack-refs", "--all"]);
         let place = user.top().join(".git").join(held);
@@ -37,8 +50,8 @@ async fn a_link_in_the_git_folder_is_neither_read_nor_written_through() {
 }
 
 #[tokio::test]
-async fn a_worktree_is_made_through_no_link_and_opens_none_to_the_sandbox() {
-    for laid in ["refs/heads/codex", "worktrees", "logs/refs/heads/codex"] {
+async fn a_worktree_is_made_through_no_link() {
+    for laid in ["refs/heads/codex", "worktrees"] {
         let user = User::new();
         let (git, elsewhere) = (user.ours(), user.at("elsewhere"));
         fs::create_dir(&elsewhere).unwrap();
@@ -49,10 +62,7 @@ async fn a_worktree_is_made_through_no_link_and_opens_none_to_the_sandbox() {
             .repository(&user.top())
             .add_worktree(&user.at("worktrees/w"), "w", Begin::At(None))
             .await;
-        let error = match made {
-            Ok((worktree, _)) => worktree.writable_for_commits().await.unwrap_err(),
-            Err(error) => error,
-        };
+        let error = made.unwrap_err();
         assert!(error.to_string().contains("is a link"), "{laid}: {error}");
         assert_eq!(files(&elsewhere).len(), 0, "{laid}");
     }
@@ -149,4 +159,64 @@ async fn no_alternate_is_hidden() {
         let error = git.repository(&user.top()).folders().await.unwrap_err().to_string();
         assert!(error.contains("cannot be read"), "{error}");
     }
+}
+
+/// A worktree's changes go where the worktree was made, whatever stands there by then.
+#[tokio::test]
+async fn another_repository_in_the_place_of_the_users_gets_nothing() {
+    for attack in ["core.worktree", "another git folder", "a link"] {
+        let user = User::new();
+        let git = user.ours();
+        let top = user.top();
+        let (worktree, _) = git
+            .repository(&top)
+            .add_worktree(&user.at("worktrees/w"), "w", Begin::At(None))
+            .await
+            .unwrap();
+        write(&worktree.path, "top/new.txt", "work\n");
+        write(&worktree.path, "new.txt", "work\n");
+        let victim = user.at("victim");
+        user.git(&["clone", "-q", ".", victim.to_str().unwrap()]);
+        user.git_in(&victim, &["branch", &worktree.branch]);
+        match attack {
+            "core.worktree" => {
+                let above = top.parent().unwrap().to_str().unwrap();
+                drop(user.git(&["config", "core.worktree", above]));
+            }
+            "another git folder" => {
+                fs::rename(top.join(".git"), user.at("was")).unwrap();
+                let said = format!("gitdir: {}\n", victim.join(".git").display());
+                fs::write(top.join(".git"), said).unwrap();
+            }
+            _ => {
+                fs::rename(top.join(".git"), user.at("was")).unwrap();
+                symlink(victim.join(".git"), top.join(".git")).unwrap();
+            }
+        }
+        let before = (files(&victim), files(top.parent().unwrap()).len());
+        assert!(worktree.merge(&git, None).await.is_err(), "{attack}");
+        assert!(worktree.remove(&git).await.is_err(), "{attack}");
+        let branch = user.git_in(&victim, &["rev-parse", &worktree.branch]);
+        assert!(!branch.is_empty(), "{attack}");
+        assert_eq!(files(&victim), before.0, "{attack}");
+        assert!(!top.parent().unwrap().join("new.txt").exists(), "{attack}");
+        assert!(!top.join("new.txt").exists(), "{attack}");
+    }
+}
+
+/// Git refuses to write through a link, and then nothing is undone through it either.
+#[tokio::test]
+async fn what_is_undone_is_not_undone_through_a_link() {
+    let user = User::new();
+    let git = user.ours();
+    let repository = git.repository(&user.top());
+    let (worktree, _) =
+        repository.add_worktree(&user.at("worktrees/w"), "w", Begin::At(None)).await.unwrap();
+    let victim = user.at("victim");
+    write(&victim, "precious", "mine\n");
+    write(&worktree.path, "out/precious", "mine\n");
+    symlink(&victim, user.top().join("out")).unwrap();
+    fs::write(user.top().join(".gitignore"), "out\n").unwrap();
+    worktree.merge(&git, None).await.unwrap_err();
+    assert_eq!(fs::read_to_string(victim.join("precious")).unwrap(), "mine\n");
 }

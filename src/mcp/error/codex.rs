@@ -58,6 +58,12 @@ impl From<&CodexError> for ToolError {
                 "codex_config_invalid",
                 "Mend Codex's own configuration file and call again.".to_owned(),
             ),
+            CodexError::NotTrusted { .. } => (
+                "project_not_trusted",
+                "Look at what it names. If you trust it, add the lines to Codex's own configuration file, or answer \
+                 `codex` in a terminal there; then call again."
+                    .to_owned(),
+            ),
             CodexError::CallConfig { .. } => (
                 "invalid_argument",
                 "Correct the value in `config`, the profile or `reasoningEffort`, or leave it out.".to_owned(),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     os::unix::fs::MetadataExt,
     path::Path,
 };
@@ -123,6 +123,22 @@ fn written(address: SocketAddr, is_wide: bool) -> String {
         format!("{:08X}", u32::from_ne_bytes(bytes))
     };
     format!("{}:{:04X}", octets.chunks(4).map(word).collect::<String>(), address.port())
+}
+
+/// Whether an address is one of this machine's: what is sent to such an address is sent from it as well. Nothing is sent
+/// here to find that out.
+pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
+    let own = match address {
+        IpAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        IpAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+    };
+    let from = || -> io::Result<SocketAddr> {
+        let socket = UdpSocket::bind(own)?;
+        socket.connect(SocketAddr::new(address, 9))?;
+        socket.local_addr()
+    };
+    // What cannot be reached at all is not here.
+    address.is_loopback() || from().is_ok_and(|from| from.ip() == address)
 }
 
 /// The sockets that a process has. `None` if it cannot be inspected.

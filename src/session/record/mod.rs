@@ -16,10 +16,12 @@ pub use handshake::{ForwardedMessage, HandshakeRecord};
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub use server::{SeenServer, ServerRecord, ServerTurn};
 pub(crate) use session::after;
-pub use session::{ForkedFrom, SessionDetails, SessionRecord, SessionStatus};
+pub use session::{ForkedFrom, SessionRecord, SessionStatus};
 pub use token::TokenRecord;
 pub use turn::{Continuity, Stop, TurnDetails, TurnRecord};
 pub use worktree::{WorktreeRecord, WorktreeState};
 
 use super::Settings;
+#[cfg(test)]
+pub(super) use crate::codex::EffectiveSettings;
 pub(super) use crate::codex::{ApprovalId, ThreadId, Usage};

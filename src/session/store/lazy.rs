@@ -56,6 +56,7 @@ impl LazyStore {
     }
 
     /// A store that is open already.
+    #[cfg(test)]
     pub fn of(store: Arc<dyn Store>) -> Self {
         Self { opened: RwLock::new(Some(store)), ..Self::new(StoreConfig::Memory) }
     }

@@ -28,7 +28,7 @@ pub use coordination::{
 pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};
 pub use memory::MemoryStore;
-pub use page::{Cursor, Excerpt, InvalidCursor, Listing, Page};
+pub use page::{Cursor, Excerpt, Listing, Page};
 pub use postgres::{InvalidUrl, PostgresPool, PostgresStore};
 pub use sessions::{CopiedTurns, Created, DailyUsage, Outcomes, Renamed, SessionStore, Turns};
 pub use sqlite::SqliteStore;

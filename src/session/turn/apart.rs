@@ -47,6 +47,11 @@ impl Actor {
         let mut worktree = of(&record)?;
         let git = &self.shared.config.git;
         record.touch(now, self.shared.config.ttl);
+        if worktree.root.is_dir() {
+            // What it reads besides may have become something else since the worktree was made.
+            let limits = &self.shared.config.limits;
+            limits.check_repository(&git.repository(&worktree.root)).await?;
+        }
         match action {
             WorktreeAction::Apply => {
                 let before = state(git, &worktree).await?;

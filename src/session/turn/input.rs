@@ -44,11 +44,12 @@ impl Input {
                 Ok(Self { images: images.clone(), output_schema: output_schema.clone(), ..prompt })
             }
             Work::Review { target, paths, focus, style } => {
+                let here = plan.apart.as_ref().map_or(&plan.directory, |apart| &apart.root);
+                config.limits.check_repository(&config.git.repository(here)).await?;
                 let repository = match &plan.apart {
                     Some(apart) => config.git.inside(&apart.worktree(), &plan.directory),
                     None => config.git.repository(&plan.directory),
                 };
-                config.limits.check_repository(&repository).await?;
                 let limit = config.limits.review_bytes;
                 let diff = repository.changes(target, paths, limit).await?;
                 let lines = diff.as_ref().map(|it| review::ChangedLines::read(&it.root, &it.diff));

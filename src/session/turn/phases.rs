@@ -223,8 +223,6 @@ impl Actor {
         let mut opened = opened?;
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
-        let version = self.loaded.as_ref().map(|loaded| loaded.thread.codex_version());
-        opened.warnings.extend(version.and_then(|version| plan.without_commits(version)));
         if queued.is_cancelled() {
             self.unload_untold(&opened).await;
             return Ok(Phase::Over(None));
@@ -301,14 +299,6 @@ impl Actor {
         entry.details.warnings.extend(caveats);
         let mut status = note(record, entry, outcome, *started);
         if let Some(worktree) = &record.details.worktree {
-            match worktree.worktree().mend().await {
-                Ok(false) => {}
-                Ok(true) => entry.details.warnings.push(
-                    "The turn has changed by which files git finds the repository from the worktree; that was undone."
-                        .to_owned(),
-                ),
-                Err(error) => entry.details.warnings.push(format!("{error}.")),
-            }
             match state(&self.shared.config.git, worktree).await {
                 Ok(state) => entry.details.worktree = Some(state),
                 Err(error) => {

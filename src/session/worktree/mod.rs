@@ -11,6 +11,5 @@ mod plan;
 
 pub use actions::{WorktreeAction, WorktreeOutcome};
 pub(super) use actions::{check_removal, of};
-pub use folder::ListedWorktree;
 pub(super) use folder::{Worktrees, state};
 pub use plan::WorktreeRequest;

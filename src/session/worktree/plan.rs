@@ -1,7 +1,7 @@
 //! Having a turn work in its session's worktree.
 
 use crate::{
-    codex::{CodexVersion, Sandbox},
+    codex::Sandbox,
     session::{
         Request, SessionConfig, SessionError, SessionRecord, record::WorktreeRecord, turn::Plan,
     },
@@ -98,20 +98,6 @@ impl Plan {
         })
     }
 
-    /// What to say if this version of Codex cannot be let commit in the worktree.
-    pub(in crate::session) fn without_commits(&self, version: CodexVersion) -> Option<String> {
-        let is_without =
-            !self.options.git_folders.is_empty() && version < CodexVersion::HERMETIC_GIT;
-        is_without.then(|| {
-            format!(
-                "Commands cannot commit in the worktree with Codex {version}: its own git could be made to run programs \
-                 outside of the sandbox. What they change is kept, compared and applied all the same; commits need \
-                 Codex {} or newer.",
-                CodexVersion::HERMETIC_GIT
-            )
-        })
-    }
-
     /// Points the turn at a worktree.
     pub(in crate::session) async fn move_into(
         &mut self,
@@ -121,7 +107,6 @@ impl Plan {
         if !path.is_dir() {
             return Err(SessionError::WorktreeGone { path: path.clone() });
         }
-        worktree.worktree().mend().await?;
         let directory = tokio::fs::canonicalize(&self.directory).await;
         let directory = directory.unwrap_or_else(|_| self.directory.clone());
         let Ok(below) = directory.strip_prefix(root) else {
@@ -139,11 +124,9 @@ impl Plan {
         self.apart = Some(worktree.clone());
         self.sandbox.get_or_insert(Sandbox::WorkspaceWrite);
         if self.sandbox == Some(Sandbox::WorkspaceWrite) {
-            let roots = worktree.worktree().writable_for_commits().await?;
-            let widened = self.options.writable_roots.get_or_insert_default();
-            // All of it, also where the turn works in a folder of it.
-            widened.push(path.clone());
-            self.options.git_folders = roots;
+            // All of it, also where the turn works in a folder of it. Not the git folder: what is in that decides which
+            // programs Codex's own git runs, outside of the sandbox.
+            self.options.writable_roots.get_or_insert_default().push(path.clone());
         }
         Ok(())
     }

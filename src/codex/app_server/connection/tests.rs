@@ -43,7 +43,7 @@ async fn thread(connection: &Arc<Connection>, server: &mut Script, id: &str) -> 
     let settings = settings();
     let opened = json!({"thread": {"id": id}});
     let (thread, ()) = tokio::join!(
-        AppThread::start(Arc::clone(connection), &settings),
+        AppThread::start(Arc::clone(connection), &settings, None),
         server.answers("thread/start", &opened)
     );
     thread.unwrap()
@@ -224,7 +224,7 @@ async fn a_thread_on_which_a_turn_may_still_run_is_never_used_again() {
     thread.release().await;
     let settings = settings();
     let id = ThreadId("t".into());
-    let resumed = AppThread::resume(Arc::clone(&connection), &id, &settings).await;
+    let resumed = AppThread::resume(Arc::clone(&connection), &id, &settings, None).await;
     assert!(matches!(resumed, Err(CodexError::ThreadUnavailable { .. })), "{resumed:?}");
 }
 

@@ -1,6 +1,7 @@
 //! Threads on one connection.
 
 mod open;
+mod sandbox;
 mod settings;
 
 use std::sync::{
@@ -39,6 +40,8 @@ pub(crate) struct AppThread {
     in_force: Mutex<EffectiveSettings>,
     /// The sandbox that each turn is given, if it is wider than what the thread was opened with.
     wider: Option<Value>,
+    /// Whether a turn has been given it, after which it stays.
+    is_widened: AtomicBool,
     /// Whether there is a record of it on disk, which there is from its first turn on (0.99).
     recorded: AtomicBool,
     trust: Trust,
@@ -144,9 +147,13 @@ impl AppThread {
             model: wanted.model.as_deref().filter(|_| wanted.model != now.model),
             effort: wanted.effort.as_deref().filter(|_| wanted.effort != now.reasoning_effort),
             output_schema: wanted.output_schema.as_ref(),
-            sandbox_policy: self.wider.as_ref(),
+            sandbox_policy: self
+                .wider
+                .as_ref()
+                .filter(|_| !self.is_widened.load(Ordering::Relaxed)),
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
+        self.is_widened.store(true, Ordering::Relaxed);
         let then = self.in_force_with(wanted);
         *self.in_force() = then;
         Ok(started)

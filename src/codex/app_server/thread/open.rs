@@ -1,14 +1,14 @@
 //! Opening a thread: new, resumed, or as a fork.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::AppThread;
+use super::{AppThread, sandbox::TurnSandbox};
 use crate::codex::{
     app_server::{connection::Connection, refusal},
     error::CodexError,
@@ -18,7 +18,7 @@ use crate::codex::{
         ThreadParams, ThreadResumeParams, ThreadStartParams,
     },
     record::EnvironmentContext,
-    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, Sandbox, ThreadSettings},
+    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
 };
@@ -30,21 +30,26 @@ impl AppThread {
     pub(in crate::codex) async fn start(
         connection: Arc<Connection>,
         settings: &ThreadSettings,
+        undecided: Option<&Path>,
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         check(settings, version)?;
-        let params = ThreadStartParams::new(settings, version);
+        let sandbox = TurnSandbox::of(settings, undecided, version);
+        let params = ThreadStartParams::new(settings, sandbox.first(), version);
         let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
-        Self::opened(connection, opened, settings, false).await.if_logged_in().await
+        Self::opened(connection, opened, settings, (false, sandbox)).await.if_logged_in().await
     }
 
     pub(in crate::codex) async fn resume(
         connection: Arc<Connection>,
         thread: &ThreadId,
         settings: &ThreadSettings,
+        undecided: Option<&Path>,
     ) -> Result<Self, CodexError> {
-        check(settings, connection.found().version)?;
+        let version = connection.found().version;
+        check(settings, version)?;
+        let sandbox = TurnSandbox::of(settings, undecided, version);
         if connection.is_haunted(thread) {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
@@ -54,7 +59,7 @@ impl AppThread {
                 thread_id: &thread.0,
                 exclude_turns: true,
                 model_provider,
-                settings: ThreadStartParams::new(settings, connection.found().version),
+                settings: ThreadStartParams::new(settings, sandbox.first(), version),
             };
             connection.call::<ThreadOpened>("thread/resume", params).await
         };
@@ -75,7 +80,7 @@ impl AppThread {
         }
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
-        Self::opened(connection, opened, settings, true).await.if_logged_in().await
+        Self::opened(connection, opened, settings, (true, sandbox)).await.if_logged_in().await
     }
 
     /// Makes a new thread with the history of another one, through that turn if one is named.
@@ -84,22 +89,24 @@ impl AppThread {
         thread: &ThreadId,
         through: Option<&TurnId>,
         settings: &ThreadSettings,
+        undecided: Option<&Path>,
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         if version < CodexVersion::FORK {
             return Err(CodexError::Unsupported { what: "forking threads", version });
         }
         check(settings, version)?;
+        let sandbox = TurnSandbox::of(settings, undecided, version);
         let params = ThreadForkParams {
             thread_id: &thread.0,
             last_turn_id: through.map(|turn| turn.0.as_str()),
             exclude_turns: true,
-            settings: ThreadStartParams::new(settings, version),
+            settings: ThreadStartParams::new(settings, sandbox.first(), version),
         };
         let opened = connection.call("thread/fork", params).await;
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
-        Self::opened(connection, opened, settings, true).await.if_logged_in().await
+        Self::opened(connection, opened, settings, (true, sandbox)).await.if_logged_in().await
     }
 
     /// Releases the thread again and fails if Codex needs a login and has none.
@@ -119,7 +126,7 @@ impl AppThread {
         connection: Arc<Connection>,
         opened: ThreadOpened,
         settings: &ThreadSettings,
-        recorded: bool,
+        (recorded, sandbox): (bool, TurnSandbox<'_>),
     ) -> Self {
         let is_told = !recorded || connection.found().version >= CodexVersion::TELLS_ON_RESUME;
         let told = match opened.thread.path {
@@ -128,9 +135,10 @@ impl AppThread {
         };
         connection.thread_opened();
         // An object of a form we do not know says nothing.
-        let told_policy = opened.sandbox.unwrap_or_default();
-        let sandbox = SandboxPolicy::deserialize(&told_policy).ok();
-        let (wider, roots) = wider(settings, connection.found().version, &told_policy);
+        let policy = sandbox.in_force(&connection, opened.sandbox.unwrap_or_default()).await;
+        let wider = sandbox.wider(&policy);
+        let roots = sandbox.roots();
+        let sandbox = SandboxPolicy::deserialize(&policy).ok();
         let mut opened_with = EffectiveSettings {
             model: opened.model,
             // Old versions do not say; they take what they are told.
@@ -139,7 +147,7 @@ impl AppThread {
             network: sandbox.as_ref().and_then(|policy| policy.network_access),
             writable_roots: sandbox.unwrap_or_default().writable_roots,
             approvals_reviewer: Reviewer::deserialize(&opened.approvals_reviewer).ok(),
-            approval_policy: policy(&opened.approval_policy).unwrap_or(settings.approval_policy),
+            approval_policy: approvals(&opened.approval_policy).unwrap_or(settings.approval_policy),
             working_directory: opened.cwd.unwrap_or_else(|| settings.cwd.clone()),
         };
         if let Some(roots) = roots {
@@ -151,30 +159,13 @@ impl AppThread {
             in_force: Mutex::new(opened_with.clone()),
             opened: Box::new(opened_with),
             wider,
+            is_widened: AtomicBool::new(false),
             recorded: AtomicBool::new(recorded),
             trust: Trust::default(),
             told: Mutex::new(told),
             connection,
         }
     }
-}
-
-/// The sandbox of each turn, and its writable directories, if a call names some: Codex's own answer with those.
-fn wider(
-    settings: &ThreadSettings,
-    version: CodexVersion,
-    told: &Value,
-) -> (Option<Value>, Option<Vec<PathBuf>>) {
-    let roots = settings.options.all_writable_roots(version);
-    let roots = roots.filter(|_| settings.sandbox == Sandbox::WorkspaceWrite);
-    let policy = roots.as_ref().map(|roots| {
-        let mut policy = told.as_object().cloned().unwrap_or_default();
-        policy.insert("type".to_owned(), "workspaceWrite".into());
-        let roots = roots.iter().map(|root| root.to_string_lossy().into_owned());
-        policy.insert("writableRoots".to_owned(), roots.collect());
-        Value::Object(policy)
-    });
-    (policy, roots)
 }
 
 /// Refuses what this version would silently ignore.
@@ -187,6 +178,6 @@ fn check(settings: &ThreadSettings, version: CodexVersion) -> Result<(), CodexEr
 }
 
 /// A policy this server knows; newer ones are objects.
-fn policy(value: &Value) -> Option<ApprovalPolicy> {
+fn approvals(value: &Value) -> Option<ApprovalPolicy> {
     ApprovalPolicy::deserialize(value).ok()
 }

@@ -5,8 +5,8 @@ use super::{
     session, turn,
 };
 use crate::session::{
-    ApprovalPolicy, EffectiveSettings,
-    record::{SessionRecord, ThreadId, Usage},
+    ApprovalPolicy,
+    record::{EffectiveSettings, SessionRecord, ThreadId, Usage},
     store::{
         CopiedTurns, Created, DailyUsage, Excerpt, Outcomes, Page, Renamed, StoreError, Turns,
     },

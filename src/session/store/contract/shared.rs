@@ -7,7 +7,8 @@ use super::{
     turn,
 };
 use crate::session::{
-    HandshakeRecord, Scope, TokenRecord,
+    Scope, TokenRecord,
+    record::HandshakeRecord,
     store::{
         Activity, Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, Store,
         StoreError, Turns,

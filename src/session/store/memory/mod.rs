@@ -28,6 +28,7 @@ impl MemoryStore {
     }
 
     /// Another owner on the same memory.
+    #[cfg(test)]
     #[must_use]
     pub fn another(&self) -> Self {
         let owner = self.lock().register();

@@ -1,7 +1,11 @@
 //! Approvals of a running turn: answered from anywhere, declined in time.
 
 use super::*;
-use crate::session::{Answer, ApprovalState, Decision, record::AnswerRecord, store::Coordination};
+use crate::session::{
+    Answer, Decision,
+    record::{AnswerRecord, ApprovalState},
+    store::Coordination,
+};
 
 fn asking() -> Request {
     Request { can_ask: true, ..Request::ask("x") }
