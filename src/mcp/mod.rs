@@ -13,7 +13,7 @@ mod completion;
 mod config;
 mod cut;
 mod error;
-#[cfg(feature = "conformance")]
+#[cfg(debug_assertions)]
 mod fixtures;
 mod malformed;
 mod offer;

@@ -218,7 +218,7 @@ impl Server {
         if let Some(directory) = directory {
             cx.to_mut().origin.directory = Some(directory);
         }
-        #[cfg(feature = "conformance")]
+        #[cfg(debug_assertions)]
         if let Some(outcome) = super::fixtures::call(&cx, &caller, &mut request).await? {
             return Ok(outcome);
         }
@@ -298,12 +298,12 @@ impl ServerHandler for Server {
             definition.output_schema.take_if(|_| !self.is_structured);
         }
         apps::describe(&mut tools, context.client_capabilities().as_ref());
-        #[cfg(feature = "conformance")]
+        #[cfg(debug_assertions)]
         tools.extend(super::fixtures::definitions());
         Ok(ListToolsResult::with_all_items(tools))
     }
 
-    #[cfg(feature = "conformance")]
+    #[cfg(debug_assertions)]
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
         super::fixtures::find(name)
     }
@@ -400,7 +400,7 @@ impl ServerHandler for Server {
         }
         self.allows_resources("resources/read")?;
         self.admits()?;
-        #[cfg(feature = "conformance")]
+        #[cfg(debug_assertions)]
         if let Some(fixture) = super::fixtures::resource(&request.uri) {
             return Ok(fixture.into());
         }
@@ -423,7 +423,7 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        #[cfg(feature = "conformance")]
+        #[cfg(debug_assertions)]
         if let Some(fixture) = super::fixtures::prompt(&request)? {
             return Ok(fixture);
         }

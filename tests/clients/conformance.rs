@@ -1,5 +1,5 @@
 //! MCP's own conformance suite, over HTTP, against the requirements of both eras: on the program that these tests are built
-//! with, or on the one that `CONFORMANCE_SERVER` names, with the suite's own tools if `CONFORMANCE_BUILD` is `fixtures`.
+//! with, which has the suite's own tools if it is asked, or on the released one that `CONFORMANCE_SERVER` names.
 
 use std::{env, fs, path::Path};
 
@@ -12,19 +12,14 @@ const SUITE: (&str, &str) = ("@modelcontextprotocol/conformance", "0.2.0-alpha.1
 
 #[tokio::test]
 async fn nothing_fails_but_what_is_known_and_why() {
-    // A build with the suite's own tools passes what calls them.
-    let own = if cfg!(feature = "conformance") { "fixtures" } else { "product" };
     let (binary, build) = match env::var_os("CONFORMANCE_SERVER") {
-        Some(binary) => (
-            fs::canonicalize(binary).unwrap(),
-            env::var("CONFORMANCE_BUILD").unwrap_or_else(|_| "product".to_owned()),
-        ),
-        None => (World::server().into(), own.to_owned()),
+        Some(binary) => (fs::canonicalize(binary).unwrap(), "product"),
+        None => (World::server().into(), "fixtures"),
     };
     for revision in ["2025-11-25", "2026-07-28"] {
         let world = World::new().await;
         let roots = format!("limits.roots=[{:?}]", world.home.work().display().to_string());
-        let launch = world.launch().binary(&binary);
+        let launch = world.launch().binary(&binary).env("CODEX_MCP_CONFORMANCE", "1");
         let launch = launch.args(["serve", "--http", "127.0.0.1:0", "--no-auth"]);
         // The suite's tasks are tasks from the beginning.
         let launch = launch.args(["--set", &roots, "--set", "turn.task=1ms"]);

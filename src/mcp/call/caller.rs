@@ -134,7 +134,7 @@ impl Caller {
     }
 
     /// What the client says it can do.
-    #[cfg(feature = "conformance")]
+    #[cfg(debug_assertions)]
     pub(in crate::mcp) fn capabilities(&self) -> ClientCapabilities {
         self.context.client_capabilities().unwrap_or_default()
     }

@@ -34,6 +34,9 @@ use crate::{
 /// How long whoever connects may take to say what for.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
 
+/// The same for one that is refused whatever it says.
+const REFUSED_HELLO_LIMIT: Duration = Duration::from_millis(250);
+
 /// How often to check whether turns still run once there is no client.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -165,11 +168,6 @@ impl Host {
         let process = peer.pid().and_then(|pid| u32::try_from(pid).ok());
         let (reader, mut writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
-        // Whoever says nothing only looked whether we are there.
-        let Ok(Ok(Hello { key, ask })) = timeout(HELLO_LIMIT, hello::read_line(&mut reader)).await
-        else {
-            return;
-        };
         let is_trusted = match process {
             Some(process) => {
                 let look = move || Lineage::of(Some(process)).is_trusted();
@@ -177,6 +175,11 @@ impl Host {
             }
             // This system does not say who it is.
             None => true,
+        };
+        // A client that says nothing only looked whether we are there. A command of Codex's could keep many waiting.
+        let limit = if is_trusted { HELLO_LIMIT } else { REFUSED_HELLO_LIMIT };
+        let Ok(Ok(Hello { key, ask })) = timeout(limit, hello::read_line(&mut reader)).await else {
+            return;
         };
         let answer = match ask {
             _ if !is_trusted => {

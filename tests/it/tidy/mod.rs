@@ -213,3 +213,18 @@ fn files_are_short_and_say_what_they_are_for() {
     let median = lengths[lengths.len() / 2];
     assert!(median <= LONGEST_MEDIAN, "the median file has {median} lines");
 }
+
+/// The tests that run once more are named by hand: a name of none would run nothing, and say nothing.
+#[test]
+fn what_runs_once_more_is_there() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(top.join(".ci/run")).unwrap();
+    let (_, named) = script.split_once("HOST_MODE=off cargo test --test it -- \\\n").unwrap();
+    let (named, _) = named.split_once("\n}").unwrap();
+    let named: Vec<_> = named.split_whitespace().filter_map(|it| it.strip_suffix("::")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for module in named {
+        let file = top.join(format!("tests/it/{module}.rs"));
+        assert!(file.exists(), "{module}");
+    }
+}
