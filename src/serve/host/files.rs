@@ -22,7 +22,9 @@ const FILE_NAME: usize = 1 + 16 + 5;
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// There is no folder for its socket.
-    #[error("no folder for a host's socket: neither `XDG_RUNTIME_DIR` nor a state folder is known")]
+    #[error(
+        "no folder for a host's socket: neither `XDG_RUNTIME_DIR` nor a state folder is known whose path is short enough"
+    )]
     NoFolder,
     /// The folder belongs to another user, is a link, or others could write to it.
     #[error("{} is not for this user alone", path.display())]
@@ -93,8 +95,7 @@ impl HostFiles {
         // A client of a desktop may not have the variable that names it.
         let usual = PathBuf::from(format!("/run/user/{user}"));
         let runtimes = [runtime, Some(usual.as_path())].map(|path| folder(Some(path?), None).ok());
-        let others = [folder(None, state).ok(), Some(last_resort())];
-        let found = runtimes.into_iter().chain(others).flatten();
+        let found = runtimes.into_iter().chain([folder(None, state).ok()]).flatten();
         // Whatever is in a folder that others can write to is not ours.
         let found = found.filter(|folder| is_private(folder).unwrap_or_default());
         found.collect::<BTreeSet<_>>().into_iter().collect()
@@ -133,17 +134,10 @@ fn folder(runtime: Option<&Path>, state: Option<&Path>) -> Result<PathBuf, HostE
     // A variable may be left over from another user, or from where the folder exists.
     let runtime = runtime.filter(|folder| is_own(folder).unwrap_or_default());
     let runtime = runtime.map(|folder| folder.join("codex-mcp-server"));
-    let folder = runtime.or_else(|| Some(state?.join("hosts"))).ok_or(HostError::NoFolder)?;
-    if folder.as_os_str().len() + FILE_NAME <= LONGEST {
-        return Ok(folder);
-    }
-    Ok(last_resort())
-}
-
-/// Where sockets are if every other path is too long.
-fn last_resort() -> PathBuf {
-    let user = rustix::process::getuid().as_raw();
-    PathBuf::from(format!("/tmp/codex-mcp-server-{user}"))
+    let state = state.map(|state| state.join("hosts"));
+    // Never the folder for temporary files: what Codex has started can write there, and would be taken for a host.
+    let fits = |folder: &PathBuf| folder.as_os_str().len() + FILE_NAME <= LONGEST;
+    runtime.into_iter().chain(state).find(fits).ok_or(HostError::NoFolder)
 }
 
 /// Makes a folder for this user alone, or checks that it is one.
@@ -187,8 +181,7 @@ mod tests {
         assert_eq!(folder(None, Some(state)).unwrap(), state.join("hosts"));
         assert!(matches!(folder(None, None), Err(HostError::NoFolder)));
         let deep = PathBuf::from("/x".repeat(60));
-        let short = folder(None, Some(&deep)).unwrap();
-        assert!(short.starts_with("/tmp"), "{}", short.display());
+        assert!(matches!(folder(None, Some(&deep)), Err(HostError::NoFolder)));
     }
 
     #[test]
