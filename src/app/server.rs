@@ -15,8 +15,8 @@ use crate::{
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
     session::{
-        self, McpServers, RolloutConfig, RolloutKey, ServerRecord, SessionConfig, Sessions,
-        Settings, Tenant,
+        McpServers, RolloutConfig, RolloutKey, ServerRecord, SessionConfig, Sessions, Settings,
+        Tenant,
         store::{PostgresPool, StoreConfig},
     },
 };
@@ -144,7 +144,7 @@ pub(super) fn server(
         path_map: config.store.path_map,
         git,
         worktrees,
-        limits: limits(&config.limits),
+        limits: config.limits.clone(),
         mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),
     };
     let sessions = Sessions::new(codex, store, sessions, tasks);
@@ -184,33 +184,6 @@ pub(super) fn rollouts(
     }
     let key = store.rollout_key.as_ref().map(|path| RolloutKey::read(&directory.join(path)));
     Ok(Some(RolloutConfig { limit: store.rollout_bytes, key: key.transpose()? }))
-}
-
-fn limits(limits: &config::Limits) -> session::Limits {
-    session::Limits {
-        sandbox_ceiling: Some(limits.sandbox_ceiling),
-        prompt_characters: limits.prompt_characters,
-        roots: limits.roots.clone(),
-        writable_roots: limits.writable_roots.clone(),
-        network: limits.network,
-        auto_review: limits.auto_review,
-        models: limits.models.clone(),
-        config_keys: limits.config_keys.clone(),
-        review_bytes: limits.review_bytes,
-        min_remaining: limits.min_remaining,
-        when_exhausted: match limits.when_exhausted {
-            config::WhenExhausted::Refuse => session::WhenExhausted::Refuse,
-            config::WhenExhausted::Wait => session::WhenExhausted::Wait,
-        },
-        budget: session::Budget {
-            running_turns: limits.running_turns,
-            queued_calls: limits.queued_calls,
-            turns_per_day: limits.turns_per_day,
-            tokens_per_day: limits.tokens_per_day,
-        },
-        images: limits.images,
-        image_bytes: limits.image_bytes,
-    }
 }
 
 /// With the database that the settings name, which all that this process serves share.

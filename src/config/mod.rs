@@ -16,6 +16,6 @@ pub(crate) use declared::{setting, settings};
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
 pub use layers::{Flags, Resolved, Variables, resolve, secret_variables};
 pub use schema::schema;
-pub use settings::{Compat, Config, HostMode, Limits, Log, LogFormat, WhenExhausted};
+pub use settings::{Compat, Config, HostMode, Log, LogFormat};
 pub use span::Span;
 pub use store::{DatabaseUrl, Store, StoreKind};

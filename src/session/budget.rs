@@ -99,7 +99,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::DayUsedUp`], or if the store cannot be read.
     pub(super) async fn check_day(&self) -> Result<(), SessionError> {
-        self.check_budget(self.shared().config.limits.budget).await
+        self.check_budget(self.shared().config.limits.budget()).await
     }
 
     /// Fails if the tokens of the day are used up, for a call that begins no turn of its own.
@@ -107,7 +107,7 @@ impl Sessions {
     /// # Errors
     /// As for [`Sessions::check_day`].
     pub(super) async fn check_tokens(&self) -> Result<(), SessionError> {
-        let budget = self.shared().config.limits.budget;
+        let budget = self.shared().config.limits.budget();
         self.check_budget(Budget { turns_per_day: None, ..budget }).await
     }
 
@@ -127,7 +127,7 @@ impl Sessions {
     pub(super) fn check_load(&self, name: &SessionName) -> Result<(), SessionError> {
         let (running, waiting) = self.shared().load();
         let queues = self.shared().queues(name);
-        self.shared().config.limits.budget.check_load(running, waiting, queues)
+        self.shared().config.limits.budget().check_load(running, waiting, queues)
     }
 }
 

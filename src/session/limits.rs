@@ -1,4 +1,4 @@
-//! The operator's limits: what no call can exceed, checked before a session is touched.
+//! The operator's limits, as the configuration has them: what no call can exceed, checked before a session is touched.
 
 use std::{
     fs::File,
@@ -6,52 +6,105 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
 use super::{
     Budget, ContentDigest, Request, SessionConfig, SessionError, Settings, Work,
     paths::{AllowedPath, blocking, is_below, may_be_below},
 };
 use crate::codex::{Reviewer, Sandbox};
 
-/// What calls may use.
-#[derive(Debug, Clone, Default)]
+/// What no call can exceed.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The widest sandbox. If `None`, only the narrowest is allowed.
-    pub sandbox_ceiling: Option<Sandbox>,
+    /// The widest sandbox a call may ask for.
+    pub sandbox_ceiling: Sandbox,
     /// How much text one turn may give the model, in characters: prompt, instructions, paths, schema and steering together.
     pub prompt_characters: usize,
-    /// Working directories and images must be below one of these. If empty, any path is allowed.
+    /// The longest text one result carries, in characters.
+    pub result_characters: usize,
+    /// Directories that work and images must be below, links resolved; any if empty.
+    #[schemars(extend("format" = "path"))]
     pub roots: Vec<PathBuf>,
-    /// What `writableRoots` of a call must be below. If empty, a call may name none.
+    /// What `writableRoots` of a call must be below; a call may name none if empty.
+    #[schemars(extend("format" = "path"))]
     pub writable_roots: Vec<PathBuf>,
-    /// Whether a call may let commands use the network.
+    /// Whether a call may let commands use the network (`network`).
     pub network: bool,
-    /// Whether a call may have a model decide what Codex asks.
+    /// Whether a call may have a model decide what Codex asks (`approvalsReviewer`).
     pub auto_review: bool,
-    /// The models a call may name. If empty, any model is allowed.
+    /// The models a call may name; any if empty.
     pub models: Vec<String>,
-    /// The keys of Codex's configuration that a call may set.
+    /// The keys of Codex's configuration a call may set (`config`).
     pub config_keys: Vec<String>,
-    /// The most changes one review looks at, in bytes of diff.
+    /// The most changes one review looks at, in bytes of diff, up to 900000. More is refused, never cut.
     pub review_bytes: u64,
-    /// How much of the account's allowance must be left for a new turn, in percent. 0 for none.
+    /// How much of the account's allowance must be left for a new turn, in percent (0 to 99; 0 for any).
     pub min_remaining: u8,
     /// What becomes of a turn for which less is left.
     pub when_exhausted: WhenExhausted,
-    /// How much callers may have Codex work.
-    pub budget: Budget,
+    /// How many sessions may have a turn under way at once; any number if not set.
+    pub running_turns: Option<usize>,
+    /// How many calls may wait for a turn to end, in all sessions together; any number if not set.
+    pub queued_calls: Option<usize>,
+    /// How many turns may begin a day (UTC); any number if not set.
+    pub turns_per_day: Option<u64>,
+    /// After how many tokens no new turn begins that day (UTC); any number if not set.
+    pub tokens_per_day: Option<u64>,
     /// How many images one call may have.
     pub images: usize,
-    /// How big one image may be, in bytes.
+    /// How big each image may be, in bytes.
     pub image_bytes: u64,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sandbox_ceiling: Sandbox::WorkspaceWrite,
+            // Codex's own limit is 1,048,576.
+            prompt_characters: 1_000_000,
+            // The smallest cap of a common client is 50,000 for the whole result.
+            result_characters: 40_000,
+            roots: Vec::new(),
+            writable_roots: Vec::new(),
+            network: false,
+            auto_review: false,
+            models: Vec::new(),
+            // Nothing that widens what commands may do.
+            config_keys: [
+                "hide_agent_reasoning",
+                "model_reasoning_effort",
+                "model_reasoning_summary",
+                "model_verbosity",
+                "tools.web_search",
+                "web_search",
+            ]
+            .map(str::to_owned)
+            .into(),
+            review_bytes: 256 * 1024,
+            min_remaining: 0,
+            running_turns: None,
+            queued_calls: None,
+            turns_per_day: None,
+            tokens_per_day: None,
+            when_exhausted: WhenExhausted::Refuse,
+            images: 10,
+            image_bytes: 20 * 1024 * 1024,
+        }
+    }
+}
+
 /// What becomes of a turn for which too little of the account's allowance is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum WhenExhausted {
-    /// It is refused.
-    #[default]
+    /// It is refused, with the time when enough is left again.
     Refuse,
-    /// It waits until enough is left.
+    /// It waits by itself until enough is left.
     Wait,
 }
 
@@ -110,9 +163,14 @@ impl Request {
 }
 
 impl Limits {
-    /// The widest sandbox a call may have.
-    pub fn ceiling(&self) -> Sandbox {
-        self.sandbox_ceiling.unwrap_or(Sandbox::ReadOnly)
+    /// How much callers may have Codex work.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            running_turns: self.running_turns,
+            queued_calls: self.queued_calls,
+            turns_per_day: self.turns_per_day,
+            tokens_per_day: self.tokens_per_day,
+        }
     }
 
     pub(super) fn check_model(&self, model: &String) -> Result<(), SessionError> {
@@ -125,7 +183,7 @@ impl Limits {
 
     /// Checked on every turn: the operator may have lowered the ceiling since the session pinned its sandbox.
     pub(super) fn check_sandbox(&self, asked: Sandbox) -> Result<(), SessionError> {
-        let ceiling = self.ceiling();
+        let ceiling = self.sandbox_ceiling;
         if asked > ceiling {
             return Err(SessionError::SandboxAboveCeiling { asked, ceiling });
         }

@@ -49,7 +49,7 @@ pub use error::SessionError;
 pub use fork::{ForkSource, Forked};
 pub use handshakes::Handshakes;
 pub use import::{Exchange, Imported};
-pub use limits::{Limits, WhenExhausted};
+pub use limits::Limits;
 pub use model::ModelSource;
 pub use name::SessionName;
 pub use notice::Notice;

@@ -44,7 +44,7 @@ impl Settings {
     /// The settings of a session that adopts a thread: those of the thread's last turn, as far as Codex has recorded
     /// them, within the operator's limits.
     pub(super) async fn adopted(info: &ThreadInfo, limits: &Limits) -> Self {
-        let ceiling = limits.ceiling();
+        let ceiling = limits.sandbox_ceiling;
         let working_directory = match info.cwd.clone() {
             Some(cwd) => limits.find_directory(cwd).await.ok().map(PathBuf::from),
             None => None,

@@ -3,10 +3,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use crate::program;
 
 /// What a key's placeholders stand for here.
 const PLACEHOLDERS: &[(&str, &str)] = &[
@@ -227,8 +228,7 @@ impl Hostile {
     fn program(&self, path: &Path, name: &str) {
         let mark = self.folder.join("marks").join(name.replace(['/', ':', '*'], "_"));
         let text = format!("#!/bin/sh\nenv > '{}'.$$\ncat\n", mark.display());
-        fs::write(path, text).expect("write a program");
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("make it executable");
+        program::write(path.to_owned(), &text);
     }
 }
 

@@ -24,6 +24,8 @@ mod pooler;
 #[cfg(unix)]
 pub mod postgres;
 pub mod process;
+#[cfg(unix)]
+pub mod program;
 pub mod proxy;
 pub mod python;
 pub mod server;

@@ -1,6 +1,6 @@
 //! The MCP Inspector's command line: its lint of schemas, and calls, in both eras.
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -15,9 +15,8 @@ pub(crate) fn program(world: &World) -> PathBuf {
     let env: Vec<String> =
         env.map(|(name, value)| format!("{name}='{}'", value.as_str().unwrap())).collect();
     let script = format!("#!/bin/sh\nexec env -i {} {} \"$@\"\n", env.join(" "), World::server());
-    let path = world.file("server", &script);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    let path = world.file("server", "");
+    testkit::program::write(path, &script)
 }
 
 async fn inspected(world: &World, entry: &Value, era: &str, words: &[&str]) -> Value {

@@ -223,12 +223,12 @@ async fn each_client_works_where_it_was_started() {
 async fn a_new_build_has_a_host_of_its_own_and_the_old_one_drains() {
     let world = World::new().await;
     let binary = world.home.path().join("codex-mcp-server");
-    fs::copy(env!("CARGO_BIN_EXE_codex-mcp-server"), &binary).unwrap();
+    testkit::program::copy(env!("CARGO_BIN_EXE_codex-mcp-server"), &binary);
     let launch = shared(&world).binary(&binary);
     let old = launch.connect().await;
     let running = begin(&old, &world, "slow 2 by the old one").await;
     let new_binary = world.home.path().join("new");
-    fs::copy(env!("CARGO_BIN_EXE_codex-mcp-server"), &new_binary).unwrap();
+    testkit::program::copy(env!("CARGO_BIN_EXE_codex-mcp-server"), &new_binary);
     fs::rename(&new_binary, &binary).unwrap();
     let new = launch.connect().await;
     assert_ne!(old.server_pid(), new.server_pid());

@@ -147,14 +147,11 @@ async fn what_was_added_to_our_own_entry_stays() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_clients_command_that_changes_nothing_is_made_up_for() {
-    use std::os::unix::fs::PermissionsExt;
-
     let world = World::new().await;
     let folder = world.home.path().join("bin");
     fs::create_dir_all(&folder).unwrap();
     for (status, said) in [("0", "written to"), ("1", "failed")] {
-        fs::write(folder.join("code"), format!("#!/bin/sh\nexit {status}\n")).unwrap();
-        fs::set_permissions(folder.join("code"), fs::Permissions::from_mode(0o755)).unwrap();
+        testkit::program::write(folder.join("code"), &format!("#!/bin/sh\nexit {status}\n"));
         let path = format!("{}:/usr/bin:/bin", folder.display());
         let (_, shown, err) =
             setup(launch(&world).env("PATH", path).args(["setup", "vscode"])).await;

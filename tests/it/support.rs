@@ -36,9 +36,7 @@ impl World {
 /// A shell script in the world's home.
 pub(crate) fn script(world: &World, name: &str, lines: &str) -> String {
     let path = world.home.path().join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&path, rights).unwrap();
+    let path = testkit::program::write(path, &format!("#!/bin/sh\n{lines}\n"));
     path.to_string_lossy().into_owned()
 }
 

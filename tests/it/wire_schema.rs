@@ -1,7 +1,7 @@
 //! What we send to the app-server is what each version says it takes: our requests are written down on
 //! their way and held against the schema which that version generates of itself.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use testkit::{Client, codex_cli, wait_for};
@@ -79,9 +79,7 @@ fn listening(world: &World, codex: &Path, log: &Path) -> String {
         codex = codex.display(),
     );
     let path = world.home.path().join("codex");
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path.to_string_lossy().into_owned()
+    testkit::program::write(path, &script).to_string_lossy().into_owned()
 }
 
 /// One call of everything that sends something of its own.

@@ -163,7 +163,7 @@ impl Checks {
         let roots: Vec<_> = limits.roots.iter().map(|root| root.display().to_string()).collect();
         self.ok("limits", format!(
             "sandbox up to {}; directories: {}; models: {}; {} sessions, each for {} h after its last use",
-            Sandbox::as_str(limits.ceiling()),
+            Sandbox::as_str(limits.sandbox_ceiling),
             any(&roots),
             any(&limits.models),
             config.cap,

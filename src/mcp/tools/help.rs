@@ -155,7 +155,7 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         codex,
         running,
         limits: Limits {
-            sandbox_ceiling: Sandbox::as_str(config.limits.ceiling()),
+            sandbox_ceiling: Sandbox::as_str(config.limits.sandbox_ceiling),
             sessions: config.cap,
             session_ttl_seconds: config.ttl.as_secs(),
             prompt_characters: config.limits.prompt_characters,

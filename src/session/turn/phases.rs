@@ -428,7 +428,7 @@ impl Actor {
     /// Fails if there is too much to do already, on all servers.
     async fn check_budget(&self) -> Result<(), SessionError> {
         let Some(guard) = &self.lease else { return Ok(()) };
-        let budget = self.shared.config.limits.budget;
+        let budget = self.shared.config.limits.budget();
         budget.check_claimed(&**guard.store(), Timestamp::now()).await
     }
 

@@ -129,7 +129,7 @@ impl Plan {
         let defaults = codex.defaults(&self.directory).await?;
         // The user's own wish for more than the operator allows is cut, not refused: no call made it.
         // Always said: a resumed thread would else keep what it ran with last, here or in a terminal (0.155).
-        let own = defaults.sandbox.map(|own| own.min(config.limits.ceiling()));
+        let own = defaults.sandbox.map(|own| own.min(config.limits.sandbox_ceiling));
         let sandbox = self.sandbox.or(own).unwrap_or(Sandbox::ReadOnly);
         let profile = self.options.profile.get("mcp_servers").and_then(|all| all.as_object());
         let profile = profile.into_iter().flat_map(|servers| servers.keys());

@@ -185,7 +185,7 @@ impl Actor {
         let place = store.enqueue(&self.name, QUEUE, self.lease_time()).await?;
         let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
         let ticket = place.ok_or_else(full)?;
-        if let Err(error) = self.shared.config.limits.budget.check_queued(&*store).await {
+        if let Err(error) = self.shared.config.limits.budget().check_queued(&*store).await {
             if let Err(error) = store.dequeue(ticket).await {
                 // Not fatal: the entry will run out.
                 tracing::warn!(session = %self.name, %error, "cannot leave the queue");

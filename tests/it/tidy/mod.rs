@@ -52,7 +52,11 @@ const RULES: &[Rule] = &[
         allowed: &["system", "serve", "mcp", "web", "config"],
         forbidden: &["sqlx"],
     },
-    Rule { folder: "config", allowed: &["config", "codex"], forbidden: &["rmcp", "sqlx", "tokio"] },
+    Rule {
+        folder: "config",
+        allowed: &["config", "codex", "session"],
+        forbidden: &["rmcp", "sqlx", "tokio"],
+    },
     Rule {
         folder: "telemetry",
         allowed: &["system", "telemetry", "config"],
