@@ -16,6 +16,7 @@ use super::{
     find::{Binary, SearchPath, find},
     process,
     processes::Processes,
+    projects::GIT_DIR,
     version::CodexVersion,
 };
 
@@ -83,7 +84,7 @@ impl CodexConfig {
         let mut words = words.chain([binary.as_os_str().to_owned()]);
         let program = words.next().unwrap_or_default();
         let mut command = process::command(Path::new(&program));
-        command.args(words).env_clear().envs(&self.variables);
+        command.args(words).env_clear().envs(&self.variables).env(GIT_DIR.0, GIT_DIR.1);
         command
     }
 }

@@ -79,8 +79,9 @@ impl CodexVersion {
     pub(crate) const ASKS_FOR_TRUST: Self = Self::new(0, 98, 0);
     /// The first version that may trust a project because a thread can write there: 0.120 does, 0.110 does not.
     pub(crate) const TRUSTS_BY_ITSELF: Self = Self::new(0, 111, 0);
-    /// The first version that was seen to tell its own git to run no hooks and no `core.fsmonitor`: 0.125 does not.
-    pub(crate) const CAREFUL_GIT: Self = Self::new(0, 140, 0);
+    /// The first version that was seen not to give commands a variable that is hidden from them, by a snapshot of the
+    /// user's shell: 0.155 does. 0.98 has none by itself.
+    pub(crate) const HIDES_IN_SNAPSHOTS: Self = Self::new(0, 169, 0);
     /// The first version in which more can be said to a running turn.
     pub(crate) const STEER: Self = Self::new(0, 99, 0);
 

@@ -29,9 +29,6 @@ fn git(folder: &Path, arguments: &[&str]) {
 async fn nothing_that_a_repository_names_runs_outside_the_sandbox() {
     let world = World::new().await;
     world.home.repository();
-    // What is tried here is our own git: whom the user does not trust Codex does not work for at all.
-    let top = world.home.work().canonicalize().unwrap();
-    world.home.add_codex_config(&format!("\n[projects.{top:?}]\ntrust_level = \"trusted\"\n"));
     let hostile = Hostile::new(&world.home.path().join("hostile"));
     let evil = world.home.path().join("evil");
     fs::create_dir(&evil).unwrap();

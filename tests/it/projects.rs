@@ -139,44 +139,52 @@ async fn the_users_own_configuration_counts_in_any_project() {
     server.close().await;
 }
 
-/// Codex's own git would run it, outside of the sandbox: for a file that has changed, but not in size.
+/// Codex's own git looks at a repository outside of the sandbox: there is none for it, whatever a command has made.
 #[tokio::test]
-async fn a_filter_that_a_repository_names_is_for_the_user_to_allow() {
-    for version in ["0.66.0", "0.120.0", "0.169.0"] {
+async fn codexs_own_git_runs_nothing_that_a_repository_names() {
+    for version in ["0.66.0", "0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.155.0", "0.169.0"] {
         let world = World::new().await;
         world.home.repository();
         let codex = codex_cli::fetch(version).unwrap();
         let server = world.launch().env("CODEX_BIN", codex.to_string_lossy()).connect().await;
         let mark = world.home.path().join("mark");
-        // A command makes a repository of its own, and a linked worktree of it.
+        // A filter runs for a file that has changed, but not in size; `uploadpack` for an object that is missing. An empty
+        // `.git` hides nothing from git.
         let line = format!(
-            "git init -q made && cd made && echo '* filter=x' > .gitattributes && echo one > a && git add . && \
-             git -c user.name=x -c user.email=x@x commit -qm x && git worktree add -q ../linked && \
-             git config filter.x.clean 'touch {}; cat' && echo two > a && echo two > ../linked/a",
-            mark.display()
+            "mkdir -p made/inner/.git && cd made && git init -q && echo '* filter=x' > .gitattributes && echo one > a && \
+             git add . && git -c user.name=x -c user.email=x@x commit -qm x && cp -r . ../partial && \
+             git config filter.x.clean 'touch {mark}; cat' && sleep 0.01 && echo two > a && cd ../partial && \
+             git config core.repositoryformatversion 1 && git config extensions.partialClone origin && \
+             git config remote.origin.url . && git config remote.origin.promisor true && \
+             git config remote.origin.uploadpack 'touch {mark}; false' && \
+             t=$(git rev-parse HEAD^{{tree}}) && mv .git/objects/$(echo $t | cut -c1-2) gone",
+            mark = mark.display()
         );
         let call = json!({"prompt": format!("run {line}"), "sandbox": "workspace-write"});
-        server.call("codex", call).await.ok();
-        for place in ["made", "linked"] {
+        let made = server.call("codex", call).await.ok();
+        assert!(world.home.work().join("partial/a").exists(), "{version}: {}", made.raw);
+        let by_hand = std::process::Command::new("git")
+            .args(["status", "--porcelain"])
+            .current_dir(world.home.work().join("made"))
+            .output();
+        assert!(by_hand.unwrap().status.success());
+        assert!(mark.exists(), "{version}: the attack is none");
+        fs::remove_file(&mark).unwrap();
+        for place in ["made", "made/inner", "partial"] {
             let place = world.home.work().join(place);
-            assert!(place.join("a").exists(), "{version}");
-            for (tool, call) in [
-                (
-                    "codex",
-                    json!({"prompt": "say hi", "sandbox": "read-only", "workingDirectory": place}),
-                ),
-                (
-                    "codex",
-                    json!({"prompt": "say hi", "sandbox": "workspace-write", "workingDirectory": place}),
-                ),
-                ("codex", json!({"prompt": "say hi", "worktree": true, "workingDirectory": place})),
-                ("review", json!({"uncommitted": true, "workingDirectory": place})),
-            ] {
-                server.call(tool, call).await.failed_with("project_not_trusted");
+            for sandbox in ["read-only", "workspace-write"] {
+                let call = json!({"prompt": "say hi", "sessionId": place.file_name().unwrap().to_string_lossy(),
+                    "sandbox": sandbox, "workingDirectory": place});
+                server.call("codex", call).await.ok();
+                assert!(!mark.exists(), "{version} {} {sandbox}", place.display());
             }
         }
+        // Commands work with git as ever.
+        let line = "git rev-parse --show-toplevel; git log --format=%s -1; echo GIT_DIR=[$GIT_DIR]";
+        let call = json!({"prompt": format!("run {line}"), "sandbox": "workspace-write"});
+        let ran = server.call("codex", call).await.ok();
+        let said = ran["response"].as_str().unwrap();
+        assert!(said.contains("GIT_DIR=[]") && said.contains("/work"), "{version}: {said}");
         server.close().await;
-        // Git in the sandbox has run it where it was made; that mark is inside.
-        assert!(!mark.exists(), "{version}");
     }
 }

@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use crate::codex::{
     ids::ThreadId,
+    projects::Project,
     settings::{ThreadOptions, ThreadSettings, TurnRequest, WebSearch},
 };
 
 /// The arguments after the binary. The prompt is read from stdin.
 pub(super) fn of(
-    settings: &ThreadSettings,
+    (settings, project): (&ThreadSettings, &Project),
     request: &TurnRequest,
     thread: Option<&ThreadId>,
     schema: Option<&Path>,
@@ -33,7 +34,7 @@ pub(super) fn of(
     if let Some(effort) = &request.effort {
         say("-c", format!("model_reasoning_effort={}", quoted(effort)).into());
     }
-    for (key, value) in config(&settings.options) {
+    for (key, value) in config(&settings.options, project) {
         say("-c", format!("{key}={value}").into());
     }
     if let Some(schema) = schema {
@@ -53,9 +54,10 @@ pub(super) fn of(
 }
 
 /// Keys of Codex's configuration with values as TOML.
-fn config(options: &ThreadOptions) -> Vec<(String, String)> {
-    let mut config: Vec<_> =
-        options.keys().into_iter().map(|(key, value)| (key, toml(&value))).collect();
+fn config(options: &ThreadOptions, project: &Project) -> Vec<(String, String)> {
+    let mut keys = options.keys();
+    project.hide(&mut keys);
+    let mut config: Vec<_> = keys.into_iter().map(|(key, value)| (key, toml(&value))).collect();
     if let Some(roots) = options.all_writable_roots() {
         let roots = roots.iter().map(|root| root.to_string_lossy().into_owned());
         let roots = toml::Value::from(roots.collect::<Vec<_>>());
@@ -111,12 +113,12 @@ mod tests {
             approval_policy: ApprovalPolicy::Never,
         };
         let thread = ThreadId("id".into());
-        let words = of(&settings, &request, Some(&thread), None);
+        let words = of((&settings, &Project::default()), &request, Some(&thread), None);
         let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
         assert_eq!(
             words.join(" "),
             "exec --json --skip-git-repo-check --color never --sandbox read-only --cd /w --model m \
-             -c model_reasoning_effort=\"high\" -c tools.web_search=true -c mcp_servers.x.enabled=false \
+             -c model_reasoning_effort=\"high\" -c shell_environment_policy.exclude=[] -c tools.web_search=true -c mcp_servers.x.enabled=false \
              --image=a.png resume id -"
         );
         assert!(!words.contains(&"-p"));

@@ -20,6 +20,7 @@ use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
     launch::{CodexConfig, Found},
+    projects::Project,
     record::{self, EnvironmentContext},
     settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings, TurnRequest},
     turn::{Begun, Driver, Trust, Turn},
@@ -32,6 +33,7 @@ pub(in crate::codex) struct ExecThread {
     id: OnceLock<ThreadId>,
     pub(in crate::codex) settings: ThreadSettings,
     pub(in crate::codex) found: Found,
+    project: Project,
     config: CodexConfig,
     tasks: TaskTracker,
     turns: AtomicU32,
@@ -42,7 +44,7 @@ impl ExecThread {
     pub(in crate::codex) fn open(
         found: Found,
         id: Option<&ThreadId>,
-        settings: &ThreadSettings,
+        (settings, project): (&ThreadSettings, Project),
         config: &CodexConfig,
         tasks: &TaskTracker,
     ) -> Result<Self, CodexError> {
@@ -70,6 +72,7 @@ impl ExecThread {
             id: id.cloned().map_or_else(OnceLock::new, OnceLock::from),
             settings: settings.clone(),
             found,
+            project,
             config: config.clone(),
             tasks: tasks.clone(),
             turns: AtomicU32::new(0),
@@ -94,7 +97,12 @@ impl ExecThread {
         let schema = schema.map(|schema| self.file(&schema.to_string())).transpose()?;
         let path: Option<PathBuf> = schema.as_ref().map(|file| file.to_path_buf());
         let known = self.id.get().cloned();
-        let words = arguments::of(&self.settings, request, known.as_ref(), path.as_deref());
+        let words = arguments::of(
+            (&self.settings, &self.project),
+            request,
+            known.as_ref(),
+            path.as_deref(),
+        );
         let mut effective = EffectiveSettings {
             model: request.model.clone(),
             reasoning_effort: request.effort.clone(),

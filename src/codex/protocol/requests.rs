@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use serde_with::skip_serializing_none;
 
 use crate::codex::{
+    projects::Project,
     settings::{ApprovalPolicy, ContextItem, Reviewer, Role, Sandbox, ThreadSettings, WebSearch},
     version::CodexVersion,
 };
@@ -86,6 +87,7 @@ impl<'a> ThreadStartParams<'a> {
     pub(crate) fn new(
         settings: &'a ThreadSettings,
         sandbox: Sandbox,
+        project: &Project,
         version: CodexVersion,
     ) -> Self {
         let options = &settings.options;
@@ -98,18 +100,26 @@ impl<'a> ThreadStartParams<'a> {
             base_instructions: options.base_instructions.as_deref(),
             developer_instructions: options.developer_instructions.as_deref(),
             approvals_reviewer: options.reviewer.map(Reviewer::in_codex),
-            config: config(settings, version),
+            config: config(settings, project, version),
         }
     }
 }
 
 /// Keys of Codex's configuration, dotted.
-fn config(settings: &ThreadSettings, version: CodexVersion) -> Map<String, Value> {
+fn config(
+    settings: &ThreadSettings,
+    project: &Project,
+    version: CodexVersion,
+) -> Map<String, Value> {
     let options = &settings.options;
     let mut config = options.keys();
+    project.hide(&mut config);
     let mut set = |key: &str, value: Value| {
         config.insert(key.to_owned(), value);
     };
+    if version >= CodexVersion::ASKS_FOR_TRUST && version < CodexVersion::HIDES_IN_SNAPSHOTS {
+        set("features.shell_snapshot", false.into());
+    }
     if let Some(effort) = &settings.effort {
         set("model_reasoning_effort", effort.as_str().into());
     }

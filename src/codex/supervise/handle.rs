@@ -14,7 +14,8 @@ use crate::codex::{
     launch::{CodexConfig, Found},
     lineage::Lineage,
     profile::Profile,
-    projects, record,
+    projects::Project,
+    record,
     settings::ThreadSettings,
     thread::Thread,
     usage::AccountLimits,
@@ -81,8 +82,8 @@ impl Codex {
             Engine::Exec(found) => return self.exec(found, None, settings).await,
             Engine::AppServer(connection) => connection,
         };
-        let undecided = self.undecided(&connection, settings).await?;
-        let opened = AppThread::start(Arc::clone(&connection), settings, undecided).await;
+        let project = self.project(settings, connection.found()).await?;
+        let opened = AppThread::start(Arc::clone(&connection), settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
@@ -103,8 +104,8 @@ impl Codex {
         if connection.is_haunted(thread) && self.0.replace_if_unused(&connection).await {
             connection = self.connection("resuming threads").await?;
         }
-        let undecided = self.undecided(&connection, settings).await?;
-        let opened = AppThread::resume(Arc::clone(&connection), thread, settings, undecided).await;
+        let project = self.project(settings, connection.found()).await?;
+        let opened = AppThread::resume(Arc::clone(&connection), thread, settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
@@ -119,21 +120,19 @@ impl Codex {
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
         let connection = self.connection("forking threads").await?;
-        let undecided = self.undecided(&connection, settings).await?;
+        let project = self.project(settings, connection.found()).await?;
         let opened =
-            AppThread::fork(Arc::clone(&connection), thread, through, settings, undecided).await;
+            AppThread::fork(Arc::clone(&connection), thread, through, settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
-    /// A folder that belongs to no project, if the user has not said yet what to think of the one that a thread is in.
-    async fn undecided(
+    /// What matters of the project that a thread is to work in.
+    async fn project(
         &self,
-        connection: &Connection,
         settings: &ThreadSettings,
-    ) -> Result<Option<&Path>, CodexError> {
-        let (home, version) = (&self.0.config.codex_home, connection.found().version);
-        let is_undecided = projects::is_undecided(home, &settings.cwd, version).await?;
-        Ok(is_undecided.then_some(home))
+        found: &Found,
+    ) -> Result<Project, CodexError> {
+        Project::of(&self.0.config.codex_home, &settings.cwd, found.version).await
     }
 
     /// Gives a thread a name in Codex's own lists, whether or not it is loaded.
@@ -267,9 +266,8 @@ impl Codex {
         if closing.is_cancelled() {
             return Err(CodexError::ShuttingDown);
         }
-        // It never decides by itself.
-        projects::is_undecided(&config.codex_home, &settings.cwd, found.version).await?;
-        ExecThread::open(found, thread, settings, config, tasks).map(Thread::exec)
+        let project = self.project(settings, &found).await?;
+        ExecThread::open(found, thread, (settings, project), config, tasks).map(Thread::exec)
     }
 
     /// The app-server, for what only that can do.

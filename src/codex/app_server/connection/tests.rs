@@ -7,6 +7,7 @@ use super::{script::Script, *};
 use crate::codex::{
     app_server::AppThread,
     approval::{Answer, Decision},
+    projects::Project,
     settings::{ApprovalPolicy, Sandbox, ThreadOptions, ThreadSettings, TurnRequest},
     turn::{Turn, TurnEvent, TurnStatus},
 };
@@ -42,8 +43,9 @@ fn request() -> TurnRequest {
 async fn thread(connection: &Arc<Connection>, server: &mut Script, id: &str) -> AppThread {
     let settings = settings();
     let opened = json!({"thread": {"id": id}});
+    let project = Project::default();
     let (thread, ()) = tokio::join!(
-        AppThread::start(Arc::clone(connection), &settings, None),
+        AppThread::start(Arc::clone(connection), &settings, &project),
         server.answers("thread/start", &opened)
     );
     thread.unwrap()
@@ -224,7 +226,8 @@ async fn a_thread_on_which_a_turn_may_still_run_is_never_used_again() {
     thread.release().await;
     let settings = settings();
     let id = ThreadId("t".into());
-    let resumed = AppThread::resume(Arc::clone(&connection), &id, &settings, None).await;
+    let resumed =
+        AppThread::resume(Arc::clone(&connection), &id, &settings, &Project::default()).await;
     assert!(matches!(resumed, Err(CodexError::ThreadUnavailable { .. })), "{resumed:?}");
 }
 

@@ -1,9 +1,6 @@
 //! Opening a thread: new, resumed, or as a fork.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, atomic::AtomicBool},
-};
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,6 +10,7 @@ use crate::codex::{
     app_server::{connection::Connection, refusal},
     error::CodexError,
     ids::{ThreadId, TurnId},
+    projects::Project,
     protocol::{
         ConfigRead, ConfigReadParams, Empty, SandboxPolicy, ThreadForkParams, ThreadOpened,
         ThreadParams, ThreadResumeParams, ThreadStartParams,
@@ -30,12 +28,12 @@ impl AppThread {
     pub(in crate::codex) async fn start(
         connection: Arc<Connection>,
         settings: &ThreadSettings,
-        undecided: Option<&Path>,
+        project: &Project,
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, undecided, version);
-        let params = ThreadStartParams::new(settings, sandbox.first(), version);
+        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
+        let params = ThreadStartParams::new(settings, sandbox.first(), project, version);
         let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
         Self::opened(connection, opened, settings, (false, sandbox)).await.if_logged_in().await
@@ -45,11 +43,11 @@ impl AppThread {
         connection: Arc<Connection>,
         thread: &ThreadId,
         settings: &ThreadSettings,
-        undecided: Option<&Path>,
+        project: &Project,
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, undecided, version);
+        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
         if connection.is_haunted(thread) {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
@@ -59,7 +57,7 @@ impl AppThread {
                 thread_id: &thread.0,
                 exclude_turns: true,
                 model_provider,
-                settings: ThreadStartParams::new(settings, sandbox.first(), version),
+                settings: ThreadStartParams::new(settings, sandbox.first(), project, version),
             };
             connection.call::<ThreadOpened>("thread/resume", params).await
         };
@@ -89,19 +87,19 @@ impl AppThread {
         thread: &ThreadId,
         through: Option<&TurnId>,
         settings: &ThreadSettings,
-        undecided: Option<&Path>,
+        project: &Project,
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         if version < CodexVersion::FORK {
             return Err(CodexError::Unsupported { what: "forking threads", version });
         }
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, undecided, version);
+        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
         let params = ThreadForkParams {
             thread_id: &thread.0,
             last_turn_id: through.map(|turn| turn.0.as_str()),
             exclude_turns: true,
-            settings: ThreadStartParams::new(settings, sandbox.first(), version),
+            settings: ThreadStartParams::new(settings, sandbox.first(), project, version),
         };
         let opened = connection.call("thread/fork", params).await;
         let opened = opened
