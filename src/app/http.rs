@@ -292,7 +292,7 @@ fn of_tenant(
     if let Some(tenant) = tenant {
         let settings = config.tenants.get(tenant.as_str()).cloned();
         let settings = settings.ok_or_else(|| NoTenant::Unknown(tenant.clone()))?;
-        narrow(&mut config, &settings);
+        config.narrow(&settings);
         let own = own_environment(tenant, &settings, &config, &environment);
         environment = own.map_err(|error| broken(Some(tenant), error))?;
         // It has a store of its own, which nothing of another tenant's is in.
@@ -302,24 +302,6 @@ fn of_tenant(
         environment.directory.clone_from(root);
     }
     Ok((config, environment))
-}
-
-fn narrow(config: &mut Config, settings: &TenantSettings) {
-    let own = settings.clone();
-    let limits = &mut config.limits;
-    limits.roots = own.roots;
-    // What the operator allows himself there may be another tenant's.
-    limits.writable_roots = Vec::new();
-    limits.sandbox_ceiling = own.sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
-    limits.models = own.models.unwrap_or_else(|| std::mem::take(&mut limits.models));
-    limits.config_keys = own.config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));
-    limits.running_turns = own.running_turns.or(limits.running_turns);
-    limits.queued_calls = own.queued_calls.or(limits.queued_calls);
-    limits.turns_per_day = own.turns_per_day.or(limits.turns_per_day);
-    limits.tokens_per_day = own.tokens_per_day.or(limits.tokens_per_day);
-    config.session.cap = own.session_cap.unwrap_or(config.session.cap);
-    config.codex.bin = own.codex_bin.or_else(|| config.codex.bin.take());
-    config.defaults.working_directory = None;
 }
 
 /// A tenant's folders, and the variables its Codex sees.

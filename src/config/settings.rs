@@ -201,6 +201,26 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// Makes these settings a tenant's: what it has of its own stands in place of the operator's.
+    pub fn narrow(&mut self, tenant: &TenantSettings) {
+        let own = tenant.clone();
+        let limits = &mut self.limits;
+        limits.roots = own.roots;
+        // What the operator allows himself there may be another tenant's.
+        limits.writable_roots = Vec::new();
+        limits.sandbox_ceiling = own.sandbox_ceiling.unwrap_or(limits.sandbox_ceiling);
+        limits.models = own.models.unwrap_or_else(|| std::mem::take(&mut limits.models));
+        limits.config_keys =
+            own.config_keys.unwrap_or_else(|| std::mem::take(&mut limits.config_keys));
+        limits.running_turns = own.running_turns.or(limits.running_turns);
+        limits.queued_calls = own.queued_calls.or(limits.queued_calls);
+        limits.turns_per_day = own.turns_per_day.or(limits.turns_per_day);
+        limits.tokens_per_day = own.tokens_per_day.or(limits.tokens_per_day);
+        self.session.cap = own.session_cap.unwrap_or(self.session.cap);
+        self.codex.bin = own.codex_bin.or_else(|| self.codex.bin.take());
+        self.defaults.working_directory = None;
+    }
+
     /// What is not kept apart between tenants, if there are several and not each has a launcher.
     pub fn unseparated_tenants(&self) -> Option<String> {
         let shared = self.tenants.iter().filter(|(_, tenant)| tenant.launcher.is_empty());

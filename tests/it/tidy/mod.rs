@@ -199,7 +199,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn files_are_short_and_say_what_they_are_for() {
     let mut lengths = Vec::new();
-    for folder in ["src", "testkit/src", "tests", "examples", "benches"] {
+    for folder in ["src", "testkit", "tests", "benches"] {
         for file in sources(&root().join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
             let length = text.lines().count();
@@ -230,5 +230,18 @@ fn what_runs_once_more_is_there() {
     for module in named {
         let file = top.join(format!("tests/it/{module}.rs"));
         assert!(file.exists(), "{module}");
+    }
+}
+
+/// A module with parts is `x/mod.rs`, never `x.rs` beside `x/`.
+#[test]
+fn a_module_with_parts_is_in_its_folder() {
+    let mut waiting = ["src", "testkit/src", "tests", "benches"].map(|it| root().join(it)).to_vec();
+    while let Some(folder) = waiting.pop() {
+        let entries: Vec<_> = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path()).collect();
+        let is_code = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs");
+        let beside = folder.with_extension("rs");
+        assert!(!(entries.iter().any(is_code) && beside.exists()), "{}", beside.display());
+        waiting.extend(entries.into_iter().filter(|path| path.is_dir()));
     }
 }
