@@ -2,7 +2,7 @@
 //!
 //! A folder's own `.codex/config.toml` starts programs outside of the sandbox, opens the network and makes folders writable,
 //! once Codex trusts the folder; and an app-server comes to trust a folder by itself as soon as a thread is opened that may
-//! write there (0.120 to 0.171). So such a thread is opened read-only, and each turn says what it may do.
+//! write there (seen in 0.120 to 0.169). So such a thread is opened read-only, and each turn says what it may do.
 //!
 //! Codex runs git itself, outside of the sandbox, to say whether something is not committed. That git would run the filters,
 //! and for a missing object the `uploadpack`, which a repository's own configuration names; a command can make such a

@@ -1,7 +1,7 @@
 //! Making a git worktree: a place of its own to work in, on a branch of its own.
 //!
 //! Git makes it in a shadow, so that no setting of the repository has a say; what it made is then moved into the
-//! repository. Codex can write into the git folder of a worktree, so nothing that is there is believed later on.
+//! repository. Commands can write all of a repository that is below their directory, so nothing in its git folder is believed later on.
 
 use std::path::{Path, PathBuf};
 

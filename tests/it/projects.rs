@@ -41,7 +41,7 @@ async fn a_project_decides_nothing_that_the_user_has_not_allowed() {
         let launch = world.launch().env("CODEX_BIN", codex.to_string_lossy());
         let before = fs::read_to_string(world.home.codex_home().join("config.toml")).unwrap();
         let server = launch.connect().await;
-        let line = format!("run touch {}/file", elsewhere.path().display());
+        let line = format!("run touch {}/file; touch here", elsewhere.path().display());
         for (name, more) in [
             ("first", json!({"sandbox": "workspace-write"})),
             ("first", json!({"sandbox": "workspace-write"})),
@@ -60,6 +60,11 @@ async fn a_project_decides_nothing_that_the_user_has_not_allowed() {
             let done = server.call("codex", call).await.ok();
             assert_ne!(done["network"], true, "{version} {name}: {}", done.raw);
             let wanted = more["sandbox"].as_str().unwrap_or("workspace-write");
+            // What the result says is what commands can do, in the first turn of a thread and in later ones.
+            let here =
+                std::path::Path::new(done["workingDirectory"].as_str().unwrap()).join("here");
+            let is_written = fs::remove_file(&here).is_ok();
+            assert_eq!(is_written, wanted == "workspace-write", "{version} {name}: {}", done.raw);
             assert_eq!(done["sandbox"], wanted, "{version} {name}: {}", done.raw);
             assert!(!elsewhere.path().join("file").exists(), "{version} {name}: {}", done.raw);
         }

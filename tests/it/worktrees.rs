@@ -316,7 +316,8 @@ async fn the_operator_allows_what_widens_a_sandbox() {
     assert_eq!(wide.call("codex", reviewed).await.ok()["approvalsReviewer"], "auto_review");
 }
 
-/// Codex can write into the git folder of its worktree: nothing there may run anything outside the sandbox.
+/// In the folder for temporary files, where the tests' repository is, commands can write its git folder too: nothing there
+/// may run anything outside the sandbox.
 #[tokio::test]
 async fn nothing_that_codex_writes_runs_outside_its_sandbox() {
     let world = repository().await;

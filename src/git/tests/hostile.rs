@@ -53,7 +53,7 @@ async fn in_worktree(hostile: &Hostile, git: &Git, top: &Path, worktree: &Worktr
     };
     write(&worktree.path, "new.txt", "work\n");
     write(&worktree.path, ".gitattributes", hostile.attributes());
-    // What Codex may write of its git folder.
+    // As if something had written in its git folder, which is closed to Codex.
     hostile.arm(&worktree.git_dir);
     fs::copy(worktree.git_dir.join("config"), worktree.git_dir.join("config.worktree")).unwrap();
     fs::write(worktree.git_dir.join("commondir"), ".\n").unwrap();
@@ -200,7 +200,7 @@ async fn a_repository_cannot_say_that_its_files_are_elsewhere() {
     assert!(error.contains("is in no git repository"), "{error}");
 }
 
-/// Codex can write into the git folder of a worktree: pipes without a writer and links to other files.
+/// Where a repository is in a folder that commands can write: pipes without a writer and links to other files.
 #[tokio::test]
 async fn a_worktrees_git_folder_stops_nobody_and_leads_nowhere() {
     let user = User::new();

@@ -1,4 +1,5 @@
-//! The sandbox that turns of a thread have: the one the thread is opened with, or a wider one that each turn is given.
+//! The sandbox that turns of a thread have: the one the thread is opened with, or a wider one that the first turn is given
+//! and that stays.
 //!
 //! It is wider where a call names directories, and where a thread is opened read-only because the user has not said yet
 //! what to think of the project (`projects`).
@@ -79,7 +80,7 @@ impl<'a> TurnSandbox<'a> {
         roots.filter(|_| self.settings.sandbox == Sandbox::WorkspaceWrite)
     }
 
-    /// What each turn is given, if that is more than the thread has: the policy in force with the named directories.
+    /// What turns are given, if that is more than the thread has: the policy in force with the named directories.
     pub(super) fn wider(&self, in_force: &Value) -> Option<Value> {
         let Some(roots) = self.roots() else {
             return self.undecided.map(|_| in_force.clone());
