@@ -117,7 +117,8 @@ mod tests {
         send_queue.add(&long);
         assert_eq!(send_queue.write(&ours).unwrap().unwrap(), b"first\n");
         assert!(send_queue.write(&ours).unwrap().is_none());
-        drop(dead);
+        // Not only dropped: a process that another test starts has a copy until it runs.
+        dead.shutdown(std::net::Shutdown::Both).unwrap();
         assert!(send_queue.write(&ours).is_err());
 
         send_queue.restart(&[b"hello".to_vec()]);
