@@ -13,6 +13,9 @@ pub enum ServerError {
     /// A Codex that this program runs has started it.
     #[error("{}", serve::in_one_line(&crate::session::SessionError::Nested))]
     Nested,
+    /// A path among the settings cannot be passed on.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
     /// The page cannot be reached.
     #[error("the page cannot listen on loopback")]
     Page(#[source] std::io::Error),

@@ -5,12 +5,10 @@ use std::{ffi::OsString, io, path::PathBuf};
 use super::{
     Environment, ServerError,
     environment::SMALL_PROGRAM,
-    notify::Notifier,
-    presence::{Presence, Served},
     server::{connected, presence, server, store},
 };
 use crate::{
-    config::{Config, HostMode, StoreKind},
+    config::{Config, ConfigError, HostMode, StoreKind},
     serve::{
         Role, Shutdown, Streams,
         bridge::{self, BridgeConfig},
@@ -19,7 +17,7 @@ use crate::{
         },
         replace,
     },
-    session::Lineage,
+    session::{Lineage, Notifier, Presence, Served},
 };
 
 /// Why a client has a server of its own.
@@ -37,6 +35,9 @@ pub enum NotShared {
     /// What it means depends on where a program is.
     #[error("`CODEX_HOME` is not an absolute path")]
     RelativeHome,
+    /// A path among the settings cannot be passed on.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// No host can be had.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -125,7 +126,7 @@ pub async fn serve_host(
     let server = server(config.clone(), environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(config.notify.command.clone(), variables, server.sessions());
     let shown = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, shown, None, &shutdown);
+    let presence = Presence::start(kept, record, shown, None, shutdown.asked.clone());
     let ended = host::host(server, host, shutdown).await;
     notifier.finish().await;
     if let Some(presence) = presence {
@@ -197,7 +198,7 @@ fn expected(config: Config, environment: &Environment) -> Result<HostConfig, Not
         }
         (HostMode::Auto, StoreKind::Sqlite | StoreKind::Postgres) => {}
     }
-    let config = config.absolute(directory);
+    let config = config.absolute(directory)?;
     let standing = host::standing();
     let key = Key::of(&Identity { executable, config: &config, variables, standing: &standing });
     let state = environment.own_state();

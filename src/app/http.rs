@@ -12,8 +12,6 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::{
     Environment, HttpRefused, ServerError,
-    notify::Notifier,
-    presence::{KnownServers, Presence, Served},
     server::{connected, presence, rollouts, server, store},
 };
 use crate::{
@@ -24,7 +22,10 @@ use crate::{
         Shutdown,
         http::{self, HttpConfig, MetricsText, NoTenant, Tenants},
     },
-    session::{Handshakes, Servers, Tenant, Tokens, store::StoreConfig},
+    session::{
+        Handshakes, KnownServers, Notifier, Presence, Served, Servers, Tenant, Tokens,
+        store::StoreConfig,
+    },
     system::{missing_folders, private_folder},
     telemetry::Metrics,
 };
@@ -85,7 +86,7 @@ pub async fn serve_http(
     shutdown: Shutdown,
     ready: impl FnOnce(&str),
 ) -> Result<(), ServerError> {
-    let config = config.absolute(&environment.directory);
+    let config = config.absolute(&environment.directory)?;
     let http = http_config(&config)?;
     let tokens = match tokens(&config, &environment) {
         Ok(tokens) => Some(tokens).filter(|_| config.http.auth),
@@ -133,7 +134,7 @@ pub async fn serve_http(
         let (present, ending) = (Arc::clone(&present), shutdown.clone());
         move |url: &str| {
             record.url = Some(url.to_owned());
-            let presence = Presence::start(kept, record, all, Some(known), &ending);
+            let presence = Presence::start(kept, record, all, Some(known), ending.asked.clone());
             *present.lock().unwrap_or_else(PoisonError::into_inner) = presence;
             ready(url);
         }

@@ -7,9 +7,7 @@ mod error;
 #[cfg(unix)]
 mod hosting;
 mod http;
-mod notify;
 mod page;
-mod presence;
 mod server;
 mod terminal;
 

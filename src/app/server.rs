@@ -1,33 +1,21 @@
 //! Builds the MCP server from the settings and serves one client with it.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Environment, ServerError,
-    notify::Notifier,
-    presence::{Presence, Served, record},
-};
+use super::{Environment, ServerError};
 use crate::{
     codex::{Codex, CodexConfig, SearchPath},
     config::{self, Compat, Config, DatabaseUrl, Resolved, StoreKind},
     mcp::{McpConfig, Server, tool_names},
     serve::{self, Shutdown},
     session::{
-        McpServers, RolloutConfig, RolloutKey, ServerRecord, SessionConfig, Sessions, Settings,
-        Tenant,
+        McpServers, Notifier, Presence, RolloutConfig, RolloutKey, Served, ServerRecord,
+        SessionConfig, Sessions, Settings, Tenant,
         store::{PostgresPool, StoreConfig},
     },
 };
-
-/// How long a lease lasts where the end of its owner is noticed at once, and where it is not.
-const LEASE: Duration = Duration::from_secs(30);
-const REMOTE_LEASE: Duration = Duration::from_secs(10);
-
-/// How often the store is asked what other servers want: a file often; a database also says so by itself.
-const POLL: Duration = Duration::from_millis(200);
-const REMOTE_POLL: Duration = Duration::from_millis(800);
 
 /// Checks that every tool the operator chose exists.
 ///
@@ -60,7 +48,7 @@ pub async fn serve_stdio(
     let server = server(config, environment, shutdown.at_once.clone())?;
     let notifier = Notifier::start(hook, variables, server.sessions());
     let shown = Served::one(None, server.sessions());
-    let presence = Presence::start(kept, record, shown, None, &shutdown);
+    let presence = Presence::start(kept, record, shown, None, shutdown.asked.clone());
     let ended = serve::serve(server, shutdown).await;
     notifier.finish().await;
     if let Some(presence) = presence {
@@ -106,38 +94,20 @@ pub(super) fn server(
         },
         tasks.clone(),
     );
-    // Nobody can look into another machine, so the end of a server there is noticed by the clock alone.
-    let is_remote = config.store.kind == StoreKind::Postgres;
-    let lease = if is_remote { REMOTE_LEASE } else { LEASE };
-    let lease = config.session.lease.map_or(lease, |span| span.0);
     let rollouts = rollouts(&config.store, &environment.directory, is_apart)?;
-    let defaults = config.defaults;
-    let directory = match defaults.working_directory {
+    let defaults = Settings::from(&config.defaults);
+    let directory = match config.defaults.working_directory {
         Some(path) => environment.directory.join(path),
         None => environment.directory,
     };
     let sessions = SessionConfig {
         tenant: environment.tenant,
         apart: is_apart,
-        ttl: config.session.ttl.0,
-        cap: config.session.cap,
-        lease,
-        poll: if is_remote { REMOTE_POLL } else { POLL },
-        // A database comes back; a disk that is full stays full.
-        waits_for_store: is_remote,
+        is_shared: config.store.kind == StoreKind::Postgres,
         release_after: config.codex.release_after.0,
-        rebuild_turns: config.session.rebuild_turns,
-        rebuild_bytes: config.session.rebuild_bytes,
-        turn_timeout: config.turn.timeout.map(|span| span.0),
-        turn_silence: config.turn.silence.0,
-        approval_timeout: config.turn.question.0,
-        defaults: Settings {
-            model: defaults.model,
-            reasoning_effort: defaults.reasoning_effort,
-            sandbox: defaults.sandbox,
-            approval_policy: defaults.approval_policy,
-            ..Settings::default()
-        },
+        session: config.session,
+        turn: config.turn.clone(),
+        defaults,
         directory,
         machine: machine(config.store.machine),
         rollouts,
@@ -151,19 +121,18 @@ pub(super) fn server(
     let mcp = McpConfig {
         tools: config.tools,
         max_text: config.limits.result_characters,
-        wait: config.turn.wait.map(|span| span.0),
-        task_after: config.turn.task.0,
+        turn: config.turn,
         client_limit: environment.client_limit,
         is_vendor: config.compat == Some(Compat::Vendor),
         is_structured: config.results.structured,
-        callback_uri: defaults.callback_uri,
+        callback_uri: config.defaults.callback_uri,
     };
     Ok(Server::new(sessions, &mcp))
 }
 
 /// What a server of this kind says of itself.
 pub(super) fn presence(config: &Config, kind: &str) -> ServerRecord {
-    record(kind, machine(config.store.machine.clone()))
+    ServerRecord::of_this_process(kind, machine(config.store.machine.clone()))
 }
 
 /// What this machine is called.

@@ -10,9 +10,9 @@ use super::{
     screen::{stderr, stdout},
 };
 use crate::{
-    config::{Config, Span},
+    config::Config,
     mcp::explain,
-    session::{NewToken, Scope, SessionError, Tenant, TokenRecord, Tokens},
+    session::{NewToken, Scope, SessionError, Span, Tenant, TokenRecord, Tokens},
 };
 
 /// What to do with tokens.

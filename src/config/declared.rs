@@ -1,12 +1,13 @@
 //! What is known of each setting from its declaration: its key, whether it is a list, a path, a secret, and whether it has
 //! a default. Read from the schema of the types, so that no setting has to be named a second time.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use serde_json::Value;
 use toml::Table;
 
 use super::{Config, schema::schema};
+use crate::session::Span;
 
 /// What a setting that names something on this machine has as its `format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +32,51 @@ pub(crate) struct Setting {
     pub(crate) is_map: bool,
     /// Whether and how it names a place on this machine.
     pub(crate) place: Option<Place>,
+    /// What its value must be between.
+    pub(crate) range: Range,
     /// Whether it is a secret, and never shown.
     pub(crate) is_secret: bool,
     /// Whether it has a default. Without one it is unset until the operator chooses.
     pub(crate) has_default: bool,
+}
+
+/// What a number or a length of time must be between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Range {
+    least: Option<i64>,
+    most: Option<i64>,
+    shortest: Option<Duration>,
+}
+
+impl Range {
+    fn declared(schema: &Value) -> Self {
+        let number = |name: &str| schema.get(name).and_then(Value::as_i64);
+        let shortest = schema.get("x-minimum").and_then(Value::as_str);
+        let shortest = shortest.and_then(|text| text.parse::<Span>().ok()).map(|span| span.0);
+        Self { least: number("minimum"), most: number("maximum"), shortest }
+    }
+
+    /// What is wrong with a value, in words.
+    pub(crate) fn check(&self, value: &toml::Value) -> Option<String> {
+        let is_outside = match value {
+            toml::Value::Integer(value) => {
+                self.least.is_some_and(|least| *value < least)
+                    || self.most.is_some_and(|most| *value > most)
+            }
+            toml::Value::String(text) => self.shortest.is_some_and(|shortest| {
+                text.parse::<Span>().is_ok_and(|Span(value)| value < shortest)
+            }),
+            _ => false,
+        };
+        is_outside.then(|| match (self.least, self.most, self.shortest) {
+            (Some(least), Some(most), _) => format!("{least} to {most} are possible"),
+            (Some(least), None, _) => format!("at least {least} is needed"),
+            (None, Some(most), _) => format!("at most {most} is possible"),
+            (None, None, shortest) => {
+                format!("at least {} is needed", Span(shortest.unwrap_or_default()))
+            }
+        })
+    }
 }
 
 /// Every setting, by key. Those of one tenant are not among them: only the table of all is.
@@ -67,17 +109,12 @@ fn collect(schema: &Value, defaults: &Table, prefix: &str, found: &mut Vec<Setti
             collect(property, inner, &format!("{key}."), found);
             continue;
         }
-        let format = property.get("format").and_then(Value::as_str);
         found.push(Setting {
             key,
             is_list: has_type(property, "array"),
             is_map: has_type(property, "object"),
-            place: match format {
-                Some("path") => Some(Place::Path),
-                Some("program") => Some(Place::Program),
-                Some("path-or-url") => Some(Place::PathOrUrl),
-                _ => None,
-            },
+            place: Place::declared(property),
+            range: Range::declared(property),
             is_secret: property.get("writeOnly").and_then(Value::as_bool).unwrap_or_default(),
             has_default: default.is_some(),
         });
@@ -109,15 +146,43 @@ mod tests {
         assert_eq!(setting("codex.bin").unwrap().place, Some(Place::Program));
     }
 
+    #[test]
+    fn a_range_is_kept_and_every_default_is_in_it() {
+        let defaults = toml::Value::try_from(Config::default()).unwrap();
+        let mut ranges = 0;
+        for Setting { key, range, .. } in settings() {
+            let default = key.split('.').try_fold(&defaults, |value, name| value.get(name));
+            assert_eq!(default.and_then(|value| range.check(value)), None, "{key}");
+            ranges += usize::from(*range != Range::default());
+        }
+        assert!(ranges > 10, "{ranges}");
+        let check = |key: &str, value: toml::Value| setting(key).unwrap().range.check(&value);
+        assert_eq!(check("session.cap", 1.into()), None);
+        assert_eq!(check("session.cap", 0.into()).unwrap(), "at least 1 is needed");
+        assert_eq!(check("codex.processes", 0.into()).unwrap(), "at least 1 is needed");
+        let percent = "0 to 99 are possible";
+        assert_eq!(check("limits.min_remaining", 100.into()).unwrap(), percent);
+        assert_eq!(check("limits.review_bytes", 900_000.into()), None);
+        assert_eq!(check("turn.wait", "1s".into()), None);
+        assert_eq!(check("turn.wait", "900ms".into()).unwrap(), "at least 1s is needed");
+        assert_eq!(check("turn.task", "0s".into()), None);
+    }
+
     /// A field that holds a path and does not say so would stay relative to wherever the server happens to be started.
     #[test]
     fn every_path_says_that_it_is_one() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut paths = 0;
-        for file in ["settings.rs", "http.rs", "store.rs"] {
+        for file in [
+            "config/settings.rs",
+            "config/http.rs",
+            "config/store.rs",
+            "session/config.rs",
+            "session/limits.rs",
+        ] {
             let file = syn::parse_file(&fs::read_to_string(folder.join(file)).unwrap()).unwrap();
             let structs = file.items.into_iter().filter_map(|item| match item {
-                syn::Item::Struct(item) => Some(item),
+                syn::Item::Struct(item) if is_declared(&item) => Some(item),
                 _ => None,
             });
             for (name, field) in structs.flat_map(|item| {
@@ -138,6 +203,13 @@ mod tests {
             }
         }
         assert!(paths > 10, "{paths}");
+    }
+
+    fn is_declared(item: &syn::ItemStruct) -> bool {
+        item.attrs.iter().any(|attribute| {
+            let list = attribute.meta.require_list();
+            list.is_ok_and(|list| list.tokens.to_string().contains("JsonSchema"))
+        })
     }
 
     struct Holds(bool);

@@ -1,24 +1,27 @@
 //! Settings for serving over HTTP, and for the tenants that are served.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use smart_default::SmartDefault;
 
-use super::Span;
-use crate::codex::Sandbox;
+use crate::{codex::Sandbox, session::Span};
 
 /// Serving over HTTP, with `serve --http`.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpSettings {
     /// Where to listen: an address of this machine and a port.
+    #[default = "127.0.0.1:8765"]
     pub address: String,
     /// The path of the MCP endpoint.
+    #[default = "/mcp"]
     pub path: String,
     /// Whether a token is needed; without, everybody who can connect is the operator, so it must be a loopback address.
+    #[default = true]
     pub auth: bool,
     /// What clients may call this server (`Host`), with or without a port; if empty, the address itself and, on
     /// loopback, `localhost`.
@@ -42,29 +45,39 @@ pub struct HttpSettings {
     /// Tokens of an identity provider.
     pub jwt: JwtSettings,
     /// The longest body of a request, in bytes.
+    #[default = 4_194_304]
     pub body_bytes: usize,
     /// How many connections there may be.
+    #[default = 2048]
     pub connections: usize,
     /// How many of them one address may have (of `IPv6`, one /64 network), a quarter of that before a token was shown. Behind
     /// a trusted proxy the client's address counts.
+    #[default = 1024]
     pub connections_per_address: usize,
     /// For how long a client may take nothing of an answer before its connection is closed.
+    #[default(Span::seconds(30))]
     pub write_timeout: Span,
     /// How many calls one token may have in flight.
+    #[default = 64]
     pub calls: usize,
     /// How many MCP sessions one token may have, for clients of the older protocol.
+    #[default = 100]
     pub mcp_sessions: usize,
     /// How long an MCP session lives after its last call.
+    #[default(Span::minutes(30))]
+    #[schemars(extend("x-minimum" = "1s"))]
     pub mcp_session_idle: Span,
     /// How long calls may take to end once the server is asked to.
+    #[default(Span::seconds(30))]
     pub drain: Span,
     /// Whether the page is at `/ui`, for whoever has a token.
+    #[default = true]
     pub page: bool,
 }
 
 /// Access tokens that an identity provider issues, as JWTs. They are taken once `issuer` is set.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct JwtSettings {
     /// The provider's URL, exactly as its tokens have it in `iss`.
@@ -76,20 +89,27 @@ pub struct JwtSettings {
     pub jwks: Option<String>,
     /// The claim that names the tenant: a name, or a JSON pointer such as `/resource_access/codex/team`. Of a list, the
     /// one value that is a tenant here.
+    #[default = "tenant"]
     pub tenant_claim: String,
     /// The tenant of all its tokens, in place of a claim.
     pub tenant: Option<String>,
     /// The claim that tells callers of a tenant apart.
+    #[default = "sub"]
     pub subject_claim: String,
     /// The claim that has the scopes: words in a text, or a list.
+    #[default = "scope"]
     pub scope_claim: String,
     /// What the provider calls the scope `read`.
+    #[default = "read"]
     pub read_scope: String,
     /// What the provider calls the scope `run`.
+    #[default = "run"]
     pub run_scope: String,
     /// What the provider calls the scope `admin`.
+    #[default = "admin"]
     pub admin_scope: String,
     /// By how much the provider's clock may differ from this machine's.
+    #[default(Span::minutes(1))]
     pub leeway: Span,
 }
 
@@ -139,50 +159,5 @@ impl HttpSettings {
     /// If it is none.
     pub fn socket_address(&self) -> Result<SocketAddr, std::net::AddrParseError> {
         self.address.parse()
-    }
-}
-
-impl Default for JwtSettings {
-    fn default() -> Self {
-        Self {
-            issuer: None,
-            audience: Vec::new(),
-            jwks: None,
-            tenant_claim: "tenant".to_owned(),
-            tenant: None,
-            subject_claim: "sub".to_owned(),
-            scope_claim: "scope".to_owned(),
-            read_scope: "read".to_owned(),
-            run_scope: "run".to_owned(),
-            admin_scope: "admin".to_owned(),
-            leeway: Span(Duration::from_mins(1)),
-        }
-    }
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self {
-            address: "127.0.0.1:8765".to_owned(),
-            path: "/mcp".to_owned(),
-            auth: true,
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            base_url: None,
-            metrics: None,
-            trusted_proxies: Vec::new(),
-            tls_certificate: None,
-            tls_key: None,
-            jwt: JwtSettings::default(),
-            body_bytes: 4 * 1024 * 1024,
-            connections: 2048,
-            connections_per_address: 1024,
-            write_timeout: Span(Duration::from_secs(30)),
-            calls: 64,
-            page: true,
-            mcp_sessions: 100,
-            mcp_session_idle: Span(Duration::from_mins(30)),
-            drain: Span(Duration::from_secs(30)),
-        }
     }
 }

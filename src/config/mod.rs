@@ -7,15 +7,14 @@
 mod declared;
 mod http;
 mod layers;
+mod places;
 mod schema;
 mod settings;
-mod span;
 mod store;
 
 pub(crate) use declared::{setting, settings};
 pub use http::{HttpSettings, JwtSettings, TenantSettings};
-pub use layers::{Flags, Resolved, Variables, resolve, secret_variables};
+pub use layers::{ConfigError, Flags, Resolved, Variables, resolve, secret_variables};
 pub use schema::schema;
 pub use settings::{Compat, Config, HostMode, Log, LogFormat};
-pub use span::Span;
 pub use store::{DatabaseUrl, Store, StoreKind};

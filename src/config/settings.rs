@@ -1,20 +1,14 @@
 //! Every setting, its type and its default.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use smart_default::SmartDefault;
 
-use super::{HttpSettings, Span, Store, TenantSettings};
-use crate::{
-    codex::{ApprovalPolicy, Sandbox},
-    session::Limits,
-};
+use super::{HttpSettings, Store, TenantSettings};
+use crate::session::{Defaults, Limits, SessionSettings, Span, TurnSettings};
 
 /// All settings.
 #[skip_serializing_none]
@@ -54,20 +48,26 @@ pub struct Config {
 
 /// How Codex is found and kept.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct CodexSettings {
     /// The Codex binary; found by itself if empty.
     #[schemars(extend("format" = "program"))]
     pub bin: Option<PathBuf>,
     /// How long Codex keeps running with nothing to do.
+    #[default(Span::minutes(5))]
+    #[schemars(extend("x-minimum" = "1s"))]
     pub idle: Span,
     /// How long a thread stays loaded after its turn; as long, other programs cannot resume it.
+    #[default(Span::seconds(2))]
     pub release_after: Span,
     /// How long Codex may take to answer a request that is not a turn.
+    #[default(Span::minutes(1))]
+    #[schemars(extend("x-minimum" = "1s"))]
     pub timeout: Span,
     /// How many Codex processes may run at once, over HTTP where each tenant has one; any number if not set. One that
     /// does nothing gives its place to one that is needed.
+    #[schemars(range(min = 1))]
     pub processes: Option<usize>,
     /// The names of Codex's own MCP servers it may use here; none if the list is empty, all if it is not
     /// set.
@@ -82,69 +82,15 @@ pub enum Compat {
     Vendor,
 }
 
-/// What holds where neither a call nor its session says.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Defaults {
-    /// The model; the user's own Codex configuration decides if empty.
-    pub model: Option<String>,
-    /// How hard the model thinks, such as `low` or `high`; the user's own Codex configuration decides if empty.
-    pub reasoning_effort: Option<String>,
-    /// What commands may touch; if empty the user's own Codex configuration decides, else it is read-only.
-    pub sandbox: Option<Sandbox>,
-    /// When Codex asks before acting; if empty `on-request` where the user can be asked, else `never`.
-    pub approval_policy: Option<ApprovalPolicy>,
-    /// Where MCP servers of Codex that ask for a login send the user back to, unless a call says.
-    pub callback_uri: Option<String>,
-    /// Where Codex works; where the server was started if empty.
-    #[schemars(extend("format" = "path"))]
-    pub working_directory: Option<PathBuf>,
-}
-
-/// How long sessions live and how they go on.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SessionSettings {
-    /// How long a session lives after its last use.
-    pub ttl: Span,
-    /// How many sessions are kept; the least recently used go first.
-    pub cap: usize,
-    /// How long other servers that share the store wait for one that hangs or is suspended, before they take its
-    /// sessions over: 30 s if not set, and 10 s with PostgreSQL. One on this machine that has ended is noticed at once.
-    pub lease: Option<Span>,
-    /// How many of the last turns a rebuilt context holds.
-    pub rebuild_turns: u32,
-    /// How many bytes a rebuilt context holds at most.
-    pub rebuild_bytes: usize,
-}
-
-/// How long turns may take, and the calls that wait for them.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TurnSettings {
-    /// How long a call may take before its turn goes on without it; if empty, as long as its client waits.
-    pub wait: Option<Span>,
-    /// How long a call may take before it becomes a task, for clients that follow tasks.
-    pub task: Span,
-    /// How long a turn may take, unless its call says; without limit if empty.
-    pub timeout: Option<Span>,
-    /// How long Codex may say nothing in a turn.
-    pub silence: Span,
-    /// How long a question of Codex waits for an answer.
-    pub question: Span,
-}
-
 /// The process that serves all clients of this user.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostSettings {
     /// `auto`: clients share one host, in which turns outlive the window they were begun in; `off`: each client has a
     /// server of its own.
     pub mode: HostMode,
     /// How long the host stays when no client is left and no turn runs.
+    #[default(Span::seconds(5))]
     pub linger: Span,
 }
 
@@ -169,19 +115,21 @@ pub struct NotifySettings {
 }
 
 /// How results are sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Results {
     /// Whether results have a structured form besides their text, and tools a schema for it.
+    #[default = true]
     pub structured: bool,
 }
 
 /// What is logged, to stderr.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`, or directives like `codex_mcp_server::session=debug`.
+    #[default = "info"]
     pub level: String,
     /// `text` or `json`.
     pub format: LogFormat,
@@ -233,82 +181,5 @@ impl Config {
                 shared.join(", ")
             )
         })
-    }
-
-    /// The same settings with absolute paths, for a process that works elsewhere. Relative paths are below `base`.
-    #[must_use]
-    pub fn absolute(mut self, base: &Path) -> Self {
-        let here = |path: &mut PathBuf| *path = base.join(&*path);
-        // A name alone is looked for on PATH.
-        self.codex.bin.iter_mut().filter(|path| path.components().count() > 1).for_each(here);
-        self.store.path.iter_mut().chain(&mut self.store.rollout_key).for_each(here);
-        self.store.path_map.values_mut().for_each(here);
-        self.defaults.working_directory.iter_mut().for_each(here);
-        self.limits.roots.iter_mut().chain(&mut self.limits.writable_roots).for_each(here);
-        for file in self.http.jwt.jwks.iter_mut().filter(|place| !place.contains("://")) {
-            *file = base.join(&*file).display().to_string();
-        }
-        self.http.tls_certificate.iter_mut().chain(&mut self.http.tls_key).for_each(here);
-        for tenant in self.tenants.values_mut() {
-            let folders = tenant.roots.iter_mut().chain(&mut tenant.codex_home);
-            let files = tenant.codex_bin.iter_mut().chain(&mut tenant.api_key_file);
-            folders.chain(files).for_each(here);
-        }
-        self
-    }
-}
-
-const fn minutes(count: u64) -> Span {
-    Span(Duration::from_secs(count * 60))
-}
-
-impl Default for CodexSettings {
-    fn default() -> Self {
-        Self {
-            bin: None,
-            idle: minutes(5),
-            release_after: Span(Duration::from_secs(2)),
-            timeout: minutes(1),
-            mcp_servers: None,
-            processes: None,
-        }
-    }
-}
-
-impl Default for SessionSettings {
-    fn default() -> Self {
-        Self {
-            ttl: minutes(24 * 60),
-            cap: 100,
-            lease: None,
-            rebuild_turns: 2,
-            rebuild_bytes: 64 * 1024,
-        }
-    }
-}
-
-impl Default for TurnSettings {
-    fn default() -> Self {
-        // A build or a test run may print nothing for long.
-        let task = Span(Duration::from_secs(3));
-        Self { wait: None, task, timeout: None, silence: minutes(30), question: minutes(5) }
-    }
-}
-
-impl Default for HostSettings {
-    fn default() -> Self {
-        Self { mode: HostMode::Auto, linger: Span(Duration::from_secs(5)) }
-    }
-}
-
-impl Default for Results {
-    fn default() -> Self {
-        Self { structured: true }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Text, traces: None }
     }
 }

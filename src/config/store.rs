@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use smart_default::SmartDefault;
 
 /// Where sessions are kept.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Store {
     /// `sqlite`; `postgres`, for servers on several machines; or `memory` to forget everything at the end.
@@ -29,6 +30,7 @@ pub struct Store {
     /// after its folder was lost: yes with `postgres` and no with others, if not set.
     pub keep_rollouts: Option<bool>,
     /// The longest history that is kept for a session, in bytes.
+    #[default = 67_108_864]
     pub rollout_bytes: u64,
     /// A file with a secret of 32 bytes or more, the same on all machines, which encrypts those histories.
     #[schemars(extend("format" = "path"))]
@@ -68,20 +70,4 @@ pub enum StoreKind {
     Postgres,
     /// Gone with the server.
     Memory,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self {
-            kind: StoreKind::default(),
-            path: None,
-            url: None,
-            listen_url: None,
-            machine: None,
-            keep_rollouts: None,
-            rollout_bytes: 64 * 1024 * 1024,
-            rollout_key: None,
-            path_map: BTreeMap::new(),
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use rmcp::model::Extensions;
 
-use crate::session::Principal;
+use crate::session::{Principal, TurnSettings};
 
 /// What the operator decides about the tools.
 #[derive(Debug, Clone)]
@@ -13,10 +13,8 @@ pub struct McpConfig {
     pub tools: Vec<String>,
     /// The longest text one result carries, in characters.
     pub max_text: usize,
-    /// How long a call may take before its turn goes on without it, for every client.
-    pub wait: Option<Duration>,
-    /// How long a call may take before it becomes a task, if its client follows tasks.
-    pub task_after: Duration,
+    /// How long a call may take before its turn goes on without it, or before it becomes a task.
+    pub turn: TurnSettings,
     /// How long the client that started us waits for a call, according to our environment.
     pub client_limit: Option<Duration>,
     /// Whether clients of Codex's own removed server are served.

@@ -89,9 +89,9 @@ impl Server {
             tools: Arc::new(tools),
             is_structured: config.is_structured,
             limits: CallLimits {
-                wait: config.wait,
+                wait: config.turn.wait.map(|span| span.0),
                 client_limit: config.client_limit,
-                task_after: config.task_after,
+                task_after: config.turn.task.0,
             },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),

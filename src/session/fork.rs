@@ -50,7 +50,7 @@ impl Sessions {
         let name = name.unwrap_or_else(SessionName::automatic);
         let shared = self.shared();
         let now = Timestamp::now();
-        let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl);
+        let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl());
         if shared.store(now).await?.load(&name, now).await?.is_some() {
             return Err(SessionError::Taken { name });
         }
@@ -138,10 +138,10 @@ async fn make(
     let store = shared.store(now).await?;
     let copy = from.as_ref();
     let copy = copy.map(|from| CopiedTurns { from: &from.name, through: from.number });
-    match store.create(&record, copy, shared.config.cap, now).await? {
+    match store.create(&record, copy, shared.config.session.cap, now).await? {
         Created::Done { .. } => {}
         Created::Conflict => return Err(SessionError::Taken { name }),
-        Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
+        Created::Full => return Err(SessionError::Full { cap: shared.config.session.cap }),
     }
     keep_history(shared, &record).await;
     shared.changed(Change::List);
@@ -190,7 +190,7 @@ async fn keep_history(shared: &Shared, record: &SessionRecord) {
     let now = Timestamp::now();
     let kept = async {
         let store = shared.store(now).await?;
-        let claim = store.claim(&record.name, None, shared.config.lease, now).await?;
+        let claim = store.claim(&record.name, None, shared.config.lease(), now).await?;
         // Whoever was quicker keeps it after the turn.
         let Claim::Ours { lease, .. } = claim else { return Ok(()) };
         let (with, under) = ((config, &shared.codex), (&*store, &lease));

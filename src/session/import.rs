@@ -48,7 +48,7 @@ impl Sessions {
         let now = Timestamp::now();
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
-        let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl);
+        let mut record = SessionRecord::new(name.clone(), automatic, now, shared.config.ttl());
         // Where the user works stays with the session, whatever Codex says.
         if let Some(directory) = origin.directory.clone() {
             let found = shared.config.limits.find_directory(directory).await?;
@@ -56,17 +56,17 @@ impl Sessions {
         }
         record.details.title = automatic.then(|| title(&first.prompt)).flatten();
         let store = shared.store(now).await?;
-        match store.create(&record, None, shared.config.cap, now).await? {
+        match store.create(&record, None, shared.config.session.cap, now).await? {
             Created::Done { .. } => {}
             Created::Conflict => return Err(SessionError::Taken { name }),
-            Created::Full => return Err(SessionError::Full { cap: shared.config.cap }),
+            Created::Full => return Err(SessionError::Full { cap: shared.config.session.cap }),
         }
-        let claim = store.claim(&name, None, shared.config.lease, now).await?;
+        let claim = store.claim(&name, None, shared.config.lease(), now).await?;
         let Claim::Ours { lease, .. } = claim else { return Err(SessionError::Busy { name }) };
         let guard = LeaseGuard::keep(
             lease,
             store,
-            shared.config.lease,
+            shared.config.lease(),
             &shared.tasks,
             shared.measures.clone(),
         );

@@ -9,6 +9,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+use smart_default::SmartDefault;
 
 use super::{
     Budget, ContentDigest, Request, SessionConfig, SessionError, Settings, Work,
@@ -18,14 +19,19 @@ use crate::codex::{Reviewer, Sandbox};
 
 /// What no call can exceed.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The widest sandbox a call may ask for.
+    #[default(Sandbox::WorkspaceWrite)]
     pub sandbox_ceiling: Sandbox,
     /// How much text one turn may give the model, in characters: prompt, instructions, paths, schema and steering together.
+    #[default = 1_000_000]
+    #[schemars(range(min = 1))]
     pub prompt_characters: usize,
     /// The longest text one result carries, in characters.
+    #[default = 40_000]
+    #[schemars(range(min = 1000))]
     pub result_characters: usize,
     /// Directories that work and images must be below, links resolved; any if empty.
     #[schemars(extend("format" = "path"))]
@@ -40,10 +46,14 @@ pub struct Limits {
     /// The models a call may name; any if empty.
     pub models: Vec<String>,
     /// The keys of Codex's configuration a call may set (`config`).
+    #[default(harmless_keys())]
     pub config_keys: Vec<String>,
     /// The most changes one review looks at, in bytes of diff, up to 900000. More is refused, never cut.
+    #[default = 262_144]
+    #[schemars(range(min = 1, max = 900_000))]
     pub review_bytes: u64,
     /// How much of the account's allowance must be left for a new turn, in percent (0 to 99; 0 for any).
+    #[schemars(range(max = 99))]
     pub min_remaining: u8,
     /// What becomes of a turn for which less is left.
     pub when_exhausted: WhenExhausted,
@@ -56,53 +66,32 @@ pub struct Limits {
     /// After how many tokens no new turn begins that day (UTC); any number if not set.
     pub tokens_per_day: Option<u64>,
     /// How many images one call may have.
+    #[default = 10]
     pub images: usize,
     /// How big each image may be, in bytes.
+    #[default = 20_971_520]
     pub image_bytes: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sandbox_ceiling: Sandbox::WorkspaceWrite,
-            // Codex's own limit is 1,048,576.
-            prompt_characters: 1_000_000,
-            // The smallest cap of a common client is 50,000 for the whole result.
-            result_characters: 40_000,
-            roots: Vec::new(),
-            writable_roots: Vec::new(),
-            network: false,
-            auto_review: false,
-            models: Vec::new(),
-            // Nothing that widens what commands may do.
-            config_keys: [
-                "hide_agent_reasoning",
-                "model_reasoning_effort",
-                "model_reasoning_summary",
-                "model_verbosity",
-                "tools.web_search",
-                "web_search",
-            ]
-            .map(str::to_owned)
-            .into(),
-            review_bytes: 256 * 1024,
-            min_remaining: 0,
-            running_turns: None,
-            queued_calls: None,
-            turns_per_day: None,
-            tokens_per_day: None,
-            when_exhausted: WhenExhausted::Refuse,
-            images: 10,
-            image_bytes: 20 * 1024 * 1024,
-        }
-    }
+/// Nothing that widens what commands may do.
+fn harmless_keys() -> Vec<String> {
+    let keys = [
+        "hide_agent_reasoning",
+        "model_reasoning_effort",
+        "model_reasoning_summary",
+        "model_verbosity",
+        "tools.web_search",
+        "web_search",
+    ];
+    keys.map(str::to_owned).into()
 }
 
 /// What becomes of a turn for which too little of the account's allowance is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenExhausted {
     /// It is refused, with the time when enough is left again.
+    #[default]
     Refuse,
     /// It waits by itself until enough is left.
     Wait,

@@ -421,7 +421,7 @@ async fn sweep(shared: Arc<Shared>) {
     if let Err(error) = shared.store(Timestamp::now()).await {
         tracing::error!(error = &error as &dyn std::error::Error, "sessions cannot be kept");
     }
-    let period = SWEEP.min(shared.config.ttl).max(Duration::from_secs(1));
+    let period = SWEEP.min(shared.config.ttl()).max(Duration::from_secs(1));
     let closing = shared.closing.clone();
     while closing.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {
         let Some(store) = shared.store.opened() else { continue };

@@ -166,8 +166,8 @@ impl Checks {
             Sandbox::as_str(limits.sandbox_ceiling),
             any(&roots),
             any(&limits.models),
-            config.cap,
-            config.ttl.as_secs() / 3600,
+            config.session.cap,
+            config.session.ttl.0.as_secs() / 3600,
         ));
     }
 

@@ -95,30 +95,15 @@ impl Flags {
 }
 
 fn absolute((key, place): (&str, Place), text: &str, base: &Path) -> String {
-    let path = |text: &str| {
-        let stays = match place {
-            Place::Path => false,
-            Place::Program => Path::new(text).components().count() == 1,
-            Place::PathOrUrl => text.contains("://"),
-        };
-        if stays { text.to_owned() } else { base.join(text).display().to_string() }
+    let mut value = match value(key, text) {
+        value @ (Value::Array(_) | Value::Table(_) | Value::String(_)) => value,
+        // A path may be called `4`.
+        _ => Value::String(text.to_owned()),
     };
-    let all = |value: &mut Value| {
-        if let Value::String(text) = value {
-            *text = path(text);
-        }
-    };
-    match value(key, text) {
-        Value::Array(mut paths) => {
-            paths.iter_mut().for_each(all);
-            Value::Array(paths).to_string()
-        }
-        Value::Table(mut paths) => {
-            paths.iter_mut().for_each(|(_, value)| all(value));
-            Value::Table(paths).to_string()
-        }
-        Value::String(text) => path(&text),
-        _ => path(text),
+    place.make_absolute(&mut value, base);
+    match value {
+        Value::String(path) => path,
+        paths => paths.to_string(),
     }
 }
 
@@ -188,6 +173,9 @@ impl Merged {
         }
         let _alone: Config = layer.clone().try_into().map_err(|error| invalid(place, &error))?;
         for (key, value) in leaves(&layer, "") {
+            if let Some(range) = setting(&key).and_then(|setting| setting.range.check(&value)) {
+                return Err(invalid(place, &format!("{key}: {range}")));
+            }
             self.origins.insert(key, (value, place.to_owned()));
         }
         merge(&mut self.table, layer);
@@ -318,52 +306,16 @@ fn read(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-/// Checks what the types do not.
+/// Checks what is said of more than one setting.
 fn check(config: &Config) -> Result<(), ConfigError> {
     let wrong = |place: &str, reason: &str| {
         Err(ConfigError::Invalid { place: place.to_owned(), reason: reason.to_owned() })
     };
-    if config.session.cap == 0 {
-        return wrong("session.cap", "at least one session must be allowed");
-    }
-    // Less would end what they are for before it has begun.
-    let spans = [
-        ("session.ttl", Some(config.session.ttl)),
-        ("session.lease", config.session.lease),
-        ("codex.timeout", Some(config.codex.timeout)),
-        ("codex.idle", Some(config.codex.idle)),
-        ("turn.timeout", config.turn.timeout),
-        ("turn.silence", Some(config.turn.silence)),
-        ("turn.question", Some(config.turn.question)),
-        ("turn.wait", config.turn.wait),
-        ("http.mcp_session_idle", Some(config.http.mcp_session_idle)),
-    ];
-    for (key, span) in spans {
-        if span.is_some_and(|span| span.0.as_secs() == 0) {
-            return wrong(key, "at least one second is needed");
-        }
-    }
-    if config.codex.processes == Some(0) {
-        return wrong("codex.processes", "at least one is needed");
-    }
-    if config.limits.prompt_characters == 0 {
-        return wrong("limits.prompt_characters", "at least one is needed");
-    }
-    // With the rest of the prompt it has to stay below Codex's own limit for one.
-    if !(1..=900_000).contains(&config.limits.review_bytes) {
-        return wrong("limits.review_bytes", "1 to 900000 are possible");
-    }
-    if config.limits.min_remaining > 99 {
-        return wrong("limits.min_remaining", "0 to 99 percent are possible");
-    }
     if config.limits.image_bytes == 0 && config.limits.images > 0 {
         return wrong(
             "limits.image_bytes",
             "at least one is needed; `limits.images = 0` allows none",
         );
-    }
-    if config.limits.result_characters < 1000 {
-        return wrong("limits.result_characters", "at least 1000 are needed");
     }
     if config.defaults.sandbox.is_some_and(|sandbox| sandbox > config.limits.sandbox_ceiling) {
         return wrong("defaults.sandbox", "it is wider than limits.sandbox_ceiling");

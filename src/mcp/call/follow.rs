@@ -242,7 +242,7 @@ async fn become_task(
             .await?
             .map_or_else(Timestamp::now, |reply| reply.turn.timestamp),
     };
-    Ok(CallState::Task(Box::new(id.created(since, sessions.config().ttl))))
+    Ok(CallState::Task(Box::new(id.created(since, sessions.config().session.ttl.0))))
 }
 
 /// Waits until nobody waits for the call any more.

@@ -42,7 +42,7 @@ pub(super) struct AskedCall {
 impl RequestStateCodec {
     /// A codec for these sessions. States hold for as long as Codex waits for an answer.
     pub(in crate::mcp) fn new(sessions: &Sessions) -> Self {
-        let ttl = sessions.config().approval_timeout;
+        let ttl = sessions.config().turn.question.0;
         Self { sessions: sessions.clone(), codec: OnceCell::new(), ttl }
     }
 

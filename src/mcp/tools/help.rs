@@ -156,8 +156,8 @@ async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
         running,
         limits: Limits {
             sandbox_ceiling: Sandbox::as_str(config.limits.sandbox_ceiling),
-            sessions: config.cap,
-            session_ttl_seconds: config.ttl.as_secs(),
+            sessions: config.session.cap,
+            session_ttl_seconds: config.session.ttl.0.as_secs(),
             prompt_characters: config.limits.prompt_characters,
             roots: config.limits.roots.iter().map(|root| root.display().to_string()).collect(),
             models: config.limits.models.clone(),

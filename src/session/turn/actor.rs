@@ -142,7 +142,7 @@ impl Actor {
         }
         let deadline = Instant::now() + self.shared.config.release_after;
         // How often to see whether another server wants the session.
-        let poll = self.shared.config.poll;
+        let poll = self.shared.config.poll();
         let mut tick = interval_at(Instant::now() + poll / 4, poll);
         loop {
             tokio::select! {
@@ -167,7 +167,7 @@ impl Actor {
     /// How long a lease lasts without renewal. Matters only if its owner hangs or is suspended, because a dead owner is
     /// noticed at once.
     pub(super) fn lease_time(&self) -> Duration {
-        self.shared.config.lease
+        self.shared.config.lease()
     }
 
     /// Starts to renew a lease that was just claimed.

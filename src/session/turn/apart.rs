@@ -46,7 +46,7 @@ impl Actor {
             guard.store().load(&self.name, now).await?.ok_or_else(missing)?;
         let mut worktree = of(&record)?;
         let git = &self.shared.config.git;
-        record.touch(now, self.shared.config.ttl);
+        record.touch(now, self.shared.config.ttl());
         if worktree.root.is_dir() {
             // What it reads besides may have become something else since the worktree was made.
             let limits = &self.shared.config.limits;

@@ -30,11 +30,11 @@ impl Actor {
         now: Timestamp,
     ) -> Result<(), SessionError> {
         let config = &self.shared.config;
-        let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl);
-        match self.shared.store(now).await?.create(&record, None, config.cap, now).await? {
+        let record = SessionRecord::new(self.name.clone(), automatic, now, config.ttl());
+        match self.shared.store(now).await?.create(&record, None, config.session.cap, now).await? {
             // Another server made it at the same time, which is fine.
             Created::Conflict => Ok(()),
-            Created::Full => Err(SessionError::Full { cap: config.cap }),
+            Created::Full => Err(SessionError::Full { cap: config.session.cap }),
             Created::Done { evicted } => {
                 for name in evicted {
                     tracing::info!(session = %name, "session evicted to make room");
@@ -143,7 +143,7 @@ impl Actor {
     /// Tells a resumed thread of the turns that its history lacks: they ended where nobody could keep it any more.
     async fn resumed(&self, thread: &Thread, history: History) -> Result<Opened, SessionError> {
         let History { moved_from, lacking, mut warnings, .. } = history;
-        let items = context::items(&lacking, self.shared.config.rebuild_bytes);
+        let items = context::items(&lacking, self.shared.config.session.rebuild_bytes);
         let mut preamble = Vec::new();
         if !items.is_empty() {
             let numbers: Vec<String> = lacking.iter().map(|turn| turn.number.to_string()).collect();
@@ -171,10 +171,11 @@ impl Actor {
             return Ok(Opened::simply(Continuity::New));
         }
         let config = &self.shared.config;
-        let skip = record.turn_count.saturating_sub(config.rebuild_turns);
+        let skip = record.turn_count.saturating_sub(config.session.rebuild_turns);
         let store = self.shared.store(Timestamp::now()).await?;
-        let turns = store.turns(&self.name, skip, config.rebuild_turns, Excerpt::ALL).await?;
-        let items = context::items(&turns, config.rebuild_bytes);
+        let turns =
+            store.turns(&self.name, skip, config.session.rebuild_turns, Excerpt::ALL).await?;
+        let items = context::items(&turns, config.session.rebuild_bytes);
         if items.is_empty() && record.thread_id.is_none() {
             // Every turn failed before Codex knew of it.
             return Ok(Opened::simply(Continuity::New));

@@ -229,7 +229,7 @@ impl Actor {
         }
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
-        let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
+        let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl());
         Ok(Phase::Starting(Box::new(recorder), Box::new(plan), opened, Box::new(input)))
     }
 
@@ -316,7 +316,7 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
-        let away = Away::under(self.lease.as_ref(), self.shared.config.waits_for_store);
+        let away = Away::under(self.lease.as_ref(), self.shared.config.is_shared);
         if stop != Some(Stop::LeaseLost) {
             // Before the turn is recorded as ended: who has its answer finds its history as well.
             let warning = self.keep_history(&recorder, &away).await;
@@ -416,7 +416,7 @@ impl Actor {
         let Some(guard) = &self.lease else { return };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let request = &queued.request;
-        let mut recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl);
+        let mut recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl());
         if let Err(error) = recorder.fail(error.to_string()).await {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
         }

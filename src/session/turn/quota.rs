@@ -57,7 +57,7 @@ impl Actor {
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown) };
         let (store, lease) = (std::sync::Arc::clone(guard.store()), guard.lease().clone());
         let mut recorder =
-            Recorder::new(store, lease, record, &queued.request, self.shared.config.ttl);
+            Recorder::new(store, lease, record, &queued.request, self.shared.config.ttl());
         recorder.begin().await?;
         queued.live.go_on();
         queued.live.set_number(recorder.entry.number);

@@ -93,7 +93,7 @@ impl Actor {
 
     /// Pauses before the next claim, and handles messages meanwhile.
     async fn pause(&mut self, turn: &mut QueuedTurn, ahead: Ahead) -> Result<(), SessionError> {
-        let over = Instant::now() + self.shared.config.poll / 4;
+        let over = Instant::now() + self.shared.config.poll() / 4;
         let cancelled = turn.live.cancelled.clone();
         loop {
             tokio::select! {

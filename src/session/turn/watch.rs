@@ -62,16 +62,20 @@ impl Actor {
         let config = &self.shared.config;
         let mut watch = Watch {
             turn,
-            approvals: Approvals::new(config.approval_timeout, recorder.entry.number),
+            approvals: Approvals::new(config.turn.question.0, recorder.entry.number),
             recorder,
             steering: Steering::default(),
-            deadline: queued.request.timeout.or(config.turn_timeout).map(|limit| now + limit),
+            deadline: queued
+                .request
+                .timeout
+                .or(config.turn.timeout.map(|span| span.0))
+                .map(|limit| now + limit),
             alive: now,
             read_through: MessageId::default(),
             written: now,
         };
         // For the clock, the approvals and the inbox.
-        let mut tick = interval_at(now + config.poll, config.poll);
+        let mut tick = interval_at(now + config.poll(), config.poll());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let closing = self.shared.closing.clone();
         let cancelled = queued.live.cancelled.clone();
@@ -210,7 +214,7 @@ impl Actor {
     }
 
     async fn tick(&mut self, watch: &mut Watch<'_>, queued: &QueuedTurn) -> Option<Stop> {
-        if let Some(stop) = watch.takes_too_long(self.shared.config.turn_silence) {
+        if let Some(stop) = watch.takes_too_long(self.shared.config.turn.silence.0) {
             return Some(stop);
         }
         if let Some(stop) = self.check_inbox(watch, queued).await {

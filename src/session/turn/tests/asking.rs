@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::{
-    Answer, Decision,
+    Answer, Decision, Span,
     record::{AnswerRecord, ApprovalState},
     store::Coordination,
 };
@@ -37,8 +37,8 @@ async fn an_answer_given_on_another_server_reaches_codex_and_only_the_first_does
 #[tokio::test(start_paused = true)]
 async fn what_nobody_answers_is_declined_in_time_and_the_turn_says_so() {
     let mut world = World::with(|config| {
-        config.approval_timeout = 120 * SECOND;
-        config.turn_silence = 10 * SECOND;
+        config.turn.question = Span(120 * SECOND);
+        config.turn.silence = Span(10 * SECOND);
     });
     let call = world.begin(asking()).await;
     world.codex.asks(0, 1);

@@ -1,7 +1,7 @@
 //! A turn that runs: how long it may, what counts as life, and what becomes of a thread that is not to be trusted.
 
 use super::*;
-use crate::session::{Continuity, SessionStatus, Stop};
+use crate::session::{Continuity, SessionStatus, Span, Stop};
 
 fn command(status: &str) -> Value {
     json!({"type": "commandExecution", "id": "c", "command": "make", "status": status})
@@ -9,7 +9,7 @@ fn command(status: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn silence_ends_a_turn_and_a_running_command_is_no_silence() {
-    let mut world = World::with(|config| config.turn_silence = 30 * SECOND);
+    let mut world = World::with(|config| config.turn.silence = Span(30 * SECOND));
     let call = world.begin(Request::ask("build")).await;
     world.codex.item("item/started", 1, &command("inProgress"));
     tokio::time::sleep(600 * SECOND).await;
@@ -31,7 +31,7 @@ async fn silence_ends_a_turn_and_a_running_command_is_no_silence() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_of_a_turn_holds_whatever_happens_in_it() {
-    let mut world = World::with(|config| config.turn_timeout = Some(60 * SECOND));
+    let mut world = World::with(|config| config.turn.timeout = Some(Span(60 * SECOND)));
     let call = world.begin(Request::ask("build")).await;
     world.codex.item("item/started", 1, &command("inProgress"));
     world.codex.hears("turn/interrupt").await;
@@ -49,7 +49,7 @@ async fn the_limit_of_a_turn_holds_whatever_happens_in_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thread_whose_turn_does_not_end_is_thrown_away() {
-    let mut world = World::with(|config| config.turn_timeout = Some(10 * SECOND));
+    let mut world = World::with(|config| config.turn.timeout = Some(Span(10 * SECOND)));
     world.codex.is_deaf_to("turn/interrupt");
     let call = world.begin(Request::ask("stuck")).await;
     let turn = call.await.unwrap().reply().turn;
@@ -65,7 +65,7 @@ async fn a_thread_whose_turn_does_not_end_is_thrown_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thread_that_codex_does_not_give_up_is_replaced_by_what_is_recorded() {
-    let mut world = World::with(|config| config.turn_timeout = Some(10 * SECOND));
+    let mut world = World::with(|config| config.turn.timeout = Some(Span(10 * SECOND)));
     world.codex.is_deaf_to("turn/interrupt");
     world.codex.refuses("thread/archive");
     let call = world.begin(Request::ask("stuck")).await;

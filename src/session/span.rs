@@ -1,4 +1,4 @@
-//! Lengths of time as people write them.
+//! Lengths of time as operators write them.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
@@ -23,6 +23,18 @@ enum Written {
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a length of time like `24h`, `5m` or `1h 30m`")]
 pub struct InvalidSpan(String);
+
+impl Span {
+    /// So many seconds.
+    pub const fn seconds(count: u64) -> Self {
+        Self(Duration::from_secs(count))
+    }
+
+    /// So many minutes.
+    pub const fn minutes(count: u64) -> Self {
+        Self(Duration::from_mins(count))
+    }
+}
 
 impl JsonSchema for Span {
     fn schema_name() -> Cow<'static, str> {

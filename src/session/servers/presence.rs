@@ -6,20 +6,14 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
 };
-use uuid::Uuid;
 
-use crate::{
-    serve::Shutdown,
-    session::{
-        SeenServer, ServerRecord, ServerTurn, Servers, Sessions, Tenant, store::StoreConfig,
-    },
-};
+use super::{Servers, known::KnownServers};
+use crate::session::{SeenServer, ServerRecord, ServerTurn, Sessions, Tenant, store::StoreConfig};
 
 /// How often this server says that it is there.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -38,31 +32,27 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The sessions this server serves, by tenant. They come as tenants do.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Served(Arc<Mutex<Vec<Tenanted>>>);
+pub struct Served(Arc<Mutex<Vec<Tenanted>>>);
 
 /// The sessions of a tenant, or of the operator.
 type Tenanted = (Option<Tenant>, Sessions);
 
-/// The servers there are, as they were last heard of.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnownServers(Arc<Mutex<Vec<SeenServer>>>);
-
 /// This server's word to the others.
 #[derive(Debug)]
-pub(super) struct Presence {
+pub struct Presence {
     ending: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
 
 impl Served {
     /// The sessions of one tenant, or of the operator.
-    pub(super) fn one(tenant: Option<Tenant>, sessions: &Sessions) -> Self {
+    pub fn one(tenant: Option<Tenant>, sessions: &Sessions) -> Self {
         let served = Self::default();
         served.add(tenant, sessions);
         served
     }
 
-    pub(super) fn add(&self, tenant: Option<Tenant>, sessions: &Sessions) {
+    pub fn add(&self, tenant: Option<Tenant>, sessions: &Sessions) {
         self.lock().push((tenant, sessions.clone()));
     }
 
@@ -87,55 +77,15 @@ impl Served {
     }
 }
 
-impl KnownServers {
-    /// The servers, as Prometheus reads them.
-    pub(super) fn metrics(&self) -> String {
-        let escaped =
-            |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let mut up =
-            "# HELP codex_mcp_server_up Servers of the store, and whether they are there.\n\
-                      # TYPE codex_mcp_server_up gauge\n"
-                .to_owned();
-        let mut turns = "# HELP codex_mcp_server_turns Turns that run or wait on each server.\n\
-                         # TYPE codex_mcp_server_turns gauge\n"
-            .to_owned();
-        for SeenServer { server, silent, .. } in self.lock().iter() {
-            let (id, machine) = (escaped(&server.id), escaped(&server.machine));
-            let (version, codex) =
-                (escaped(&server.version), escaped(server.codex.as_deref().unwrap_or_default()));
-            let state = if server.draining { "draining" } else { "serving" };
-            up += &format!(
-                "codex_mcp_server_up{{server=\"{id}\",machine=\"{machine}\",version=\"{version}\",\
-                 codex=\"{codex}\",state=\"{state}\"}} {}\n",
-                u8::from(!silent)
-            );
-            let count = if *silent { 0 } else { server.turns.len() };
-            turns += &format!(
-                "codex_mcp_server_turns{{server=\"{id}\",machine=\"{machine}\"}} {count}\n"
-            );
-        }
-        up + &turns
-    }
-
-    fn set(&self, servers: Vec<SeenServer>) {
-        *self.lock() = servers;
-    }
-
-    /// The lock is never held across an await and nothing under it can panic.
-    fn lock(&self) -> MutexGuard<'_, Vec<SeenServer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Presence {
-    /// Begins to tell the others. `record` is what stays as it is; `known` is told who is there, for whoever reads that.
-    /// `None` if there are no others and nobody reads it.
-    pub(super) fn start(
+    /// Begins to tell the others, and says so once `draining` begins. `record` is what stays as it is; `known` is told who is there, for its readers.
+    /// `None` if there are no others and nothing reads it.
+    pub fn start(
         store: Option<StoreConfig>,
         record: ServerRecord,
         served: Served,
         known: Option<KnownServers>,
-        shutdown: &Shutdown,
+        draining: CancellationToken,
     ) -> Option<Self> {
         let ending = CancellationToken::new();
         let shared = store.filter(|store| matches!(store, StoreConfig::Postgres(..)));
@@ -147,7 +97,7 @@ impl Presence {
             record,
             served,
             known: known.unwrap_or_default(),
-            draining: shutdown.asked.clone(),
+            draining,
             inspected: None,
         };
         let task = TaskTracker::new().spawn(teller.tell(ending.clone()));
@@ -155,24 +105,11 @@ impl Presence {
     }
 
     /// Says that this server has ended.
-    pub(super) async fn finish(self) {
+    pub async fn finish(self) {
         self.ending.cancel();
         if timeout(LEAVE_TIMEOUT, self.task).await.is_err() {
             tracing::warn!("the other servers could not be told of the end");
         }
-    }
-}
-
-/// What a server says of itself that stays as it is.
-pub(super) fn record(kind: &str, machine: String) -> ServerRecord {
-    ServerRecord {
-        id: Uuid::new_v4().to_string(),
-        machine,
-        process: std::process::id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        kind: kind.to_owned(),
-        started_at: Timestamp::now(),
-        ..ServerRecord::default()
     }
 }
 
@@ -245,33 +182,5 @@ impl Teller {
             Ok(Err(error)) => self.record.problem = Some(error.to_string()),
             Err(_) => self.record.problem = Some("codex does not say its version".to_owned()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_machines_cannot_break_the_metrics() {
-        let known = KnownServers::default();
-        let server = ServerRecord {
-            id: "i".into(),
-            machine: "a\"b\\c\nd".into(),
-            turns: vec![ServerTurn {
-                tenant: String::new(),
-                session: "s".parse().unwrap(),
-                number: None,
-            }],
-            ..ServerRecord::default()
-        };
-        let seen = |silent| SeenServer { server: server.clone(), ago: Duration::ZERO, silent };
-        known.set(vec![seen(false)]);
-        let text = known.metrics();
-        assert!(text.contains("machine=\"a\\\"b\\\\c\\nd\",version"), "{text}");
-        assert!(text.ends_with("} 1\n"), "{text}");
-        known.set(vec![seen(true)]);
-        let text = known.metrics();
-        assert!(text.ends_with("} 0\n") && text.contains("state=\"serving\"} 0\n"), "{text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, process::Stdio, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     io::AsyncWriteExt,
     sync::broadcast::{Receiver, error::RecvError},
@@ -13,19 +13,14 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
-use crate::{
-    session::{Notice, Sessions},
-    system::GroupKill,
-};
+use super::Notice;
+use crate::{session::Sessions, system::GroupKill};
 
 /// How long one run may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long the last runs may take once the server ends.
 const LAST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How much of an answer the hook is sent, in characters.
-const EXCERPT: usize = 300;
 
 /// What is run, and what it sees of the environment.
 #[derive(Debug)]
@@ -36,14 +31,14 @@ struct Hook {
 
 /// The hook at work.
 #[derive(Debug)]
-pub(super) struct Notifier {
+pub struct Notifier {
     ending: CancellationToken,
     task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Notifier {
     /// Runs `command`, if there is one, for each notice of these sessions, one after the other, with these variables.
-    pub(super) fn start(
+    pub fn start(
         command: Option<String>,
         variables: BTreeMap<OsString, OsString>,
         sessions: &Sessions,
@@ -58,7 +53,7 @@ impl Notifier {
     }
 
     /// Waits until the remaining notices have been sent.
-    pub(super) async fn finish(self) {
+    pub async fn finish(self) {
         self.ending.cancel();
         let Some(task) = self.task else { return };
         if timeout(LAST_TIMEOUT, task).await.is_err() {
@@ -77,45 +72,11 @@ async fn follow(hook: Hook, mut notices: Receiver<Notice>, ending: CancellationT
             },
         };
         match next {
-            Ok(notice) => run(&hook, &payload(&notice)).await,
+            Ok(notice) => run(&hook, &notice.payload()).await,
             Err(RecvError::Lagged(count)) => {
                 tracing::warn!(count, "notify.command is too slow; some notices were dropped");
             }
             Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// The JSON that the hook is sent.
-fn payload(notice: &Notice) -> Value {
-    match notice {
-        Notice::Ended(reply) => {
-            let (session, turn) = (&reply.session, &reply.turn);
-            let status = turn.status.as_str();
-            let response: String = turn.response.chars().take(EXCERPT).collect();
-            let directory = turn.details.effective.as_ref().map(|with| &with.working_directory);
-            json!({
-                "event": "ended",
-                "sessionId": session,
-                "turn": turn.number,
-                "status": status,
-                "response": response,
-                "durationMs": turn.details.duration_ms,
-                "workingDirectory": directory,
-                "message": format!("Turn {} of session {session} is over: {status}.", turn.number),
-            })
-        }
-        Notice::ApprovalOpened(asked) => {
-            let question = asked.approval.subject.in_short();
-            json!({
-                "event": "asked",
-                "sessionId": asked.session,
-                "turn": asked.turn,
-                "approvalId": asked.approval.id,
-                "question": question,
-                "deadline": asked.deadline,
-                "message": format!("Session {} asks {question}.", asked.session),
-            })
         }
     }
 }

@@ -1,14 +1,21 @@
 //! The servers that share a store: each says that it is there, and anybody can list them.
 
+mod known;
+mod presence;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     SessionError,
     record::{SeenServer, ServerRecord},
     store::{LazyStore, StoreConfig},
 };
+
+pub use known::KnownServers;
+pub use presence::{Presence, Served};
 
 /// The servers of a store.
 #[derive(Debug)]
@@ -49,5 +56,20 @@ impl Servers {
     /// If the store cannot be read.
     pub async fn list(&self) -> Result<Vec<SeenServer>, SessionError> {
         Ok(self.store.get(Timestamp::now()).await?.servers().await?)
+    }
+}
+
+impl ServerRecord {
+    /// What a server of this kind says of itself that stays as it is.
+    pub fn of_this_process(kind: &str, machine: String) -> Self {
+        Self {
+            id: Uuid::new_v4().to_string(),
+            machine,
+            process: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kind: kind.to_owned(),
+            started_at: Timestamp::now(),
+            ..Self::default()
+        }
     }
 }
