@@ -9,44 +9,20 @@ use serde_json::Value;
 
 use super::{
     run::run,
-    tool::{Cx, Effect, Outcome, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome, TurnArguments},
     turn_view,
 };
 use crate::{
-    mcp::{arguments, call::Caller, error::ToolError, schema},
+    mcp::{arguments, error::ToolError, schema},
     session::{
         ApprovalPolicy, ContentDigest, OnBusy, Origin, Profile, Request, Reviewer, Sandbox,
         SessionName, Settings, ThreadOptions, WebSearch, Work, WorktreeRequest,
     },
 };
 
-pub(super) const TOOL: Tool = Tool {
-    name: "codex",
-    hidden: &[
-        "approval-policy",
-        "base-instructions",
-        "baseInstructions",
-        "config",
-        "conversationId",
-        "cwd",
-        "developer-instructions",
-        "developerInstructions",
-        "profile",
-    ],
-    title: "Ask Codex",
-    description: "Asks OpenAI's Codex, a coding agent, to do or answer something in a working directory, \
-                  and waits for its answer (or, with `waitSeconds`, starts it). With a `sessionId` the conversation continues where that \
-                  session left off, also after restarts; without one a new session is made, and the \
-                  answer names it. What a call sets stays with the session.",
-    effect: Effect::Acts,
-    input: schema::of::<Input>,
-    output: schema::of_result::<turn_view::Output>,
-    call: |cx, caller, given| Box::pin(call(cx, caller, given)),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct AskCodex {
     /// What Codex shall do or answer. It sees nothing of your conversation: include what it needs.
     #[schemars(length(min = 1))]
     prompt: String,
@@ -107,15 +83,6 @@ struct Input {
     /// If the session is running a turn: queue (wait for it), steer (say this to the running turn and
     /// share its answer) or reject. Default: queue.
     on_busy: Option<Busy>,
-    /// Go on even if this call is cancelled or its client goes away; `wait` gets the answer. Default: false.
-    detach: Option<bool>,
-    /// Seconds to wait for the answer, 0 to 86400; then the turn goes on. `wait` gets its answer. Default: as
-    /// long as this client waits.
-    #[schemars(range(min = 0, max = 86_400))]
-    wait_seconds: Option<u64>,
-    /// Seconds after which the turn is interrupted, 1 to 86400. Default: no limit, or the operator's.
-    #[schemars(range(min = 1, max = 86_400))]
-    timeout_seconds: Option<u64>,
     // Spellings of Codex's own removed MCP server: taken from everybody, shown to its clients.
     #[serde(alias = "base-instructions")]
     #[schemars(skip)]
@@ -127,6 +94,53 @@ struct Input {
     profile: Option<String>,
     #[schemars(skip)]
     config: Option<JsonObject>,
+}
+
+impl Callable for AskCodex {
+    const NAME: &'static str = "codex";
+    const HIDDEN: &'static [&'static str] = &[
+        "approval-policy",
+        "base-instructions",
+        "baseInstructions",
+        "config",
+        "conversationId",
+        "cwd",
+        "developer-instructions",
+        "developerInstructions",
+        "profile",
+    ];
+    const TITLE: &'static str = "Ask Codex";
+    const DESCRIPTION: &'static str = "Asks OpenAI's Codex, a coding agent, to do or answer something in a working directory, \
+                  and waits for its answer (or, with `waitSeconds`, starts it). With a `sessionId` the conversation continues where that \
+                  session left off, also after restarts; without one a new session is made, and the \
+                  answer names it. What a call sets stays with the session.";
+    const EFFECT: Effect = Effect::Acts;
+    const BEGINS_TURNS: bool = true;
+
+    type Output = turn_view::Output;
+
+    async fn call(self, cx: &Cx, Call { caller, turn }: Call<'_>) -> Result<Outcome, ToolError> {
+        let mut input = self;
+        let wait = turn.wait()?;
+        if input.callback_uri.is_none() {
+            input.callback_uri = default_callback(cx).await;
+        }
+        let callback_uri = input.callback_uri.clone();
+        let config = cx.sessions.config();
+        let (images, most) = (input.images.iter().flatten().count(), config.limits.images);
+        if images > most {
+            let reason = format!("there are {images} of them, and {most} are allowed");
+            return Err(ToolError::argument("images", &reason));
+        }
+        let profile = match &input.profile {
+            Some(profile) => chosen_profile(cx, profile)?,
+            None => Profile::default(),
+        };
+        let can_ask = caller.can_ask(input.session_id.is_some() || input.thread_id.is_some());
+        let (name, mut request) = input.into_request(cx.directory(), profile, can_ask, &turn)?;
+        request.beside.extend(callback_uri.map(|uri| ("callbackUri".to_owned(), uri.into())));
+        run(cx, caller, name, request, wait).await
+    }
 }
 
 /// What the vendor's server took besides, and how its clients knew it.
@@ -147,29 +161,6 @@ enum Busy {
     Reject,
 }
 
-async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
-    let mut input: Input = arguments::read(given)?;
-    let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
-    if input.callback_uri.is_none() {
-        input.callback_uri = default_callback(cx).await;
-    }
-    let callback_uri = input.callback_uri.clone();
-    let config = cx.sessions.config();
-    let (images, most) = (input.images.iter().flatten().count(), config.limits.images);
-    if images > most {
-        let reason = format!("there are {images} of them, and {most} are allowed");
-        return Err(ToolError::argument("images", &reason));
-    }
-    let profile = match &input.profile {
-        Some(profile) => chosen_profile(cx, profile)?,
-        None => Profile::default(),
-    };
-    let can_ask = caller.can_ask(input.session_id.is_some() || input.thread_id.is_some());
-    let (name, mut request) = input.into_request(cx.directory(), profile, can_ask)?;
-    request.beside.extend(callback_uri.map(|uri| ("callbackUri".to_owned(), uri.into())));
-    run(cx, caller, name, request, wait).await
-}
-
 /// The operator's callback URI. `None` for a Codex that takes none, which would refuse the call.
 pub(super) async fn default_callback(cx: &Cx) -> Option<String> {
     let uri = cx.callback_uri.clone()?;
@@ -186,12 +177,13 @@ fn chosen_profile(cx: &Cx, name: &str) -> Result<Profile, ToolError> {
     })
 }
 
-impl Input {
+impl AskCodex {
     fn into_request(
         self,
         base: &Path,
         profile: Profile,
         can_ask: bool,
+        turn: &TurnArguments,
     ) -> Result<(Option<SessionName>, Request), ToolError> {
         if self.model.as_deref().is_some_and(|model| model.trim().is_empty()) {
             return Err(ToolError::argument(
@@ -241,7 +233,7 @@ impl Input {
             settings.worktree,
             ephemeral,
         )?;
-        let timeout = arguments::seconds("timeoutSeconds", self.timeout_seconds, 1)?;
+        let timeout = turn.timeout()?;
         let images = self.images.unwrap_or_default();
         let mut config = self.config.unwrap_or_default();
         // These have arguments of their own, with limits.
@@ -279,7 +271,7 @@ impl Input {
             },
             timeout,
             can_ask,
-            detached: self.detach.unwrap_or_default(),
+            detached: turn.detached(),
             joins: self.on_busy.is_none(),
             beside: JsonObject::new(),
             origin: Origin::default(),

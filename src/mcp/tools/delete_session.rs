@@ -1,30 +1,17 @@
 //! `deleteSession`: forgets a session.
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tool::{Cx, Effect, Tool};
+use super::tool::{Call, Callable, Cx, Effect, Outcome};
 use crate::{
-    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    mcp::{answer::Answer, error::ToolError, schema},
     session::SessionName,
-};
-
-pub(super) const TOOL: Tool = Tool {
-    name: "deleteSession",
-    hidden: &[],
-    title: "Delete a session",
-    description: "Deletes a session, this server's record of its turns, and its worktree. Codex's own thread stays \
-                  and can still be resumed with `codex resume`.",
-    effect: Effect::Removes,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct DeleteSession {
     /// The session to delete.
     #[schemars(with = "schema::Name")]
     session_id: SessionName,
@@ -32,21 +19,32 @@ struct Input {
     force: Option<bool>,
 }
 
+impl Callable for DeleteSession {
+    const NAME: &'static str = "deleteSession";
+    const TITLE: &'static str = "Delete a session";
+    const DESCRIPTION: &'static str = "Deletes a session, this server's record of its turns, and its worktree. Codex's own thread stays \
+                  and can still be resumed with `codex resume`.";
+    const EFFECT: Effect = Effect::Removes;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let Self { session_id, force } = self;
+        cx.sessions.delete(&session_id, force.unwrap_or_default()).await?;
+        let text = format!("Session {session_id} is deleted.");
+        let output =
+            Output { session_id: session_id.to_string(), deleted: true, warnings: Vec::new() };
+        Ok(Answer::new(&output, text).into())
+    }
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub(super) struct Output {
     /// The session that is gone.
     session_id: String,
     /// Always true; a session that was not there is an error.
     deleted: bool,
     /// What to know besides.
     warnings: Vec<String>,
-}
-
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let Input { session_id, force } = arguments::read(given)?;
-    cx.sessions.delete(&session_id, force.unwrap_or_default()).await?;
-    let text = format!("Session {session_id} is deleted.");
-    let output = Output { session_id: session_id.to_string(), deleted: true, warnings: Vec::new() };
-    Ok(Answer::new(&output, text))
 }

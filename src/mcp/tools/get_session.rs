@@ -1,37 +1,24 @@
 //! `getSession`: what was said, in pages.
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::{
     session_view::SessionView,
-    tool::{Cx, Effect, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome},
 };
 use crate::{
-    mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
+    mcp::{answer::Answer, cut::cut, error::ToolError, schema},
     session::{SessionName, Transcript, TurnRecord, store::Excerpt},
 };
 
 const DEFAULT_TURNS: u32 = 10;
 const MAX_TURNS: u32 = 100;
 
-pub(super) const TOOL: Tool = Tool {
-    name: "getSession",
-    hidden: &[],
-    title: "Read a session",
-    description: "Reads what was said in a session, turn by turn. With `turn` it reads the whole answer \
-                  of that one turn in parts, which is how to get the rest of an answer that was cut.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct GetSession {
     /// The session to read.
     #[schemars(with = "schema::Name")]
     session_id: SessionName,
@@ -46,10 +33,30 @@ struct Input {
     limit: Option<u32>,
 }
 
+impl Callable for GetSession {
+    const NAME: &'static str = "getSession";
+    const TITLE: &'static str = "Read a session";
+    const DESCRIPTION: &'static str = "Reads what was said in a session, turn by turn. With `turn` it reads the whole answer \
+                  of that one turn in parts, which is how to get the rest of an answer that was cut.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let input = self;
+        let offset = input.offset.unwrap_or_default();
+        let output = match input.turn {
+            Some(number) => one_turn(cx, &input, number, offset).await?,
+            None => several(cx, &input, offset).await?,
+        };
+        Ok(Answer::plain(&output).into())
+    }
+}
+
 #[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub(super) struct Output {
     /// The session.
     session: SessionView,
     /// The turns, oldest first.
@@ -82,17 +89,7 @@ struct TurnView {
     truncated: bool,
 }
 
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let input: Input = arguments::read(given)?;
-    let offset = input.offset.unwrap_or_default();
-    let output = match input.turn {
-        Some(number) => one_turn(cx, &input, number, offset).await?,
-        None => several(cx, &input, offset).await?,
-    };
-    Ok(Answer::plain(&output))
-}
-
-async fn several(cx: &Cx, input: &Input, offset: u32) -> Result<Output, ToolError> {
+async fn several(cx: &Cx, input: &GetSession, offset: u32) -> Result<Output, ToolError> {
     let limit = input.limit.unwrap_or(DEFAULT_TURNS);
     if !(1..=MAX_TURNS).contains(&limit) {
         return Err(ToolError::argument("limit", &format!("{limit} is not from 1 to {MAX_TURNS}")));
@@ -112,7 +109,12 @@ async fn several(cx: &Cx, input: &Input, offset: u32) -> Result<Output, ToolErro
     })
 }
 
-async fn one_turn(cx: &Cx, input: &Input, number: u32, offset: u32) -> Result<Output, ToolError> {
+async fn one_turn(
+    cx: &Cx,
+    input: &GetSession,
+    number: u32,
+    offset: u32,
+) -> Result<Output, ToolError> {
     let skip =
         number.checked_sub(1).ok_or_else(|| ToolError::argument("turn", "turns count from 1"))?;
     let limit = input.limit.map_or(cx.max_text, |limit| (limit as usize).min(cx.max_text)).max(1);

@@ -1,25 +1,13 @@
 //! `help`: how to use this server, and what it found here.
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::tool::{Cx, Effect, Tool};
+use super::tool::{Call, Callable, Cx, Effect, Outcome};
 use crate::{
-    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    mcp::{answer::Answer, error::ToolError},
     session::{Missing, Sandbox, SessionRecord, SessionStatus, store::Page},
-};
-
-pub(super) const TOOL: Tool = Tool {
-    name: "help",
-    hidden: &[],
-    title: "Help",
-    description: "Explains how to use this server and says which Codex it found and what is allowed.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
 };
 
 /// How many sessions are looked through for running turns, the last used first.
@@ -56,11 +44,64 @@ const GUIDE: [(&[&str], &str); 12] = [
 ];
 
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Input {}
+pub(super) struct Help {}
+
+impl Callable for Help {
+    const NAME: &'static str = "help";
+    const TITLE: &'static str = "Help";
+    const DESCRIPTION: &'static str =
+        "Explains how to use this server and says which Codex it found and what is allowed.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let config = cx.sessions.config();
+        let lines = GUIDE.iter().filter(|(tools, _)| tools.iter().all(|tool| cx.offers(tool)));
+        let guide = lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
+        let codex = CodexView::inspect(cx).await;
+        let found = match &codex {
+            CodexView { version: Some(version), binary: Some(binary), .. } => {
+                let engine = codex.engine.unwrap_or_default();
+                let mut found = format!("Codex {version} at {binary}, driven by {engine}.");
+                if !codex.lacks.is_empty() {
+                    found += &format!(" This version lacks: {}.", codex.lacks.join("; "));
+                }
+                found
+            }
+            CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
+        };
+        let running = running(cx).await;
+        let mut text =
+            format!("{guide}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
+        if !running.is_empty() {
+            let named = running.iter().map(|now| format!("{} (turn {})", now.session_id, now.turn));
+            let named: Vec<_> = named.collect();
+            text += &format!("\nRunning now: {}.", named.join(", "));
+        }
+        let output = Output {
+            guide,
+            tools: cx.offer.names().to_vec(),
+            server_version: env!("CARGO_PKG_VERSION"),
+            codex,
+            running,
+            limits: Limits {
+                sandbox_ceiling: Sandbox::as_str(config.limits.sandbox_ceiling),
+                sessions: config.session.cap,
+                session_ttl_seconds: config.session.ttl.0.as_secs(),
+                prompt_characters: config.limits.prompt_characters,
+                roots: config.limits.roots.iter().map(|root| root.display().to_string()).collect(),
+                models: config.limits.models.clone(),
+            },
+            warnings: Vec::new(),
+        };
+        Ok(Answer::new(&output, text).into())
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub(super) struct Output {
     /// How to use it.
     guide: String,
     /// The tools there are.
@@ -122,49 +163,6 @@ struct Limits {
     roots: Vec<String>,
     /// Models a call may name; any if empty.
     models: Vec<String>,
-}
-
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let Input {} = arguments::read(given)?;
-    let config = cx.sessions.config();
-    let lines = GUIDE.iter().filter(|(tools, _)| tools.iter().all(|tool| cx.offers(tool)));
-    let guide = lines.map(|(_, line)| *line).collect::<Vec<_>>().join("\n");
-    let codex = CodexView::inspect(cx).await;
-    let found = match &codex {
-        CodexView { version: Some(version), binary: Some(binary), .. } => {
-            let engine = codex.engine.unwrap_or_default();
-            let mut found = format!("Codex {version} at {binary}, driven by {engine}.");
-            if !codex.lacks.is_empty() {
-                found += &format!(" This version lacks: {}.", codex.lacks.join("; "));
-            }
-            found
-        }
-        CodexView { trouble, .. } => trouble.clone().unwrap_or_default(),
-    };
-    let running = running(cx).await;
-    let mut text = format!("{guide}\n\ncodex-mcp-server {}. {found}", env!("CARGO_PKG_VERSION"));
-    if !running.is_empty() {
-        let named = running.iter().map(|now| format!("{} (turn {})", now.session_id, now.turn));
-        let named: Vec<_> = named.collect();
-        text += &format!("\nRunning now: {}.", named.join(", "));
-    }
-    let output = Output {
-        guide,
-        tools: cx.offer.names().to_vec(),
-        server_version: env!("CARGO_PKG_VERSION"),
-        codex,
-        running,
-        limits: Limits {
-            sandbox_ceiling: Sandbox::as_str(config.limits.sandbox_ceiling),
-            sessions: config.session.cap,
-            session_ttl_seconds: config.session.ttl.0.as_secs(),
-            prompt_characters: config.limits.prompt_characters,
-            roots: config.limits.roots.iter().map(|root| root.display().to_string()).collect(),
-            models: config.limits.models.clone(),
-        },
-        warnings: Vec::new(),
-    };
-    Ok(Answer::new(&output, text))
 }
 
 /// The turns that run now, in this server or another one.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     codex, codex_reply, delete_session, fork_session, get_session, help, interrupt, list_models,
     list_sessions, ping, rename_session, review, steer,
-    tool::{Cx, Outcome, Tool},
+    tool::{Callable, Cx, Outcome, Tool},
     usage, wait, websearch, worktree,
 };
 use crate::{
@@ -18,23 +18,23 @@ use crate::{
 
 /// Every tool, in the order clients see them.
 pub(super) static ALL: &[Tool] = &[
-    codex::TOOL,
-    codex_reply::TOOL,
-    review::TOOL,
-    websearch::TOOL,
-    wait::TOOL,
-    steer::TOOL,
-    worktree::TOOL,
-    interrupt::TOOL,
-    list_sessions::TOOL,
-    get_session::TOOL,
-    fork_session::TOOL,
-    rename_session::TOOL,
-    delete_session::TOOL,
-    list_models::TOOL,
-    usage::TOOL,
-    ping::TOOL,
-    help::TOOL,
+    Tool::of::<codex::AskCodex>(),
+    Tool::of::<codex_reply::CodexReply>(),
+    Tool::of::<review::StartReview>(),
+    Tool::of::<websearch::SearchWeb>(),
+    Tool::of::<wait::Wait>(),
+    Tool::of::<steer::Steer>(),
+    Tool::of::<worktree::ManageWorktree>(),
+    Tool::of::<interrupt::Interrupt>(),
+    Tool::of::<list_sessions::ListSessions>(),
+    Tool::of::<get_session::GetSession>(),
+    Tool::of::<fork_session::ForkSession>(),
+    Tool::of::<rename_session::RenameSession>(),
+    Tool::of::<delete_session::DeleteSession>(),
+    Tool::of::<list_models::ListModels>(),
+    Tool::of::<usage::ReadUsage>(),
+    Tool::of::<ping::Ping>(),
+    Tool::of::<help::Help>(),
 ];
 
 /// The names of all tools.
@@ -57,7 +57,7 @@ pub struct ToolSummary {
 
 /// All tools except those for old clients.
 pub fn tool_summaries() -> Vec<ToolSummary> {
-    let shown = ALL.iter().filter(|tool| tool.name != codex_reply::TOOL.name);
+    let shown = ALL.iter().filter(|tool| tool.name != codex_reply::CodexReply::NAME);
     shown
         .map(|tool| ToolSummary {
             name: tool.name,
@@ -93,8 +93,8 @@ impl Tools {
     /// The tools with these names, in our order; if none is named, those that most clients need. Every listed tool
     /// costs each conversation some of its context, so what people rather do in a terminal is not.
     pub(in crate::mcp) fn new(names: &[String], is_vendor: bool) -> Self {
-        let is_reply = |tool: &Tool| tool.name == codex_reply::TOOL.name;
-        let is_rename = |tool: &Tool| tool.name == rename_session::TOOL.name;
+        let is_reply = |tool: &Tool| tool.name == codex_reply::CodexReply::NAME;
+        let is_rename = |tool: &Tool| tool.name == rename_session::RenameSession::NAME;
         let wanted = |tool: &&Tool| match names {
             [] => !is_rename(tool) && (is_vendor || !is_reply(tool)),
             names => names.iter().any(|name| name == tool.name),
@@ -103,7 +103,7 @@ impl Tools {
         let offered: Vec<Entry> = ALL.iter().filter(wanted).map(entry).collect();
         let has = |name: &str| offered.iter().any(|entry| entry.tool.name == name);
         let is_silent = |tool: &&Tool| {
-            (is_reply(tool) && has(codex::TOOL.name) && !has(codex_reply::TOOL.name))
+            (is_reply(tool) && has(codex::AskCodex::NAME) && !has(codex_reply::CodexReply::NAME))
                 || (is_rename(tool) && names.is_empty())
         };
         let silent = ALL.iter().filter(is_silent).map(entry).collect();
@@ -177,7 +177,7 @@ impl Entry {
 /// The definition for clients. Clients of Codex's own removed server see more arguments.
 pub(super) fn definition(tool: &Tool, is_vendor: bool) -> rmcp::model::Tool {
     let mut definition = tool.define();
-    if tool.name != codex::TOOL.name {
+    if tool.name != codex::AskCodex::NAME {
         return definition;
     }
     // One client hides all but the names of tools until they are searched for; the main one stays.

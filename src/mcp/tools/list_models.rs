@@ -1,32 +1,36 @@
 //! `listModels`: what the installed Codex offers.
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::tool::{Cx, Effect, Tool};
+use super::tool::{Call, Callable, Cx, Effect, Outcome};
 use crate::{
-    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    mcp::{answer::Answer, error::ToolError},
     session::Model,
 };
 
-pub(super) const TOOL: Tool = Tool {
-    name: "listModels",
-    hidden: &[],
-    title: "List models",
-    description: "Lists the models the installed Codex offers, with the reasoning efforts each takes.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
-struct Input {}
+pub(super) struct ListModels {}
+
+impl Callable for ListModels {
+    const NAME: &'static str = "listModels";
+    const TITLE: &'static str = "List models";
+    const DESCRIPTION: &'static str =
+        "Lists the models the installed Codex offers, with the reasoning efforts each takes.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let models = cx.sessions.models().await?;
+        let models = models.into_iter().map(ModelView::from).collect();
+        Ok(Answer::plain(&Output { models, warnings: Vec::new() }).into())
+    }
+}
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct Output {
+pub(super) struct Output {
     /// The models.
     models: Vec<ModelView>,
     /// What to know besides.
@@ -49,13 +53,6 @@ struct ModelView {
     reasoning_efforts: Vec<String>,
     /// The one it uses when nobody chooses.
     default_reasoning_effort: Option<String>,
-}
-
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let Input {} = arguments::read(given)?;
-    let models = cx.sessions.models().await?;
-    let models = models.into_iter().map(ModelView::from).collect();
-    Ok(Answer::plain(&Output { models, warnings: Vec::new() }))
 }
 
 impl From<Model> for ModelView {

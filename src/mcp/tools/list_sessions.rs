@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::{
     session_view::SessionView,
-    tool::{Cx, Effect, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome},
 };
 use crate::{
-    mcp::{answer::Answer, arguments, cut::cut, error::ToolError, schema},
+    mcp::{answer::Answer, cut::cut, error::ToolError},
     session::store::Page,
     session::{ThreadFilter, ThreadInfo},
 };
@@ -20,21 +19,9 @@ use crate::{
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
-pub(super) const TOOL: Tool = Tool {
-    name: "listSessions",
-    hidden: &[],
-    title: "List sessions",
-    description: "Lists the conversations with Codex that can be continued, last used first, with when \
-                  they were used, how many turns they have and what their last turn came to.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct ListSessions {
     /// How many to list, 1 to 200. Default: 50.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<u32>,
@@ -51,10 +38,70 @@ struct Input {
     thread_cursor: Option<String>,
 }
 
+impl Callable for ListSessions {
+    const NAME: &'static str = "listSessions";
+    const TITLE: &'static str = "List sessions";
+    const DESCRIPTION: &'static str = "Lists the conversations with Codex that can be continued, last used first, with when \
+                  they were used, how many turns they have and what their last turn came to.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let input = self;
+        let limit = input.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ToolError::argument(
+                "limit",
+                &format!("{limit} is not from 1 to {MAX_LIMIT}"),
+            ));
+        }
+        let after = input.cursor.map(|cursor| cursor.parse()).transpose();
+        let after = after.map_err(|_| {
+            ToolError::argument("cursor", "it is not the `nextCursor` of an earlier page")
+        })?;
+        let search = input.search.filter(|text| !text.is_empty());
+        let directory = match input.working_directory {
+            Some(path) => Some(cx.sessions.listed_directory(cx.directory().join(path)).await),
+            None => None,
+        };
+        let mut threads = None;
+        let mut next_thread_cursor = None;
+        if input.include_threads.unwrap_or_default() {
+            let filter = ThreadFilter {
+                cwd: directory.as_deref(),
+                search: search.as_deref(),
+                cursor: input.thread_cursor.as_deref(),
+                limit,
+            };
+            let (found, next) = cx.sessions.threads(filter).await?;
+            threads = Some(found.into_iter().map(ThreadView::from).collect());
+            next_thread_cursor = next;
+        }
+        let listing = cx
+            .sessions
+            .list(&Page { after, search, directory: directory.clone(), ..Page::first(limit) })
+            .await?;
+        let damaged = |name: &String| {
+            let others = format!("the record of session `{name}` is damaged; all others work. ");
+            let text = others + "`deleteSession` removes it.";
+            cx.offer.only(&text).into_owned()
+        };
+        Ok(Answer::plain(&Output {
+            warnings: listing.damaged.iter().map(damaged).collect(),
+            sessions: listing.sessions.into_iter().map(SessionView::from).collect(),
+            next_cursor: listing.next.map(|cursor| cursor.to_string()),
+            threads,
+            next_thread_cursor,
+        })
+        .into())
+    }
+}
+
 #[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub(super) struct Output {
     /// The sessions.
     sessions: Vec<SessionView>,
     /// Pass it as cursor for the next page; absent on the last.
@@ -83,52 +130,6 @@ struct ThreadView {
     updated_at: String,
     /// Where it was begun: cli, exec, vscode…
     source: String,
-}
-
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let input: Input = arguments::read(given)?;
-    let limit = input.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ToolError::argument("limit", &format!("{limit} is not from 1 to {MAX_LIMIT}")));
-    }
-    let after = input.cursor.map(|cursor| cursor.parse()).transpose();
-    let after = after.map_err(|_| {
-        ToolError::argument("cursor", "it is not the `nextCursor` of an earlier page")
-    })?;
-    let search = input.search.filter(|text| !text.is_empty());
-    let directory = match input.working_directory {
-        Some(path) => Some(cx.sessions.listed_directory(cx.directory().join(path)).await),
-        None => None,
-    };
-    let mut threads = None;
-    let mut next_thread_cursor = None;
-    if input.include_threads.unwrap_or_default() {
-        let filter = ThreadFilter {
-            cwd: directory.as_deref(),
-            search: search.as_deref(),
-            cursor: input.thread_cursor.as_deref(),
-            limit,
-        };
-        let (found, next) = cx.sessions.threads(filter).await?;
-        threads = Some(found.into_iter().map(ThreadView::from).collect());
-        next_thread_cursor = next;
-    }
-    let listing = cx
-        .sessions
-        .list(&Page { after, search, directory: directory.clone(), ..Page::first(limit) })
-        .await?;
-    let damaged = |name: &String| {
-        let others = format!("the record of session `{name}` is damaged; all others work. ");
-        let text = others + "`deleteSession` removes it.";
-        cx.offer.only(&text).into_owned()
-    };
-    Ok(Answer::plain(&Output {
-        warnings: listing.damaged.iter().map(damaged).collect(),
-        sessions: listing.sessions.into_iter().map(SessionView::from).collect(),
-        next_cursor: listing.next.map(|cursor| cursor.to_string()),
-        threads,
-        next_thread_cursor,
-    }))
 }
 
 impl From<ThreadInfo> for ThreadView {

@@ -2,39 +2,22 @@
 
 use std::path::PathBuf;
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     run::run,
-    tool::{Cx, Effect, Outcome, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome},
     turn_view,
 };
 use crate::{
-    mcp::{arguments, call::Caller, error::ToolError, schema},
+    mcp::{error::ToolError, schema},
     session::{Request, ReviewStyle, ReviewTarget, SessionName, Settings, Work},
-};
-
-pub(super) const TOOL: Tool = Tool {
-    name: "review",
-    // For the plugin's gate, which knows trees and not commits.
-    hidden: &["since"],
-    title: "Review code",
-    description: "Has Codex review code in a git repository: uncommitted changes, a branch against its \
-                  base, a commit, or whatever `prompt` says. It only reads. The result has a verdict \
-                  (approve or needs-attention) and findings with severity, file and lines; a review that \
-                  could not be completed is an error. With its `sessionId` the conversation goes on. Use \
-                  `codex` to say \"fix finding 2\".",
-    effect: Effect::Looks,
-    input: schema::of::<Input>,
-    output: schema::of_result::<turn_view::Output>,
-    call: |cx, caller, given| Box::pin(call(cx, caller, given)),
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct StartReview {
     /// Review what is staged, unstaged and untracked. This is the default if nothing else is said.
     uncommitted: Option<bool>,
     /// Review what the current branch has changed since it left this branch.
@@ -66,14 +49,58 @@ struct Input {
     session_id: Option<SessionName>,
     /// Keep nothing: no session, no record in Codex. Default: false.
     ephemeral: Option<bool>,
-    /// Go on even if this call is cancelled or its client goes away; `wait` gets the result. Default: false.
-    detach: Option<bool>,
-    /// Seconds to wait, 0 to 86400; then it goes on. `wait` gets the result.
-    #[schemars(range(min = 0, max = 86_400))]
-    wait_seconds: Option<u64>,
-    /// Seconds after which it is interrupted, 1 to 86400. Default: no limit, or the operator's.
-    #[schemars(range(min = 1, max = 86_400))]
-    timeout_seconds: Option<u64>,
+}
+
+impl Callable for StartReview {
+    const NAME: &'static str = "review";
+    // For the plugin's gate, which knows trees and not commits.
+    const HIDDEN: &'static [&'static str] = &["since"];
+    const TITLE: &'static str = "Review code";
+    const DESCRIPTION: &'static str = "Has Codex review code in a git repository: uncommitted changes, a branch against its \
+                  base, a commit, or whatever `prompt` says. It only reads. The result has a verdict \
+                  (approve or needs-attention) and findings with severity, file and lines; a review that \
+                  could not be completed is an error. With its `sessionId` the conversation goes on. Use \
+                  `codex` to say \"fix finding 2\".";
+    const EFFECT: Effect = Effect::Looks;
+    const BEGINS_TURNS: bool = true;
+
+    type Output = turn_view::Output;
+
+    async fn call(self, cx: &Cx, Call { caller, turn }: Call<'_>) -> Result<Outcome, ToolError> {
+        let input = self;
+        let wait = turn.wait()?;
+        let timeout = turn.timeout()?;
+        let (target, focus) = input.target()?;
+        let style = match input.style {
+            None | Some(Style::Standard) => ReviewStyle::Standard,
+            Some(Style::Adversarial) => ReviewStyle::Adversarial,
+        };
+        let paths = input.paths()?;
+        let name = input.session_id.clone();
+        if input.ephemeral == Some(true) && name.is_some() {
+            let reason = "nothing is kept of such a call, so it has no session";
+            return Err(ToolError::argument("ephemeral", reason));
+        }
+        let base = cx.directory();
+        let request = Request {
+            work: Work::Review { target: target.clone(), paths, focus: focus.clone(), style },
+            settings: Settings {
+                model: input.model.clone(),
+                working_directory: input.working_directory.as_ref().map(|path| base.join(path)),
+                ..Settings::default()
+            },
+            timeout,
+            ephemeral: input.ephemeral.unwrap_or_default(),
+            detached: turn.detached(),
+            joins: true,
+            beside: [("base", &input.base), ("commit", &input.commit)]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())))
+                .collect(),
+            ..Request::ask(in_words(input.title.as_deref(), style, &target, focus.as_deref()))
+        };
+        run(cx, caller, name, request, wait).await
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -83,43 +110,7 @@ enum Style {
     Adversarial,
 }
 
-async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
-    let input: Input = arguments::read(given)?;
-    let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
-    let timeout = arguments::seconds("timeoutSeconds", input.timeout_seconds, 1)?;
-    let (target, focus) = input.target()?;
-    let style = match input.style {
-        None | Some(Style::Standard) => ReviewStyle::Standard,
-        Some(Style::Adversarial) => ReviewStyle::Adversarial,
-    };
-    let paths = input.paths()?;
-    let name = input.session_id.clone();
-    if input.ephemeral == Some(true) && name.is_some() {
-        let reason = "nothing is kept of such a call, so it has no session";
-        return Err(ToolError::argument("ephemeral", reason));
-    }
-    let base = cx.directory();
-    let request = Request {
-        work: Work::Review { target: target.clone(), paths, focus: focus.clone(), style },
-        settings: Settings {
-            model: input.model.clone(),
-            working_directory: input.working_directory.as_ref().map(|path| base.join(path)),
-            ..Settings::default()
-        },
-        timeout,
-        ephemeral: input.ephemeral.unwrap_or_default(),
-        detached: input.detach.unwrap_or_default(),
-        joins: true,
-        beside: [("base", &input.base), ("commit", &input.commit)]
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into())))
-            .collect(),
-        ..Request::ask(in_words(input.title.as_deref(), style, &target, focus.as_deref()))
-    };
-    run(cx, caller, name, request, wait).await
-}
-
-impl Input {
+impl StartReview {
     /// The code to review, and what to look for in it.
     fn target(&self) -> Result<(ReviewTarget, Option<String>), ToolError> {
         let uncommitted = self.uncommitted.unwrap_or_default();
@@ -190,9 +181,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::mcp::arguments;
 
     fn target(arguments: &Value) -> Result<(ReviewTarget, Option<String>), ToolError> {
-        arguments::read::<Input>(arguments.as_object().cloned()).and_then(|input| input.target())
+        arguments::read::<StartReview>(arguments.as_object().cloned())
+            .and_then(|input| input.target())
     }
 
     #[test]

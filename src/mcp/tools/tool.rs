@@ -1,17 +1,21 @@
 //! What a tool is: its definition, its call, its outcome. Knows no tool.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{CreateTaskResult, InputRequiredResult, JsonObject, ToolAnnotations};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::{
     mcp::{
         answer::Answer,
+        arguments,
         call::{Caller, RequestStateCodec},
         error::ToolError,
         offer::Offer,
+        schema,
     },
     session::{Origin, Sessions, Verb},
 };
@@ -68,6 +72,51 @@ impl Cx {
     }
 }
 
+/// The arguments of a tool, and what a call with them does.
+pub(super) trait Callable: DeserializeOwned + JsonSchema + Send + 'static {
+    /// The tool's name.
+    const NAME: &'static str;
+    /// Arguments it accepts but does not list.
+    const HIDDEN: &'static [&'static str] = &[];
+    const TITLE: &'static str;
+    const DESCRIPTION: &'static str;
+    const EFFECT: Effect;
+    /// Whether a call begins a turn, so that it has [`TurnArguments`] as well.
+    const BEGINS_TURNS: bool = false;
+
+    /// What its results contain.
+    type Output: JsonSchema;
+
+    /// Makes the call.
+    fn call(
+        self,
+        cx: &Cx,
+        call: Call<'_>,
+    ) -> impl Future<Output = Result<Outcome, ToolError>> + Send;
+}
+
+/// What a tool is told besides its own arguments.
+pub(super) struct Call<'a> {
+    pub(super) caller: &'a Caller,
+    /// Empty for a tool that begins no turns.
+    pub(super) turn: TurnArguments,
+}
+
+/// The arguments of every tool that begins a turn.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TurnArguments {
+    /// Go on even if this call is cancelled or its client goes away; `wait` gets the answer. Default: false.
+    detach: Option<bool>,
+    /// Seconds to wait for the answer, 0 to 86400; then the turn goes on. `wait` gets its answer. Default: as
+    /// long as this client waits.
+    #[schemars(range(min = 0, max = 86_400))]
+    wait_seconds: Option<u64>,
+    /// Seconds after which the turn is interrupted, 1 to 86400. Default: no limit, or the operator's.
+    #[schemars(range(min = 1, max = 86_400))]
+    timeout_seconds: Option<u64>,
+}
+
 /// One tool.
 pub(in crate::mcp) struct Tool {
     pub(in crate::mcp) name: &'static str,
@@ -79,10 +128,10 @@ pub(in crate::mcp) struct Tool {
     pub(super) effect: Effect,
     pub(super) input: fn() -> Arc<JsonObject>,
     pub(super) output: fn() -> Arc<JsonObject>,
-    pub(super) call: Call,
+    pub(super) call: CallFn,
 }
 
-pub(super) type Call =
+pub(super) type CallFn =
     for<'a> fn(&'a Cx, &'a Caller, Option<JsonObject>) -> BoxFuture<'a, Result<Outcome, ToolError>>;
 
 /// The outcome of a call.
@@ -113,7 +162,38 @@ pub(super) enum Effect {
     Acts,
 }
 
+impl TurnArguments {
+    /// Whether the turn goes on without its call.
+    pub(super) fn detached(&self) -> bool {
+        self.detach.unwrap_or_default()
+    }
+
+    /// How long the call waits for its turn.
+    pub(super) fn wait(&self) -> Result<Option<Duration>, ToolError> {
+        arguments::seconds("waitSeconds", self.wait_seconds, 0)
+    }
+
+    /// How long the turn may take.
+    pub(super) fn timeout(&self) -> Result<Option<Duration>, ToolError> {
+        arguments::seconds("timeoutSeconds", self.timeout_seconds, 1)
+    }
+}
+
 impl Tool {
+    /// The tool that has these arguments.
+    pub(super) const fn of<T: Callable>() -> Self {
+        Self {
+            name: T::NAME,
+            hidden: T::HIDDEN,
+            title: T::TITLE,
+            description: T::DESCRIPTION,
+            effect: T::EFFECT,
+            input: input::<T>,
+            output: schema::of_result::<T::Output>,
+            call: |cx, caller, given| Box::pin(call::<T>(cx, caller, given)),
+        }
+    }
+
     /// As `tools/list` shows it.
     pub(super) fn define(&self) -> rmcp::model::Tool {
         rmcp::model::Tool::new(self.name, self.description, (self.input)())
@@ -121,6 +201,31 @@ impl Tool {
             .with_raw_output_schema((self.output)())
             .with_annotations(self.effect.annotations(self.title))
     }
+}
+
+fn input<T: Callable>() -> Arc<JsonObject> {
+    let mut schema = schema::of::<T>();
+    if T::BEGINS_TURNS {
+        let turn = schema::of::<TurnArguments>();
+        let (all, more) =
+            (Arc::make_mut(&mut schema).get_mut("properties"), turn.get("properties"));
+        if let (Some(Value::Object(all)), Some(Value::Object(more))) = (all, more) {
+            all.extend(more.clone());
+        }
+    }
+    schema
+}
+
+async fn call<T: Callable>(
+    cx: &Cx,
+    caller: &Caller,
+    given: Option<JsonObject>,
+) -> Result<Outcome, ToolError> {
+    let turn = match T::BEGINS_TURNS {
+        true => arguments::read(given.clone())?,
+        false => TurnArguments::default(),
+    };
+    arguments::read::<T>(given)?.call(cx, Call { caller, turn }).await
 }
 
 impl From<Answer> for Outcome {

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::{
     parts::{LimitsView, UsageView},
-    tool::{Cx, Effect, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome},
 };
 use crate::{
-    mcp::{answer::Answer, arguments, error::ToolError, schema},
+    mcp::{answer::Answer, error::ToolError},
     session::{
         Credits, Usage, UsageReport,
         store::{DailyUsage, Page},
@@ -26,30 +25,69 @@ const MAX_DAYS: u32 = 366;
 /// How many sessions are listed.
 const SESSIONS: usize = 20;
 
-pub(super) const TOOL: Tool = Tool {
-    name: "usage",
-    hidden: &[],
-    title: "Usage and limits",
-    description: "Says how much of the account's allowance is used and when it resets, and how many tokens \
-                  turns have used by day, model and session.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<Output>,
-    call: |cx, _, given| Box::pin(async move { Ok(call(cx, given).await?.into()) }),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct ReadUsage {
     /// For how many days back, today included, 1 to 366. Default: 30.
     #[schemars(range(min = 1, max = 366))]
     days: Option<u32>,
 }
 
+impl Callable for ReadUsage {
+    const NAME: &'static str = "usage";
+    const TITLE: &'static str = "Usage and limits";
+    const DESCRIPTION: &'static str = "Says how much of the account's allowance is used and when it resets, and how many tokens \
+                  turns have used by day, model and session.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = Output;
+
+    async fn call(self, cx: &Cx, _: Call<'_>) -> Result<Outcome, ToolError> {
+        let input = self;
+        let days = input.days.unwrap_or(DEFAULT_DAYS);
+        if !(1..=MAX_DAYS).contains(&days) {
+            return Err(ToolError::argument(
+                "days",
+                &format!("{days} is not from 1 to {MAX_DAYS}"),
+            ));
+        }
+        let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+        let since = today.saturating_sub((i64::from(days) - 1).days());
+        let UsageReport { limits, account, unknown, by_day } = cx.sessions.usage(since).await?;
+        let mut total = Usage::default();
+        let mut by_model: BTreeMap<&str, (u64, Usage)> = BTreeMap::new();
+        for day in &by_day {
+            total += day.usage;
+            let (turns, usage) = by_model.entry(&day.model).or_default();
+            *turns += day.turns;
+            *usage += day.usage;
+        }
+        let mut by_model: Vec<ModelView> = by_model
+            .into_iter()
+            .map(|(model, (turns, usage))| ModelView { model: model.to_owned(), turns, usage })
+            .collect();
+        by_model.sort_by_key(|view| std::cmp::Reverse(view.usage.total_tokens));
+        let warnings =
+            unknown.map(|reason| format!("The account does not tell its limits: {reason}."));
+        let output = Output {
+            rate_limits: limits.map(LimitsView::from),
+            rate_limits_from: limits.map(|_| if account.is_some() { "account" } else { "turn" }),
+            plan: account.as_ref().and_then(|account| account.plan.clone()),
+            credits: account.and_then(|account| account.credits),
+            sessions: sessions(cx).await?,
+            by_day: by_day.into_iter().map(DayView::from).collect(),
+            by_model,
+            total,
+            warnings: warnings.into_iter().collect(),
+        };
+        Ok(Answer::plain(&output).into())
+    }
+}
+
 #[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Output {
+pub(super) struct Output {
     /// The account's windows; absent if nothing is known of them.
     rate_limits: Option<LimitsView>,
     /// account (asked now), or turn (as the last turn told).
@@ -111,43 +149,6 @@ struct SessionUsageView {
     turns: u32,
     #[schemars(with = "UsageView")]
     usage: Usage,
-}
-
-async fn call(cx: &Cx, given: Option<JsonObject>) -> Result<Answer, ToolError> {
-    let input: Input = arguments::read(given)?;
-    let days = input.days.unwrap_or(DEFAULT_DAYS);
-    if !(1..=MAX_DAYS).contains(&days) {
-        return Err(ToolError::argument("days", &format!("{days} is not from 1 to {MAX_DAYS}")));
-    }
-    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let since = today.saturating_sub((i64::from(days) - 1).days());
-    let UsageReport { limits, account, unknown, by_day } = cx.sessions.usage(since).await?;
-    let mut total = Usage::default();
-    let mut by_model: BTreeMap<&str, (u64, Usage)> = BTreeMap::new();
-    for day in &by_day {
-        total += day.usage;
-        let (turns, usage) = by_model.entry(&day.model).or_default();
-        *turns += day.turns;
-        *usage += day.usage;
-    }
-    let mut by_model: Vec<ModelView> = by_model
-        .into_iter()
-        .map(|(model, (turns, usage))| ModelView { model: model.to_owned(), turns, usage })
-        .collect();
-    by_model.sort_by_key(|view| std::cmp::Reverse(view.usage.total_tokens));
-    let warnings = unknown.map(|reason| format!("The account does not tell its limits: {reason}."));
-    let output = Output {
-        rate_limits: limits.map(LimitsView::from),
-        rate_limits_from: limits.map(|_| if account.is_some() { "account" } else { "turn" }),
-        plan: account.as_ref().and_then(|account| account.plan.clone()),
-        credits: account.and_then(|account| account.credits),
-        sessions: sessions(cx).await?,
-        by_day: by_day.into_iter().map(DayView::from).collect(),
-        by_model,
-        total,
-        warnings: warnings.into_iter().collect(),
-    };
-    Ok(Answer::plain(&output))
 }
 
 /// The sessions that have used most.

@@ -2,40 +2,26 @@
 
 use std::sync::Arc;
 
-use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    tool::{Cx, Effect, Outcome, Tool},
+    tool::{Call, Callable, Cx, Effect, Outcome},
     turn_view,
 };
 use crate::{
     mcp::{
         arguments,
-        call::{CallState, Caller, follow},
+        call::{CallState, follow},
         error::ToolError,
         schema,
     },
     session::{Detached, Follower, SessionName},
 };
 
-pub(super) const TOOL: Tool = Tool {
-    name: "wait",
-    hidden: &[],
-    title: "Wait for Codex",
-    description: "Waits for the turn that is running in a session and returns its answer, just as the \
-                  call that started it would have. If it is still running after `waitSeconds`, says \
-                  so with what there is of the answer. If none is running it returns the last one.",
-    effect: Effect::Reads,
-    input: schema::of::<Input>,
-    output: schema::of_result::<turn_view::Output>,
-    call: |cx, caller, given| Box::pin(call(cx, caller, given)),
-};
-
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Input {
+pub(super) struct Wait {
     /// The session.
     #[schemars(with = "schema::Name")]
     session_id: SessionName,
@@ -47,26 +33,38 @@ struct Input {
     wait_seconds: Option<u64>,
 }
 
-async fn call(cx: &Cx, caller: &Caller, given: Option<JsonObject>) -> Result<Outcome, ToolError> {
-    let input: Input = arguments::read(given)?;
-    let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
-    if input.turn == Some(0) {
-        return Err(ToolError::argument("turn", "turns count from 1"));
+impl Callable for Wait {
+    const NAME: &'static str = "wait";
+    const TITLE: &'static str = "Wait for Codex";
+    const DESCRIPTION: &'static str = "Waits for the turn that is running in a session and returns its answer, just as the \
+                  call that started it would have. If it is still running after `waitSeconds`, says \
+                  so with what there is of the answer. If none is running it returns the last one.";
+    const EFFECT: Effect = Effect::Reads;
+
+    type Output = turn_view::Output;
+
+    async fn call(self, cx: &Cx, Call { caller, .. }: Call<'_>) -> Result<Outcome, ToolError> {
+        let input = self;
+        let wait = arguments::seconds("waitSeconds", input.wait_seconds, 0)?;
+        if input.turn == Some(0) {
+            return Err(ToolError::argument("turn", "turns count from 1"));
+        }
+        let session = input.session_id;
+        let follower =
+            Follower { attached: false, can_ask: caller.can_ask(true), looks_only: false };
+        let call = cx.sessions.follow(&session, input.turn, follower).await?;
+        let mut progress = follow(&cx.sessions, &cx.codec, caller, call, wait).await?;
+        // A turn that another server runs can be seen as far as that one has written it down.
+        if let CallState::Running(session, Detached::Unseen) = &progress.state
+            && let Some(reply) = cx.sessions.recorded(session, input.turn).await?
+        {
+            let reply = Arc::new(reply);
+            progress.state = if reply.is_over() {
+                CallState::Over(reply)
+            } else {
+                CallState::Running(session.clone(), Detached::Begun(reply))
+            };
+        }
+        Ok(turn_view::outcome(progress, cx))
     }
-    let session = input.session_id;
-    let follower = Follower { attached: false, can_ask: caller.can_ask(true), looks_only: false };
-    let call = cx.sessions.follow(&session, input.turn, follower).await?;
-    let mut progress = follow(&cx.sessions, &cx.codec, caller, call, wait).await?;
-    // A turn that another server runs can be seen as far as that one has written it down.
-    if let CallState::Running(session, Detached::Unseen) = &progress.state
-        && let Some(reply) = cx.sessions.recorded(session, input.turn).await?
-    {
-        let reply = Arc::new(reply);
-        progress.state = if reply.is_over() {
-            CallState::Over(reply)
-        } else {
-            CallState::Running(session.clone(), Detached::Begun(reply))
-        };
-    }
-    Ok(turn_view::outcome(progress, cx))
 }
