@@ -75,7 +75,7 @@ fn read(words: &[OsString]) -> Result<Typed, ExitCode> {
 
 fn run(typed: Typed, words: &[OsString], served: Served) -> anyhow::Result<Exit> {
     let Typed { command, flags, mut resolved } = typed;
-    if !command.is_for_anybody() && Lineage::of(None) == Lineage::Codex {
+    if !command.is_for_anybody() && !Lineage::of(None).is_trusted() {
         return Err(ServerError::Nested.into());
     }
     // A terminal finds the host of clients that are configured alike, whatever it logs itself.
@@ -223,7 +223,8 @@ async fn dispatch(
         }
         Command::Fixed(Fixed::Ui(ui)) => {
             let mut shown = Shown::default();
-            let told = |url: &PageUrl| ui.show(url.as_str(), &mut shown);
+            let folder = environment.own_state().map(|state| state.join("page"));
+            let told = |url: &PageUrl| ui.show(url.as_str(), folder.as_deref(), &mut shown);
             Box::pin(serve_page(config, environment, shutdown, ui.port, told)).await?;
             Exit::Done
         }

@@ -117,7 +117,7 @@ pub async fn serve_host(
     shutdown: Shutdown,
 ) -> Result<(), ServerError> {
     let config = &host.config;
-    if Lineage::of(None) == Lineage::Codex {
+    if !Lineage::of(None).is_trusted() {
         return Err(ServerError::Nested);
     }
     let variables = environment.for_children(config);
@@ -187,7 +187,7 @@ pub(super) async fn terminal(
 fn expected(config: Config, environment: &Environment) -> Result<HostConfig, NotShared> {
     let Environment { directory, codex_home, executable, variables, runtime_folder, .. } =
         environment;
-    if Lineage::of(None) == Lineage::Codex {
+    if !Lineage::of(None).is_trusted() {
         return Err(NotShared::Nested);
     }
     match (config.host.mode, config.store.kind) {

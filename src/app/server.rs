@@ -66,6 +66,7 @@ pub(super) fn server(
     let is_kept = config.store.kind != StoreKind::Memory;
     let worktrees = environment.own_state().filter(|_| is_kept);
     let worktrees = worktrees.map(|state| state.join("worktrees"));
+    let images = environment.own_state().map(|state| state.join("images"));
     let git = environment.git();
     let reaper = environment.reaper();
     let variables = environment.codex_variables.take();
@@ -114,6 +115,7 @@ pub(super) fn server(
         path_map: config.store.path_map,
         git,
         worktrees,
+        images: images.filter(|_| !is_apart),
         limits: config.limits.clone(),
         mcp_servers: config.codex.mcp_servers.map_or(McpServers::All, McpServers::Only),
     };

@@ -1,10 +1,11 @@
 //! `ui`: the page in a browser.
 
-use std::{io::Write, process::Stdio};
+use std::{io::Write, path::Path, process::Stdio};
 
 use tempfile::NamedTempFile;
 
 use super::screen::stderr;
+use crate::system::private_folder;
 
 /// Shows sessions in a browser.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,11 +32,11 @@ const OPENERS: &[&str] = if cfg!(target_os = "macos") {
 pub struct Shown(Option<NamedTempFile>);
 
 impl UiArgs {
-    /// Prints the address, and has a browser open it.
-    pub fn show(&self, url: &str, shown: &mut Shown) {
+    /// Prints the address, and has a browser open it by a file in `folder`.
+    pub fn show(&self, url: &str, folder: Option<&Path>, shown: &mut Shown) {
         // Whoever started this reads it, or does not.
         let _ = writeln!(super::screen::stdout(), "{url}");
-        shown.0 = if self.no_open { None } else { open(url) };
+        shown.0 = if self.no_open { None } else { folder.and_then(|folder| open(url, folder)) };
         let next = if shown.0.is_some() { "A browser opens it." } else { "Open it in a browser." };
         let said = writeln!(
             stderr(),
@@ -46,9 +47,12 @@ impl UiArgs {
 }
 
 /// Has a browser open a file that leads to the address: others can read what a program is started with, and not this file.
+/// It is not among temporary files, which a command of Codex's can write to.
 #[expect(clippy::disallowed_methods, reason = "a browser is none of Codex's processes")]
-fn open(url: &str) -> Option<NamedTempFile> {
-    let file = tempfile::Builder::new().prefix("codex-mcp-").suffix(".html").tempfile().ok()?;
+fn open(url: &str, folder: &Path) -> Option<NamedTempFile> {
+    private_folder(folder).ok()?;
+    let file =
+        tempfile::Builder::new().prefix("codex-mcp-").suffix(".html").tempfile_in(folder).ok()?;
     let leads = format!("<!doctype html><meta http-equiv=\"refresh\" content=\"0;url={url}\">\n");
     file.as_file().write_all(leads.as_bytes()).ok()?;
     let opened = OPENERS.iter().any(|opener| {

@@ -49,7 +49,7 @@ pub use error::CodexError;
 pub use find::{SearchPath, find};
 pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
-pub use lineage::Lineage;
+pub use lineage::{Lineage, Lineages};
 pub(crate) use process::command;
 pub use processes::Processes;
 pub use profile::Profile;

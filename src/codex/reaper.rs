@@ -76,7 +76,7 @@ fn children() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(move |entry| {
         let process: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let is_child = parent_of(process)? == own;
+        let is_child = parent_of(process).ok()?? == own;
         is_child.then(|| Pid::from_raw(i32::try_from(process).ok()?)).flatten()
     })
 }

@@ -77,6 +77,13 @@ impl CodexVersion {
     /// The first version that was seen to leave a project's own configuration alone until the user trusts the project: 0.87
     /// does not, 0.72 knows none.
     pub(crate) const ASKS_FOR_TRUST: Self = Self::new(0, 98, 0);
+    /// The first version that takes no rules from a project that the user does not trust: 0.125 takes none, 0.120 does.
+    pub(crate) const ASKS_FOR_RULES: Self = Self::new(0, 125, 0);
+    /// The first version whose rules cannot be switched off: 0.98 has a word for it, 0.110 has none.
+    pub(crate) const NO_SWITCH_FOR_RULES: Self = Self::new(0, 110, 0);
+    /// The first version that does not take a folder for a worktree of a repository which does not know it: 0.155 does not,
+    /// 0.146 does.
+    pub(crate) const CHECKS_WORKTREES: Self = Self::new(0, 155, 0);
     /// The first version that may trust a project because a thread can write there: 0.120 does, 0.110 does not.
     pub(crate) const TRUSTS_BY_ITSELF: Self = Self::new(0, 111, 0);
     /// The first version that was seen not to give commands a variable that is hidden from them, by a snapshot of the

@@ -13,7 +13,7 @@ impl Config {
     ///
     /// # Errors
     /// If a path is not text.
-    pub fn absolute(&self, base: &Path) -> Result<Self, ConfigError> {
+    pub fn absolute(self, base: &Path) -> Result<Self, ConfigError> {
         let failed = |error: String| ConfigError::Invalid {
             place: "configuration".to_owned(),
             reason: error,

@@ -57,6 +57,8 @@ pub struct SessionConfig {
     pub git: Git,
     /// The folder that worktrees are made in. `None` if nothing is kept.
     pub worktrees: Option<PathBuf>,
+    /// The folder that images are copied into for Codex. `None` where it could not read them there.
+    pub images: Option<PathBuf>,
     /// What no call can exceed.
     pub limits: Limits,
     /// Which of its own MCP servers Codex may use.
@@ -219,6 +221,7 @@ impl SessionConfig {
             path_map: BTreeMap::new(),
             git: Git::new(GitEnvironment::default(), None),
             worktrees: None,
+            images: None,
             limits: Limits { prompt_characters: 9999, ..Limits::default() },
             mcp_servers: McpServers::All,
         }

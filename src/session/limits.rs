@@ -1,10 +1,6 @@
 //! The operator's limits, as the configuration has them: what no call can exceed, checked before a session is touched.
 
-use std::{
-    fs::File,
-    io::{ErrorKind, Read},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,14 +93,6 @@ pub enum WhenExhausted {
     Wait,
 }
 
-/// The first bytes of each image format that models can see.
-const IMAGES: &[(&str, &[u8])] = &[
-    ("PNG", b"\x89PNG\r\n\x1a\n"),
-    ("JPEG", b"\xff\xd8\xff"),
-    ("GIF", b"GIF8"),
-    ("WebP", b"RIFF"),
-];
-
 impl Request {
     /// Checks everything that does not depend on the session. Paths are canonical then.
     pub(super) async fn checked(mut self, config: &SessionConfig) -> Result<Self, SessionError> {
@@ -134,8 +122,7 @@ impl Request {
             return Err(SessionError::ConfigNotAllowed { key: key.clone() });
         }
         if let Work::Ask { images, output_schema } = &mut self.work {
-            let found = limits.find_images(std::mem::take(images)).await?;
-            *images = found.into_iter().map(PathBuf::from).collect();
+            *images = super::images::find(limits, std::mem::take(images)).await?;
             if let Some(schema) = output_schema {
                 super::output::check_schema(schema).await?;
             }
@@ -245,43 +232,6 @@ impl Limits {
         })
         .await
     }
-
-    async fn find_images(&self, images: Vec<PathBuf>) -> Result<Vec<AllowedPath>, SessionError> {
-        let (count, limit) = (images.len(), self.images);
-        if count > limit {
-            return Err(SessionError::TooManyImages { count, limit });
-        }
-        if images.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (roots, bytes) = (self.roots.clone(), self.image_bytes);
-        blocking(move || images.iter().map(|path| find_image(&roots, path, bytes)).collect()).await
-    }
-}
-
-fn find_image(roots: &[PathBuf], path: &Path, limit: u64) -> Result<AllowedPath, SessionError> {
-    let failed = |reason: String| SessionError::Image { path: path.to_owned(), reason };
-    let unreadable = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => failed("it does not exist".to_owned()),
-        _ => failed(error.to_string()),
-    };
-    let (image, metadata) = AllowedPath::find(roots, path, unreadable)?;
-    // Checked before the file is opened, because opening a pipe waits for a writer.
-    if !metadata.is_file() {
-        return Err(failed("it is not a file".to_owned()));
-    }
-    if metadata.len() > limit {
-        return Err(failed(format!("it has {} bytes, {limit} are allowed", metadata.len())));
-    }
-    let mut start = Vec::new();
-    let read = File::open(&*image).and_then(|file| file.take(12).read_to_end(&mut start));
-    read.map_err(|error| unreadable(&error))?;
-    let is_image = IMAGES.iter().any(|(_, magic)| start.starts_with(magic));
-    if !is_image {
-        let kinds: Vec<_> = IMAGES.iter().map(|(kind, _)| *kind).collect();
-        return Err(failed(format!("it is none of {}", kinds.join(", "))));
-    }
-    Ok(image)
 }
 
 #[cfg(test)]
@@ -290,7 +240,7 @@ mod tests {
 
     fn limits(root: &Path) -> Limits {
         let roots = vec![root.to_owned()];
-        Limits { roots, images: 2, image_bytes: 100, ..Limits::default() }
+        Limits { roots, ..Limits::default() }
     }
 
     #[tokio::test]
@@ -305,25 +255,5 @@ mod tests {
         assert!(matches!(mistyped, Err(SessionError::Directory { .. })));
         assert!(limits.check_history(None).await.is_err());
         assert!(Limits::default().check_history(None).await.is_ok());
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_pipe_is_no_image_and_stops_nothing() {
-        let root = tempfile::tempdir().unwrap();
-        let pipe = root.path().join("pipe.png");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
-        let refused = limits(root.path()).find_images(vec![pipe]).await.unwrap_err().to_string();
-        assert!(refused.ends_with("it is not a file"), "{refused}");
-        let many = vec![PathBuf::from("a.png"); 3];
-        let refused = limits(root.path()).find_images(many).await;
-        assert!(matches!(refused, Err(SessionError::TooManyImages { count: 3, limit: 2 })));
     }
 }

@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod fork;
 mod handshakes;
+mod images;
 mod import;
 mod lease;
 mod limits;
@@ -78,7 +79,7 @@ pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 // The part of `codex` that callers of the core need; they import nothing else of it.
 pub use crate::codex::{
     Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Credits,
-    Decision, FailureKind, FileChange, InputField, Lineage, Missing, Model, Profile, RateLimits,
-    RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions,
-    TurnEvent, TurnFailure, Usage, WebSearch,
+    Decision, FailureKind, FileChange, InputField, Lineage, Lineages, Missing, Model, Profile,
+    RateLimits, RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo,
+    ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
 };

@@ -247,6 +247,6 @@ impl Sessions {
 
     /// Whether this server runs inside a Codex that another `codex-mcp-server` started.
     pub fn is_nested(&self) -> bool {
-        self.shared().codex.is_nested(None)
+        !self.shared().codex.lineage(None).is_trusted()
     }
 }

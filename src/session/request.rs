@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ReviewStyle, SessionName, SessionStatus, Settings, TurnRecord, WorktreeRequest};
 use crate::{
-    codex::ThreadOptions,
+    codex::{Lineage, ThreadOptions},
     git::ReviewTarget,
     system::{compute, heavy},
 };
@@ -93,9 +93,16 @@ impl Origin {
         Self { directory: Some(directory), process, nested: Arc::default() }
     }
 
-    /// Whether its client is nested, which `inspect` finds out the first time.
-    pub(super) fn is_nested(&self, inspect: impl FnOnce() -> bool) -> bool {
-        *self.nested.get_or_init(inspect)
+    /// Whether its client is nested, which `inspect` finds out. What it cannot tell it is asked again.
+    pub(super) fn is_nested(&self, inspect: impl FnOnce() -> Lineage) -> bool {
+        if let Some(known) = self.nested.get() {
+            return *known;
+        }
+        let lineage = inspect();
+        if lineage != Lineage::Unknown {
+            let _ = self.nested.set(!lineage.is_trusted());
+        }
+        !lineage.is_trusted()
     }
 }
 

@@ -75,7 +75,7 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Nested`].
     pub fn check_origin(&self, origin: &Origin) -> Result<(), SessionError> {
-        let is_nested = origin.is_nested(|| self.0.codex.is_nested(origin.process));
+        let is_nested = origin.is_nested(|| self.0.codex.lineage(origin.process));
         if is_nested { Err(SessionError::Nested) } else { Ok(()) }
     }
 

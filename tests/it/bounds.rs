@@ -213,3 +213,33 @@ async fn a_setting_that_is_a_list_is_one_wherever_it_comes_from() {
         server.close().await;
     }
 }
+
+/// A call waits for its turn; what is there when the turn begins is what counts, and Codex gets a copy.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_image_that_was_replaced_by_a_link_is_not_shown() {
+    use crate::extras::PNG;
+
+    let world = World::new().await;
+    let root = world.home.path().canonicalize().unwrap();
+    let work = root.join("work");
+    fs::write(work.join("a.png"), PNG).unwrap();
+    fs::write(root.join("secret.png"), PNG).unwrap();
+    let server = world.launch().args(["--set", &format!("limits.roots={}", work.display())]);
+    let server = server.connect().await;
+    let shown = json!({"prompt": "say seen", "sessionId": "s", "images": [work.join("a.png")]});
+    server.call("codex", shown.clone()).await.ok();
+    let said = world.model.request_for("say seen").unwrap();
+    assert_eq!(said.images().len(), 1, "{}", said.body);
+    let images = world.home.state().join("codex-mcp-server/images");
+    assert!(fs::read_dir(images).unwrap().next().is_none());
+    let link = format!("run sleep 1; ln -sf {}/secret.png a.png", root.display());
+    let busy = json!({"prompt": link, "sessionId": "s", "sandbox": "workspace-write"});
+    let (busy, queued) = tokio::join!(server.call("codex", busy), async {
+        testkit::wait_for("the turn", || world.model.request_for("run sleep 1").map(drop)).await;
+        server.call("codex", shown).await
+    });
+    busy.ok();
+    queued.failed_with("directory_not_allowed");
+    server.close().await;
+}

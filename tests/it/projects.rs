@@ -193,3 +193,114 @@ async fn codexs_own_git_runs_nothing_that_a_repository_names() {
         server.close().await;
     }
 }
+
+/// What Codex takes for a decision of the user's, or for another project, is none.
+#[tokio::test]
+async fn nothing_but_the_users_own_words_is_trust() {
+    for version in ["0.125.0", "0.155.0", "0.169.0"] {
+        let codex = codex_cli::fetch(version).unwrap();
+        for case in ["untrusted", "slash", "empty", "dangling", "nonsense", "module"] {
+            let world = World::new().await;
+            world.home.repository();
+            let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let work = world.home.work().canonicalize().unwrap();
+            let inner = work.join("inner");
+            fs::create_dir(&inner).unwrap();
+            hostile(&world, &inner, elsewhere.path());
+            hostile(&world, &work, elsewhere.path());
+            let named = work.display();
+            let untrusted = format!("[projects.\"{named}\"]\ntrust_level = \"untrusted\"\n");
+            let pointer = inner.join(".git");
+            let said = match case {
+                "slash" => format!("[projects.\"{named}/\"]\ntrust_level = \"untrusted\"\n"),
+                "empty" => format!("[projects.\"{named}\"]\n"),
+                _ => untrusted,
+            };
+            match case {
+                "dangling" => std::os::unix::fs::symlink("/nowhere", &pointer).unwrap(),
+                "nonsense" => fs::write(&pointer, "nonsense").unwrap(),
+                "module" => {
+                    fs::create_dir_all(work.join(".git/modules/inner")).unwrap();
+                    fs::write(&pointer, "gitdir: ../.git/modules/inner\n").unwrap();
+                }
+                _ => {}
+            }
+            world.home.add_codex_config(&said);
+            let server = world.launch().env("CODEX_BIN", codex.to_string_lossy()).connect().await;
+            for folder in [&inner, &work] {
+                let call = json!({"prompt": "run touch here", "sandbox": "workspace-write",
+                    "workingDirectory": folder});
+                let said = server.call("codex", call).await;
+                let is_refused = said["code"] == "project_not_trusted";
+                // Before 0.155 Codex would take the folder for a part of whatever the file names.
+                let is_odd = ["dangling", "nonsense"].contains(&case) && folder == &inner;
+                assert_eq!(is_refused, is_odd && version == "0.125.0", "{version} {case} {said:?}");
+                // Codex itself runs no command beside a link in place of a repository.
+                if case != "dangling" {
+                    assert_eq!(
+                        folder.join("here").exists(),
+                        !is_refused,
+                        "{version} {case} {said:?}"
+                    );
+                }
+            }
+            server.close().await;
+            let mark = fs::read_to_string(world.home.path().join("mark"));
+            assert!(mark.is_err(), "{version} {case}: {mark:?}");
+            let after = fs::read_to_string(world.home.codex_home().join("config.toml")).unwrap();
+            assert!(!after.contains("\"trusted\""), "{version} {case}: {after}");
+        }
+    }
+}
+
+/// Rules say which commands need no sandbox.
+#[tokio::test]
+async fn rules_of_a_project_that_the_user_does_not_trust_count_nothing() {
+    for (version, is_refused) in [("0.98.0", true), ("0.120.0", true), ("0.169.0", false)] {
+        let codex = codex_cli::fetch(version).unwrap();
+        let world = World::new().await;
+        world.home.repository();
+        let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mark = elsewhere.path().join("mark");
+        let inner = world.home.work().join("inner");
+        let server = world.launch().env("CODEX_BIN", codex.to_string_lossy()).connect().await;
+        // The model lays them itself, in a turn that may write.
+        let rule = "prefix_rule(pattern=[\"touch\"], decision=\"allow\")";
+        let lay = format!(
+            "run mkdir -p inner/.codex/rules && echo '{rule}' > inner/.codex/rules/default.rules"
+        );
+        server.call("codex", json!({"prompt": lay, "sandbox": "workspace-write"})).await.ok();
+        assert!(inner.join(".codex/rules/default.rules").exists(), "{version}");
+        let line = format!("run touch {}", mark.display());
+        let call = json!({"prompt": line, "sandbox": "read-only", "workingDirectory": inner});
+        let said = server.call("codex", call).await;
+        assert_eq!(said["code"] == "project_not_trusted", is_refused, "{version}: {}", said.text);
+        server.close().await;
+        assert!(!mark.exists(), "{version}: {}", said.text);
+    }
+}
+
+/// Codex reads the configuration of a folder, and would wait for a pipe.
+#[tokio::test]
+async fn a_pipe_in_place_of_a_configuration_stops_nobody_else() {
+    for version in ["0.98.0", "0.125.0", "0.169.0"] {
+        let codex = codex_cli::fetch(version).unwrap();
+        let world = World::new().await;
+        world.home.repository();
+        let server = world.launch().env("CODEX_BIN", codex.to_string_lossy()).connect().await;
+        let lay = "run mkdir -p sub/.codex && mkfifo sub/.codex/config.toml";
+        let call = json!({"prompt": lay, "sessionId": "s", "sandbox": "workspace-write"});
+        server.call("codex", call).await.ok();
+        for _ in 0..3 {
+            let call =
+                json!({"prompt": "say hi", "workingDirectory": world.home.work().join("sub")});
+            let refused = server.call("codex", call).await;
+            assert_eq!(refused["code"], "project_not_trusted", "{version}: {}", refused.text);
+        }
+        for session in ["s", "new"] {
+            let call = json!({"prompt": "say hi", "sessionId": session});
+            assert_eq!(server.call("codex", call).await.ok()["response"], "hi", "{version}");
+        }
+        server.close().await;
+    }
+}

@@ -120,6 +120,14 @@ fn config(
     if version >= CodexVersion::ASKS_FOR_TRUST && version < CodexVersion::HIDES_IN_SNAPSHOTS {
         set("features.shell_snapshot", false.into());
     }
+    if !project.is_trusted && version < CodexVersion::ASKS_FOR_RULES {
+        // A turn can lay rules in the folder, which a thread that it begins itself would take.
+        set("features.collab", false.into());
+        set("features.multi_agent", false.into());
+        if version < CodexVersion::NO_SWITCH_FOR_RULES {
+            set("features.exec_policy", false.into());
+        }
+    }
     if let Some(effort) = &settings.effort {
         set("model_reasoning_effort", effort.as_str().into());
     }

@@ -47,11 +47,21 @@ impl Codex {
         (Self(Slot::running_on(connection, config, tasks.clone())), script)
     }
 
-    /// Whether a client, or this process if none is named, was started by a Codex that a server like this one runs:
-    /// then starting another one would never end.
-    pub fn is_nested(&self, client: Option<u32>) -> bool {
-        let inspect = || !Lineage::of(client).is_trusted();
-        if client.is_some() { inspect() } else { *self.0.nested.get_or_init(inspect) }
+    /// Where a client comes from, or this process if none is named. One that a Codex of a server like this one has started
+    /// is no client: starting another one would never end.
+    pub fn lineage(&self, client: Option<u32>) -> Lineage {
+        match (client, self.0.lineage.get()) {
+            (None, Some(known)) => *known,
+            (None, None) => {
+                let own = Lineage::of(None);
+                if own != Lineage::Unknown {
+                    // It stays as it is.
+                    let _ = self.0.lineage.set(own);
+                }
+                own
+            }
+            (client, _) => Lineage::of(client),
+        }
     }
 
     /// Which Codex is there, without starting it.
@@ -82,7 +92,7 @@ impl Codex {
             Engine::Exec(found) => return self.exec(found, None, settings).await,
             Engine::AppServer(connection) => connection,
         };
-        let project = self.project(settings, connection.found()).await?;
+        let project = self.project(&settings.cwd, connection.found()).await?;
         let opened = AppThread::start(Arc::clone(&connection), settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
@@ -104,7 +114,7 @@ impl Codex {
         if connection.is_haunted(thread) && self.0.replace_if_unused(&connection).await {
             connection = self.connection("resuming threads").await?;
         }
-        let project = self.project(settings, connection.found()).await?;
+        let project = self.project(&settings.cwd, connection.found()).await?;
         let opened = AppThread::resume(Arc::clone(&connection), thread, settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
@@ -120,19 +130,15 @@ impl Codex {
         settings: &ThreadSettings,
     ) -> Result<Thread, CodexError> {
         let connection = self.connection("forking threads").await?;
-        let project = self.project(settings, connection.found()).await?;
+        let project = self.project(&settings.cwd, connection.found()).await?;
         let opened =
             AppThread::fork(Arc::clone(&connection), thread, through, settings, &project).await;
         self.checked(&connection, opened).await.map(Thread::from)
     }
 
     /// What matters of the project that a thread is to work in.
-    async fn project(
-        &self,
-        settings: &ThreadSettings,
-        found: &Found,
-    ) -> Result<Project, CodexError> {
-        Project::of(&self.0.config.codex_home, &settings.cwd, found.version).await
+    async fn project(&self, cwd: &Path, found: &Found) -> Result<Project, CodexError> {
+        Project::of(&self.0.config.codex_home, cwd, found.version).await
     }
 
     /// Gives a thread a name in Codex's own lists, whether or not it is loaded.
@@ -181,6 +187,8 @@ impl Codex {
         match self.0.engine().await? {
             Engine::Exec(_) => Ok(exec::defaults(&self.0.config.codex_home)),
             Engine::AppServer(connection) => {
+                // Codex reads what the project has for that.
+                self.project(cwd, connection.found()).await?;
                 let defaults = Defaults::read(&connection, cwd).await;
                 self.checked(&connection, defaults).await
             }
@@ -266,7 +274,7 @@ impl Codex {
         if closing.is_cancelled() {
             return Err(CodexError::ShuttingDown);
         }
-        let project = self.project(settings, &found).await?;
+        let project = self.project(&settings.cwd, &found).await?;
         ExecThread::open(found, thread, (settings, project), config, tasks).map(Thread::exec)
     }
 

@@ -17,6 +17,7 @@ use crate::codex::{
     app_server::Connection,
     error::CodexError,
     launch::{CodexConfig, Found},
+    lineage::Lineage,
     processes::Processes,
     version::CodexVersion,
 };
@@ -31,7 +32,7 @@ pub(super) struct Slot {
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
     /// Whether this process runs below a Codex that a server like this one started.
-    pub(super) nested: OnceLock<bool>,
+    pub(super) lineage: OnceLock<Lineage>,
     state: Mutex<State>,
 }
 
@@ -69,7 +70,7 @@ impl Slot {
             config,
             tasks,
             closing: CancellationToken::new(),
-            nested: OnceLock::new(),
+            lineage: OnceLock::new(),
             state: Mutex::default(),
         })
     }
@@ -84,7 +85,7 @@ impl Slot {
         let running = Some(Running { connection, started: Instant::now(), _place: None });
         let state = Mutex::new(State { running, backoff: Backoff::default() });
         let closing = CancellationToken::new();
-        Arc::new(Self { config, tasks, closing, nested: OnceLock::from(false), state })
+        Arc::new(Self { config, tasks, closing, lineage: OnceLock::from(Lineage::Other), state })
     }
 
     /// The living connection, a new one, or the Codex that is too old for one.

@@ -22,7 +22,7 @@ pub(super) static ALL: &[Tool] = &[
     Tool::of::<codex_reply::CodexReply>(),
     Tool::of::<review::StartReview>(),
     Tool::of::<websearch::SearchWeb>(),
-    Tool::of::<wait::Wait>(),
+    Tool::of::<wait::WaitForTurn>(),
     Tool::of::<steer::Steer>(),
     Tool::of::<worktree::ManageWorktree>(),
     Tool::of::<interrupt::Interrupt>(),

@@ -221,10 +221,8 @@ async fn call<T: Callable>(
     caller: &Caller,
     given: Option<JsonObject>,
 ) -> Result<Outcome, ToolError> {
-    let turn = match T::BEGINS_TURNS {
-        true => arguments::read(given.clone())?,
-        false => TurnArguments::default(),
-    };
+    let turn =
+        if T::BEGINS_TURNS { arguments::read(given.clone())? } else { TurnArguments::default() };
     arguments::read::<T>(given)?.call(cx, Call { caller, turn }).await
 }
 

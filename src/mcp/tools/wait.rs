@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Wait {
+pub(super) struct WaitForTurn {
     /// The session.
     #[schemars(with = "schema::Name")]
     session_id: SessionName,
@@ -33,7 +33,7 @@ pub(super) struct Wait {
     wait_seconds: Option<u64>,
 }
 
-impl Callable for Wait {
+impl Callable for WaitForTurn {
     const NAME: &'static str = "wait";
     const TITLE: &'static str = "Wait for Codex";
     const DESCRIPTION: &'static str = "Waits for the turn that is running in a session and returns its answer, just as the \

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
     net::{UnixListener, UnixStream},
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -36,6 +36,9 @@ const HELLO_LIMIT: Duration = Duration::from_secs(5);
 
 /// The same for one that is refused whatever it says.
 const REFUSED_HELLO_LIMIT: Duration = Duration::from_millis(250);
+
+/// How many of them may be told why at one time. The others are not answered.
+const REFUSED: usize = 16;
 
 /// How often to check whether turns still run once there is no client.
 const TICK: Duration = Duration::from_millis(100);
@@ -66,6 +69,8 @@ struct Host {
     /// Cancelled when the turns have ended, and connections are to.
     closing: CancellationToken,
     connections: TaskTracker,
+    /// The places of those who are refused.
+    refused: Arc<Semaphore>,
 }
 
 /// Serves clients on its socket until nobody is left, `shutdown` is asked for, or somebody asks it to stop. Does
@@ -87,6 +92,7 @@ pub async fn host(server: Server, config: HostConfig, shutdown: Shutdown) -> Res
         leaving: CancellationToken::new(),
         closing: CancellationToken::new(),
         connections: TaskTracker::new(),
+        refused: Arc::new(Semaphore::new(REFUSED)),
     });
     let reason = tokio::select! {
         () = Arc::clone(&host).accept(&listener) => "it cannot accept clients any more",
@@ -168,20 +174,30 @@ impl Host {
         let process = peer.pid().and_then(|pid| u32::try_from(pid).ok());
         let (reader, mut writer) = stream.into_split();
         let mut reader = BufReader::new(reader);
-        let is_trusted = match process {
+        let lineage = match process {
             Some(process) => {
-                let look = move || Lineage::of(Some(process)).is_trusted();
-                tokio::task::spawn_blocking(look).await.unwrap_or(false)
+                let look = move || Lineage::of(Some(process));
+                tokio::task::spawn_blocking(look).await.unwrap_or(Lineage::Unknown)
             }
             // This system does not say who it is.
-            None => true,
+            None => Lineage::Other,
         };
+        let is_trusted = lineage.is_trusted();
+        let place = (!is_trusted).then(|| Arc::clone(&self.refused).try_acquire_owned());
+        let Ok(_place) = place.transpose() else { return };
         // A client that says nothing only looked whether we are there. A command of Codex's could keep many waiting.
         let limit = if is_trusted { HELLO_LIMIT } else { REFUSED_HELLO_LIMIT };
         let Ok(Ok(Hello { key, ask })) = timeout(limit, hello::read_line(&mut reader)).await else {
             return;
         };
         let answer = match ask {
+            _ if lineage == Lineage::Unknown => {
+                tracing::warn!(
+                    process,
+                    "a client is refused, as the system does not say what has started it"
+                );
+                Welcome::Refused("the system does not say what has started it".to_owned())
+            }
             _ if !is_trusted => {
                 tracing::warn!(process, "what Codex has started is refused");
                 Welcome::Refused(in_one_line(&SessionError::Nested))

@@ -93,7 +93,11 @@ fn asked(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<Socket>> {
 fn listed(peer: SocketAddr, own: SocketAddr) -> io::Result<Option<Socket>> {
     let mut has_any = false;
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        let text = fs::read_to_string(table).unwrap_or_default();
+        let text = match fs::read_to_string(table) {
+            Ok(text) => text,
+            Err(error) if !is_for_now(&error) => continue,
+            Err(error) => return Err(error),
+        };
         has_any |= text.lines().nth(1).is_some();
         let is_wide = table.ends_with('6');
         let ends = format!(" {} {} ", written(peer, is_wide), written(own, is_wide));
@@ -141,33 +145,58 @@ pub(super) fn is_of_this_machine(address: IpAddr) -> bool {
     address.is_loopback() || from().is_ok_and(|from| from.ip() == address)
 }
 
-/// The sockets that a process has. `None` if it cannot be inspected.
-pub(super) fn sockets_of(process: u32) -> Option<HashSet<u64>> {
+/// Whether this process can be without what it needs to read a file only for the moment: files, memory.
+fn is_for_now(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    passing.iter().any(|passing| error.raw_os_error() == Some(passing.raw_os_error()))
+}
+
+/// The sockets that a process has. `None` if it cannot be inspected, and none if it is gone.
+///
+/// # Errors
+/// If nothing can be told at the moment.
+pub(super) fn sockets_of(process: u32) -> io::Result<Option<HashSet<u64>>> {
     sockets_in(Path::new(&format!("/proc/{process}/fd")))
 }
 
 /// Those that its threads have, each of which can have files of its own.
-pub(super) fn sockets_of_threads(process: u32) -> HashSet<u64> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    threads.filter_map(|thread| sockets_in(&thread.path().join("fd"))).flatten().collect()
+///
+/// # Errors
+/// If nothing can be told at the moment.
+pub(super) fn sockets_of_threads(process: u32) -> io::Result<HashSet<u64>> {
+    let threads = match fs::read_dir(format!("/proc/{process}/task")) {
+        Err(error) if is_for_now(&error) => return Err(error),
+        threads => threads.into_iter().flatten().flatten(),
+    };
+    let mut all = HashSet::new();
+    for thread in threads {
+        all.extend(sockets_in(&thread.path().join("fd"))?.unwrap_or_default());
+    }
+    Ok(all)
 }
 
-fn sockets_in(files: &Path) -> Option<HashSet<u64>> {
+fn sockets_in(files: &Path) -> io::Result<Option<HashSet<u64>>> {
     let entries = match fs::read_dir(files) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
-        Err(_) => return Some(HashSet::new()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+        Err(error) if is_for_now(&error) => return Err(error),
+        Err(_) => return Ok(Some(HashSet::new())),
     };
     let number = |entry: fs::DirEntry| -> Option<u64> {
         let link = fs::read_link(entry.path()).ok()?;
         link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
-    Some(entries.flatten().filter_map(number).collect())
+    Ok(Some(entries.flatten().filter_map(number).collect()))
 }
 
 /// The processes that can have a socket: those of its user.
-pub(super) fn candidates(socket: Socket) -> Vec<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+///
+/// # Errors
+/// If they cannot be listed.
+pub(super) fn candidates(socket: Socket) -> io::Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc")?.flatten();
     let of_user = entries.filter_map(|entry| {
         let process: u32 = entry.file_name().to_str()?.parse().ok()?;
         let user = entry.metadata().ok()?.uid();
@@ -175,7 +204,7 @@ pub(super) fn candidates(socket: Socket) -> Vec<u32> {
         let is_its = user == socket.user || user == 0 && users(process)?.contains(&socket.user);
         is_its.then_some(process)
     });
-    of_user.collect()
+    Ok(of_user.collect())
 }
 
 /// The users that a process runs as.
@@ -201,7 +230,7 @@ mod tests {
             let socket = asked(peer, own).unwrap().unwrap();
             assert_eq!(socket.number, listed(peer, own).unwrap().unwrap().number);
             assert_eq!(socket.user, rustix::process::geteuid().as_raw());
-            assert!(sockets_of(std::process::id()).unwrap().contains(&socket.number));
+            assert!(sockets_of(std::process::id()).unwrap().unwrap().contains(&socket.number));
             let nowhere = SocketAddr::new(own.ip(), 1);
             assert!(asked(nowhere, own).unwrap().is_none());
             assert!(listed(nowhere, own).unwrap().is_none());

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::plan::Plan;
-use crate::session::{Request, SessionConfig, SessionError, Work, review};
+use crate::session::{Request, SessionConfig, SessionError, Work, images::Images, review};
 
 /// What the model is given in a turn.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(super) struct Expected {
     pub(super) directory: PathBuf,
     /// The lines that a review is about, if it is about changes.
     pub(super) changed: Option<review::ChangedLines>,
+    /// The images that the model is shown, as long as the turn runs.
+    #[expect(dead_code, reason = "what it holds is gone with it")]
+    pub(super) images: Option<TempDir>,
 }
 
 impl Input {
@@ -35,13 +39,19 @@ impl Input {
         plan: &Plan,
         config: &SessionConfig,
     ) -> Result<Self, SessionError> {
-        let expected = Expected { directory: plan.directory.clone(), changed: None };
+        let expected = Expected { directory: plan.directory.clone(), ..Expected::default() };
         let text = request.prompt.clone();
         let prompt = Self { text, images: Vec::new(), output_schema: None, expected };
         match &request.work {
             Work::Search => Ok(prompt),
             Work::Ask { images, output_schema } => {
-                Ok(Self { images: images.clone(), output_schema: output_schema.clone(), ..prompt })
+                let images = Images::copy(&config.limits, config.images.as_deref(), images).await?;
+                Ok(Self {
+                    images: images.paths,
+                    output_schema: output_schema.clone(),
+                    expected: Expected { images: images.copies, ..prompt.expected },
+                    ..prompt
+                })
             }
             Work::Review { target, paths, focus, style } => {
                 let here = plan.apart.as_ref().map_or(&plan.directory, |apart| &apart.root);

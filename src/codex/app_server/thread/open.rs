@@ -32,7 +32,7 @@ impl AppThread {
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
+        let sandbox = TurnSandbox::of(settings, project, version);
         let params = ThreadStartParams::new(settings, sandbox.first(), project, version);
         let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
@@ -47,7 +47,7 @@ impl AppThread {
     ) -> Result<Self, CodexError> {
         let version = connection.found().version;
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
+        let sandbox = TurnSandbox::of(settings, project, version);
         if connection.is_haunted(thread) {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
@@ -94,7 +94,7 @@ impl AppThread {
             return Err(CodexError::Unsupported { what: "forking threads", version });
         }
         check(settings, version)?;
-        let sandbox = TurnSandbox::of(settings, project.undecided.as_deref(), version);
+        let sandbox = TurnSandbox::of(settings, project, version);
         let params = ThreadForkParams {
             thread_id: &thread.0,
             last_turn_id: through.map(|turn| turn.0.as_str()),

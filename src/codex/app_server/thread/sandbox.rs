@@ -1,8 +1,8 @@
 //! The sandbox that turns of a thread have: the one the thread is opened with, or a wider one that the first turn is given
 //! and that stays.
 //!
-//! It is wider where a call names directories, and where a thread is opened read-only because the user has not said yet
-//! what to think of the project (`projects`).
+//! It is wider where a call names directories, and where a thread is opened read-only so that Codex does not come to trust
+//! the project (`projects`).
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codex::{
     app_server::connection::Connection,
+    projects::Project,
     protocol::{ConfigRead, ConfigReadParams},
     settings::{Sandbox, ThreadSettings},
     version::CodexVersion,
@@ -22,31 +23,30 @@ const SECTION: &str = "sandbox_workspace_write";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TurnSandbox<'a> {
     settings: &'a ThreadSettings,
-    /// A folder that belongs to no project, if the thread is opened read-only although turns may write.
-    undecided: Option<&'a Path>,
+    /// The folder whose configuration says what turns may do, if the thread is opened read-only although turns may write.
+    narrowed: Option<&'a Path>,
 }
 
 impl<'a> TurnSandbox<'a> {
-    /// The sandbox of these settings. `undecided` is a folder that belongs to no project, if the user has not said what
-    /// to think of the project of the thread.
+    /// The sandbox of these settings in this project.
     pub(super) fn of(
         settings: &'a ThreadSettings,
-        undecided: Option<&'a Path>,
+        project: &'a Project,
         version: CodexVersion,
     ) -> Self {
         let is_wider = settings.sandbox != Sandbox::ReadOnly;
-        let undecided = undecided.filter(|_| is_wider && version >= CodexVersion::TRUSTS_BY_ITSELF);
-        Self { settings, undecided }
+        let is_narrowed = is_wider && version >= CodexVersion::TRUSTS_BY_ITSELF;
+        Self { settings, narrowed: is_narrowed.then_some(project.policy_folder.as_path()) }
     }
 
     /// What the thread is opened with.
     pub(super) fn first(&self) -> Sandbox {
-        if self.undecided.is_some() { Sandbox::ReadOnly } else { self.settings.sandbox }
+        if self.narrowed.is_some() { Sandbox::ReadOnly } else { self.settings.sandbox }
     }
 
     /// The policy of turns, without what a call names: Codex's own answer, or what that would have been.
     pub(super) async fn in_force(&self, connection: &Connection, answer: Value) -> Value {
-        match (self.undecided, self.settings.sandbox) {
+        match (self.narrowed, self.settings.sandbox) {
             (Some(folder), Sandbox::WorkspaceWrite) => {
                 let read = ConfigReadParams { cwd: folder };
                 let read = connection.call::<ConfigRead>("config/read", read).await;
@@ -83,7 +83,7 @@ impl<'a> TurnSandbox<'a> {
     /// What turns are given, if that is more than the thread has: the policy in force with the named directories.
     pub(super) fn wider(&self, in_force: &Value) -> Option<Value> {
         let Some(roots) = self.roots() else {
-            return self.undecided.map(|_| in_force.clone());
+            return self.narrowed.map(|_| in_force.clone());
         };
         let mut policy = in_force.as_object().cloned().unwrap_or_default();
         policy.insert("type".to_owned(), "workspaceWrite".into());
@@ -130,8 +130,8 @@ mod tests {
                 ..ThreadOptions::default()
             },
         };
-        let sandbox =
-            TurnSandbox::of(&settings, Some(Path::new("/")), CodexVersion::TRUSTS_BY_ITSELF);
+        let (project, version) = (Project::default(), CodexVersion::TRUSTS_BY_ITSELF);
+        let sandbox = TurnSandbox::of(&settings, &project, version);
         assert_eq!(sandbox.first(), Sandbox::ReadOnly);
         let user = json!({"exclude_tmpdir_env_var": true, "writable_roots": ["/a"]});
         let policy = policy(&sandbox.section(user.as_object().unwrap().clone()));
@@ -139,14 +139,11 @@ mod tests {
             "networkAccess": false, "excludeTmpdirEnvVar": true, "excludeSlashTmp": true});
         assert_eq!(policy, expected);
         assert_eq!(sandbox.wider(&policy), Some(expected));
-        // Who has said it, or writes nothing, has the thread's own.
-        assert_eq!(
-            TurnSandbox::of(&settings, None, CodexVersion::TRUSTS_BY_ITSELF).wider(&policy),
-            None
-        );
+        // A version that decides nothing, or who writes nothing, has the thread's own.
+        let old = CodexVersion::ASKS_FOR_TRUST;
+        assert_eq!(TurnSandbox::of(&settings, &project, old).wider(&policy), None);
         let reading = ThreadSettings { sandbox: Sandbox::ReadOnly, ..settings };
-        let reading =
-            TurnSandbox::of(&reading, Some(Path::new("/")), CodexVersion::TRUSTS_BY_ITSELF);
+        let reading = TurnSandbox::of(&reading, &project, version);
         assert_eq!(reading.wider(&policy), None);
     }
 }
