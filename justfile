@@ -78,7 +78,7 @@ ci:
 
 # Assemble what would be released, for this machine alone, below target/package
 package:
-    cargo build --locked --profile dist
+    cargo build --locked --release --package codex-mcp-server
     mkdir -p target/binaries/$(uname -m)-unknown-linux-musl
-    cp target/dist/codex-mcp-server target/binaries/$(uname -m)-unknown-linux-musl/
+    cp target/release/codex-mcp-server target/binaries/$(uname -m)-unknown-linux-musl/
     node packaging/build.mjs target/binaries target/package

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use serde_json::Value;
-use similar::TextDiff;
 
 use super::error::SetupError;
 
@@ -25,9 +25,14 @@ pub(super) struct Change {
 impl Change {
     /// What would change, as a unified diff.
     pub(super) fn diff(&self) -> String {
-        let path = self.path.display().to_string();
-        let diff = TextDiff::from_lines(&self.before, &self.after);
-        diff.unified_diff().context_radius(2).header(&path, &path).to_string()
+        let input = InternedInput::new(self.before.as_str(), self.after.as_str());
+        let mut diff = Diff::compute(Algorithm::Histogram, &input);
+        diff.postprocess_lines(&input);
+        let mut context = UnifiedDiffConfig::default();
+        context.context_len(2);
+        let printer = BasicLineDiffPrinter(&input.interner);
+        let path = self.path.display();
+        format!("--- {path}\n+++ {path}\n{}", diff.unified_diff(&printer, context, &input))
     }
 
     /// Writes it, unless somebody else has meanwhile.

@@ -1,6 +1,6 @@
 //! Ends of lines and the mark of the encoding, which a change of a text must not touch. Pure.
 
-use similar::{ChangeTag, TextDiff};
+use imara_diff::{Algorithm, Diff, InternedInput};
 
 /// What Windows programs put in front of a text in UTF-8.
 pub(super) const MARK: char = '\u{feff}';
@@ -25,15 +25,24 @@ pub(super) fn keep<E>(
     let before: Vec<&str> = text.split_inclusive('\n').collect();
     let windows = before.iter().filter(|line| line.ends_with("\r\n")).count();
     let is_windows = windows * 2 >= before.len();
-    let diff = TextDiff::from_lines(plain.as_str(), changed.as_str());
+    let after: Vec<&str> = changed.split_inclusive('\n').collect();
+    let input = InternedInput::new(plain.as_str(), changed.as_str());
     let mut kept = mark;
-    for change in diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Delete) {
-        match change.old_index().and_then(|index| before.get(index)) {
-            Some(line) => kept += line,
-            None if is_windows => kept += &change.value().replace('\n', "\r\n"),
-            None => kept += change.value(),
+    let mut rest = before.as_slice();
+    let mut at = 0;
+    for hunk in Diff::compute(Algorithm::Histogram, &input).hunks() {
+        let (same, changed) =
+            rest.split_at_checked((hunk.before.start - at) as usize).unwrap_or_default();
+        kept.extend(same.iter().copied());
+        for line in
+            after.get(hunk.after.start as usize..hunk.after.end as usize).unwrap_or_default()
+        {
+            kept += &if is_windows { line.replace('\n', "\r\n") } else { (*line).to_owned() };
         }
+        rest = changed.get(hunk.before.len()..).unwrap_or_default();
+        at = hunk.before.end;
     }
+    kept.extend(rest.iter().copied());
     Ok(kept)
 }
 
@@ -55,6 +64,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_changes_is_as_it_should_be(
+            old in proptest::collection::vec(("[ab]{0,2}", prop_oneof!["\r\n", "\n"]), 0..8),
+            new in proptest::collection::vec("[ab]{0,2}\n", 0..8),
+        ) {
+            let old: String = old.into_iter().map(|(line, end)| line + &end).collect();
+            let new = new.concat();
+            let kept = keep(&old, |_| Ok::<_, ()>(new.clone())).unwrap();
+            prop_assert_eq!(kept.replace("\r\n", "\n"), new);
+        }
+
         #[test]
         fn a_text_that_does_not_change_stays(
             lines in proptest::collection::vec(("[ab]{0,2}", prop_oneof!["\r\n", "\n"]), 0..8),

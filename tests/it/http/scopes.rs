@@ -109,8 +109,8 @@ fn the_table_has_every_tool_method_and_path() {
     let mut known: BTreeSet<String> = BTreeSet::from(["approvals".to_owned()]);
     for file in fs::read_dir(folder).unwrap().flatten().filter(|it| it.path().is_file()) {
         let text = fs::read_to_string(file.path()).unwrap();
-        for tool in text.split("const TOOL: Tool = Tool {").skip(1) {
-            known.insert(all_between(tool, "name: \"", "\"")[0].to_owned());
+        for tool in text.split("impl Callable for ").skip(1) {
+            known.insert(all_between(tool, "const NAME: &'static str = \"", "\"")[0].to_owned());
         }
     }
     let listed: BTreeSet<String> = tools().iter().map(|(name, ..)| (*name).to_owned()).collect();
