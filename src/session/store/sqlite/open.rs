@@ -89,7 +89,7 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
-            .pragma("cache_size", "-1024")
+            .pragma("cache_size", "-512")
             .statement_cache_capacity(64);
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
