@@ -16,7 +16,6 @@ pub enum CodexError {
     /// It is older than anything we can drive.
     #[error("Codex {found} at {} is too old", binary.display())]
     TooOld {
-        /// Its version.
         found: CodexVersion,
         /// Where it is.
         binary: PathBuf,
@@ -65,17 +64,13 @@ pub enum CodexError {
     /// The thread cannot be resumed: no record of it, or not a readable one.
     #[error("thread {thread} cannot be resumed: {reason}")]
     ThreadUnavailable {
-        /// The thread.
         thread: ThreadId,
         /// Codex's words.
         reason: String,
     },
     /// Another process holds the thread.
     #[error("thread {thread} already has an active writer")]
-    ActiveWriter {
-        /// The thread.
-        thread: ThreadId,
-    },
+    ActiveWriter { thread: ThreadId },
     /// This version of Codex cannot do it.
     #[error("Codex {version} does not support {what}")]
     Unsupported {
@@ -87,7 +82,6 @@ pub enum CodexError {
     /// Codex refused the request.
     #[error("Codex refused `{method}`: {message}")]
     Refused {
-        /// The request.
         method: &'static str,
         /// Codex's words.
         message: String,
@@ -95,7 +89,6 @@ pub enum CodexError {
     /// Codex answered something we cannot read.
     #[error("cannot read Codex's answer to `{method}`")]
     Answer {
-        /// The request.
         method: &'static str,
         /// What was wrong with the answer.
         #[source]
@@ -104,7 +97,6 @@ pub enum CodexError {
     /// A request could not be sent.
     #[error("cannot ask Codex for `{method}`")]
     Ask {
-        /// The request.
         method: &'static str,
         /// Why not.
         #[source]
@@ -116,9 +108,7 @@ pub enum CodexError {
     /// The file with the API key cannot be read.
     #[error("cannot read the API key in {}", path.display())]
     ApiKey {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: std::io::Error,
     },

@@ -25,7 +25,6 @@ pub struct SearchPath {
 /// A Codex binary, and why it is this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binary {
-    /// The native binary.
     pub path: PathBuf,
     /// Why this one, in words.
     pub reason: &'static str,

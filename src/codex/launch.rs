@@ -114,9 +114,7 @@ impl CodexConfig {
 /// The Codex that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The native binary.
     pub binary: PathBuf,
-    /// Its version.
     pub version: CodexVersion,
     /// Why this one, in words.
     pub reason: &'static str,

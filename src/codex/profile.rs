@@ -13,13 +13,9 @@ use super::{ApprovalPolicy, Sandbox, error::CodexError};
 /// What a profile says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile {
-    /// Its model.
     pub model: Option<String>,
-    /// Its reasoning effort.
     pub reasoning_effort: Option<String>,
-    /// Its sandbox.
     pub sandbox: Option<Sandbox>,
-    /// Its approval policy.
     pub approval_policy: Option<ApprovalPolicy>,
     /// All other keys.
     pub rest: Map<String, Value>,

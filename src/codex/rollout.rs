@@ -50,11 +50,8 @@ pub enum RolloutError {
     /// The file cannot be read or written.
     #[error("cannot {action} {}", path.display())]
     File {
-        /// What was tried.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -68,18 +65,10 @@ pub enum RolloutError {
     },
     /// No rollout of this thread can lie there.
     #[error("`{path}` is no place for a rollout of thread {thread}")]
-    Place {
-        /// The place.
-        path: String,
-        /// The thread.
-        thread: ThreadId,
-    },
+    Place { path: String, thread: ThreadId },
     /// Another process has the thread loaded.
     #[error("thread {thread} already has an active writer")]
-    ActiveWriter {
-        /// The thread.
-        thread: ThreadId,
-    },
+    ActiveWriter { thread: ThreadId },
 }
 
 impl Codex {

@@ -24,10 +24,8 @@ pub struct Usage {
 #[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct RateLimits {
-    /// The shorter window.
     #[serde(default)]
     pub primary: Option<RateWindow>,
-    /// The longer window.
     #[serde(default)]
     pub secondary: Option<RateWindow>,
 }
@@ -35,7 +33,6 @@ pub struct RateLimits {
 /// What the account itself says of its allowance.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AccountLimits {
-    /// Its windows.
     pub limits: RateLimits,
     /// The kind of the account, in the vendor's words.
     pub plan: Option<String>,

@@ -15,15 +15,9 @@ pub enum ReviewTarget {
     /// What is staged, unstaged and untracked.
     UncommittedChanges,
     /// What the current branch has changed since it left this one, with what is not committed yet.
-    BaseBranch {
-        /// The branch.
-        branch: String,
-    },
+    BaseBranch { branch: String },
     /// What a commit changed.
-    Commit {
-        /// The commit.
-        sha: String,
-    },
+    Commit { sha: String },
     /// What has changed in the working tree since it was like this commit or tree.
     Since {
         /// The commit or tree.

@@ -15,7 +15,6 @@ pub enum RepositoryError {
         kind: &'static str,
         /// What was asked for.
         name: String,
-        /// Where.
         directory: PathBuf,
     },
     /// Nothing has changed.
@@ -33,23 +32,16 @@ pub enum RepositoryError {
     },
     /// There are repositories within the repository, whose content git does not take.
     #[error("there is another git repository inside: {}", paths.join(", "))]
-    Nested {
-        /// Where.
-        paths: Vec<String>,
-    },
+    Nested { paths: Vec<String> },
     /// There is no commit yet.
     #[error("the repository at `{}` has no commits yet", .0.display())]
     NoCommits(PathBuf),
     /// Both sides have changed the same.
     #[error("{} {} changed on both sides: {}", files.len(), if files.len() == 1 { "file is" } else { "files are" }, files.join(", "))]
-    Conflicts {
-        /// The files.
-        files: Vec<String>,
-    },
+    Conflicts { files: Vec<String> },
     /// Git is not there, takes too long or fails.
     #[error("git cannot {action}: {reason}")]
     Failed {
-        /// What was tried.
         action: &'static str,
         /// What git says.
         reason: String,

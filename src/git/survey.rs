@@ -49,7 +49,6 @@ const ALTERNATES: usize = 64;
 pub(super) struct Layout {
     /// The top directory of the working tree.
     pub(super) top: PathBuf,
-    /// Its git folder.
     pub(super) git_dir: PathBuf,
     /// The git folder of the repository, the same unless this is a linked worktree.
     pub(super) common_dir: PathBuf,

@@ -30,28 +30,20 @@ pub enum SessionError {
     OtherUser,
     /// The session runs a turn.
     #[error("session `{name}` is running a turn")]
-    Busy {
-        /// The session.
-        name: SessionName,
-    },
+    Busy { name: SessionName },
     /// Too many calls wait for the session.
     #[error("{waiting} calls already wait for session `{name}`")]
     QueueFull {
-        /// The session.
         name: SessionName,
         /// How many wait.
         waiting: usize,
     },
     /// The session runs no turn.
     #[error("session `{name}` is not running a turn")]
-    Idle {
-        /// The session.
-        name: SessionName,
-    },
+    Idle { name: SessionName },
     /// The session has no such turn.
     #[error("session `{name}` has no turn {number}; its last is {count}")]
     NoTurn {
-        /// The session.
         name: SessionName,
         /// The number that was asked for.
         number: u32,
@@ -75,24 +67,17 @@ pub enum SessionError {
     Cancelled,
     /// The approval to answer is not open any more, or never was.
     #[error("approval {} is not open any more", id.0)]
-    ApprovalExpired {
-        /// The approval.
-        id: ApprovalId,
-    },
+    ApprovalExpired { id: ApprovalId },
     /// Codex does not take this decision for this approval.
     #[error("`{decision}` is not among the decisions Codex takes here: {}", choices.join(", "))]
     DecisionNotOffered {
-        /// The decision.
         decision: &'static str,
         /// The decisions Codex takes.
         choices: Vec<&'static str>,
     },
     /// Every session runs a turn, so none can be evicted.
     #[error("all {cap} sessions are running a turn")]
-    Full {
-        /// The cap.
-        cap: usize,
-    },
+    Full { cap: usize },
     /// The prompt is empty or blank.
     #[error("the prompt is empty")]
     PromptEmpty,
@@ -107,35 +92,26 @@ pub enum SessionError {
     /// The working directory cannot be used.
     #[error("cannot work in `{}`: {reason}", path.display())]
     Directory {
-        /// The directory.
         path: PathBuf,
         /// Why not.
         reason: String,
     },
     /// Something else is at a path than when it was chosen: a link, or another directory.
     #[error("`{}` is not the directory any more that it was when it was chosen", path.display())]
-    Moved {
-        /// The path.
-        path: PathBuf,
-    },
+    Moved { path: PathBuf },
     /// The sandbox is wider than the operator allows.
     #[error("sandbox `{}` is wider than `{}`, which is the widest allowed", asked.as_str(), ceiling.as_str())]
     SandboxAboveCeiling {
         /// What was asked for.
         asked: Sandbox,
-        /// The widest.
         ceiling: Sandbox,
     },
     /// The directory or file is outside the directories the operator allows.
     #[error("`{}` is not below any directory that is allowed here", path.display())]
-    OutsideRoots {
-        /// The path.
-        path: PathBuf,
-    },
+    OutsideRoots { path: PathBuf },
     /// The model is not among those the operator allows.
     #[error("model `{model}` is not allowed here; allowed are: {}", allowed.join(", "))]
     ModelNotAllowed {
-        /// The model.
         model: String,
         /// The models that are.
         allowed: Vec<String>,
@@ -143,7 +119,6 @@ pub enum SessionError {
     /// The model does not take the reasoning effort.
     #[error("model `{model}` does not take the reasoning effort `{effort}`; it takes: {}", efforts.join(", "))]
     EffortRefused {
-        /// The model.
         model: String,
         /// What was asked for.
         effort: String,
@@ -152,14 +127,10 @@ pub enum SessionError {
     },
     /// The key of Codex's configuration is not among those a call may set.
     #[error("calls may not set `{key}` of Codex's configuration")]
-    ConfigNotAllowed {
-        /// The key.
-        key: String,
-    },
+    ConfigNotAllowed { key: String },
     /// An image cannot be used.
     #[error("cannot use the image `{}`: {reason}", path.display())]
     Image {
-        /// The file.
         path: PathBuf,
         /// Why not.
         reason: String,
@@ -180,16 +151,10 @@ pub enum SessionError {
     },
     /// The call does not go together with the session's worktree, or none can be made.
     #[error("no worktree for this call: {reason}")]
-    Worktree {
-        /// Why.
-        reason: String,
-    },
+    Worktree { reason: String },
     /// The session has no worktree.
     #[error("session `{name}` has no worktree")]
-    NoWorktree {
-        /// The session.
-        name: SessionName,
-    },
+    NoWorktree { name: SessionName },
     /// Somebody has removed the worktree.
     #[error("the session's worktree at `{}` is gone", path.display())]
     WorktreeGone {
@@ -199,7 +164,6 @@ pub enum SessionError {
     /// Something in the worktree is nowhere else.
     #[error("the worktree of session `{name}` at `{}` has changes in {files} files that are nowhere else", path.display())]
     Unapplied {
-        /// The session.
         name: SessionName,
         /// Where it is.
         path: PathBuf,
@@ -252,10 +216,7 @@ pub enum SessionError {
     Nested,
     /// A session of this name exists already.
     #[error("there is a session `{name}` already")]
-    Taken {
-        /// The name.
-        name: SessionName,
-    },
+    Taken { name: SessionName },
     /// Codex failed.
     #[error(transparent)]
     Codex(#[from] CodexError),

@@ -25,7 +25,6 @@ pub enum ForkSource {
 /// The result of a fork.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forked {
-    /// The new session.
     pub session: SessionRecord,
     /// Why Codex could not fork the thread, if it could not: the next turn then rebuilds the context from our record.
     pub rebuilt: Option<String>,

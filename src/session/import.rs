@@ -16,7 +16,6 @@ use super::{
 pub struct Exchange {
     /// The user's words.
     pub prompt: String,
-    /// The answer.
     pub response: String,
     /// When it was asked.
     pub at: Timestamp,
@@ -25,7 +24,6 @@ pub struct Exchange {
 /// A session that was made of a conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// The session.
     pub session: SessionRecord,
     /// Why Codex has not been given the whole conversation, if it has not: the next turn then gets the last turns of it.
     pub unknown: Option<String>,

@@ -16,7 +16,6 @@ use crate::codex::{
 /// A session and some of its turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transcript {
-    /// The session.
     pub session: SessionRecord,
     /// The turns, oldest first.
     pub turns: Vec<TurnRecord>,

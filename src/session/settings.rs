@@ -11,7 +11,6 @@ use crate::codex::{ApprovalPolicy, Reviewer, Sandbox, ThreadInfo};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// The model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// How hard the model thinks.

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// A page on the web.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Its address.
     pub url: String,
     /// Its title, if the answer names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,6 @@ pub struct Tokens {
 
 /// A new token, shown once.
 pub struct NewToken {
-    /// The token itself.
     pub secret: String,
     /// What is kept of it.
     pub record: TokenRecord,

@@ -16,7 +16,6 @@ pub struct Said {
     pub code: &'static str,
     /// One sentence; for people.
     pub message: String,
-    /// The next step.
     pub next: String,
 }
 

@@ -23,7 +23,6 @@ impl ApprovalId {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
-    /// Its id.
     pub id: ApprovalId,
     /// What it is about.
     pub subject: Subject,
@@ -45,7 +44,6 @@ pub enum Subject {
         command: Option<String>,
         /// Where it would run.
         cwd: Option<String>,
-        /// Why.
         reason: Option<String>,
     },
     /// It wants to change files.
@@ -54,34 +52,27 @@ pub enum Subject {
         paths: Vec<String>,
         /// A directory it would then be allowed to write to.
         root: Option<String>,
-        /// Why.
         reason: Option<String>,
     },
     /// It wants more permissions for what follows.
     Permissions {
         /// What it wants, in words.
         wanted: String,
-        /// Why.
         reason: Option<String>,
     },
     /// The model asks the user.
     Input(Vec<InputField>),
     /// One of Codex's own MCP servers asks the user to fill in a form.
     Form {
-        /// The MCP server.
         server: String,
-        /// Its words.
         message: String,
         /// The form, as MCP describes it.
         schema: Value,
     },
     /// One of Codex's own MCP servers asks the user to open a page.
     Link {
-        /// The MCP server.
         server: String,
-        /// Its words.
         message: String,
-        /// The page.
         url: String,
         /// The MCP server's name for it.
         id: String,
@@ -93,7 +84,6 @@ pub enum Subject {
 pub struct InputField {
     /// Names it in the answer.
     pub id: String,
-    /// The question.
     pub question: String,
     /// The answers to choose from. Empty if any text will do.
     pub options: Vec<String>,
@@ -120,7 +110,6 @@ pub enum Decision {
 /// The answer to an approval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The decision.
     pub decision: Decision,
     /// What was filled in, for those that ask for it.
     pub content: Map<String, Value>,

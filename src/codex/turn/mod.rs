@@ -122,7 +122,6 @@ pub enum TurnStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandRun {
-    /// The command line.
     pub command: String,
     /// Its exit code. `None` if it was declined or did not end.
     #[serde(default, skip_serializing_if = "Option::is_none")]

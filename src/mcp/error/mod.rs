@@ -37,7 +37,6 @@ pub struct UserError {
     pub code: &'static str,
     /// One sentence; for people.
     pub message: String,
-    /// The next step.
     pub next: String,
     /// After how many seconds it makes sense to call again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,6 @@ pub(super) enum Channel {
         input: Option<OwnedFd>,
         /// What it writes.
         output: OwnedFd,
-        /// Its process.
         _process: Reaped,
     },
 }

@@ -58,7 +58,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct BridgeConfig {
     /// Where the host is.
     pub files: HostFiles,
-    /// The client.
     pub client: ClientAbout,
     /// This program.
     pub executable: PathBuf,
@@ -74,7 +73,6 @@ pub enum BridgeError {
     NoHost {
         /// Where one was expected.
         socket: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -28,16 +28,12 @@ pub enum HostError {
     NoFolder,
     /// The folder belongs to another user, is a link, or others could write to it.
     #[error("{} is not for this user alone", path.display())]
-    NotPrivate {
-        /// The folder.
-        path: PathBuf,
-    },
+    NotPrivate { path: PathBuf },
     /// The folder or a file in it cannot be used.
     #[error("cannot use {}", path.display())]
     File {
         /// Which one.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -49,10 +45,7 @@ pub enum HostError {
     Silent,
     /// It ended before it served anybody.
     #[error("the host ended at once; {} says why", log.display())]
-    Ended {
-        /// Its log.
-        log: PathBuf,
-    },
+    Ended { log: PathBuf },
 }
 
 /// The files of one host.

@@ -87,9 +87,7 @@ pub(in crate::serve) enum Welcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HostStatus {
-    /// Its process.
     pub pid: u32,
-    /// Its version.
     pub version: String,
     /// The program it runs.
     pub executable: PathBuf,
@@ -97,7 +95,6 @@ pub struct HostStatus {
     pub clients: usize,
     /// How many turns run or wait in it.
     pub running_turns: usize,
-    /// Its log.
     pub log: PathBuf,
     /// Its socket. Empty if it is of an older version.
     #[serde(default)]

@@ -87,7 +87,6 @@ pub struct Identity<'a> {
     pub executable: &'a Path,
     /// The settings, with absolute paths.
     pub config: &'a Config,
-    /// The environment.
     pub variables: &'a BTreeMap<OsString, OsString>,
     /// What else its clients hand down; see [`super::standing()`].
     pub standing: &'a str,

@@ -28,7 +28,6 @@ const POLL: Duration = Duration::from_millis(1);
 pub struct Program<'a> {
     /// Where it is.
     pub executable: &'a Path,
-    /// Its environment.
     pub variables: &'a BTreeMap<OsString, OsString>,
 }
 

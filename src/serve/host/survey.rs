@@ -44,7 +44,6 @@ pub struct SilentHost {
     /// Its process, where the system says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
-    /// Its socket.
     pub socket: PathBuf,
 }
 

@@ -40,9 +40,7 @@ pub enum HttpError {
     /// The address cannot be listened at.
     #[error("cannot listen at {address}")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -27,9 +27,7 @@ pub enum NoTenant {
     /// It cannot be served.
     #[error("tenant `{name}` cannot be served")]
     Broken {
-        /// Its name.
         name: String,
-        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -27,9 +27,7 @@ pub enum TlsError {
     /// A file cannot be read as PEM.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: pem::Error,
     },
@@ -40,7 +38,6 @@ pub enum TlsError {
         certificate: PathBuf,
         /// The key's.
         key: PathBuf,
-        /// The cause.
         #[source]
         source: rustls::Error,
     },

@@ -12,7 +12,6 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalRecord {
-    /// The session.
     pub session: SessionName,
     /// The number of the turn.
     pub turn: u32,
@@ -22,7 +21,6 @@ pub struct ApprovalRecord {
     pub asked_at: Timestamp,
     /// When it is declined if nobody has answered.
     pub deadline: Timestamp,
-    /// Its state.
     #[serde(default)]
     pub state: ApprovalState,
     /// The answer, once there is one.

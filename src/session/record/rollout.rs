@@ -33,6 +33,5 @@ pub struct KeptRollout {
 pub struct RolloutPart {
     /// Where in the rollout it begins. A part at 0 takes the place of all others.
     pub start: u64,
-    /// The content.
     pub data: Vec<u8>,
 }

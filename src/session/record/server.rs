@@ -17,7 +17,6 @@ pub struct ServerRecord {
     pub machine: String,
     /// Which process it is there.
     pub process: u32,
-    /// Its version.
     pub version: String,
     /// What it serves: `http`, a user's clients (`host`), or the one that started it (`stdio`).
     pub kind: String,
@@ -27,7 +26,6 @@ pub struct ServerRecord {
     pub started_at: Timestamp,
     /// Whether it takes nothing new, because it is about to end.
     pub draining: bool,
-    /// Its Codex.
     pub codex: Option<String>,
     /// Why it cannot have Codex work, if it cannot.
     pub problem: Option<String>,
@@ -42,7 +40,6 @@ pub struct ServerTurn {
     /// Whose session it is. Empty for the operator's own.
     #[serde(default)]
     pub tenant: String,
-    /// Its session.
     pub session: SessionName,
     /// Its number. `None` if it has not begun.
     #[serde(default)]

@@ -25,7 +25,6 @@ pub struct TurnRecord {
     pub response: String,
     /// When it started.
     pub timestamp: Timestamp,
-    /// Its status.
     pub status: SessionStatus,
     /// All other fields. Nothing searches by them.
     #[serde(flatten)]

@@ -46,10 +46,8 @@ pub struct Finding {
     /// The file it is in, from the top of the repository if it is one of those that have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The first line.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "startLine")]
     pub line_start: Option<u32>,
-    /// The last line.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "endLine")]
     pub line_end: Option<u32>,
     /// Why it is wrong.

@@ -31,18 +31,13 @@ pub enum KeyError {
     /// The file cannot be read.
     #[error("cannot read the key in {}", path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// There is too little in it.
     #[error("the key in {} is shorter than {SHORTEST} bytes", path.display())]
-    Short {
-        /// The file.
-        path: PathBuf,
-    },
+    Short { path: PathBuf },
 }
 
 /// Why a part cannot be read.

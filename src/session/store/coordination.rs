@@ -205,7 +205,6 @@ pub enum Hint {
 /// The right to run turns of a session and to write its record. The owner is the store that gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// The session.
     pub session: SessionName,
     /// The fencing token: greater than that of every earlier lease on a session of this name.
     pub epoch: i64,
@@ -261,7 +260,6 @@ pub enum ControlMessage {
     Interrupt(u32),
     /// To say something more to the turn of this number.
     Steer {
-        /// The turn.
         turn: u32,
         /// What to say.
         prompt: String,

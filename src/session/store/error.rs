@@ -8,7 +8,6 @@ pub enum StoreError {
     /// It cannot be opened, read or written.
     #[error("cannot {action} the session store at {place}")]
     Unavailable {
-        /// What was tried.
         action: &'static str,
         /// Where the store is. Never a secret.
         place: String,
@@ -34,21 +33,14 @@ pub enum StoreError {
     /// One session cannot be read. Others can.
     #[error("the record of session `{name}` is damaged: {reason}")]
     Damaged {
-        /// The session.
         name: String,
         /// What is wrong with it.
         reason: String,
     },
     /// The lease that a write was made under is not in force any more. Nothing was written.
     #[error("this server no longer has the lease of session `{name}`")]
-    LeaseLost {
-        /// The session.
-        name: SessionName,
-    },
+    LeaseLost { name: SessionName },
     /// The session has changed since it was read. Nothing was written.
     #[error("session `{name}` has changed since it was read")]
-    Stale {
-        /// The session.
-        name: SessionName,
-    },
+    Stale { name: SessionName },
 }

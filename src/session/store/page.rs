@@ -86,7 +86,6 @@ pub(super) fn wanted(search: &str) -> Vec<String> {
 /// A part of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// The sessions.
     pub sessions: Vec<SessionRecord>,
     /// Where to go on. None at the end.
     pub next: Option<Cursor>,

@@ -24,7 +24,6 @@ pub enum WorktreeAction {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorktreeOutcome {
-    /// The worktree before.
     pub state: Option<WorktreeState>,
     /// The files of the user's working tree that have changed.
     pub files: Vec<String>,
