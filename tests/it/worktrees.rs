@@ -262,6 +262,34 @@ async fn what_a_lost_session_left_is_kept_on_its_branch() {
     .await;
 }
 
+/// The note beside it has the name that the session had when it was made.
+#[tokio::test]
+async fn a_session_keeps_its_worktree_under_another_name() {
+    let world = repository().await;
+    let server = world.launch().args(["--set", "session.ttl=3s"]).connect().await;
+    let made = run(&server, "s", "echo precious > file").await;
+    let lost = run(&server, "lost", "true").await;
+    let path = |made: &ToolResult| PathBuf::from(made["worktree"]["path"].as_str().unwrap());
+    let (path, lost) = (path(&made), path(&lost));
+    server.call("renameSession", json!({"sessionId": "s", "newSessionId": "t"})).await.ok();
+    for entry in fs::read_dir(path.parent().unwrap()).unwrap() {
+        let touched =
+            Command::new("touch").args(["-d", "1 hour ago"]).arg(entry.unwrap().path()).status();
+        assert!(touched.unwrap().success());
+    }
+    let doctor = world.launch().args(["doctor", "--json"]).command().output().await.unwrap();
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("2, each of a session"), "{doctor}");
+    // Until a sweep has taken the worktree of the session that was not used any more.
+    while lost.exists() {
+        run(&server, "t", "cat file").await;
+    }
+    let there = run(&server, "t", "cat file").await;
+    assert!(there["response"].as_str().unwrap().contains("precious"), "{}", there.raw);
+    assert_eq!(path, PathBuf::from(there["worktree"]["path"].as_str().unwrap()));
+    server.close().await;
+}
+
 #[tokio::test]
 async fn the_operator_allows_what_widens_a_sandbox() {
     let world = World::new().await;

@@ -12,11 +12,14 @@ use crate::{
     git::{Begin, Git, RepositoryError},
     session::{
         SessionError, SessionName,
-        record::{WorktreeRecord, WorktreeState},
-        store::Store,
+        record::{SessionRecord, WorktreeRecord, WorktreeState},
+        store::{Page, Store, StoreError},
     },
     system::private_folder,
 };
+
+/// How many sessions are looked at together.
+const PAGE: u32 = 1000;
 
 /// How much of a session's name is in the name of its worktree.
 const NAME: usize = 40;
@@ -113,7 +116,8 @@ impl Worktrees {
     /// Removes the worktrees of sessions that are gone. What is nowhere else stays, on its branch.
     pub(in crate::session) async fn sweep(&self, store: &dyn Store) {
         for (note, is_settled) in self.notes().await {
-            if !is_settled || !is_left_over(&note, store).await {
+            // If it cannot be told, it is in use.
+            if !is_settled || !matches!(owner_of(&note, store).await, Ok(None)) {
                 continue;
             }
             let Note { session, worktree, .. } = note;
@@ -132,9 +136,10 @@ impl Worktrees {
     pub(in crate::session) async fn list(&self, store: &dyn Store) -> Vec<ListedWorktree> {
         let mut all = Vec::new();
         for (note, _) in self.notes().await {
-            let is_left_over = is_left_over(&note, store).await;
-            let Note { session, worktree, .. } = note;
-            all.push(ListedWorktree { session, worktree, is_left_over });
+            let owner = owner_of(&note, store).await;
+            let is_left_over = matches!(owner, Ok(None));
+            let session = owner.ok().flatten().unwrap_or(note.session);
+            all.push(ListedWorktree { session, worktree: note.worktree, is_left_over });
         }
         all
     }
@@ -170,7 +175,7 @@ impl Worktrees {
 /// A worktree that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedWorktree {
-    /// The session it was made for.
+    /// The session that has it, or had.
     pub session: SessionName,
     /// Where it is, and what of.
     pub worktree: WorktreeRecord,
@@ -178,14 +183,34 @@ pub struct ListedWorktree {
     pub is_left_over: bool,
 }
 
-/// Whether the session of a worktree is gone, or has it no more. If nobody can say, it is in use.
-async fn is_left_over(note: &Note, store: &dyn Store) -> bool {
-    match store.load(&note.session, Timestamp::now()).await {
-        Ok(Some(record)) => {
-            record.details.worktree.is_none_or(|worktree| worktree.path != note.worktree.path)
+/// The session that has a worktree. The note names it as it was when it was made; renamed since, also by a server on
+/// another machine, it is found among all.
+///
+/// # Errors
+/// If it cannot be told: a session whose record is damaged may have it.
+async fn owner_of(note: &Note, store: &dyn Store) -> Result<Option<SessionName>, StoreError> {
+    let has_it = |record: &SessionRecord| {
+        let worktree = record.details.worktree.as_ref();
+        worktree.is_some_and(|worktree| worktree.path == note.worktree.path)
+    };
+    let now = Timestamp::now();
+    if store.load(&note.session, now).await?.is_some_and(|record| has_it(&record)) {
+        return Ok(Some(note.session.clone()));
+    }
+    let mut page = Page::first(PAGE);
+    loop {
+        let listing = store.list(&page, now).await?;
+        if let Some(record) = listing.sessions.iter().find(|record| has_it(record)) {
+            return Ok(Some(record.name.clone()));
         }
-        Ok(None) => true,
-        Err(_) => false,
+        if let Some(name) = listing.damaged.first() {
+            let reason = "it may have a worktree".to_owned();
+            return Err(StoreError::Damaged { name: name.clone(), reason });
+        }
+        match listing.next {
+            Some(next) => page.after = Some(next),
+            None => return Ok(None),
+        }
     }
 }
 
