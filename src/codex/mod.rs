@@ -49,7 +49,9 @@ pub use error::CodexError;
 pub use find::{SearchPath, find};
 pub use ids::{ThreadId, TurnId};
 pub use launch::{CodexConfig, Found};
-pub use lineage::{Lineage, Lineages};
+pub use lineage::Lineage;
+#[cfg(target_os = "linux")]
+pub use lineage::Lineages;
 pub(crate) use process::command;
 pub use processes::Processes;
 pub use profile::Profile;

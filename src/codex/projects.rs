@@ -272,6 +272,7 @@ mod tests {
         assert!(of(&codex_home, &work, "0.169.0").await.is_err());
     }
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn a_folder_belongs_to_a_repository_that_knows_it() {
         let home = tempfile::tempdir().unwrap();

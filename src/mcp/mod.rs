@@ -35,9 +35,10 @@ pub use scope::needed_scope;
 pub use server::Server;
 pub(crate) use tools::missing_in_words;
 // What those who bring callers in need of the core.
+#[cfg(target_os = "linux")]
+pub use crate::session::Lineages;
 pub use crate::session::{
-    ForwardedMessage, Handshakes, Lineage, Lineages, Principal, Scope, SessionError, Sessions,
-    Tenant, Tokens,
+    ForwardedMessage, Handshakes, Lineage, Principal, Scope, SessionError, Sessions, Tenant, Tokens,
 };
 pub use crate::session::{visible, visible_line};
 pub use tools::{ToolSummary, tool_names, tool_summaries};

@@ -77,9 +77,11 @@ pub use visible::{visible, visible_line};
 pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.
+#[cfg(target_os = "linux")]
+pub use crate::codex::Lineages;
 pub use crate::codex::{
     Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Credits,
-    Decision, FailureKind, FileChange, InputField, Lineage, Lineages, Missing, Model, Profile,
-    RateLimits, RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo,
-    ThreadOptions, TurnEvent, TurnFailure, Usage, WebSearch,
+    Decision, FailureKind, FileChange, InputField, Lineage, Missing, Model, Profile, RateLimits,
+    RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions,
+    TurnEvent, TurnFailure, Usage, WebSearch,
 };
