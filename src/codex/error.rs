@@ -49,10 +49,11 @@ pub enum CodexError {
         /// Codex's words.
         reason: String,
     },
-    /// Codex would run what the project names outside of its sandbox, and the user has not said yet that it may.
+    /// Codex would run what the project names outside of its sandbox, and the user has not said that it may; or it would wait
+    /// for something there for ever.
     #[error("{reason}")]
     NotTrusted {
-        /// What names programs, and how to allow that.
+        /// What it is, and what can be done.
         reason: String,
     },
     /// Codex cannot use a setting that came with the call.

@@ -142,10 +142,12 @@ fn refuse(folders: &[PathBuf], version: CodexVersion, top: &Path) -> Result<(), 
     let pointer = is_there(".git").filter(|it| it.symlink_metadata().is_ok_and(|it| !it.is_dir()));
     match pointer.filter(|_| version < CodexVersion::CHECKS_WORKTREES) {
         Some(pointer) if !is_answered(&pointer) => {
-            let pointer = pointer.display();
+            let folder = folders.first().map(|folder| folder.display().to_string());
+            let (pointer, folder) = (pointer.display(), folder.unwrap_or_default());
             let reason = format!(
                 "`{pointer}` says that this folder belongs to a repository which does not know it; Codex {version} would \
-                 trust it as much as that repository"
+                 trust it as much as that repository; if you trust it, say so in Codex's own configuration: \
+                 [projects.{folder:?}] trust_level = \"trusted\""
             );
             Err(CodexError::NotTrusted { reason })
         }

@@ -60,8 +60,8 @@ impl From<&CodexError> for ToolError {
             ),
             CodexError::NotTrusted { .. } => (
                 "project_not_trusted",
-                "Look at what it names. If you trust it, add the lines to Codex's own configuration file, or answer \
-                 `codex` in a terminal there; then call again."
+                "Look at what is named. Remove it, or, where it says how to trust the folder and you do, add the lines to Codex's \
+                 own configuration file, or answer `codex` in a terminal there; then call again."
                     .to_owned(),
             ),
             CodexError::CallConfig { .. } => (
