@@ -89,8 +89,7 @@ fn look(codex_home: &Path, directory: &Path, version: CodexVersion) -> Result<Pr
     let files: Vec<_> = folders.iter().map(|folder| folder.join(".codex/config.toml")).collect();
     if let Some(file) = files.iter().find(|file| fs::metadata(file).is_ok_and(|it| !it.is_file())) {
         let file = file.display();
-        let reason =
-            format!("`{file}` is no file, and Codex could wait for it for ever; remove it");
+        let reason = format!("`{file}` is no file, and Codex could wait for it for ever");
         return Err(CodexError::NotTrusted { reason });
     }
     let mut hidden = vec![json!(GIT_DIR.0)];
