@@ -85,7 +85,8 @@ fn look(codex_home: &Path, directory: &Path, version: CodexVersion) -> Result<Pr
     let (mut folders, is_repository) = folders(directory);
     let top = folders.last().cloned().unwrap_or_default();
     // What is in the user's own folder is the user's.
-    folders.retain(|folder| folder.join(".codex") != codex_home);
+    let own = codex_home.canonicalize().unwrap_or_else(|_| codex_home.to_owned());
+    folders.retain(|folder| folder.join(".codex").canonicalize().map_or(true, |it| it != own));
     let files: Vec<_> = folders.iter().map(|folder| folder.join(".codex/config.toml")).collect();
     if let Some(file) = files.iter().find(|file| fs::metadata(file).is_ok_and(|it| !it.is_file())) {
         let file = file.display();
