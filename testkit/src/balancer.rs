@@ -23,7 +23,7 @@ impl Balancer {
     /// If there is one that does not start.
     pub fn start(servers: &[u16]) -> Option<Self> {
         let folder = TempDir::with_prefix("haproxy-").expect("a folder");
-        let port = crate::postgres::free_port();
+        let port = crate::port::free_port();
         let servers: Vec<String> = servers
             .iter()
             .map(|port| format!("    server s{port} 127.0.0.1:{port} check inter 1s\n"))

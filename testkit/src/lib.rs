@@ -21,6 +21,7 @@ pub mod model;
 pub mod npm;
 #[cfg(unix)]
 mod pooler;
+pub mod port;
 #[cfg(unix)]
 pub mod postgres;
 pub mod process;

@@ -8,7 +8,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::postgres::{as_nobody, free_port, is_root};
+use crate::{
+    port::free_port,
+    postgres::{as_nobody, is_root},
+};
 
 /// The first version that keeps prepared statements apart, without which sqlx can use none.
 const OLDEST: (u32, u32) = (1, 21);

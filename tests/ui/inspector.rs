@@ -1,13 +1,13 @@
 //! Our views in the MCP Inspector, which shows views of servers as clients do.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::Stdio,
-};
+use std::{net::TcpStream, path::PathBuf, process::Stdio};
 
 use serde_json::{Value, json};
-use testkit::{Browser, HttpServer, Tab, npm, wait::wait_until};
+use testkit::{
+    Browser, HttpServer, Tab, npm,
+    port::free_port,
+    wait::{DEADLINE, wait_until},
+};
 use tokio::process::{Child, Command};
 
 use crate::world::World;
@@ -18,10 +18,6 @@ const TOKEN: &str = "a-token-for-this-test";
 
 fn fetched((package, version): (&str, &str)) -> PathBuf {
     npm::fetch(package, version).unwrap_or_else(|reason| panic!("{reason}")).join("node_modules")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The Inspector's own page, at this port.
@@ -54,7 +50,11 @@ async fn show(tab: &Tab, server: &HttpServer, port: u16, tool: &str, given: Valu
 async fn until(tab: &Tab, expression: &str) {
     let expression = format!("Boolean({expression})");
     let is_so = async || tab.eval_in_frames(&expression).await.contains(&json!(true));
-    wait_until(&expression, is_so).await;
+    let in_time = tokio::time::timeout(DEADLINE * 9 / 10, wait_until(&expression, is_so));
+    if in_time.await.is_err() {
+        let seen = tab.eval_in_frames("document.body?.innerText").await;
+        panic!("`{expression}` does not become true: {}", json!(seen));
+    }
 }
 
 #[tokio::test]
