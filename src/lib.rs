@@ -47,9 +47,6 @@ pub use telemetry::{start as start_telemetry, start_in as start_telemetry_in};
 pub mod store {
     pub use crate::session::{
         SessionName, SessionRecord,
-        store::{
-            Claim, Coordination, Page, PostgresPool, PostgresStore, SessionStore, SqliteStore,
-            Turns,
-        },
+        store::{Claim, Coordination, Page, PostgresPool, SessionStore, SqlStore, Turns},
     };
 }

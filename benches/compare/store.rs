@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use codex_mcp_server::store::{
-    Claim, Coordination, Page, PostgresPool, PostgresStore, SessionName, SessionRecord,
-    SessionStore, SqliteStore, Turns,
+    Claim, Coordination, Page, PostgresPool, SessionName, SessionRecord, SessionStore, SqlStore,
+    Turns,
 };
 use jiff::Timestamp;
 use testkit::Postgres;
@@ -41,15 +41,15 @@ fn first() -> SessionRecord {
 async fn in_file(records: i64) -> (f64, f64, f64) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.sqlite3");
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = SqlStore::in_file(&path).await.unwrap();
     store.create(&first(), None, 1, at(0)).await.unwrap();
     let file = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     sqlx::query(
-        "INSERT INTO sessions (name, automatic, created_at, last_accessed_at, expires_at, status, \
-         turn_count, settings, usage, revision) \
+        "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, status, \
+         turn_count, settings, usage, details, revision) \
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) \
-         SELECT 's' || i, automatic, i, i, expires_at + i, status, turn_count, settings, usage, revision \
-         FROM sessions, n",
+         SELECT tenant, 's' || i, automatic, i, i, expires_at + i, status, turn_count, settings, usage, details, \
+         revision FROM sessions, n",
     )
     .bind(records)
     .execute(&file)
@@ -62,7 +62,7 @@ async fn in_file(records: i64) -> (f64, f64, f64) {
 async fn in_database(records: i64) -> (f64, f64, f64) {
     let url = Postgres::shared().database().await;
     let store = PostgresPool::new(&url, None).unwrap();
-    let store = PostgresStore::open(&store, "").await.unwrap();
+    let store = SqlStore::in_postgres(&store, "").await.unwrap();
     store.create(&first(), None, 1, at(0)).await.unwrap();
     let copy = format!(
         "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, status, \

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::session::{
         SessionName, SessionRecord,
-        store::{Claim, Coordination, MemoryStore, SessionStore, StoreClock},
+        store::{Claim, Coordination, ReferenceStore, SessionStore, StoreClock},
     };
 
     const LEASE: Duration = Duration::from_secs(30);
@@ -142,9 +142,9 @@ mod tests {
         }
     }
 
-    async fn stores() -> (StoreClock, Arc<MemoryStore>, MemoryStore, SessionName) {
+    async fn stores() -> (StoreClock, Arc<ReferenceStore>, ReferenceStore, SessionName) {
         let clock = StoreClock::manual();
-        let one = MemoryStore::new(clock.clone());
+        let one = ReferenceStore::new(clock.clone());
         let two = one.another();
         let name: SessionName = "s".parse().unwrap();
         let now = Timestamp::UNIX_EPOCH;

@@ -93,6 +93,11 @@ impl From<&StoreError> for ToolError {
                 "Call again in some 5 seconds. If it stays like this, make the database reachable, or the path writable, \
                  or free some disk space; or start the server with `--store memory`.",
             ),
+            StoreError::Older { .. } => (
+                "store_too_old",
+                "Move the store away, or name another one with `store.path` or `store.url`. Codex keeps its threads: \
+                 a call with a `threadId` goes on with one.",
+            ),
             StoreError::Newer { .. } => (
                 "store_too_new",
                 "Update this server, or let it use another store (`store.path`, `store.url`).",

@@ -10,7 +10,7 @@ use crate::{
         SessionConfig, SessionRecord,
         record::examples::turn,
         store::{
-            Claim, Coordination, Inbox, LazyStore, Lease, MemoryStore, MessageId, SessionStore,
+            Claim, Coordination, Inbox, LazyStore, Lease, MessageId, ReferenceStore, SessionStore,
             StoreClock, Turns,
         },
         turn::{Call, Follower, Step},
@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Our server, and another one that runs turn 1 of session `s`.
 struct Servers {
     ours: Arc<Shared>,
-    theirs: MemoryStore,
+    theirs: ReferenceStore,
     lease: Lease,
     record: SessionRecord,
 }
@@ -31,7 +31,7 @@ fn name() -> SessionName {
     "s".parse().unwrap()
 }
 
-fn shared(store: MemoryStore) -> Arc<Shared> {
+fn shared(store: ReferenceStore) -> Arc<Shared> {
     let tasks = TaskTracker::new();
     let (codex, _) = Codex::scripted(&tasks);
     let config = SessionConfig::example();
@@ -40,7 +40,7 @@ fn shared(store: MemoryStore) -> Arc<Shared> {
 
 impl Servers {
     async fn new() -> Self {
-        let ours = MemoryStore::new(StoreClock::manual());
+        let ours = ReferenceStore::new(StoreClock::manual());
         let theirs = ours.another();
         let now = Timestamp::now();
         let record = SessionRecord::new(name(), false, now, Duration::from_hours(24));

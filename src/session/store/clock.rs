@@ -55,6 +55,7 @@ impl StoreClock {
     }
 
     /// When something ends that lasts for `time` from now.
+    #[cfg(test)]
     pub(super) fn after(&self, time: Duration) -> i64 {
         self.now().saturating_add(millis(time))
     }

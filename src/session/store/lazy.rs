@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::{MemoryStore, PostgresPool, PostgresStore, SqliteStore, Store, StoreError};
+use super::{PostgresPool, SqlStore, Store, StoreError};
 
 /// Which store to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +76,10 @@ impl LazyStore {
         }
         let is_first = self.opened().is_none();
         let store: Arc<dyn Store> = match &self.config {
-            StoreConfig::Memory => Arc::new(MemoryStore::default()),
-            StoreConfig::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+            StoreConfig::Memory => Arc::new(SqlStore::in_memory().await?),
+            StoreConfig::Sqlite(path) => Arc::new(SqlStore::in_file(path).await?),
             StoreConfig::Postgres(database, tenant) => {
-                Arc::new(PostgresStore::open(database, tenant).await?)
+                Arc::new(SqlStore::in_postgres(database, tenant).await?)
             }
         };
         store.sweep(now).await?;

@@ -1,8 +1,8 @@
 //! Where sessions are kept, and how the servers that share them keep out of each other's way.
 //!
-//! [`SessionStore`] is what is kept, [`Coordination`] is leases, queues, control messages and approvals. Every back
-//! end implements both and passes one contract test and one model-based test. The methods carry the atomicity.
-//! A back end knows nothing of Codex, of tasks, or of the time of day, which is an argument; leases are judged by
+//! [`SessionStore`] is what is kept, [`Coordination`] is leases, queues, control messages and approvals. [`SqlStore`] is
+//! both, for SQLite and PostgreSQL, and passes one contract test and one model-based test on each. The methods carry the
+//! atomicity. It knows nothing of Codex, of tasks, or of the time of day, which is an argument; leases are judged by
 //! [`StoreClock`].
 
 mod clock;
@@ -10,14 +10,18 @@ mod clock;
 mod contract;
 mod coordination;
 mod error;
+mod hints;
 mod lazy;
-mod memory;
 #[cfg(test)]
 mod model;
 mod page;
 mod postgres;
+#[cfg(test)]
+mod reference;
+mod registry;
 mod rows;
 mod sessions;
+mod sql;
 mod sqlite;
 
 pub use clock::StoreClock;
@@ -27,13 +31,14 @@ pub use coordination::{
 };
 pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};
-pub use memory::MemoryStore;
 pub use page::{Cursor, Excerpt, Listing, Page};
-pub use postgres::{InvalidUrl, PostgresPool, PostgresStore};
+pub use postgres::{InvalidUrl, PostgresPool};
+#[cfg(test)]
+pub use reference::ReferenceStore;
 pub use sessions::{CopiedTurns, Created, DailyUsage, Outcomes, Renamed, SessionStore, Turns};
-pub use sqlite::SqliteStore;
+pub use sql::SqlStore;
 
-/// A back end: both traits.
+/// Both traits.
 pub trait Store: SessionStore + Coordination {}
 
 impl<T: SessionStore + Coordination> Store for T {}

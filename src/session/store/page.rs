@@ -109,6 +109,7 @@ pub struct Cursor {
 pub struct InvalidCursor;
 
 impl Cursor {
+    #[cfg(test)]
     pub(super) fn at(record: &SessionRecord) -> Self {
         let accessed_ms = record.last_accessed_at.as_millisecond();
         Self { accessed_ms, name: record.name.clone() }

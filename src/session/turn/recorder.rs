@@ -214,16 +214,16 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::store::{Claim, Coordination, Excerpt, MemoryStore, SessionStore};
+    use crate::session::store::{Claim, Coordination, Excerpt, ReferenceStore, SessionStore};
 
     const SPAN: Duration = Duration::from_mins(1);
 
-    async fn turns(store: &MemoryStore, name: &str) -> Vec<(u32, SessionStatus)> {
+    async fn turns(store: &ReferenceStore, name: &str) -> Vec<(u32, SessionStatus)> {
         let turns = store.turns(&name.parse().unwrap(), 0, 9, Excerpt::ALL).await.unwrap();
         turns.into_iter().map(|turn| (turn.number, turn.status)).collect()
     }
 
-    async fn recorder(store: &Arc<MemoryStore>, request: &Request) -> Recorder {
+    async fn recorder(store: &Arc<ReferenceStore>, request: &Request) -> Recorder {
         let (name, now) = ("s".parse().unwrap(), Timestamp::now());
         let claim = store.claim(&name, None, SPAN, now).await.unwrap();
         let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
@@ -233,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reset_that_could_not_be_written_at_once_is_written_at_the_end() {
-        let (store, now) = (Arc::new(MemoryStore::default()), Timestamp::now());
+        let (store, now) = (Arc::new(ReferenceStore::default()), Timestamp::now());
         let record = SessionRecord::new("s".parse().unwrap(), false, now, SPAN);
         store.create(&record, None, 9, now).await.unwrap();
         for _ in 0..2 {

@@ -15,6 +15,7 @@ use crate::session::{
 on_every_store! {
     sessions_are_made_once_and_written_by_revision,
     turns_come_in_order_and_in_parts,
+    every_letter_is_kept,
     a_restart_leaves_one_turn,
     turns_are_copied_with_a_new_session,
     a_session_is_renamed_with_all_that_is_its,
@@ -73,6 +74,27 @@ async fn turns_come_in_order_and_in_parts(Pair { one: store, .. }: Pair) {
     let excerpt = Excerpt { offset: 2, length: 3 };
     let part = &store.turns(&name("a"), 0, 1, excerpt).await.unwrap()[0];
     assert_eq!((part.prompt.as_str(), part.response.as_str()), ("que", "swe"));
+}
+
+async fn every_letter_is_kept(Pair { one: store, .. }: Pair) {
+    let (lease, record) = begun(&*store, "a", 0).await;
+    let mut asked = turn(1, SessionStatus::Completed);
+    asked.prompt = "before\0after \u{1F980} ende".to_owned();
+    asked.response = "eins\0zwei drei".to_owned();
+    asked.details.warnings = vec!["w\0w".to_owned()];
+    store.commit(&lease, &record, Turns::Put(&asked)).await.unwrap();
+    // What no database has a letter for is shown by another one.
+    let read = store.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap().remove(0);
+    assert_eq!(read.prompt.replace('\0', "\u{2400}"), "before\u{2400}after \u{1F980} ende");
+    assert_eq!(read.response.replace('\0', "\u{2400}"), "eins\u{2400}zwei drei");
+    assert_eq!(read.details.warnings, asked.details.warnings);
+    let part = Excerpt { offset: 5, length: 4 };
+    let part = store.turns(&name("a"), 0, 9, part).await.unwrap().remove(0);
+    assert_eq!((part.prompt.as_str(), part.response.as_str()), ("befo", "zwei"));
+    for search in ["drei", "e\0a"] {
+        let page = Page { search: Some(search.to_owned()), ..Page::first(9) };
+        assert_eq!(store.list(&page, at(1)).await.unwrap().sessions.len(), 1, "{search:?}");
+    }
 }
 
 async fn a_restart_leaves_one_turn(Pair { one: store, .. }: Pair) {

@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Claim, Lease, MemoryStore, Page, SqliteStore, Store, StoreClock};
 #[cfg(unix)]
-use super::{PostgresPool, PostgresStore};
+use super::PostgresPool;
+use super::{Claim, Lease, Page, ReferenceStore, SqlStore, Store, StoreClock};
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, examples::turn},
@@ -67,7 +67,7 @@ struct Pair {
 
 fn in_memory() -> Pair {
     let clock = StoreClock::manual();
-    let one = MemoryStore::new(clock.clone());
+    let one = ReferenceStore::new(clock.clone());
     let two = Arc::new(one.another());
     Pair { one: Arc::new(one), two, clock, sees_death: true, _folder: None }
 }
@@ -78,8 +78,8 @@ async fn in_sqlite() -> Pair {
     clock.advance(seconds(1));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.sqlite3");
-    let one = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
-    let two = Arc::new(SqliteStore::open_with(&path, clock.clone()).await.unwrap());
+    let one = Arc::new(SqlStore::in_file_with(&path, clock.clone()).await.unwrap());
+    let two = Arc::new(SqlStore::in_file_with(&path, clock.clone()).await.unwrap());
     Pair { one, two, clock, sees_death: true, _folder: Some(folder) }
 }
 
@@ -90,7 +90,7 @@ async fn in_postgres() -> Pair {
     let database = testkit::Postgres::shared().database().await;
     let open = async || {
         let database = PostgresPool::new(&database, None).unwrap();
-        Arc::new(PostgresStore::open_with(&database, "t", clock.clone()).await.unwrap())
+        Arc::new(SqlStore::in_postgres_with(&database, "t", clock.clone()).await.unwrap())
     };
     let (one, two) = (open().await, open().await);
     Pair { one, two, clock, sees_death: false, _folder: None }

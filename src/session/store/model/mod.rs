@@ -7,8 +7,6 @@ mod operation;
 mod owners;
 mod records;
 mod reference;
-#[cfg(unix)]
-mod settle;
 
 use proptest::{prelude::*, test_runner::Config};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -35,6 +33,14 @@ impl ReferenceStateMachine for AnyOrder {
     }
 
     fn apply((): (), _: &Step) {}
+}
+
+/// The database of all sequences.
+#[cfg(unix)]
+fn database(runtime: &tokio::runtime::Runtime) -> String {
+    static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let make = || runtime.block_on(testkit::Postgres::shared().database());
+    DATABASE.get_or_init(make).clone()
 }
 
 macro_rules! on_a_store {

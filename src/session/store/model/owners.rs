@@ -10,7 +10,7 @@ use proptest::sample::Index;
 use tokio::runtime::Runtime;
 
 #[cfg(unix)]
-use crate::session::store::{PostgresPool, PostgresStore};
+use crate::session::store::PostgresPool;
 
 use super::{
     operation::{OWNERS, Operation, Step},
@@ -23,7 +23,7 @@ use crate::{
         SessionName,
         record::{AnswerRecord, ApprovalState, SessionRecord, examples::approval},
         store::{
-            Claim, Created, Excerpt, Lease, MemoryStore, Renamed, SqliteStore, Store, StoreClock,
+            Claim, Created, Excerpt, Lease, ReferenceStore, Renamed, SqlStore, Store, StoreClock,
             StoreError, Ticket, Turns,
         },
     },
@@ -52,10 +52,13 @@ pub(super) struct Owners {
     clock: StoreClock,
     folder: tempfile::TempDir,
     /// Gives out further owners of a store in memory.
-    memory: Option<MemoryStore>,
+    memory: Option<ReferenceStore>,
     /// The database and the tenant, if that is where the store is.
     #[cfg(unix)]
     postgres: Option<(String, String)>,
+    /// What the owners reach it by, also those that have died.
+    #[cfg(unix)]
+    pools: Vec<PostgresPool>,
     stores: Vec<Option<(u64, Arc<dyn Store>)>>,
     /// Counts owners, claims, places and approvals.
     last: u64,
@@ -65,14 +68,6 @@ pub(super) struct Owners {
     /// The highest epoch there was for each name.
     epochs: BTreeMap<SessionName, i64>,
     possible: Vec<Reference>,
-}
-
-/// The database of all sequences.
-#[cfg(unix)]
-fn database(runtime: &Runtime) -> String {
-    static DATABASE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let make = || runtime.block_on(testkit::Postgres::shared().database());
-    DATABASE.get_or_init(make).clone()
 }
 
 /// What came of an operation.
@@ -86,7 +81,7 @@ impl Owners {
     pub(super) fn new(kind: Kind) -> Self {
         let clock = StoreClock::manual();
         clock.advance(Duration::from_secs(1));
-        let memory = matches!(kind, Kind::Memory).then(|| MemoryStore::new(clock.clone()));
+        let memory = matches!(kind, Kind::Memory).then(|| ReferenceStore::new(clock.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut owners = Self {
             clock,
@@ -94,8 +89,10 @@ impl Owners {
             memory,
             #[cfg(unix)]
             postgres: matches!(kind, Kind::Postgres)
-                .then(|| (database(&runtime), uuid::Uuid::new_v4().to_string())),
+                .then(|| (super::database(&runtime), uuid::Uuid::new_v4().to_string())),
             runtime,
+            #[cfg(unix)]
+            pools: Vec::new(),
             stores: vec![None; OWNERS],
             last: 0,
             leases: Vec::new(),
@@ -116,7 +113,7 @@ impl Owners {
     }
 
     /// Another owner of the store.
-    fn open(&self) -> Arc<dyn Store> {
+    fn open(&mut self) -> Arc<dyn Store> {
         if let Some(memory) = &self.memory {
             return Arc::new(memory.another());
         }
@@ -125,11 +122,12 @@ impl Owners {
         if let Some((url, tenant)) = &self.postgres {
             return self.runtime.block_on(async {
                 let database = PostgresPool::new(url, None).unwrap();
-                Arc::new(PostgresStore::open_with(&database, tenant, clock).await.unwrap())
+                self.pools.push(database.clone());
+                Arc::new(SqlStore::in_postgres_with(&database, tenant, clock).await.unwrap())
             });
         }
         let path = self.folder.path().join("s.sqlite3");
-        Arc::new(self.runtime.block_on(SqliteStore::open_with(&path, clock)).unwrap())
+        Arc::new(self.runtime.block_on(SqlStore::in_file_with(&path, clock)).unwrap())
     }
 
     /// Whether the others see at once that an owner has ended.
@@ -419,10 +417,12 @@ impl Owners {
             if answered.is_none() {
                 // What is still under way in the store's own thread ends before this is answered.
                 store.load(&named(0), Timestamp::UNIX_EPOCH).await.unwrap();
+                // Nor is a connection to the database given back before its end is known.
                 #[cfg(unix)]
-                if let Some((url, _)) = &self.postgres {
-                    super::settle::settle(url).await;
-                }
+                testkit::wait_for("the connections", || {
+                    self.pools.iter().all(PostgresPool::is_quiet).then_some(())
+                })
+                .await;
             }
             answered
         });

@@ -330,7 +330,10 @@ impl Reference {
     }
 
     pub(super) fn enqueue(&mut self, by: u64, name: &SessionName, ticket: u64) -> Answer {
-        let there = |place: &&QueueEntry| place.session == *name && place.until > self.clock;
+        let there = |place: &&QueueEntry| {
+            let is_waiting = place.until > self.clock && self.alive.contains(&place.owner);
+            place.session == *name && is_waiting
+        };
         if self.queue.iter().filter(there).count() >= PLACES {
             return Answer::Yes(false);
         }

@@ -1,8 +1,10 @@
 //! What clients of older revisions have sent to one server and is for another, and what they have subscribed to, as SQL.
 //! They are those of all tenants.
 
-use super::{hints::notify, open::PostgresStore};
-use crate::session::{record::ForwardedMessage, store::StoreError};
+use crate::session::{
+    record::ForwardedMessage,
+    store::{SqlStore, sql::Others},
+};
 
 /// For how long a message waits for its server, in milliseconds.
 const KEPT: i64 = 120_000;
@@ -10,86 +12,92 @@ const KEPT: i64 = 120_000;
 /// How many subscriptions of an MCP session are kept.
 const SUBSCRIPTIONS: i64 = 1000;
 
-impl PostgresStore {
-    pub(super) async fn insert_forwarded(
+impl SqlStore {
+    /// Whether there can be servers on other machines.
+    pub(super) fn is_anywhere(&self) -> bool {
+        matches!(self.others, Others::Anywhere(_))
+    }
+
+    pub(in crate::session::store) async fn insert_forwarded(
         &self,
         from: &str,
         to: Option<&str>,
         message: &ForwardedMessage,
-    ) -> Result<(), StoreError> {
-        sqlx::query(concat!(
+    ) -> sqlx::Result<()> {
+        if !self.is_anywhere() {
+            return Ok(());
+        }
+        self.query(
             "WITH those AS (INSERT INTO forwarded (server, mcp_session, message, posted) \
-             SELECT server, $3, $4, codex_mcp_clock($5) FROM (SELECT $2::text AS server WHERE $2 IS NOT NULL UNION ALL \
-             SELECT id FROM servers WHERE $2 IS NULL AND id <> $1 AND server::jsonb ->> 'kind' = 'http' AND until > codex_mcp_clock($5)) AS targets \
-             RETURNING server) SELECT ",
-            notify!("'forwarded'", "''", "server", "$1"),
-            " FROM those"
-        ))
+             SELECT server, $5, $6, {clock} FROM (SELECT $4::text AS server WHERE $4 IS NOT NULL UNION ALL \
+             SELECT id FROM servers WHERE $4 IS NULL AND id <> $3 AND server::jsonb ->> 'kind' = 'http' \
+             AND until > {clock}) AS targets RETURNING server) \
+             SELECT pg_notify('codex_mcp', concat_ws(E'\\n', 'forwarded', '', server, $3::text)) FROM those",
+        )
         .bind(from)
         .bind(to)
-        .bind(&message.mcp_session)
-        .bind(&message.message)
-        .bind(self.clock())
+        .bind(&*message.mcp_session)
+        .bind(message.message.as_deref())
         .execute(&self.pool)
         .await
         .map(drop)
-        .map_err(self.failed("forward a message in"))
     }
 
-    pub(super) async fn remove_forwarded(
+    pub(in crate::session::store) async fn remove_forwarded(
         &self,
         server: &str,
-    ) -> Result<Vec<ForwardedMessage>, StoreError> {
-        let mut rows: Vec<(i64, String, Option<String>)> = sqlx::query_as(
-            "DELETE FROM forwarded WHERE server = $1 RETURNING id, mcp_session, message",
-        )
-        .bind(server)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(self.failed("read forwarded messages in"))?;
-        rows.sort_by_key(|(id, ..)| *id);
-        let message = |(_, mcp_session, message)| ForwardedMessage { mcp_session, message };
-        Ok(rows.into_iter().map(message).collect())
+    ) -> sqlx::Result<Vec<ForwardedMessage>> {
+        if !self.is_anywhere() {
+            return Ok(Vec::new());
+        }
+        let remove = "DELETE FROM forwarded WHERE server = $3 RETURNING id, mcp_session, message";
+        let mut messages = Vec::new();
+        for row in self.query(remove).bind(server).all(&self.pool).await? {
+            let (mcp_session, message) = (row.get("mcp_session")?, row.get("message")?);
+            messages.push((row.get::<i64>("id")?, ForwardedMessage { mcp_session, message }));
+        }
+        messages.sort_by_key(|(id, _)| *id);
+        Ok(messages.into_iter().map(|(_, message)| message).collect())
     }
 
-    pub(super) async fn put_subscription(
+    pub(in crate::session::store) async fn put_subscription(
         &self,
         mcp_session: &str,
         uri: &str,
         subscribed: bool,
-    ) -> Result<(), StoreError> {
+    ) -> sqlx::Result<()> {
+        if !self.is_anywhere() {
+            return Ok(());
+        }
         let put = if subscribed {
-            sqlx::query(
-                "INSERT INTO subscriptions (mcp_session, uri) SELECT id, $2 FROM handshakes WHERE id = $1 \
-                 AND (SELECT count(*) FROM subscriptions WHERE mcp_session = $1) < $3 ON CONFLICT DO NOTHING",
-            )
-            .bind(mcp_session)
-            .bind(uri)
-            .bind(SUBSCRIPTIONS)
+            "INSERT INTO subscriptions (mcp_session, uri) SELECT id, $4 FROM handshakes WHERE id = $3 \
+             AND (SELECT count(*) FROM subscriptions WHERE mcp_session = $3) < $5 ON CONFLICT DO NOTHING"
         } else {
-            sqlx::query("DELETE FROM subscriptions WHERE mcp_session = $1 AND uri = $2")
-                .bind(mcp_session)
-                .bind(uri)
+            "DELETE FROM subscriptions WHERE mcp_session = $3 AND uri = $4"
         };
-        put.execute(&self.pool).await.map(drop).map_err(self.failed("keep a subscription in"))
+        let put = self.query(put).bind(mcp_session).bind(uri).bind(SUBSCRIPTIONS);
+        put.execute(&self.pool).await.map(drop)
     }
 
-    pub(super) async fn read_subscriptions(
+    pub(in crate::session::store) async fn read_subscriptions(
         &self,
         mcp_session: &str,
-    ) -> Result<Vec<String>, StoreError> {
-        sqlx::query_scalar("SELECT uri FROM subscriptions WHERE mcp_session = $1 ORDER BY uri")
-            .bind(mcp_session)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(self.failed("read the subscriptions in"))
+    ) -> sqlx::Result<Vec<String>> {
+        if !self.is_anywhere() {
+            return Ok(Vec::new());
+        }
+        let read = "SELECT uri FROM subscriptions WHERE mcp_session = $3 ORDER BY uri";
+        let rows = self.query(read).bind(mcp_session).all(&self.pool).await?;
+        rows.iter().map(|row| row.get("uri")).collect()
     }
 
     /// Removes what no server has taken.
-    pub(super) async fn clear_forwarded(&self) -> Result<(), StoreError> {
-        let delete = "DELETE FROM forwarded WHERE posted <= (SELECT codex_mcp_clock($1)) - $2";
-        let deleted = sqlx::query(delete).bind(self.clock()).bind(KEPT).execute(&self.pool).await;
-        deleted.map(drop).map_err(self.failed("sweep"))
+    pub(in crate::session::store) async fn clear_forwarded(&self) -> sqlx::Result<()> {
+        if !self.is_anywhere() {
+            return Ok(());
+        }
+        let delete = self.query("DELETE FROM forwarded WHERE posted <= {clock_once} - $3");
+        delete.bind(KEPT).execute(&self.pool).await.map(drop)
     }
 }
 
@@ -107,11 +115,11 @@ mod tests {
         store::{Change, Coordination, Hint, PostgresPool, SessionStore},
     };
 
-    async fn two() -> (PostgresStore, PostgresStore) {
+    async fn two() -> (SqlStore, SqlStore) {
         let url = Postgres::shared().database().await;
         let pool = PostgresPool::new(&url, None).unwrap();
-        let store = PostgresStore::open(&pool, "").await.unwrap();
-        (store, PostgresStore::open(&pool, "t").await.unwrap())
+        let store = SqlStore::in_postgres(&pool, "").await.unwrap();
+        (store, SqlStore::in_postgres(&pool, "t").await.unwrap())
     }
 
     #[tokio::test]
@@ -127,7 +135,7 @@ mod tests {
             mcp_session: "s".into(),
             message: Some(text.to_owned()),
         };
-        // Also to one that nobody knows: it may just begin.
+        // Also to one that is not known: it may just begin.
         one.forward("a", Some("e"), &message("1")).await.unwrap();
         one.forward("a", None, &message("2")).await.unwrap();
         one.forward("a", Some("b"), &ForwardedMessage { message: None, ..message("") })
@@ -175,15 +183,14 @@ mod tests {
     async fn a_change_is_heard_of_by_the_others_of_its_tenant() {
         let url = Postgres::shared().database().await;
         let pool = PostgresPool::new(&url, None).unwrap();
-        let open = async |tenant| PostgresStore::open(&pool, tenant).await.unwrap();
+        let open = async |tenant| SqlStore::in_postgres(&pool, tenant).await.unwrap();
         let (one, two, stranger) = (open("t").await, open("t").await, open("u").await);
         let change = Change::Session("s".parse().unwrap());
         let limit = Duration::from_secs(1);
-        let hear =
-            async |store: &PostgresStore| tokio::time::timeout(limit, store.hint()).await.ok();
+        let hear = async |store: &SqlStore| tokio::time::timeout(limit, store.hint()).await.ok();
         let (told, by_two, by_one, by_stranger) = tokio::join!(
             async {
-                // The connection for it is made once somebody wants to hear.
+                // The connection for it is made once a hint is asked for.
                 tokio::time::sleep(limit / 2).await;
                 one.tell(&change).await
             },

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::PgPool;
 use testkit::Postgres;
 
-use super::{PostgresPool, PostgresStore};
+use super::PostgresPool;
 use crate::session::{
     Answer, Decision, SessionName, SessionRecord,
     record::{
@@ -17,7 +17,7 @@ use crate::session::{
     },
     store::{
         Claim, ControlMessage, ControlOutcome, Coordination, Excerpt, Lease, MessageId, Page,
-        SessionStore, Turns,
+        SessionStore, SqlStore, Turns,
     },
 };
 
@@ -51,7 +51,7 @@ fn name() -> SessionName {
     "s".parse().unwrap()
 }
 
-async fn claimed(store: &PostgresStore, now: Timestamp) -> (Lease, SessionRecord) {
+async fn claimed(store: &SqlStore, now: Timestamp) -> (Lease, SessionRecord) {
     match store.claim(&name(), None, TIME, now).await.unwrap() {
         Claim::Ours { lease, record } => (lease, *record.unwrap()),
         other => panic!("not ours: {other:?}"),
@@ -59,7 +59,7 @@ async fn claimed(store: &PostgresStore, now: Timestamp) -> (Lease, SessionRecord
 }
 
 /// What a conversation does, from several servers.
-async fn converse(store: &PostgresStore, other: &PostgresStore) {
+async fn converse(store: &SqlStore, other: &SqlStore) {
     let now = Timestamp::now();
     let record = SessionRecord::new(name(), false, now, TIME);
     store.create(&record, None, 1_000_000, now).await.unwrap();
@@ -82,7 +82,7 @@ async fn converse(store: &PostgresStore, other: &PostgresStore) {
     other.open_approvals(None).await.unwrap();
     other.open_approvals(Some(&name())).await.unwrap();
     let answer = Answer::plain(Decision::Accept);
-    let given = AnswerRecord { answer, by: "somebody".into(), remark: None };
+    let given = AnswerRecord { answer, by: "a person".into(), remark: None };
     other.answer_approval(&id, &given).await.unwrap();
     store.inbox(&lease, MessageId::default()).await.unwrap();
     store.settle_approval(&lease, &id, ApprovalState::Settled).await.unwrap();
@@ -128,8 +128,8 @@ async fn nothing_that_happens_often_reads_everything() {
     let database = url.rsplit('/').next().unwrap();
     Postgres::execute(&url, &format!("ALTER DATABASE {database} SET enable_seqscan = off")).await;
     let pool = PostgresPool::new(&url, None).unwrap();
-    let store = PostgresStore::open(&pool, "t").await.unwrap();
-    let other = PostgresStore::open(&pool, "t").await.unwrap();
+    let store = SqlStore::in_postgres(&pool, "t").await.unwrap();
+    let other = SqlStore::in_postgres(&pool, "t").await.unwrap();
     let now = Timestamp::now();
     let pattern = SessionRecord::new("seed".parse().unwrap(), false, now, TIME);
     store.create(&pattern, None, 9, now).await.unwrap();

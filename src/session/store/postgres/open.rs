@@ -3,25 +3,22 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use sqlx::{
-    PgPool, Postgres, SqlSafeStr, Transaction,
+    PgPool, SqlSafeStr,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
-use tokio::sync::{Mutex, broadcast};
 use uuid::Uuid;
 
-use super::hints::{Heard, Hints};
-use crate::session::store::{StoreClock, StoreError};
+use super::words::DIALECT;
+use crate::session::store::{
+    SqlStore, StoreClock, StoreError,
+    hints::{Hearing, Hints},
+    sql::{Others, Pool},
+};
 
 /// Every step from nothing to today's schema, by number. One that was released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "store", include_str!("../migrations/postgres/0001_store.sql")),
-    (2, "many", include_str!("../migrations/postgres/0002_many.sql")),
-    (3, "page", include_str!("../migrations/postgres/0003_page.sql")),
-    (4, "forwarded", include_str!("../migrations/postgres/0004_forwarded.sql")),
-    (5, "outcomes", include_str!("../migrations/postgres/0005_outcomes.sql")),
-    (6, "secrets", include_str!("../migrations/postgres/0006_secrets.sql")),
-];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "store", include_str!("../migrations/postgres/0001_store.sql"))];
 
 /// How many connections one server has at most, whatever it serves.
 const CONNECTIONS: u32 = 16;
@@ -45,21 +42,6 @@ pub struct PostgresPool {
 #[error("`store.url` is no URL of a PostgreSQL database, such as postgres://user@host/database")]
 pub struct InvalidUrl(#[source] sqlx::Error);
 
-/// The sessions of one tenant in the database.
-#[derive(Debug)]
-pub struct PostgresStore {
-    pub(super) pool: PgPool,
-    pub(super) tenant: String,
-    /// Tells this opened store from every other.
-    pub(super) owner: String,
-    pub(super) hints: Arc<Hints>,
-    pub(super) heard: Mutex<broadcast::Receiver<Heard>>,
-    clock: StoreClock,
-    place: String,
-}
-
-pub(super) type Tx<'a> = Transaction<'a, Postgres>;
-
 impl PostgresPool {
     /// Connects when it is first needed. Off this machine the server's certificate is verified unless the URL says
     /// otherwise (`sslmode`). `listen_url` is another way there, for notifications: these do not come through a pooler
@@ -79,6 +61,14 @@ impl PostgresPool {
             .idle_timeout(IDLE)
             .connect_lazy_with(options);
         Ok(Self { pool, hints, place })
+    }
+}
+
+#[cfg(test)]
+impl PostgresPool {
+    /// Whether all connections have been given back, and with them what was under way has ended.
+    pub fn is_quiet(&self) -> bool {
+        usize::try_from(self.pool.size()) == Ok(self.pool.num_idle())
     }
 }
 
@@ -115,83 +105,52 @@ impl fmt::Display for PostgresPool {
     }
 }
 
-impl PostgresStore {
-    /// Opens the sessions of a tenant; those of the operator if it is empty. Brings the schema up to date.
+impl SqlStore {
+    /// Opens the sessions of a tenant in PostgreSQL; those of the operator if it is empty. Brings the schema up to date.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the database is not there, [`StoreError::Newer`] if a newer server has changed its
-    /// schema.
-    pub async fn open(database: &PostgresPool, tenant: &str) -> Result<Self, StoreError> {
-        Self::open_with(database, tenant, StoreClock::default()).await
+    /// [`StoreError::Unavailable`] if the database is not there, [`StoreError::Newer`] or [`StoreError::Older`] if its
+    /// schema is none that this server can use.
+    pub async fn in_postgres(database: &PostgresPool, tenant: &str) -> Result<Self, StoreError> {
+        Self::in_postgres_with(database, tenant, StoreClock::default()).await
     }
 
     /// The same with another clock. All owners must agree on it.
     ///
     /// # Errors
-    /// As for [`PostgresStore::open`].
-    pub async fn open_with(
+    /// As for [`SqlStore::in_postgres`].
+    pub async fn in_postgres_with(
         database: &PostgresPool,
         tenant: &str,
         clock: StoreClock,
     ) -> Result<Self, StoreError> {
         let PostgresPool { pool, hints, place } = database.clone();
-        let owner = Uuid::new_v4().to_string();
-        let heard = Mutex::new(hints.subscribe());
-        let store = Self { pool, tenant: tenant.to_owned(), owner, hints, heard, clock, place };
-        match store.migrate().await {
-            Ok(()) => {}
-            Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-                return Err(StoreError::Newer { place: store.place });
-            }
-            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
-                return Err(store.failed("open")(error));
-            }
-            Err(error) => {
-                let (action, place) = ("open", store.place);
-                return Err(StoreError::Unavailable { action, place, source: error.into() });
-            }
-        }
-        sqlx::query("INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING")
-            .bind(&store.tenant)
-            .execute(&store.pool)
-            .await
-            .map_err(store.failed("open"))?;
+        migrate(&pool).await.map_err(|error| StoreError::of_migration(&place, error))?;
+        let store = Self {
+            pool: Pool::Postgres(pool),
+            dialect: &DIALECT,
+            tenant: tenant.to_owned(),
+            owner: Uuid::new_v4().to_string(),
+            clock,
+            place,
+            others: Others::Anywhere(Hearing::of(hints)),
+        };
+        store.register().await?;
         Ok(store)
     }
+}
 
-    /// Brings the schema up to date, one server at a time. The lock is a transaction's, so it ends with this, whatever
-    /// becomes of it.
-    async fn migrate(&self) -> Result<(), MigrateError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("SET LOCAL lock_timeout = '20s'").execute(&mut *tx).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('codex_mcp migrations', 0))")
-            .execute(&mut *tx)
-            .await?;
-        // On the same connection: there may be no other for a while.
-        migrator().run_direct(None, &mut *tx, false).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Names the operation that failed.
-    pub(super) fn failed(&self, action: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-        let place = self.place.clone();
-        move |source| StoreError::Unavailable { action, place, source: source.into() }
-    }
-
-    /// The time of a clock that a test moves; `None` for the database's own.
-    pub(super) fn clock(&self) -> Option<i64> {
-        self.clock.manual_now()
-    }
-
-    pub(super) async fn begin(&self, action: &'static str) -> Result<Tx<'_>, StoreError> {
-        self.pool.begin().await.map_err(self.failed(action))
-    }
-
-    /// Keeps others from adding and removing sessions of this tenant until the transaction ends.
-    pub(super) async fn lock_tenant(&self, tx: &mut Tx<'_>) -> sqlx::Result<()> {
-        let lock = sqlx::query("SELECT 1 FROM tenants WHERE tenant = $1 FOR UPDATE");
-        lock.bind(&self.tenant).execute(&mut **tx).await.map(drop)
-    }
+/// Brings the schema up to date, one server at a time. The lock is a transaction's, so it ends with this, whatever becomes
+/// of it.
+async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("SET LOCAL lock_timeout = '20s'").execute(&mut *tx).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('codex_mcp migrations', 0))")
+        .execute(&mut *tx)
+        .await?;
+    // On the same connection: there may be no other for a while.
+    migrator().run_direct(None, &mut *tx, false).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Without the lock of the library, which outlives a connection that is given back in the middle of it.
@@ -215,16 +174,16 @@ mod tests {
     async fn who_finds_a_newer_schema_holds_nobody_up() {
         let url = Postgres::shared().database().await;
         let pool = PostgresPool::new(&url, None).unwrap();
-        PostgresStore::open(&pool, "").await.unwrap();
+        SqlStore::in_postgres(&pool, "").await.unwrap();
         let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                      VALUES (9999, 'from the future', TRUE, '', 0)";
         Postgres::execute(&url, newer).await;
-        let refused = PostgresStore::open(&pool, "").await.unwrap_err();
+        let refused = SqlStore::in_postgres(&pool, "").await.unwrap_err();
         assert!(matches!(refused, StoreError::Newer { .. }), "{refused:?}");
         // Its connection is still there, and has locked nothing.
         Postgres::execute(&url, "DELETE FROM _sqlx_migrations WHERE version = 9999").await;
         let other = PostgresPool::new(&url, None).unwrap();
-        PostgresStore::open(&other, "").await.unwrap();
+        SqlStore::in_postgres(&other, "").await.unwrap();
         drop(pool);
     }
 
@@ -233,7 +192,7 @@ mod tests {
         let url = Postgres::shared().database().await;
         let open = async || {
             let pool = PostgresPool::new(&url, None).unwrap();
-            PostgresStore::open(&pool, "").await
+            SqlStore::in_postgres(&pool, "").await
         };
         for opened in futures_util::future::join_all((0..4).map(|_| Box::pin(open()))).await {
             opened.unwrap();

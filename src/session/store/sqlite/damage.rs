@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::SqliteStore;
 use crate::session::{
     SessionName, SessionRecord, SessionStatus, TurnDetails, TurnRecord,
-    store::{Claim, Coordination, Page, SessionStore, StoreError, Turns},
+    store::{Claim, Coordination, Page, SessionStore, SqlStore, StoreError, Turns},
 };
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -16,16 +15,16 @@ fn now() -> Timestamp {
     Timestamp::from_second(1).unwrap()
 }
 
-async fn store_with(damage: &str) -> (tempfile::TempDir, SqliteStore) {
+async fn store_with(damage: &str) -> (tempfile::TempDir, SqlStore) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("s.sqlite3")).await.unwrap();
+    let store = SqlStore::in_file(&folder.path().join("s.sqlite3")).await.unwrap();
     for name in ["good", "bad"] {
         let name: SessionName = name.parse().unwrap();
         let record = SessionRecord::new(name, false, now(), Duration::from_mins(1));
         store.create(&record, None, 9, now()).await.unwrap();
     }
     let damage = format!("UPDATE sessions SET {damage} WHERE name = 'bad'");
-    sqlx::query(sqlx::AssertSqlSafe(damage)).execute(&store.pool).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(damage)).execute(store.sqlite()).await.unwrap();
     (folder, store)
 }
 
@@ -63,14 +62,14 @@ async fn a_null_is_an_empty_value() {
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("s.sqlite3")).await.unwrap();
+    let store = SqlStore::in_file(&folder.path().join("s.sqlite3")).await.unwrap();
     let name: SessionName = "s".parse().unwrap();
     let record = SessionRecord::new(name.clone(), false, now(), Duration::from_mins(1));
     store.create(&record, None, 9, now()).await.unwrap();
     let claim = store.claim(&name, None, LEASE, now()).await.unwrap();
     let Claim::Ours { lease, .. } = claim else { panic!("not ours: {claim:?}") };
     // As many pages as there are, and not one more: what SQLite sees of a full disk.
-    sqlx::query("PRAGMA max_page_count = 1").execute(&store.pool).await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 1").execute(store.sqlite()).await.unwrap();
     let turn = TurnRecord {
         number: 1,
         prompt: "x".repeat(100_000),
@@ -83,6 +82,6 @@ async fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
     assert!(matches!(failed, StoreError::Unavailable { action: "write a session to", .. }));
     assert_eq!(store.load(&name, now()).await.unwrap(), Some(record.clone()));
     // Room again, and the same write works.
-    sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.pool).await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 1000000").execute(store.sqlite()).await.unwrap();
     store.commit(&lease, &record, Turns::Put(&turn)).await.unwrap();
 }

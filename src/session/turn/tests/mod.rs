@@ -22,7 +22,7 @@ use crate::{
     session::{
         Reply, Request, SessionConfig, SessionError, SessionName, Sessions,
         shared::Shared,
-        store::{LazyStore, MemoryStore, StoreClock},
+        store::{LazyStore, ReferenceStore, StoreClock},
     },
 };
 
@@ -33,7 +33,7 @@ struct World {
     sessions: Sessions,
     shared: Arc<Shared>,
     /// Another server of the same store.
-    other: MemoryStore,
+    other: ReferenceStore,
     clock: StoreClock,
     codex: Played,
 }
@@ -61,7 +61,7 @@ impl World {
         let (codex, script) = Codex::scripted(&tasks);
         let codex_played = Played::start(script, &tasks);
         let clock = StoreClock::manual();
-        let store = MemoryStore::new(clock.clone());
+        let store = ReferenceStore::new(clock.clone());
         let other = store.another();
         let mut config = SessionConfig::example();
         change(&mut config);
