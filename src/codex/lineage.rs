@@ -1,6 +1,6 @@
 //! Whether a process descends from a Codex of ours: then it is refused as a client, for every request.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, time::Duration};
 
 use super::{
     kin::{is_marked, parent_of},
@@ -11,7 +11,11 @@ use super::{
 const LONGEST: usize = 256;
 
 /// How often a chain is looked at of which a process ends meanwhile.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 40;
+
+/// The pause between two looks. A process that ends has no environment any more for a moment in which it still is its
+/// children's parent, and on a busy machine that moment lasts.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What is known of where a process comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +59,10 @@ impl Lineages {
             // This system says nothing of any process.
             return Ok(Lineage::Other);
         }
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                std::thread::sleep(PAUSE);
+            }
             let Some(chain) = chain(process)? else { return Ok(Lineage::Unknown) };
             // An ancestor may end meanwhile; its children have another parent then.
             if let Some(lineage) = self.told_of(&chain)? {

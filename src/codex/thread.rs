@@ -71,6 +71,14 @@ impl Thread {
         }
     }
 
+    /// What to say of a goal of Codex's own that was paused when the thread was resumed.
+    pub fn goal_warning(&self) -> Option<String> {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.goal_warning(),
+            Engine::Exec(_) => None,
+        }
+    }
+
     /// The Codex that has it.
     pub fn codex_version(&self) -> CodexVersion {
         match &self.0 {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
     Settings, Verb,
+    lease::LeaseGuard,
     record::ForkedFrom,
     rollouts::{KeepError, Known, fetch},
     shared::Shared,
@@ -190,11 +191,13 @@ async fn keep_history(shared: &Shared, record: &SessionRecord) {
     let kept = async {
         let store = shared.store(now).await?;
         let claim = store.claim(&record.name, None, shared.config.lease(), now).await?;
-        // Whoever was quicker keeps it after the turn.
+        // A server that was quicker keeps it after the turn.
         let Claim::Ours { lease, .. } = claim else { return Ok(()) };
-        let (with, under) = ((config, &shared.codex), (&*store, &lease));
+        let measures = shared.measures.clone();
+        let guard = LeaseGuard::keep(lease, store, shared.config.lease(), &shared.tasks, measures);
+        let (with, under) = ((config, &shared.codex), (&**guard.store(), guard.lease()));
         let kept = Known::default().keep(with, under, thread, record.turn_count).await;
-        store.release(&lease).await?;
+        guard.release().await;
         kept.map(drop)
     };
     let kept: Result<(), KeepError> = kept.await;

@@ -152,10 +152,8 @@ impl Sessions {
             return Ok(Call::new(name.clone(), live, follower, Some(actor), true));
         }
         // The turn is over, or another server runs it.
-        let live = LiveTurn::new();
-        let call = Call::new(name.clone(), Arc::clone(&live), follower, None, false);
-        self.0.observe(name.clone(), turn, live, follower.looks_only);
-        Ok(call)
+        let live = self.0.observed_turn(name, turn.unwrap_or(record.turn_count), follower);
+        Ok(Call::new(name.clone(), live, follower, None, false))
     }
 
     /// Interrupts the running turn of a session, whichever server runs it. Returns the interrupted turn, or `None` if
@@ -401,7 +399,8 @@ impl Sessions {
     }
 }
 
-/// The turn of this number among those that run or wait here, or the first of them if `number` is `None`.
+/// The turn of this number among those that run or wait here, or the first of them if `number` is `None`. One that runs here
+/// has its number; those that wait here begin when the one that is recorded last is over, whichever server runs that.
 fn pick(
     turns: &[Arc<LiveTurn>],
     number: Option<u32>,
@@ -409,9 +408,7 @@ fn pick(
 ) -> Option<Arc<LiveTurn>> {
     let first = turns.first()?;
     let Some(number) = number else { return Some(Arc::clone(first)) };
-    let is_recorded = record.status == SessionStatus::Running;
-    let next = record.turn_count + u32::from(!is_recorded);
-    let place = number.checked_sub(first.number().unwrap_or(next))?;
+    let place = number.checked_sub(first.number().unwrap_or(record.turn_count + 1))?;
     turns.get(place as usize).cloned()
 }
 

@@ -14,7 +14,7 @@ use super::{
     measures::Measures,
     quota::Quota,
     store::{Change, LazyStore, Store, StoreError},
-    turn::{LiveTurn, Message},
+    turn::{LiveTurn, Message, ObservedTurns},
     worktree::Worktrees,
 };
 use crate::codex::Codex;
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) actors: TaskTracker,
+    pub(super) observed_turns: ObservedTurns,
     live: Mutex<HashMap<SessionName, Live>>,
     changes: broadcast::Sender<Change>,
     /// What the other servers are to be told.
@@ -75,6 +76,7 @@ impl Shared {
             closing: CancellationToken::new(),
             tasks,
             actors: TaskTracker::new(),
+            observed_turns: ObservedTurns::default(),
             live: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
             told: broadcast::channel(CHANGES).0,

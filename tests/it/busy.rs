@@ -143,3 +143,49 @@ async fn the_queue_is_bounded() {
     }
     server.call("codex", call("say no", "queue")).await.failed_with("session_busy");
 }
+
+#[tokio::test]
+async fn a_call_that_was_cancelled_takes_no_place_in_the_queue() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let running = begin(&server, call("slow 60 never", "queue")).await;
+    runs(&world).await;
+    for number in 0..32 {
+        let token = format!("t{number}");
+        let (id, answer) =
+            server.call_with_progress("codex", call("say no", "queue"), &token).await;
+        wait_for("a place in the queue", || {
+            let told = server.progress(&token);
+            told.iter().any(|(_, message)| message.starts_with("queued")).then_some(())
+        })
+        .await;
+        server.notify("notifications/cancelled", json!({"requestId": id})).await;
+        drop(answer);
+    }
+    let waiting = begin(&server, call("say yes", "queue")).await;
+    server.call("interrupt", json!({"sessionId": "s"})).await.ok();
+    result(running).await.failed_with("interrupted");
+    let answered = result(waiting).await.ok();
+    assert_eq!((&answered["response"], &answered["turn"]), (&json!("yes"), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_wait_for_a_turn_of_another_server_gets_no_call_that_waits_here() {
+    let world = World::new().await;
+    let (one, two) =
+        (world.launch().alone().connect().await, world.launch().alone().connect().await);
+    one.call("codex", call("say one", "queue")).await.ok();
+    let running = begin(&two, call("slow 2 two", "queue")).await;
+    runs(&world).await;
+    let (_, waiting) = one.call_with_progress("codex", call("say three", "queue"), "token").await;
+    wait_for("a place in the queue", || {
+        let told = one.progress("token");
+        told.iter().any(|(_, message)| message.starts_with("queued")).then_some(())
+    })
+    .await;
+    let waited = one.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
+    assert_eq!((&waited["response"], &waited["turn"]), (&json!("two"), &json!(2)));
+    result(running).await.ok();
+    let last = result(waiting).await.ok();
+    assert_eq!((&last["response"], &last["turn"]), (&json!("three"), &json!(3)));
+}

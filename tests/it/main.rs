@@ -34,6 +34,7 @@ mod extras;
 mod failures;
 mod fenced;
 mod fuzz;
+mod goals;
 mod handshake;
 mod helping;
 #[cfg(unix)]
@@ -59,6 +60,7 @@ mod plugin;
 mod processes;
 mod progress;
 mod projects;
+mod recording;
 mod resetting;
 mod results;
 mod review;

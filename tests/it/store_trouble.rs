@@ -62,6 +62,37 @@ async fn a_newer_store_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_store_of_before_the_first_release_is_left_alone() {
+    let world = World::new().await;
+    let server = world.server().await;
+    server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
+    server.close().await;
+    sql(&world, "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
+    let server = world.server().await;
+    let failed = server.call("codex", json!({"prompt": "say hi"})).await;
+    let failed = failed.failed_with("store_too_old");
+    assert!(failed.text.contains("sessions.sqlite3"), "{}", failed.text);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_in_a_write_keeps_no_other_from_reading() {
+    let world = World::new().await;
+    let server = world.server().await;
+    server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
+    server.close().await;
+    let file = format!("sqlite://{}", world.home.store().display());
+    let pool = SqlitePool::connect(&file).await.unwrap();
+    let writes = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let server = world.launch().alone().connect().await;
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"][0]["id"], "s", "{}", listed.raw);
+    let call = json!({"prompt": "say no", "sessionId": "s"});
+    server.call("codex", call).await.failed_with("store_unavailable");
+    writes.rollback().await.unwrap();
+    server.call("codex", json!({"prompt": "say on", "sessionId": "s"})).await.ok();
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_made_is_named_and_tried_again() {
     let world = World::new().await;
     let obstacle = world.home.path().join("obstacle");

@@ -266,7 +266,7 @@ async fn what_a_lost_session_left_is_kept_on_its_branch() {
 #[tokio::test]
 async fn a_session_keeps_its_worktree_under_another_name() {
     let world = repository().await;
-    let server = world.launch().args(["--set", "session.ttl=3s"]).connect().await;
+    let server = world.launch().args(["--set", "session.ttl=8s"]).connect().await;
     let made = run(&server, "s", "echo precious > file").await;
     let lost = run(&server, "lost", "true").await;
     let path = |made: &ToolResult| PathBuf::from(made["worktree"]["path"].as_str().unwrap());

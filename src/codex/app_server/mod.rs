@@ -5,6 +5,7 @@
 //! child is started or replaced.
 
 mod connection;
+mod goals;
 mod queries;
 mod refusal;
 mod thread;

@@ -101,6 +101,35 @@ pub(crate) struct ThreadList {
     pub(crate) next_cursor: Option<String>,
 }
 
+/// What Codex works towards on a thread, turn after turn.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+pub(crate) struct Goal {
+    pub(crate) thread_id: String,
+    pub(crate) objective: String,
+    pub(crate) status: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct GoalRead {
+    #[serde(default)]
+    pub(crate) goal: Option<Goal>,
+}
+
+/// A goal was made or has changed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GoalUpdated {
+    pub(crate) goal: Goal,
+}
+
+impl Goal {
+    /// Whether Codex begins turns for it.
+    pub(crate) fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
 /// A sandbox with its details.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -10,15 +10,15 @@ mod items;
 mod requests;
 
 pub(crate) use answers::{
-    AccountRead, ConfigRead, Empty, Initialized, ModelList, RateLimitsOfAccount, RateLimitsRead,
-    RateLimitsUpdated, SandboxPolicy, ThreadHead, ThreadList, ThreadOpened, ThreadRead,
-    TurnStarted,
+    AccountRead, ConfigRead, Empty, Goal, GoalRead, GoalUpdated, Initialized, ModelList,
+    RateLimitsOfAccount, RateLimitsRead, RateLimitsUpdated, SandboxPolicy, ThreadHead, ThreadList,
+    ThreadOpened, ThreadRead, TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
 pub(crate) use items::Item;
 pub(crate) use requests::{
-    ConfigReadParams, InitializeParams, InjectItemsParams, LoginParams, ModelListParams, NoParams,
-    ThreadForkParams, ThreadListParams, ThreadNameParams, ThreadParams, ThreadResumeParams,
-    ThreadStartParams, TurnInterruptParams, TurnStartParams, TurnSteerParams, UserInput,
-    response_item,
+    ConfigReadParams, GoalSetParams, InitializeParams, InjectItemsParams, LoginParams,
+    ModelListParams, NoParams, ThreadForkParams, ThreadListParams, ThreadNameParams, ThreadParams,
+    ThreadResumeParams, ThreadStartParams, TurnInterruptParams, TurnStartParams, TurnSteerParams,
+    UserInput, response_item,
 };

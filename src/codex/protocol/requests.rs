@@ -171,6 +171,13 @@ pub(crate) struct ThreadParams<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GoalSetParams<'a> {
+    pub(crate) thread_id: &'a str,
+    pub(crate) status: &'static str,
+}
+
+#[derive(Debug, Serialize)]
 pub(crate) struct NoParams {}
 
 /// Not `Debug`: it is a secret.

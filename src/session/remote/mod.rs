@@ -15,11 +15,11 @@ use super::{
     record::ApprovalId,
     shared::{QUEUE, Shared},
     store::{ControlMessage, ControlOutcome, Excerpt},
-    turn::{LiveTurn, LogOwner, Update},
+    turn::{Follower, LiveTurn, LogOwner, Update},
 };
 
 /// The pause between two reads of the store.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(150);
 
 /// How often a follower checks whether the other server is dead.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -31,6 +31,25 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Shared {
+    /// A turn that another server runs or that is over. However many follow it here, the store is asked for all of them at
+    /// once; only who is attached to it follows it alone.
+    pub(super) fn observed_turn(
+        self: &Arc<Self>,
+        name: &SessionName,
+        number: u32,
+        follower: Follower,
+    ) -> Arc<LiveTurn> {
+        let Follower { attached, looks_only, .. } = follower;
+        let live = LiveTurn::new();
+        if !attached
+            && let Some(known) = self.observed_turns.join((name.clone(), number, looks_only), &live)
+        {
+            return known;
+        }
+        self.observe(name.clone(), Some(number), Arc::clone(&live), looks_only);
+        live
+    }
+
     /// Fills the log of a turn that another server runs with what the store shows of it. Its end collects the answer unless
     /// its follower `looks_only`.
     pub(super) fn observe(
@@ -62,8 +81,7 @@ impl Shared {
         let mut swept = Instant::now();
         let mut wanted = turn;
         let mut asked = HashSet::new();
-        // We hold one reference, each follower another.
-        while Arc::strong_count(live) > 1 {
+        while self.observed_turns.is_followed(live) {
             let record = self.record(name).await?;
             let count = record.turn_count;
             let is_running = record.status == SessionStatus::Running;

@@ -83,11 +83,9 @@ impl Servers {
     }
 
     fn follow(&self) -> Call {
-        let live = LiveTurn::new();
         let follower = Follower { attached: false, can_ask: false, looks_only: false };
-        let call = Call::new(name(), Arc::clone(&live), follower, None, false);
-        self.ours.observe(name(), Some(1), live, false);
-        call
+        let live = self.ours.observed_turn(&name(), 1, follower);
+        Call::new(name(), live, follower, None, false)
     }
 }
 
@@ -107,6 +105,31 @@ async fn a_turn_is_followed_to_its_recorded_end() {
     assert!(!followed.is_finished());
     servers.commit(SessionStatus::Completed).await;
     assert_eq!(followed.await.unwrap().turn, turn(1, SessionStatus::Completed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_follow_a_turn_the_store_is_asked_once() {
+    let mut servers = Servers::new().await;
+    let follower = Follower { attached: false, can_ask: false, looks_only: false };
+    let first = servers.ours.observed_turn(&name(), 1, follower);
+    let again = servers.ours.observed_turn(&name(), 1, follower);
+    assert!(Arc::ptr_eq(&first, &again));
+    // One that is attached can end the turn, and an onlooker does not take its answer.
+    for other in
+        [Follower { attached: true, ..follower }, Follower { looks_only: true, ..follower }]
+    {
+        assert!(!Arc::ptr_eq(&first, &servers.ours.observed_turn(&name(), 1, other)));
+    }
+    // Those who come when the others have gone are told as well.
+    drop((first, again));
+    tokio::time::sleep(2 * POLL).await;
+    let calls: Vec<_> = (0..20).map(|_| servers.follow()).collect();
+    let ends: Vec<_> =
+        calls.into_iter().map(|call| servers.ours.tasks.spawn(end_of(call))).collect();
+    servers.commit(SessionStatus::Completed).await;
+    for end in ends {
+        assert_eq!(end.await.unwrap().turn, turn(1, SessionStatus::Completed));
+    }
 }
 
 #[tokio::test(start_paused = true)]

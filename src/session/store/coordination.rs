@@ -39,7 +39,7 @@ pub trait Coordination: Send + Sync + fmt::Debug {
     /// Prolongs a lease that is in force to `time` from now. Says whether it was.
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError>;
 
-    /// Gives a lease back. No effect if it is not in force.
+    /// Gives a lease back. A turn that was left running is interrupted. No effect if it is not in force.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Takes a place behind everybody who waits for the session, for `time`. None if `limit` do already.

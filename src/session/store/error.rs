@@ -53,10 +53,42 @@ pub enum StoreError {
     Stale { name: SessionName },
 }
 
+/// What PostgreSQL's codes begin with where the same may work in a moment: it is away, restarts, is full or busy, or only read
+/// for now.
+const PASSING_STATES: [&str; 8] = ["08", "25006", "40", "53", "55", "57", "58", "XX000"];
+
+/// SQLite's codes of that kind: busy, locked, out of memory, only read, failing input and output, full, not to be opened,
+/// locked in another way.
+const PASSING_CODES: [u32; 8] = [5, 6, 7, 8, 10, 13, 14, 15];
+
 /// What SQLite answers about a file that is no database, or a damaged one.
 const NO_DATABASE: [&str; 2] = ["11", "26"];
 
 impl StoreError {
+    /// Whether the same may work in a moment, because the database is away, busy or full. What it refuses for any other
+    /// reason it will always refuse.
+    pub fn is_passing(&self) -> bool {
+        let Self::Unavailable { source, .. } = self else { return false };
+        match source.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                // PostgreSQL's codes have five letters. SQLite's are shorter and say more in their higher bits.
+                match code.parse::<u32>() {
+                    Ok(number) if code.len() < 5 => PASSING_CODES.contains(&(number & 0xff)),
+                    _ => PASSING_STATES.iter().any(|state| code.starts_with(state)),
+                }
+            }
+            Some(error) => matches!(
+                error,
+                sqlx::Error::Io(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::PoolTimedOut
+            ),
+            None => true,
+        }
+    }
+
     /// Tells a file that is no readable database from one that cannot be used at the moment.
     pub(super) fn of(action: &'static str, place: String, source: sqlx::Error) -> Self {
         let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -82,7 +82,16 @@ impl LazyStore {
                 Arc::new(SqlStore::in_postgres(database, tenant).await?)
             }
         };
-        store.sweep(now).await?;
+        match store.sweep(now).await {
+            // It can be read, and is swept again.
+            Err(error) if error.is_passing() => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the session store is not tidied yet"
+                );
+            }
+            swept => drop(swept?),
+        }
         if !is_first {
             tracing::error!(store = %self.config, "the session store was removed or replaced; it was opened anew");
             self.replaced.store(true, Ordering::Relaxed);

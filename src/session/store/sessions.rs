@@ -242,7 +242,7 @@ impl AddAssign for Outcomes {
     }
 }
 
-/// Turns to begin a new session with.
+/// Turns to begin a new session with. One that still runs is interrupted in the copy.
 #[derive(Debug, Clone, Copy)]
 pub struct CopiedTurns<'a> {
     /// The session they are copied from.

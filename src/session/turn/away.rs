@@ -2,35 +2,64 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::{SessionName, lease::LeaseGuard, store::StoreError};
 
-/// The pause between attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The pause between the first two attempts. Each further one is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What to do while the store is away.
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long a store of this machine alone is waited for: what is wrong there, such as a full disk, need not pass.
+const LOCAL_LIMIT: Duration = Duration::from_secs(15);
+
+/// The wait for a store that is away.
 #[derive(Debug)]
 pub(super) struct Away {
-    waits: bool,
     lost: CancellationToken,
+    limit: Option<Duration>,
+    /// When the first attempt failed.
+    since: Option<Instant>,
+    pause: Duration,
 }
 
 impl Away {
-    /// Waits under this lease, which ends in time if the store stays away; or not at all.
-    pub(super) fn under(lease: Option<&LeaseGuard>, waits: bool) -> Self {
-        Self { waits, lost: lease.map(|guard| guard.lost().clone()).unwrap_or_default() }
+    /// A wait under this lease, which ends in time if the store stays away.
+    pub(super) fn under(lease: Option<&LeaseGuard>, is_shared: bool) -> Self {
+        Self {
+            lost: lease.map(|guard| guard.lost().clone()).unwrap_or_default(),
+            limit: (!is_shared).then_some(LOCAL_LIMIT),
+            since: None,
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// Waits for something of the store. `None` if the lease is lost before: a connection may say nothing for long.
     pub(super) async fn unless_lost<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        if self.waits { self.lost.run_until_cancelled(work).await } else { Some(work.await) }
+        self.lost.run_until_cancelled(work).await
     }
 
     /// Whether to write again after `error`; then a moment has passed.
-    pub(super) async fn is_over_soon(&self, error: &StoreError) -> bool {
-        let waits = self.waits && matches!(error, StoreError::Unavailable { .. });
-        waits && self.lost.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
+    pub(super) async fn is_over_soon(&mut self, error: &StoreError) -> bool {
+        if !error.is_passing() {
+            return false;
+        }
+        let since = *self.since.get_or_insert_with(|| {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "the store is away; it is tried again"
+            );
+            Instant::now()
+        });
+        if self.limit.is_some_and(|limit| since.elapsed() >= limit) {
+            return false;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        self.lost.run_until_cancelled(tokio::time::sleep(pause)).await.is_some()
     }
 
     pub(super) fn lost(name: &SessionName) -> Result<(), StoreError> {

@@ -33,7 +33,7 @@ impl Actor {
     pub(super) async fn keep_history(
         &mut self,
         recorder: &Recorder,
-        away: &Away,
+        away: &mut Away,
     ) -> Option<String> {
         let config = self.shared.config.rollouts.as_ref()?;
         let thread = self.loaded.as_ref().and_then(|loaded| loaded.thread.id())?;
@@ -120,7 +120,7 @@ impl Actor {
     }
 }
 
-fn not_kept(reason: &str) -> String {
+pub(super) fn not_kept(reason: &str) -> String {
     format!(
         "The history of this turn could not be kept for other machines ({reason}); there the session would go on with \
          what this server's record has."

@@ -6,6 +6,7 @@
 //! [`live`] turn; a [`Call`] is a reader of that log.
 
 mod actor;
+mod after;
 mod apart;
 mod approvals;
 mod away;
@@ -17,6 +18,7 @@ mod live;
 mod loaded;
 mod message;
 mod naming;
+mod observed;
 mod open;
 mod outcome;
 mod phases;
@@ -36,5 +38,6 @@ pub(super) use live::{LiveTurn, LogOwner};
 pub use live::{QueuePosition, Update};
 pub(super) use message::Message;
 pub(super) use naming::title;
+pub(super) use observed::ObservedTurns;
 pub(super) use plan::Plan;
 pub(super) use queued::QueuedTurn;

@@ -143,6 +143,7 @@ impl Actor {
     /// Tells a resumed thread of the turns that its history lacks: they ended where nobody could keep it any more.
     async fn resumed(&self, thread: &Thread, history: History) -> Result<Opened, SessionError> {
         let History { moved_from, lacking, mut warnings, .. } = history;
+        warnings.extend(thread.goal_warning());
         let items = context::items(&lacking, self.shared.config.session.rebuild_bytes);
         let mut preamble = Vec::new();
         if !items.is_empty() {

@@ -1,10 +1,10 @@
 //! One turn, phase by phase: the session is claimed, its thread opened, the turn recorded and started, followed while
 //! it runs, and recorded again when it ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::Span;
 
 use super::{
@@ -28,9 +28,11 @@ use crate::{
         TurnRecord, WorktreeRecord, context,
         measures::TurnTime,
         store::{Excerpt, StoreError},
-        worktree::state,
     },
 };
+
+/// How long the store may keep a turn that runs from being followed.
+const ACKNOWLEDGEMENT: Duration = Duration::from_secs(1);
 
 /// How far a turn is.
 enum Phase {
@@ -153,7 +155,10 @@ impl Actor {
                     other => other?,
                 },
                 Phase::Starting(recorder, plan, opened, input) => {
-                    match self.start_phase(recorder, &plan, *input, opened, retried).await? {
+                    match self
+                        .start_phase(queued, recorder, &plan, *input, (opened, retried))
+                        .await?
+                    {
                         Phase::Opening(record) => {
                             retried = true;
                             Phase::Opening(record)
@@ -235,11 +240,11 @@ impl Actor {
 
     async fn start_phase(
         &mut self,
+        queued: &QueuedTurn,
         mut recorder: Box<Recorder>,
         plan: &Plan,
         input: Input,
-        opened: Opened,
-        retried: bool,
+        (opened, retried): (Opened, bool),
     ) -> Result<Phase, Failed> {
         let Some(loaded) = &self.loaded else { return Err(SessionError::ShuttingDown.into()) };
         let (thread, choice) = (&loaded.thread, &loaded.choice);
@@ -250,6 +255,8 @@ impl Actor {
         let (request, expected) =
             turn_request(input, plan, thread, choice.model.as_deref(), &opened);
         plan.check_unchanged().await?;
+        // From the moment on in which the record says that it runs.
+        queued.live.set_number(recorder.entry.number);
         recorder.begin().await.map_err(SessionError::from)?;
         self.shared.changed(Change::Session(self.name.clone()));
         let asked = Instant::now();
@@ -298,17 +305,6 @@ impl Actor {
         entry.details.warnings.extend(opened.warnings);
         entry.details.warnings.extend(caveats);
         let mut status = note(record, entry, outcome, *started);
-        if let Some(worktree) = &record.details.worktree {
-            match state(&self.shared.config.git, worktree).await {
-                Ok(state) => entry.details.worktree = Some(state),
-                Err(error) => {
-                    entry
-                        .details
-                        .warnings
-                        .push(format!("What is in the worktree is not known: {error}."));
-                }
-            }
-        }
         if status == SessionStatus::Completed {
             status = interpret(entry, &queued.request.work, expected).await;
         }
@@ -316,12 +312,7 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
-        let away = Away::under(self.lease.as_ref(), self.shared.config.is_shared);
-        if stop != Some(Stop::LeaseLost) {
-            // Before the turn is recorded as ended: who has its answer finds its history as well.
-            let warning = self.keep_history(&recorder, &away).await;
-            recorder.entry.details.warnings.extend(warning);
-        }
+        let mut away = Away::under(self.lease.as_ref(), self.shared.config.is_shared);
         let entry = &recorder.entry;
         tracing::info!(
             status = status.as_str(),
@@ -341,6 +332,10 @@ impl Actor {
                 }
             },
         };
+        if written.is_ok() {
+            // Who has the answer finds its history as well.
+            self.after(&mut recorder, &mut away).await;
+        }
         self.shared.changed(Change::Session(self.name.clone()));
         let Recorder { record, entry: mut turn, .. } = *recorder;
         let is_named = record.name_for_thread() == record.details.thread_name.as_deref();
@@ -384,9 +379,15 @@ impl Actor {
             effective: turn.effective(),
             machine: &self.shared.config.machine,
         };
-        // The turn runs; what cannot be written now is tried again at its end.
-        if let Err(error) = recorder.acknowledge(&news).await {
-            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot write an acknowledged turn down");
+        // The turn runs; what cannot be written now is written by the next checkpoint.
+        match timeout(ACKNOWLEDGEMENT, recorder.acknowledge(&news)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot write an acknowledged turn down");
+            }
+            Err(_) => {
+                tracing::warn!(session = %self.name, "the store is slow to take an acknowledged turn");
+            }
         }
         queued.live.set_number(recorder.entry.number);
         queued.log(Update::Begun(recorder.entry.number));

@@ -36,8 +36,8 @@ pub(super) struct Recorder {
     pub(super) entry: TurnRecord,
     /// When the recorder was made, from which the turn's duration counts.
     pub(super) started: Instant,
-    /// How much of the answer the last checkpoint wrote.
-    written_bytes: usize,
+    /// What the last checkpoint wrote.
+    written: Extent,
     /// Whether a write may have been made or not: nobody has said.
     uncertain: bool,
 }
@@ -49,6 +49,20 @@ pub(super) struct Acknowledged<'a> {
     pub(super) turn: &'a TurnId,
     pub(super) effective: &'a EffectiveSettings,
     pub(super) machine: &'a str,
+}
+
+/// How much there is of a turn: what is compared instead of all its texts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Extent([usize; 5], Option<u64>);
+
+impl Extent {
+    fn of(partial: &Partial) -> Self {
+        let Partial { response, usage, commands, files, trace } = partial;
+        let bytes = |texts: &[String]| texts.iter().map(String::len).sum();
+        let (outputs, diffs) = (bytes(&trace.outputs), bytes(&trace.diffs));
+        let sizes = [response.len(), commands.len(), files.len(), outputs, diffs];
+        Self(sizes, usage.map(|usage| usage.total_tokens))
+    }
 }
 
 impl Recorder {
@@ -83,7 +97,7 @@ impl Recorder {
             record,
             entry,
             started: Instant::now(),
-            written_bytes: 0,
+            written: Extent::default(),
             uncertain: false,
         }
     }
@@ -97,8 +111,8 @@ impl Recorder {
         self.put().await
     }
 
-    /// Notes the acknowledgement: the session gets the thread, the call's settings and, if asked for, its reset. Writes
-    /// at once only if that changes thread, settings or machine or is a reset; else the next write has the rest.
+    /// Records the acknowledgement: the session gets the thread, the call's settings and, if asked for, its reset. Without
+    /// the turn's id a fork would not know where to cut the thread, and another machine not that it can be resumed.
     pub(super) async fn acknowledge(&mut self, news: &Acknowledged<'_>) -> Result<(), StoreError> {
         let Acknowledged { thread, turn, effective, machine } = *news;
         let details = &mut self.entry.details;
@@ -107,10 +121,6 @@ impl Recorder {
         details.engine = Some(thread.engine().to_owned());
         details.codex_version = Some(thread.codex_version().to_string());
         details.effective = Some(effective.clone());
-        let pinned = |record: &SessionRecord| {
-            (record.thread_id.clone(), record.settings.clone(), record.details.machine.clone())
-        };
-        let before = pinned(&self.record);
         if self.resets {
             self.restart();
         }
@@ -129,19 +139,19 @@ impl Recorder {
         let directory = &mut record.settings.working_directory;
         directory.get_or_insert_with(|| effective.working_directory.clone());
         record.details.machine = Some(machine.to_owned());
-        let is_news = before != pinned(&self.record);
-        if self.restarts || is_news { self.put().await } else { Ok(()) }
+        self.put().await
     }
 
-    /// Writes the turn so far, if its answer has grown by more than a tenth since the last checkpoint.
+    /// Writes the turn so far, if there is more of it than at the last checkpoint.
     pub(super) async fn checkpoint(&mut self, partial: Partial) -> Result<(), StoreError> {
-        let bytes = partial.response.len();
-        if bytes <= self.written_bytes + self.written_bytes / 10 {
+        let extent = Extent::of(&partial);
+        if extent == self.written {
             return Ok(());
         }
-        self.written_bytes = bytes;
         let turn = self.so_far(partial);
-        self.write(Some(&turn)).await
+        self.write(Some(&turn)).await?;
+        self.written = extent;
+        Ok(())
     }
 
     /// The turn with its partial results.
@@ -184,7 +194,8 @@ impl Recorder {
         self.restarts = true;
     }
 
-    async fn put(&mut self) -> Result<(), StoreError> {
+    /// Writes the session and the turn as they are.
+    pub(super) async fn put(&mut self) -> Result<(), StoreError> {
         self.write(None).await
     }
 

@@ -1,6 +1,6 @@
 //! Waiting for the session: behind our own calls in their order, and behind other servers' by ticket.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -154,14 +154,32 @@ impl Actor {
         }
     }
 
+    /// Ends the calls that wait and that nothing waits for any more, so that they take no place. `turn` is the number of the
+    /// running turn, if it is known.
+    pub(super) async fn drop_cancelled(&mut self, turn: Option<u32>) {
+        let is_any = self.waiting.iter().any(|queued| queued.is_cancelled());
+        if !is_any {
+            return;
+        }
+        let (cancelled, waiting) =
+            self.waiting.drain(..).partition::<VecDeque<_>, _>(|queued| queued.is_cancelled());
+        self.waiting = waiting;
+        for mut queued in cancelled {
+            self.leave_queue(&mut queued).await;
+            queued.end(Err(SessionError::Cancelled));
+        }
+        self.log_positions(turn);
+    }
+
     /// Puts a call at the end of the queue. `turn` is the number of the running turn, if it is known.
     pub(super) async fn queue_up(&mut self, mut queued: QueuedTurn, turn: Option<u32>) {
-        let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
         if queued.request.on_busy == OnBusy::Reject {
             return queued.end(Err(SessionError::Busy { name: self.name.clone() }));
         }
+        self.drop_cancelled(turn).await;
         if self.waiting.len() >= QUEUE {
-            return queued.end(Err(full()));
+            let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
+            return queued.end(Err(full));
         }
         match self.place().await {
             Ok(ticket) => queued.ticket = ticket,

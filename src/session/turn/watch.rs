@@ -214,6 +214,7 @@ impl Actor {
     }
 
     async fn tick(&mut self, watch: &mut Watch<'_>, queued: &QueuedTurn) -> Option<Stop> {
+        self.drop_cancelled(Some(watch.recorder.entry.number)).await;
         if let Some(stop) = watch.takes_too_long(self.shared.config.turn.silence.0) {
             return Some(stop);
         }

@@ -16,6 +16,7 @@ use super::{ModelRequest, Reply};
 /// | `slow SECONDS TEXT` | begins to answer, then finishes after a while |
 /// | `gather COUNT TEXT` | answers TEXT once that many turns wait for it at the same time |
 /// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
+/// | `linger LINE` | runs LINE in a shell, then another line that takes a minute |
 /// | `escalate LINE` | the same outside the sandbox, which needs an approval |
 /// | `both LINE` | the same twice at once, which needs two approvals |
 /// | `plan STEP` | says that it has done one step and goes on with STEP, then as after `run` |
@@ -39,15 +40,18 @@ pub fn script(request: &ModelRequest) -> Reply {
     if request.model().starts_with("missing") {
         return Reply::status(404, format!("The model `{}` does not exist", request.model()));
     }
+    let prompts = request.prompts();
+    let prompt = prompts.last().map_or("", |text| text.lines().last().unwrap_or_default());
     if let Some(output) = request.tool_output() {
         if let Some(agent) = spawned(&output) {
             let arguments = json!({"targets": [agent], "timeout_ms": 60_000});
             return Reply::call(tool(request, "wait_agent"), arguments);
         }
+        if prompt.starts_with("linger ") {
+            return Reply::command("sleep 60");
+        }
         return Reply::text(format!("ran: {output}"));
     }
-    let prompts = request.prompts();
-    let prompt = prompts.last().map_or("", |text| text.lines().last().unwrap_or_default());
     if request.is_review() {
         return review(prompt);
     }
@@ -70,7 +74,7 @@ pub fn script(request: &ModelRequest) -> Reply {
             let (count, text) = object.split_once(' ').unwrap_or((object, "gathered"));
             Reply::text(text).together(count.parse().unwrap_or(1))
         }
-        "run" => Reply::command(object),
+        "run" | "linger" => Reply::command(object),
         "plan" => Reply::call(
             "update_plan",
             json!({"plan": [

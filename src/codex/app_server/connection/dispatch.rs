@@ -12,7 +12,7 @@ use super::{Connection, OpenApproval, lock};
 use crate::codex::{
     approval::{self, ApprovalRequest, PendingApproval},
     ids::ThreadId,
-    protocol::{Event, EventKind, RateLimitsUpdated, ThreadParams, ThreadRead},
+    protocol::{Event, EventKind, GoalUpdated, RateLimitsUpdated, ThreadParams, ThreadRead},
     rpc::{Incoming, Listener, RequestId},
     turn::ThreadEvent,
 };
@@ -37,7 +37,7 @@ impl Listener for Dispatch {
     fn hear(&self, incoming: Incoming) {
         let Some(connection) = self.0.upgrade() else { return };
         match incoming {
-            Incoming::Notification { method, params } => connection.notified(&method, params),
+            Incoming::Notification { method, params } => connection.notified(&method, &params),
             Incoming::Request { id, method, params } => connection.asked(id, &method, &params),
         }
     }
@@ -52,14 +52,33 @@ impl Listener for Dispatch {
 }
 
 impl Connection {
-    fn notified(&self, method: &str, params: Value) {
-        if let Some(event) = Event::parse(method, &params) {
+    fn notified(self: &Arc<Self>, method: &str, params: &Value) {
+        if let Some(event) = Event::parse(method, params) {
             self.happened(event);
         } else if method == "account/rateLimits/updated"
             && let Ok(news) = RateLimitsUpdated::deserialize(params)
         {
             lock(&self.rate_limits).get_or_insert_default().update(news.rate_limits);
+        } else if method == "thread/goal/updated"
+            && let Ok(GoalUpdated { goal }) = GoalUpdated::deserialize(params)
+            && goal.is_active()
+        {
+            self.pause_goal(&goal);
         }
+    }
+
+    /// Warns the turn that runs on a thread.
+    pub(in crate::codex::app_server) fn warn(&self, thread: &ThreadId, message: String) {
+        let kind = EventKind::Warning(message);
+        drop(self.routes.push(thread, ThreadEvent::Event { turn_id: None, kind }));
+    }
+
+    /// Does something for the connection, and nothing waits for it.
+    pub(in crate::codex::app_server) fn spawn(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.tasks.spawn(work);
     }
 
     fn happened(&self, event: Event) {

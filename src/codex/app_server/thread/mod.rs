@@ -11,7 +11,7 @@ use std::sync::{
 
 use serde_json::Value;
 
-use super::{connection::Connection, queries};
+use super::{connection::Connection, goals, queries};
 use crate::codex::{
     error::CodexError,
     ids::{ThreadId, TurnId},
@@ -47,6 +47,8 @@ pub(crate) struct AppThread {
     trust: Trust,
     /// What the model was told before the thread was resumed, where this version does not tell it anew.
     told: Mutex<EnvironmentContext>,
+    /// The goal of Codex's own that was paused when the thread was resumed.
+    paused_goal: Option<String>,
     connection: Arc<Connection>,
 }
 
@@ -69,6 +71,11 @@ impl AppThread {
     /// The sandbox in force, if Codex said.
     pub(crate) fn sandbox(&self) -> Option<Sandbox> {
         self.opened.sandbox
+    }
+
+    /// What to say of a goal of Codex's own that was paused when the thread was resumed.
+    pub(crate) fn goal_warning(&self) -> Option<String> {
+        self.paused_goal.as_deref().map(goals::said)
     }
 
     /// The Codex that has it.

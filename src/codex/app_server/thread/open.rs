@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{AppThread, sandbox::TurnSandbox};
 use crate::codex::{
-    app_server::{connection::Connection, refusal},
+    app_server::{connection::Connection, goals, refusal},
     error::CodexError,
     ids::{ThreadId, TurnId},
     projects::Project,
@@ -52,6 +52,7 @@ impl AppThread {
             let reason = "a turn that could not be stopped may still run on it".to_owned();
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
         }
+        let paused_goal = goals::pause(&connection, thread).await?;
         let resume = async |model_provider: Option<&str>| {
             let params = ThreadResumeParams {
                 thread_id: &thread.0,
@@ -78,7 +79,9 @@ impl AppThread {
         }
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
-        Self::opened(connection, opened, settings, (true, sandbox)).await.if_logged_in().await
+        let mut opened = Self::opened(connection, opened, settings, (true, sandbox)).await;
+        opened.paused_goal = paused_goal;
+        opened.if_logged_in().await
     }
 
     /// Makes a new thread with the history of another one, through that turn if one is named.
@@ -161,6 +164,7 @@ impl AppThread {
             recorded: AtomicBool::new(recorded),
             trust: Trust::default(),
             told: Mutex::new(told),
+            paused_goal: None,
             connection,
         }
     }

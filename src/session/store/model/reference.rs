@@ -243,6 +243,9 @@ impl Reference {
             && let Some(session) = self.sessions.get_mut(&lease.session)
         {
             session.holder = None;
+            if session.record.status == SessionStatus::Running {
+                self.end_turns(&lease.session);
+            }
         }
         Answer::Nothing
     }

@@ -65,8 +65,11 @@ impl Coordination for ReferenceStore {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let clock = self.clock.now();
-        if let Ok(entry) = self.lock().held(lease, self.owner, clock) {
-            entry.holder = None;
+        let mut state = self.lock();
+        let Ok(entry) = state.held(lease, self.owner, clock) else { return Ok(()) };
+        entry.holder = None;
+        if entry.record.status == SessionStatus::Running {
+            state.end_turns(&lease.session);
         }
         Ok(())
     }

@@ -339,5 +339,9 @@ impl SessionStore for ReferenceStore {
 fn copied(state: &State, copy: CopiedTurns<'_>) -> Vec<TurnRecord> {
     let turns = state.entries.get(copy.from).map(|entry| entry.turns.as_slice());
     let turns = turns.unwrap_or_default().iter();
-    turns.filter(|turn| turn.number <= copy.through).cloned().collect()
+    let mut copied: Vec<_> = turns.filter(|turn| turn.number <= copy.through).cloned().collect();
+    for turn in copied.iter_mut().filter(|turn| turn.status == SessionStatus::Running) {
+        turn.status = SessionStatus::Interrupted;
+    }
+    copied
 }

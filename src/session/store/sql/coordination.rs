@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Others, Row, SqlStore, span};
+use super::{Others, Query, Row, SqlStore, span};
 use crate::session::{
     SessionName,
     record::{
@@ -52,12 +52,24 @@ impl Coordination for SqlStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let release = self.under(
-            lease,
-            // One that has run out stays for the sweep, which ends the turn that was left running.
-            "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_busy = false WHERE {ours} RETURNING {tell}",
-        );
-        release.execute(&self.pool).await.map(drop).map_err(self.failed("release a lease in"))
+        let action = "release a lease in";
+        // In the usual case no turn was left running.
+        let released = self.free(lease, " AND status <> 'running'").execute(&self.pool).await;
+        if released.map_err(self.failed(action))? == 1 {
+            return Ok(());
+        }
+        let mut tx = self.begin(action).await?;
+        let free = async {
+            let lock = self.under(lease, "SELECT name FROM sessions WHERE {ours}{lock}");
+            // One that has run out stays for the sweep, which does the same.
+            if lock.optional(&mut tx).await?.is_some() {
+                self.end_turns(&mut tx, lease.session.as_str()).await?;
+                self.free(lease, "").execute(&mut tx).await?;
+            }
+            Ok(())
+        };
+        free.await.map_err(self.failed(action))?;
+        self.commit_all(tx, action).await
     }
 
     async fn activity(&self) -> Result<Activity, StoreError> {
@@ -259,6 +271,12 @@ impl Coordination for SqlStore {
 }
 
 impl SqlStore {
+    /// Gives a lease back that is in force.
+    fn free(&self, lease: &Lease, condition: &str) -> Query {
+        let free = "UPDATE sessions SET lease_owner = NULL, lease_until = NULL, lease_busy = false WHERE {ours}";
+        self.under(lease, &format!("{free}{condition} RETURNING {{tell}}"))
+    }
+
     async fn read_inbox(&self, lease: &Lease, after: MessageId) -> sqlx::Result<Inbox> {
         // One question in the usual case, in which the answer is no: a running turn asks several times a second.
         let ask = self.under(

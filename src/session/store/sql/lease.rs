@@ -103,7 +103,7 @@ impl SqlStore {
     }
 
     /// Ends what an earlier holder left: its running turn and the approvals that were open. The session is locked.
-    async fn end_turns(&self, tx: &mut Tx, name: &str) -> sqlx::Result<()> {
+    pub(super) async fn end_turns(&self, tx: &mut Tx, name: &str) -> sqlx::Result<()> {
         self.interrupt_turns(tx, name).await?;
         for end in [
             "UPDATE sessions SET status = 'interrupted' WHERE tenant = $1 AND name = $3 AND status = 'running'",

@@ -81,11 +81,18 @@ const WORDS: Words = &[
 ];
 
 impl SqlStore {
-    /// Makes the tenant known to the database.
+    /// Makes the tenant known to the database. Writes only what is not there: a server that hangs in the middle of a write
+    /// keeps no other from opening the store.
     pub(super) async fn register(&self) -> Result<(), StoreError> {
-        let register =
-            self.query("INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING");
-        register.execute(&self.pool).await.map(drop).map_err(self.failed("open"))
+        let register = async {
+            let known = self.query("SELECT tenant FROM tenants WHERE tenant = $1");
+            if known.optional(&self.pool).await?.is_none() {
+                let add = "INSERT INTO tenants (tenant) VALUES ($1) ON CONFLICT DO NOTHING";
+                self.query(add).execute(&self.pool).await?;
+            }
+            Ok(())
+        };
+        register.await.map_err(self.failed("open"))
     }
 
     /// A statement, with the tenant and the clock as its first arguments.

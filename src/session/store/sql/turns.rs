@@ -103,6 +103,7 @@ impl SqlStore {
         Ok(())
     }
 
+    /// A turn that runs is interrupted in the copy, which has what there is of it.
     pub(super) async fn copy_turns(
         &self,
         tx: &mut Tx,
@@ -111,8 +112,8 @@ impl SqlStore {
     ) -> sqlx::Result<()> {
         self.query(
             "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details) \
-             SELECT tenant, $3, number, status, timestamp, prompt, response, details \
-             FROM turns WHERE tenant = $1 AND session = $4 AND number <= $5",
+             SELECT tenant, $3, number, CASE WHEN status = 'running' THEN 'interrupted' ELSE status END, timestamp, \
+             prompt, response, details FROM turns WHERE tenant = $1 AND session = $4 AND number <= $5",
         )
         .bind(to.as_str())
         .bind(copy.from.as_str())

@@ -102,15 +102,23 @@ impl SqlStore {
     /// The clock begins anew with each boot, and is another one on another machine: a lease that would last longer than
     /// any does was not given by this one, and a message of later was not left now.
     async fn end_leases_of_another_boot(&self) -> Result<(), StoreError> {
-        for end in [
-            "UPDATE sessions SET lease_until = 0 WHERE lease_until > {clock} + $3",
-            "DELETE FROM queue WHERE until > {clock} + $3",
-            "DELETE FROM control_messages WHERE posted > {clock}",
-        ] {
-            let ended = self.query(end).bind(span(LONGEST_LEASE)).execute(&self.pool).await;
-            ended.map_err(self.failed("open"))?;
-        }
-        Ok(())
+        let end = async {
+            for (table, of_another, end) in [
+                ("sessions", "lease_until > {clock} + $3", "UPDATE sessions SET lease_until = 0"),
+                ("queue", "until > {clock} + $3", "DELETE FROM queue"),
+                ("control_messages", "posted > {clock}", "DELETE FROM control_messages"),
+            ] {
+                let any =
+                    format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {of_another}) AS there");
+                let any = self.query(&any).bind(span(LONGEST_LEASE)).one(&self.pool).await?;
+                if any.get("there")? {
+                    let end = self.query(&format!("{end} WHERE {of_another}"));
+                    end.bind(span(LONGEST_LEASE)).execute(&self.pool).await?;
+                }
+            }
+            Ok(())
+        };
+        end.await.map_err(self.failed("open"))
     }
 }
 
