@@ -11,10 +11,11 @@ use super::{
 const LONGEST: usize = 256;
 
 /// How often a chain is looked at of which a process ends meanwhile.
-const ATTEMPTS: usize = 40;
+const ATTEMPTS: usize = 4;
 
-/// The pause between two looks. A process that ends has no environment any more for a moment in which it still is its
-/// children's parent, and on a busy machine that moment lasts.
+/// How often one process is looked at, and the pause in between. An ancestor that ends has no environment any more for a
+/// moment in which it still is its children's parent, and on a busy machine that moment lasts.
+const LOOKS: usize = 40;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What is known of where a process comes from.
@@ -38,7 +39,16 @@ impl Lineage {
     /// It reads two small files of the system for each ancestor. An ancestor that clears its environment hides
     /// nothing: on Linux what Codex starts stays below a process of ours that carries the tag (see [`super::reaper`]).
     pub fn of(process: Option<u32>) -> Self {
-        Lineages::default().of(process.unwrap_or_else(std::process::id))
+        let process = process.unwrap_or_else(std::process::id);
+        for _ in 0..LOOKS {
+            match Lineages::default().told(process) {
+                Ok(Self::Unknown) if matches!(parent_of(process), Ok(Some(_))) => {
+                    std::thread::sleep(PAUSE);
+                }
+                told => return told.unwrap_or(Self::Unknown),
+            }
+        }
+        Self::Unknown
     }
 
     /// Whether the process may be a client.
@@ -59,10 +69,7 @@ impl Lineages {
             // This system says nothing of any process.
             return Ok(Lineage::Other);
         }
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                std::thread::sleep(PAUSE);
-            }
+        for _ in 0..ATTEMPTS {
             let Some(chain) = chain(process)? else { return Ok(Lineage::Unknown) };
             // An ancestor may end meanwhile; its children have another parent then.
             if let Some(lineage) = self.told_of(&chain)? {
