@@ -1,6 +1,11 @@
 //! Our views in the MCP Inspector, which shows views of servers as clients do.
 
-use std::{net::TcpStream, path::PathBuf, process::Stdio};
+use std::{
+    net::TcpStream,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use testkit::{
@@ -46,14 +51,17 @@ async fn show(tab: &Tab, server: &HttpServer, port: u16, tool: &str, given: Valu
     tab.goto(&url).await;
 }
 
-/// Waits until an expression is true in some frame.
+/// Waits until an expression is true in some frame. Asked now and then: each question is put to all frames, and the
+/// Inspector's page has enough to do.
 async fn until(tab: &Tab, expression: &str) {
     let expression = format!("Boolean({expression})");
-    let is_so = async || tab.eval_in_frames(&expression).await.contains(&json!(true));
-    let in_time = tokio::time::timeout(DEADLINE * 9 / 10, wait_until(&expression, is_so));
-    if in_time.await.is_err() {
-        let seen = tab.eval_in_frames("document.body?.innerText").await;
-        panic!("`{expression}` does not become true: {}", json!(seen));
+    let started = Instant::now();
+    while !tab.eval_in_frames(&expression).await.contains(&json!(true)) {
+        if started.elapsed() > DEADLINE {
+            let seen = tab.eval_in_frames("document.body?.innerText").await;
+            panic!("`{expression}` does not become true: {}", json!(seen));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -76,6 +84,8 @@ async fn the_inspector_shows_our_views_and_their_buttons_work_there() {
     // The Inspector tells a view of its call only by the result, so the call returns at once.
     let given = json!({"prompt": prompt, "sessionId": "card", "waitSeconds": 0});
     show(&tab, &server, port, "codex", given).await;
+    // It connects, lists all there is, and calls the tool; then it loads the view.
+    until(&tab, "document.body?.innerText.toUpperCase().includes('TOOLS/CALL')").await;
     // What Codex asks is a button in the card, and a click there answers it.
     until(&tab, "document.querySelector('.ask pre')?.textContent.includes('touch')").await;
     assert!(!file.exists());
