@@ -45,12 +45,17 @@ impl Connection {
     /// Pauses a goal that was just made or resumed, and tells the turn that runs.
     pub(super) fn pause_goal(self: &Arc<Self>, goal: &Goal) {
         let thread = ThreadId(goal.thread_id.clone());
-        let connection = Arc::clone(self);
-        self.warn(&thread, said(&shown(goal)));
+        let (connection, objective) = (Arc::clone(self), shown(goal));
         self.spawn(async move {
-            if let Err(error) = set_paused(&connection, &thread).await {
-                tracing::warn!(%thread, %error, "a goal is not paused");
-            }
+            // Said once it is so: a turn that waits for its goal's tool is not over before.
+            let said = match set_paused(&connection, &thread).await {
+                Ok(()) => said(&objective),
+                Err(error) => format!(
+                    "A goal of Codex's own (\u{201c}{objective}\u{201d}) could not be paused ({error}): Codex may begin turns for it \
+                     that are not recorded here."
+                ),
+            };
+            connection.warn(&thread, said);
         });
     }
 }

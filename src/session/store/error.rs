@@ -55,7 +55,7 @@ pub enum StoreError {
 
 /// What PostgreSQL's codes begin with where the same may work in a moment: it is away, restarts, is full or busy, or only read
 /// for now.
-const PASSING_STATES: [&str; 8] = ["08", "25006", "40", "53", "55", "57", "58", "XX000"];
+const PASSING_STATES: [&str; 7] = ["08", "25006", "40", "53", "55", "57", "58"];
 
 /// SQLite's codes of that kind: busy, locked, out of memory, only read, failing input and output, full, not to be opened,
 /// locked in another way.

@@ -13,14 +13,16 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long a store of this machine alone is waited for: what is wrong there, such as a full disk, need not pass.
+/// How long a store of this machine alone is waited for, and one that is shared, while the lease is renewed: what is wrong
+/// there, such as a full disk, need not pass.
 const LOCAL_LIMIT: Duration = Duration::from_secs(15);
+const SHARED_LIMIT: Duration = Duration::from_mins(1);
 
 /// The wait for a store that is away.
 #[derive(Debug)]
 pub(super) struct Away {
     lost: CancellationToken,
-    limit: Option<Duration>,
+    limit: Duration,
     /// When the first attempt failed.
     since: Option<Instant>,
     pause: Duration,
@@ -31,7 +33,7 @@ impl Away {
     pub(super) fn under(lease: Option<&LeaseGuard>, is_shared: bool) -> Self {
         Self {
             lost: lease.map(|guard| guard.lost().clone()).unwrap_or_default(),
-            limit: (!is_shared).then_some(LOCAL_LIMIT),
+            limit: if is_shared { SHARED_LIMIT } else { LOCAL_LIMIT },
             since: None,
             pause: FIRST_PAUSE,
         }
@@ -54,7 +56,7 @@ impl Away {
             );
             Instant::now()
         });
-        if self.limit.is_some_and(|limit| since.elapsed() >= limit) {
+        if since.elapsed() >= self.limit {
             return false;
         }
         let pause = self.pause;
