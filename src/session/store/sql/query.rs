@@ -66,6 +66,19 @@ macro_rules! run {
     };
 }
 
+/// The driver's own form of a statement, with its arguments.
+macro_rules! bound {
+    ($query:expr) => {{
+        let prepared = sqlx::query(AssertSqlSafe($query.sql));
+        $query.arguments.into_iter().fold(prepared, |prepared, argument| match argument {
+            Argument::Flag(flag) => prepared.bind(flag),
+            Argument::Number(number) => prepared.bind(number),
+            Argument::Text(text) => prepared.bind(text),
+            Argument::Bytes(bytes) => prepared.bind(bytes),
+        })
+    }};
+}
+
 impl Query {
     /// A statement in the words of a database.
     pub(in crate::session::store) fn new(sql: &str, words: &[Words]) -> Self {
@@ -117,23 +130,11 @@ impl Query {
     }
 
     fn for_sqlite(self) -> Prepared<'static, Sqlite, SqliteArguments> {
-        let prepared = sqlx::query(AssertSqlSafe(self.sql));
-        self.arguments.into_iter().fold(prepared, |prepared, argument| match argument {
-            Argument::Flag(flag) => prepared.bind(flag),
-            Argument::Number(number) => prepared.bind(number),
-            Argument::Text(text) => prepared.bind(text),
-            Argument::Bytes(bytes) => prepared.bind(bytes),
-        })
+        bound!(self)
     }
 
     fn for_postgres(self) -> Prepared<'static, Postgres, PgArguments> {
-        let prepared = sqlx::query(AssertSqlSafe(self.sql));
-        self.arguments.into_iter().fold(prepared, |prepared, argument| match argument {
-            Argument::Flag(flag) => prepared.bind(flag),
-            Argument::Number(number) => prepared.bind(number),
-            Argument::Text(text) => prepared.bind(text),
-            Argument::Bytes(bytes) => prepared.bind(bytes),
-        })
+        bound!(self)
     }
 }
 

@@ -1,5 +1,6 @@
 -- Times are milliseconds since 1970, UTC; those that leases are judged by are of the clock of the machine. What is only
--- ever read whole is JSON. The same tables as in PostgreSQL, but for those that servers on several machines need.
+-- ever read whole is JSON. The same tables as in PostgreSQL, but for those that servers on several machines need: the types of
+-- the two databases have no common words. The contract runs every verb on both.
 
 -- One row for each tenant, '' for the operator's own. A session that is removed and made again continues the epochs of the
 -- one before. The number of sessions is looked at with every new one, and counting takes longer the more there are.
