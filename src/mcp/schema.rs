@@ -57,6 +57,7 @@ fn plain(schema: &mut Value) {
         Value::Array(all) => all.iter_mut().for_each(plain),
         Value::Object(fields) => {
             take_only_choice(fields);
+            merge_kinds(fields);
             fields.remove("format");
             if fields.get("default") == Some(&Value::Null) {
                 fields.remove("default");
@@ -78,6 +79,37 @@ fn plain(schema: &mut Value) {
             fields.values_mut().for_each(plain);
         }
         _ => {}
+    }
+}
+
+/// One of several kinds of objects, told apart by a word, is one object: that word and what any kind has besides.
+fn merge_kinds(fields: &mut JsonObject) {
+    let Some(Value::Array(kinds)) = fields.remove("oneOf") else { return };
+    let mut properties = JsonObject::new();
+    let mut words = Vec::new();
+    let mut tag = None;
+    for kind in &kinds {
+        for (name, property) in
+            kind.get("properties").and_then(Value::as_object).into_iter().flatten()
+        {
+            if let Some(word) = property.get("const") {
+                tag = Some(name.clone());
+                words.push(word.clone());
+            } else {
+                properties.entry(name).or_insert_with(|| property.clone());
+            }
+        }
+        // Words alone, each with a description of its own.
+        words.extend(kind.get("const").cloned());
+    }
+    if let Some(tag) = tag {
+        properties.insert(tag.clone(), json!({"type": "string", "enum": words}));
+        fields.insert("type".to_owned(), "object".into());
+        fields.insert("properties".to_owned(), Value::Object(properties));
+        fields.insert("required".to_owned(), json!([tag]));
+    } else {
+        fields.insert("type".to_owned(), "string".into());
+        fields.insert("enum".to_owned(), Value::Array(words));
     }
 }
 

@@ -145,7 +145,7 @@ async fn give(cx: &Cx, asked: &ApprovalRecord, answer: AnswerRecord) -> Result<(
 fn doing(reply: &Reply) -> String {
     let turn = &reply.turn;
     let begun = format!("Turn {} of {} is running", turn.number, reply.session);
-    match (turn.details.commands.len(), turn.response.chars().count()) {
+    match (turn.commands().len(), turn.response.chars().count()) {
         (0, 0) => format!("{begun}."),
         (0, characters) => format!("{begun}: {characters} characters of an answer."),
         (commands, characters) => {

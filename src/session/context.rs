@@ -24,7 +24,7 @@ pub(super) fn items(turns: &[TurnRecord], bytes: usize) -> Vec<ContextItem> {
         // Half, so that a long answer does not displace its question.
         let response = tail(&turn.response, left.max(1) / 2 + left % 2);
         left -= response.len().min(left);
-        let prompt = tail(&turn.prompt, left);
+        let prompt = tail(&turn.told(), left);
         left -= prompt.len().min(left);
         picked.push(ContextItem { role: Role::Assistant, text: response });
         picked.push(ContextItem { role: Role::User, text: prompt });

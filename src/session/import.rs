@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Origin, Request, SessionError, SessionName, SessionRecord, SessionStatus, Sessions,
-    TurnDetails, TurnRecord, Verb, context,
+    Change, Origin, RecordedItem, Request, SessionError, SessionName, SessionRecord, SessionStatus,
+    Sessions, TurnDetails, TurnItem, TurnRecord, Verb, context,
     lease::LeaseGuard,
     record::Continuity,
     store::{Claim, Created, Turns},
@@ -75,6 +75,7 @@ impl Sessions {
                 response: exchange.response,
                 timestamp: exchange.at,
                 status: SessionStatus::Completed,
+                items: vec![RecordedItem { place: 0, change: 1, item: TurnItem::Answer {} }],
                 details: TurnDetails {
                     continuity: (number == 1).then_some(Continuity::New),
                     ..TurnDetails::default()

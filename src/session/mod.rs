@@ -58,9 +58,9 @@ pub use notice::{Notice, Notifier};
 pub use principal::{InvalidTenant, Principal, Scope, Tenant};
 pub use reading::{Transcript, UsageReport};
 pub use record::{
-    AnswerRecord, ApprovalRecord, Continuity, ForwardedMessage, SeenServer, ServerRecord,
-    ServerTurn, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails, TurnRecord,
-    WorktreeRecord, WorktreeState,
+    AnswerRecord, ApprovalRecord, Continuity, ForwardedMessage, RecordedItem, SeenServer,
+    ServerRecord, ServerTurn, SessionRecord, SessionStatus, Stop, TokenRecord, TurnDetails,
+    TurnRecord, WorktreeRecord, WorktreeState,
 };
 pub use request::{CallDigest, ContentDigest, OnBusy, Origin, Reply, Request, Work};
 pub use review::{Finding, ReviewStyle, Verdict};
@@ -72,7 +72,7 @@ pub use sources::Source;
 pub use span::Span;
 pub use store::Change;
 pub use tokens::{NewToken, Tokens};
-pub use turn::{Call, Detached, Follower, QueuePosition, Step, Update};
+pub use turn::{Call, Detached, Follower, LogPlace, QueuePosition, Step, Update};
 pub use visible::{visible, visible_line};
 pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 
@@ -81,7 +81,7 @@ pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 pub use crate::codex::Lineages;
 pub use crate::codex::{
     Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Credits,
-    Decision, FailureKind, FileChange, InputField, Lineage, Missing, Model, Profile, RateLimits,
-    RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo, ThreadOptions,
-    TurnEvent, TurnFailure, Usage, WebSearch,
+    Decision, FailureKind, FileChange, InputField, ItemState, Lineage, Missing, Model, Profile,
+    RateLimits, RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo,
+    ThreadOptions, TurnFailure, TurnItem, Usage, WebSearch,
 };

@@ -13,7 +13,9 @@ use super::{
     remote,
     shared::{Live, QUEUE, Shared},
     store::{ControlOutcome, Excerpt, LazyStore, StoreConfig},
-    turn::{Actor, Call, Detached, Follower, LiveTurn, Message, QueuedTurn, Update},
+    turn::{
+        Actor, Call, Detached, Follower, LiveTurn, LogPlace, Message, QueuedTurn, ReadFrom, Update,
+    },
 };
 use crate::codex::Codex;
 
@@ -116,7 +118,8 @@ impl Sessions {
         let turn = LiveTurn::of_call(digest);
         self.post(&name, |live| {
             let actor = Some(live.mailbox.clone());
-            let call = Call::new(name.clone(), Arc::clone(&turn), follower, actor, false);
+            let call =
+                Call::new(name.clone(), Arc::clone(&turn), follower, actor, ReadFrom::Beginning);
             let call = call.calling(false);
             live.add(Arc::clone(&turn));
             (Message::Send(Box::new(QueuedTurn::new(request, automatic, turn))), call)
@@ -128,7 +131,8 @@ impl Sessions {
         let follower = Follower { attached: false, can_ask, looks_only: false };
         self.0.with_turns(name, |turns, actor| {
             let left = turns.iter().find(|turn| turn.is_left_by(digest))?;
-            let call = Call::new(name.clone(), Arc::clone(left), follower, Some(actor), true);
+            let call =
+                Call::new(name.clone(), Arc::clone(left), follower, Some(actor), ReadFrom::Now);
             Some(call.calling(true))
         })
     }
@@ -144,16 +148,42 @@ impl Sessions {
         turn: Option<u32>,
         follower: Follower,
     ) -> Result<Call, SessionError> {
+        self.follow_reading(name, turn, follower, ReadFrom::Now).await
+    }
+
+    /// Looks at a turn from its first item on, or from the place in which [`Call::place`] was; else like
+    /// [`Sessions::follow`].
+    ///
+    /// # Errors
+    /// As for [`Sessions::follow`].
+    pub async fn follow_from(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        place: Option<LogPlace>,
+    ) -> Result<Call, SessionError> {
+        let follower = Follower { attached: false, can_ask: false, looks_only: true };
+        let from = place.map_or(ReadFrom::Beginning, ReadFrom::Place);
+        self.follow_reading(name, Some(turn), follower, from).await
+    }
+
+    async fn follow_reading(
+        &self,
+        name: &SessionName,
+        turn: Option<u32>,
+        follower: Follower,
+        from: ReadFrom,
+    ) -> Result<Call, SessionError> {
         let follower = follower.of(&self.1);
         let record = self.record(name).await?;
         if let Some((turns, actor)) = self.0.turns(name)
             && let Some(live) = pick(&turns, turn, &record)
         {
-            return Ok(Call::new(name.clone(), live, follower, Some(actor), true));
+            return Ok(Call::new(name.clone(), live, follower, Some(actor), from));
         }
         // The turn is over, or another server runs it.
         let live = self.0.observed_turn(name, turn.unwrap_or(record.turn_count), follower);
-        Ok(Call::new(name.clone(), live, follower, None, false))
+        Ok(Call::new(name.clone(), live, follower, None, from))
     }
 
     /// Interrupts the running turn of a session, whichever server runs it. Returns the interrupted turn, or `None` if

@@ -21,6 +21,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("dom.js", SCRIPT, include_str!("assets/dom.js")),
     ("list.js", SCRIPT, include_str!("assets/list.js")),
     ("session.js", SCRIPT, include_str!("assets/session.js")),
+    ("items.js", SCRIPT, include_str!("assets/items.js")),
     ("turn.js", SCRIPT, include_str!("assets/turn.js")),
     ("approvals.js", SCRIPT, include_str!("assets/approvals.js")),
     ("tree.js", SCRIPT, include_str!("assets/tree.js")),

@@ -103,9 +103,10 @@ pub(super) async fn turns(
     let turns = seen.turns;
     let turns = compute(move || {
         let is_cut = |text: &str| text.chars().count() >= TEXT;
-        let turns = turns.iter();
-        let turns =
-            turns.map(|turn| views::turn(turn, is_cut(&turn.response) || is_cut(&turn.prompt)));
+        let turns = turns.into_iter().map(|turn| {
+            let is_cut = is_cut(&turn.response) || is_cut(&turn.prompt);
+            views::turn(turn, is_cut)
+        });
         turns.collect::<Vec<_>>()
     });
     Ok(Json(json!({

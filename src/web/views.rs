@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::markdown;
-use crate::session::{ApprovalRecord, SessionRecord, TurnRecord};
+use crate::session::{ApprovalRecord, RecordedItem, SessionRecord, TurnItem, TurnRecord};
 
 /// A session.
 pub(super) fn session(record: &SessionRecord) -> Value {
@@ -30,12 +30,16 @@ pub(super) fn session(record: &SessionRecord) -> Value {
     })
 }
 
-/// A turn among others, without its trace; `is_cut` says that its texts go on.
-pub(super) fn turn(record: &TurnRecord, is_cut: bool) -> Value {
-    let mut turn = whole_turn(record, is_cut);
-    if let Some(details) = turn.get_mut("details").and_then(Value::as_object_mut) {
-        let traced = details.remove("trace").is_some();
-        details.insert("traced".to_owned(), traced.into());
+/// A turn among others, without what its commands printed and how its files were changed; `is_cut` says that its texts
+/// go on.
+pub(super) fn turn(mut record: TurnRecord, is_cut: bool) -> Value {
+    let mut folded = false;
+    for recorded in &mut record.items {
+        folded |= recorded.item.shorten();
+    }
+    let mut turn = whole_turn(&record, is_cut);
+    if let Some(turn) = turn.as_object_mut() {
+        turn.insert("folded".to_owned(), folded.into());
     }
     turn
 }
@@ -57,8 +61,28 @@ pub(super) fn whole_turn(record: &TurnRecord, is_cut: bool) -> Value {
         "response": record.response,
         "html": markdown::html(&record.response),
         "cut": is_cut,
+        "items": record.items.iter().map(recorded_item).collect::<Vec<_>>(),
         "details": details,
     })
+}
+
+fn recorded_item(recorded: &RecordedItem) -> Value {
+    let mut shown = item(recorded.place, &recorded.item);
+    if let TurnItem::Message { text } = &recorded.item
+        && let Some(fields) = shown.as_object_mut()
+    {
+        fields.insert("html".to_owned(), markdown::html(text).into());
+    }
+    shown
+}
+
+/// An item in its place.
+pub(super) fn item(place: u32, item: &TurnItem) -> Value {
+    let mut shown = json!(item);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("place".to_owned(), place.into());
+    }
+    shown
 }
 
 /// An approval that is open.

@@ -42,9 +42,13 @@ async fn what_was_seen_of_a_turn_is_in_its_record_when_its_server_is_killed() {
     // Nobody asks for it, and not a letter of the answer has come.
     let file = store(&world).await;
     wait_until("what is known of the turn to be recorded", async || {
-        let read = sqlx::query("SELECT details FROM turns WHERE session = 's'");
-        let details: String = read.fetch_one(&file).await.unwrap().get("details");
-        details.contains("echo seen") && details.contains("turnId")
+        let read = sqlx::query(
+            "SELECT details, (SELECT group_concat(item) FROM items WHERE session = 's') AS items FROM turns \
+             WHERE session = 's'",
+        );
+        let read = read.fetch_one(&file).await.unwrap();
+        let (details, items): (String, Option<String>) = (read.get("details"), read.get("items"));
+        items.is_some_and(|items| items.contains("echo seen")) && details.contains("turnId")
     })
     .await;
     file.close().await;
@@ -57,6 +61,42 @@ async fn what_was_seen_of_a_turn_is_in_its_record_when_its_server_is_killed() {
     let waited = server.call("wait", json!({"sessionId": "s", "turn": 1})).await;
     let waited = waited.failed_with("interrupted");
     assert!(waited.raw.to_string().contains("echo seen"), "{}", waited.raw);
+}
+
+#[tokio::test]
+async fn every_message_is_recorded_in_its_place_with_what_was_done_in_between() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let done = server.call("codex", json!({"prompt": "work 5 0", "sessionId": "s"})).await.ok();
+    assert_eq!(done["response"], "All 5 steps are done: ä, 😀 and **bold**.");
+    assert_eq!(done["commands"].as_array().unwrap().len(), 5, "{}", done.raw);
+    let turn = recorded(&server).await;
+    // This Codex warns of a model that it does not know.
+    let items = turn["items"].as_array().unwrap().iter();
+    let items: Vec<_> = items.filter(|item| item["type"] != "warning").collect();
+    let kinds: Vec<_> = items.iter().map(|item| item["type"].as_str().unwrap()).collect();
+    let mut expected = ["message", "command"].repeat(5);
+    expected.push("answer");
+    assert_eq!(kinds, expected, "{turn}");
+    for (number, step) in items.chunks(2).take(5).enumerate() {
+        let said = format!("Step {0} begins: I look at part {0} of it, ä and 😀.", number + 1);
+        assert_eq!(step[0]["text"], said);
+        assert_eq!(step[1]["exitCode"], number, "{turn}");
+        assert_eq!(step[1]["output"], format!("printed {}", number + 1), "{turn}");
+    }
+    // The same in the terminal, and in a fork.
+    let fork = json!({"sessionId": "s", "newSessionId": "t"});
+    server.call("forkSession", fork).await.ok();
+    let copy = server.call("getSession", json!({"sessionId": "t"})).await.ok();
+    assert_eq!(copy["turns"][0]["items"], turn["items"]);
+    let shown = world.launch().args(["sessions", "show", "s"]).command().output().await.unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let place = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no `{text}` in {shown}"));
+    assert!(
+        place("Step 1 begins") < place("echo printed 1")
+            && place("echo printed 1") < place("Step 2")
+    );
+    assert!(place("(exit 4)") < place("All 5 steps are done"), "{shown}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod apps;
 mod door;
 mod hostile;
 mod inspector;
+mod items;
 mod live;
 mod looks;
 mod remote;

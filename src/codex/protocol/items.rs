@@ -36,8 +36,12 @@ pub(crate) enum Item {
         id: String,
         server: String,
         tool: String,
+        #[serde(default, deserialize_with = "word")]
+        status: String,
     },
     WebSearch {
+        #[serde(default)]
+        id: String,
         #[serde(default)]
         query: String,
         #[serde(default)]
@@ -51,9 +55,13 @@ pub(crate) enum Item {
         id: String,
         #[serde(default)]
         tool: String,
+        #[serde(default, deserialize_with = "word")]
+        status: String,
         #[serde(default)]
         receiver_thread_ids: Vec<String>,
     },
+    /// Codex has summed up its context.
+    ContextCompaction {},
     /// The same, from the second version of multi-agents on.
     SubAgentActivity {
         agent_thread_id: String,
@@ -75,6 +83,11 @@ pub(crate) struct Change {
 /// A text, or nothing.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A word; nothing if it is of another shape.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().unwrap_or_default().to_owned())
 }
 
 impl Item {

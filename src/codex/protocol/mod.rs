@@ -15,7 +15,7 @@ pub(crate) use answers::{
     ThreadOpened, ThreadRead, TurnStarted,
 };
 pub(crate) use events::{Event, EventKind, PlanStep, ReportedError, TurnEnd};
-pub(crate) use items::Item;
+pub(crate) use items::{Change, Item};
 pub(crate) use requests::{
     ConfigReadParams, GoalSetParams, InitializeParams, InjectItemsParams, LoginParams,
     ModelListParams, NoParams, ThreadForkParams, ThreadListParams, ThreadNameParams, ThreadParams,

@@ -1,233 +1,260 @@
-//! Folds a turn's notifications into events and, at its end, an outcome. Pure.
+//! Folds a turn's notifications into changes of its items and, at its end, an outcome. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    CommandRun, FileChange, Partial, TurnEvent, TurnFailure, TurnOutcome, TurnStatus, TurnTrace,
+    FileChange, ItemKey, ItemState, PlannedStep, TurnEvent, TurnFailure, TurnItem, TurnOutcome,
+    TurnStatus,
 };
 use crate::codex::{
     approval::Subject,
-    protocol::{EventKind, Item, PlanStep, TurnEnd},
+    protocol::{Change, EventKind, Item, TurnEnd},
     usage::Usage,
 };
 
-/// What a turn has brought so far.
+/// Turns what Codex reports of a turn into changes of its items.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
-    last_message: Option<String>,
-    /// The message being written, not complete yet.
-    writing: String,
+    events: VecDeque<TurnEvent>,
+    last: u32,
+    /// The message being written.
+    writing: Option<ItemKey>,
+    /// Whether there was any message.
+    has_spoken: bool,
+    plan: Option<ItemKey>,
     usage: Option<Usage>,
-    commands: Vec<CommandRun>,
-    files: Vec<FileChange>,
-    trace: TurnTrace,
-    sources: Vec<String>,
-    warnings: Vec<String>,
-    /// What has begun and not ended, by item. An approval may only name the item it is about.
+    /// What has begun and not ended, by Codex's id of it. An approval may only name the item it is about.
     begun: HashMap<String, Begun>,
 }
 
 #[derive(Debug)]
-enum Begun {
+struct Begun {
+    key: ItemKey,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
     Command(String),
     Files(Vec<String>),
-    Tool,
+    Other { takes_time: bool },
 }
 
 impl Fold {
-    /// Takes one notification in. `None` if it is no news for the turn's owner.
-    pub(crate) fn event(&mut self, kind: EventKind) -> Option<TurnEvent> {
+    /// Takes one notification in.
+    pub(crate) fn take(&mut self, kind: EventKind) {
         match kind {
+            EventKind::ItemStarted(Item::Reasoning {}) => self.tell(TurnEvent::Thinking),
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemCompleted(item) => self.completed(item),
-            EventKind::MessageDelta(delta) => {
-                self.writing.push_str(&delta);
-                Some(TurnEvent::Message(delta))
-            }
+            EventKind::MessageDelta(delta) => self.write(delta),
             EventKind::Usage { last, .. } => {
                 // One report per request to the model; a turn with commands makes several.
-                let last = Usage::deserialize(last).ok()?;
+                let Ok(last) = Usage::deserialize(last) else { return };
                 let usage = self.usage.get_or_insert_default();
                 *usage += last;
-                Some(TurnEvent::Used(*usage))
+                let usage = *usage;
+                self.tell(TurnEvent::Used(usage));
             }
             EventKind::Error { error, will_retry: true } => {
-                Some(TurnEvent::Retrying(error.message))
+                self.add(TurnItem::Retry { reason: error.message, times: 1 });
             }
-            EventKind::Warning(message) => {
-                self.warn(message.clone());
-                Some(TurnEvent::Warning(message))
+            EventKind::Warning(message) => self.add(TurnItem::Warning { message }),
+            EventKind::Plan(steps) => {
+                let steps = steps.into_iter();
+                let steps =
+                    steps.map(|it| PlannedStep { step: it.step, status: it.status }).collect();
+                let key = self.plan.unwrap_or_else(|| self.key());
+                self.plan = Some(key);
+                self.tell(TurnEvent::Item(key, TurnItem::Plan { steps }));
             }
-            EventKind::Plan(steps) => planned(&steps),
-            EventKind::Ended(end) => Some(TurnEvent::Ended(Box::new(self.end(&end)))),
+            EventKind::Ended(end) => self.end(&end),
             // An error that is final comes again with the end of the turn.
             EventKind::Error { will_retry: false, .. }
             | EventKind::ThreadClosed
-            | EventKind::Resolved(_) => None,
+            | EventKind::Resolved(_) => {}
         }
+    }
+
+    /// The next event that came of it.
+    pub(crate) fn next(&mut self) -> Option<TurnEvent> {
+        self.events.pop_front()
     }
 
     /// Whether a command, a call of an MCP tool or a wait for a sub-agent has begun and not ended.
     pub(crate) fn is_running_command(&self) -> bool {
-        self.begun.values().any(|begun| matches!(begun, Begun::Command(_) | Begun::Tool))
+        let takes_time = |begun: &Begun| {
+            matches!(begun.what, What::Command(_) | What::Other { takes_time: true })
+        };
+        self.begun.values().any(takes_time)
     }
 
     /// Completes an approval with what an earlier notification said of its item.
     pub(crate) fn complete(&self, item_id: Option<&str>, subject: &mut Subject) {
-        match (subject, item_id.and_then(|id| self.begun.get(id))) {
-            (Subject::Command { command, .. }, Some(Begun::Command(known))) => {
+        let begun = item_id.and_then(|id| self.begun.get(id));
+        match (subject, begun.map(|begun| &begun.what)) {
+            (Subject::Command { command, .. }, Some(What::Command(known))) => {
                 command.get_or_insert_with(|| known.clone());
             }
-            (Subject::Files { paths, .. }, Some(Begun::Files(known))) if paths.is_empty() => {
+            (Subject::Files { paths, .. }, Some(What::Files(known))) if paths.is_empty() => {
                 paths.clone_from(known);
             }
             _ => {}
         }
     }
 
-    /// What there is so far.
-    pub(crate) fn so_far(&self) -> Partial {
-        let writing = Some(&self.writing).filter(|text| !text.is_empty());
-        Partial {
-            response: writing.or(self.last_message.as_ref()).cloned().unwrap_or_default(),
-            usage: self.usage,
-            commands: self.commands.clone(),
-            files: self.files.clone(),
-            trace: self.trace.clone(),
-        }
+    /// How the turn ended without a word from Codex.
+    pub(crate) fn cut_off(&self, status: TurnStatus) -> TurnOutcome {
+        TurnOutcome { status, usage: self.usage }
     }
 
-    /// Ends the turn without a word from Codex.
-    pub(crate) fn cut_off(&mut self, status: TurnStatus) -> TurnOutcome {
-        let response = match std::mem::take(&mut self.writing) {
-            partial if partial.is_empty() => self.last_message.take().unwrap_or_default(),
-            partial => partial,
-        };
-        TurnOutcome {
-            status,
-            response,
-            usage: self.usage,
-            commands: std::mem::take(&mut self.commands),
-            files: std::mem::take(&mut self.files),
-            trace: std::mem::take(&mut self.trace),
-            sources: std::mem::take(&mut self.sources),
-            warnings: std::mem::take(&mut self.warnings),
-        }
+    fn tell(&mut self, event: TurnEvent) {
+        self.events.push_back(event);
     }
 
-    fn started(&mut self, item: Item) -> Option<TurnEvent> {
+    fn key(&mut self) -> ItemKey {
+        self.last += 1;
+        ItemKey(self.last)
+    }
+
+    /// Tells of an item that does not change any more.
+    fn add(&mut self, item: TurnItem) {
+        let key = self.key();
+        self.tell(TurnEvent::Item(key, item));
+    }
+
+    fn begin(&mut self, id: String, what: What, item: TurnItem) {
+        let key = self.key();
+        self.begun.insert(id, Begun { key, what });
+        self.tell(TurnEvent::Item(key, item));
+    }
+
+    /// Tells how an item has ended, of which Codex may not have told before.
+    fn finish(&mut self, id: &str, item: TurnItem) {
+        let begun = self.begun.remove(id).map(|begun| begun.key);
+        let key = begun.unwrap_or_else(|| self.key());
+        self.tell(TurnEvent::Item(key, item));
+    }
+
+    fn write(&mut self, delta: String) {
+        self.has_spoken = true;
+        if let Some(key) = self.writing {
+            return self.tell(TurnEvent::Text(key, delta));
+        }
+        let key = self.key();
+        self.writing = Some(key);
+        self.tell(TurnEvent::Item(key, TurnItem::Message { text: delta }));
+    }
+
+    fn started(&mut self, item: Item) {
+        let state = ItemState::Running;
         match item {
-            Item::Reasoning {} => Some(TurnEvent::Thinking),
             Item::CommandExecution { id, command, .. } => {
-                self.begun.insert(id, Begun::Command(command.clone()));
-                Some(TurnEvent::CommandStarted(command))
+                let what = What::Command(command.clone());
+                let output = String::new();
+                let item = TurnItem::Command { command, exit_code: None, state, output };
+                self.begin(id, what, item);
             }
             Item::FileChange { id, changes, .. } => {
-                let paths = changes.into_iter().map(|change| change.path).collect();
-                self.begun.insert(id, Begun::Files(paths));
-                None
+                let changes = files(&changes);
+                let paths = changes.iter().map(|change| change.path.clone()).collect();
+                self.begin(id, What::Files(paths), TurnItem::Files { changes, state });
             }
-            Item::McpToolCall { id, server, tool } => {
-                self.begun.insert(id, Begun::Tool);
-                Some(TurnEvent::ToolCalled { server, tool })
+            Item::McpToolCall { id, server, tool, .. } => {
+                let what = What::Other { takes_time: true };
+                self.begin(id, what, TurnItem::Tool { server, tool, state });
             }
-            Item::CollabAgentToolCall { id, .. } => {
-                self.begun.insert(id, Begun::Tool);
-                None
+            Item::CollabAgentToolCall { id, tool, .. } => {
+                let what = What::Other { takes_time: true };
+                self.begin(id, what, TurnItem::Agent { tool, state });
             }
-            Item::WebSearch { query, .. } => Some(TurnEvent::Searching(query)),
-            _ => None,
+            Item::WebSearch { id, query, .. } => {
+                let what = What::Other { takes_time: false };
+                self.begin(id, what, TurnItem::Search { query, sources: Vec::new() });
+            }
+            _ => {}
         }
     }
 
-    fn completed(&mut self, item: Item) -> Option<TurnEvent> {
+    fn completed(&mut self, item: Item) {
         match item {
             Item::AgentMessage { text } => {
-                self.writing.clear();
-                self.last_message = Some(text);
-                None
+                self.has_spoken = true;
+                let key = self.writing.take().unwrap_or_else(|| self.key());
+                self.tell(TurnEvent::Item(key, TurnItem::Message { text }));
             }
             Item::CommandExecution { id, command, exit_code, status, aggregated_output } => {
-                self.begun.remove(&id);
-                let exit_code = exit_code.filter(|_| status != "declined");
-                let run = CommandRun { command, exit_code };
-                self.commands.push(run.clone());
-                self.trace.add_output(&aggregated_output);
-                Some(TurnEvent::CommandFinished(run))
+                let state = match ItemState::ended(&status) {
+                    // It ran: its exit code says what came of it.
+                    ItemState::Failed => ItemState::Done,
+                    state => state,
+                };
+                let exit_code = exit_code.filter(|_| state != ItemState::Declined);
+                let output = aggregated_output;
+                self.finish(&id, TurnItem::Command { command, exit_code, state, output });
             }
-            Item::McpToolCall { id, .. } | Item::CollabAgentToolCall { id, .. } => {
-                self.begun.remove(&id);
-                None
+            Item::McpToolCall { id, server, tool, status } => {
+                let state = ItemState::ended(&status);
+                self.finish(&id, TurnItem::Tool { server, tool, state });
+            }
+            Item::CollabAgentToolCall { id, tool, status, .. } => {
+                let state = ItemState::ended(&status);
+                self.finish(&id, TurnItem::Agent { tool, state });
             }
             Item::FileChange { id, changes, status } => {
-                self.begun.remove(&id);
-                if matches!(status.as_str(), "declined" | "failed") {
-                    return None;
-                }
-                let files: Vec<_> = changes
-                    .iter()
-                    .map(|change| FileChange {
-                        path: change.path.clone(),
-                        kind: change.kind().to_owned(),
-                    })
-                    .collect();
-                self.files.extend(files.iter().cloned());
-                for change in &changes {
-                    self.trace.add_diff(&change.diff);
-                }
-                Some(TurnEvent::FilesChanged(files))
+                let (changes, state) = (files(&changes), ItemState::ended(&status));
+                self.finish(&id, TurnItem::Files { changes, state });
             }
-            Item::WebSearch { action, results, .. } => {
-                self.read_from(&action, &results);
-                None
+            Item::WebSearch { id, query, action, results } => {
+                let sources = read_from(&action, &results);
+                self.finish(&id, TurnItem::Search { query, sources });
             }
-            _ => None,
+            Item::ContextCompaction {} => self.add(TurnItem::Compaction {}),
+            _ => {}
         }
     }
 
-    /// Notes the pages a search has opened or found.
-    fn read_from(&mut self, action: &Value, results: &Value) {
-        let found = results.as_array().into_iter().flatten();
-        let urls = [action].into_iter().chain(found).filter_map(|place| place.get("url")?.as_str());
-        for url in urls.filter(|url| url.starts_with("http")) {
-            if !self.sources.iter().any(|known| known == url) {
-                self.sources.push(url.to_owned());
-            }
-        }
-    }
-
-    fn end(&mut self, end: &TurnEnd) -> TurnOutcome {
+    fn end(&mut self, end: &TurnEnd) {
         let status = match end.status.as_str() {
             "completed" => TurnStatus::Completed,
             "interrupted" => TurnStatus::Interrupted,
             _ => TurnStatus::Failed(TurnFailure::new(&end.error.clone().unwrap_or_default())),
         };
         // Up to 0.140 the end carries no items; later it may carry what was not sent before.
-        if self.last_message.is_none() && self.writing.is_empty() {
+        if !self.has_spoken {
             let mut messages = end.items.iter().rev().map(Item::parse);
-            self.last_message = messages.find_map(|item| match item {
-                Item::AgentMessage { text } => Some(text),
-                _ => None,
-            });
+            if let Some(message) = messages.find(|item| matches!(item, Item::AgentMessage { .. })) {
+                self.completed(message);
+            }
         }
-        self.cut_off(status)
-    }
-
-    fn warn(&mut self, message: String) {
-        if !self.warnings.contains(&message) {
-            self.warnings.push(message);
-        }
+        let outcome = self.cut_off(status);
+        self.tell(TurnEvent::Ended(outcome));
     }
 }
 
-fn planned(steps: &[PlanStep]) -> Option<TurnEvent> {
-    let done = steps.iter().filter(|step| step.status == "completed").count();
-    let next = steps.iter().find(|step| step.status == "inProgress");
-    let step = next.or_else(|| steps.iter().find(|step| step.status == "pending"))?;
-    Some(TurnEvent::Planned { done, of: steps.len(), step: step.step.clone() })
+fn files(changes: &[Change]) -> Vec<FileChange> {
+    let files = changes.iter().map(|change| FileChange {
+        path: change.path.clone(),
+        kind: change.kind().to_owned(),
+        diff: change.diff.clone(),
+    });
+    files.collect()
+}
+
+/// The pages a search has opened or found.
+fn read_from(action: &Value, results: &Value) -> Vec<String> {
+    let mut sources: Vec<String> = Vec::new();
+    let found = results.as_array().into_iter().flatten();
+    let urls = [action].into_iter().chain(found).filter_map(|place| place.get("url")?.as_str());
+    for url in urls.filter(|url| url.starts_with("http")) {
+        if !sources.iter().any(|known| known == url) {
+            sources.push(url.to_owned());
+        }
+    }
+    sources
 }
 
 #[cfg(test)]
@@ -240,45 +267,45 @@ mod tests {
         EventKind::Ended(TurnEnd { id: "1".into(), status: status.into(), error: None, items })
     }
 
-    fn outcome(fold: &mut Fold, kind: EventKind) -> TurnOutcome {
-        match fold.event(kind) {
-            Some(TurnEvent::Ended(outcome)) => *outcome,
-            other => panic!("not an end: {other:?}"),
-        }
+    fn events(fold: &mut Fold, kinds: impl IntoIterator<Item = EventKind>) -> Vec<TurnEvent> {
+        kinds.into_iter().for_each(|kind| fold.take(kind));
+        std::iter::from_fn(|| fold.next()).collect()
     }
 
     fn message(text: &str) -> EventKind {
         EventKind::ItemCompleted(Item::AgentMessage { text: text.into() })
     }
 
-    #[test]
-    fn the_last_message_is_the_answer() {
-        let mut fold = Fold::default();
-        for kind in [message("first I look"), EventKind::MessageDelta("do".into()), message("done")]
-        {
-            fold.event(kind);
-        }
-        let outcome = outcome(&mut fold, end("completed", vec![]));
-        assert_eq!((outcome.response.as_str(), outcome.status), ("done", TurnStatus::Completed));
+    fn said(key: u32, text: &str) -> TurnEvent {
+        TurnEvent::Item(ItemKey(key), TurnItem::Message { text: text.into() })
+    }
+
+    fn ended(status: TurnStatus) -> TurnEvent {
+        TurnEvent::Ended(TurnOutcome { status, usage: None })
     }
 
     #[test]
-    fn an_interrupted_turn_keeps_what_was_written() {
+    fn every_message_has_a_place_of_its_own() {
         let mut fold = Fold::default();
-        fold.event(message("first I look"));
-        fold.event(EventKind::MessageDelta("half ".into()));
-        fold.event(EventKind::MessageDelta("an".into()));
-        let outcome = outcome(&mut fold, end("interrupted", vec![]));
+        let delta = |text: &str| EventKind::MessageDelta(text.into());
+        let kinds = [message("first I look"), delta("do"), delta("ne"), message("done")];
         assert_eq!(
-            (outcome.response.as_str(), outcome.status),
-            ("half an", TurnStatus::Interrupted)
+            events(&mut fold, kinds.into_iter().chain([end("completed", vec![])])),
+            [
+                said(1, "first I look"),
+                said(2, "do"),
+                TurnEvent::Text(ItemKey(2), "ne".into()),
+                said(2, "done"),
+                ended(TurnStatus::Completed),
+            ]
         );
     }
 
     #[test]
     fn an_answer_only_in_the_end_is_found() {
         let items = vec![json!({"type": "agentMessage", "text": "here"})];
-        assert_eq!(outcome(&mut Fold::default(), end("completed", items)).response, "here");
+        let events = events(&mut Fold::default(), [end("completed", items)]);
+        assert_eq!(events, [said(1, "here"), ended(TurnStatus::Completed)]);
     }
 
     #[test]
@@ -286,47 +313,66 @@ mod tests {
         let mut fold = Fold::default();
         let last = json!({"inputTokens": 100, "outputTokens": 20, "totalTokens": 120, "new": 1});
         for so_far in [120, 240] {
-            let told = fold.event(EventKind::Usage { total: json!({}), last: last.clone() });
+            fold.take(EventKind::Usage { total: json!({}), last: last.clone() });
+            let told = fold.next();
             let Some(TurnEvent::Used(usage)) = told else { panic!("{told:?}") };
             assert_eq!(usage.total_tokens, so_far);
         }
-        let usage = outcome(&mut fold, end("completed", vec![])).usage.unwrap();
+        let usage = fold.cut_off(TurnStatus::Completed).usage.unwrap();
         assert_eq!((usage.input_tokens, usage.total_tokens), (200, 240));
+    }
+
+    fn run(exit_code: Option<i64>, status: &str) -> Item {
+        Item::CommandExecution {
+            id: "c".into(),
+            command: "make".into(),
+            exit_code,
+            status: status.into(),
+            aggregated_output: String::new(),
+        }
     }
 
     #[test]
     fn what_has_begun_and_not_ended_is_a_sign_of_life() {
-        let run = |exit_code| Item::CommandExecution {
-            id: "c".into(),
-            command: "make".into(),
-            exit_code,
+        let tool = || Item::McpToolCall {
+            id: "t".into(),
+            server: "s".into(),
+            tool: "x".into(),
             status: String::new(),
-            aggregated_output: String::new(),
         };
-        let tool = || Item::McpToolCall { id: "t".into(), server: "s".into(), tool: "x".into() };
         let mut fold = Fold::default();
         assert!(!fold.is_running_command());
-        fold.event(EventKind::ItemStarted(run(None)));
-        fold.event(EventKind::ItemStarted(tool()));
-        fold.event(EventKind::ItemCompleted(run(Some(0))));
+        fold.take(EventKind::ItemStarted(run(None, "")));
+        fold.take(EventKind::ItemStarted(tool()));
+        fold.take(EventKind::ItemCompleted(run(Some(0), "")));
         assert!(fold.is_running_command());
-        fold.event(EventKind::ItemCompleted(tool()));
+        fold.take(EventKind::ItemCompleted(tool()));
         assert!(!fold.is_running_command());
         // Changes of files take no time; a message is no command.
-        fold.event(EventKind::ItemStarted(Item::AgentMessage { text: "m".into() }));
+        fold.take(EventKind::ItemStarted(Item::AgentMessage { text: "m".into() }));
         assert!(!fold.is_running_command());
+        // What ended has the place in which it began.
+        let keys = std::iter::from_fn(|| fold.next()).map(|event| match event {
+            TurnEvent::Item(key, item) => (key.0, item.state()),
+            other => panic!("{other:?}"),
+        });
+        let (running, done) = (Some(ItemState::Running), Some(ItemState::Done));
+        assert_eq!(keys.collect::<Vec<_>>(), [(1, running), (2, running), (1, done), (2, done)]);
     }
 
     #[test]
     fn a_declined_command_has_no_exit_code() {
-        let mut fold = Fold::default();
-        fold.event(EventKind::ItemCompleted(Item::CommandExecution {
-            id: String::new(),
-            command: "rm".into(),
-            exit_code: Some(-1),
-            status: "declined".into(),
-            aggregated_output: String::new(),
-        }));
-        assert_eq!(outcome(&mut fold, end("completed", vec![])).commands[0].exit_code, None);
+        for (status, exit_code, state) in
+            [("declined", None, ItemState::Declined), ("failed", Some(-1), ItemState::Done)]
+        {
+            let events =
+                events(&mut Fold::default(), [EventKind::ItemCompleted(run(Some(-1), status))]);
+            let [TurnEvent::Item(_, TurnItem::Command { exit_code: code, state: is, .. })] =
+                events.as_slice()
+            else {
+                panic!("{events:?}")
+            };
+            assert_eq!((*code, *is), (exit_code, state));
+        }
     }
 }

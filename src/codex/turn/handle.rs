@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
-    Driver, Fold, Inbox, Partial, ThreadEvent, ThreadId, Trust, TurnEvent, TurnFailure, TurnId,
-    TurnOutcome, TurnStatus,
+    Driver, Fold, Inbox, ThreadEvent, ThreadId, Trust, TurnEvent, TurnFailure, TurnId, TurnOutcome,
+    TurnStatus,
 };
 use crate::codex::{
     approval::{Answer, ApprovalId, PendingApproval},
@@ -36,7 +36,7 @@ pub(crate) struct Begun {
 /// How an interrupted turn ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interrupted {
-    /// What the turn brought until then.
+    /// How it counts as ended.
     pub outcome: TurnOutcome,
     /// Whether the turn is known to be over: Codex reported its end, or its process has ended. If not,
     /// its thread runs no further turn.
@@ -105,43 +105,44 @@ impl Turn {
     /// If Codex dies, the turn ends as failed with the cause. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<TurnEvent> {
         while !self.ended {
-            let event = match self.events.next().await {
-                Some(ThreadEvent::Event { turn_id, kind }) if self.is_mine(turn_id.as_deref()) => {
-                    self.fold.event(kind)
+            if let Some(event) = self.fold.next() {
+                if let TurnEvent::Ended(_) = event {
+                    self.end();
                 }
-                Some(ThreadEvent::Event { .. }) => None,
+                return Some(event);
+            }
+            match self.events.next().await {
+                Some(ThreadEvent::Event { turn_id, kind }) if self.is_mine(turn_id.as_deref()) => {
+                    self.fold.take(kind);
+                }
+                Some(ThreadEvent::Event { .. }) => {}
                 Some(ThreadEvent::ApprovalAsked(mut pending)) => {
                     let item = pending.request.item_id.as_deref();
                     self.fold.complete(item, &mut pending.request.approval.subject);
                     let approval = pending.request.approval.clone();
                     self.open.insert(approval.id.clone(), pending);
-                    Some(TurnEvent::ApprovalAsked(approval))
+                    return Some(TurnEvent::ApprovalAsked(approval));
                 }
-                Some(ThreadEvent::ApprovalSettled(id)) => Some(TurnEvent::ApprovalSettled(id)),
+                Some(ThreadEvent::ApprovalSettled(id)) => {
+                    self.open.remove(&id);
+                    return Some(TurnEvent::ApprovalSettled(id));
+                }
                 // A process of its own ends without a word when it is stopped.
-                None if self.stopping => Some(self.cut_off(TurnStatus::Interrupted)),
+                None if self.stopping => return Some(self.cut_off(TurnStatus::Interrupted)),
                 None => {
                     let failure = TurnFailure::exited(&self.driver.ended().await);
-                    Some(self.cut_off(TurnStatus::Failed(failure)))
+                    return Some(self.cut_off(TurnStatus::Failed(failure)));
                 }
-            };
-            match &event {
-                Some(TurnEvent::Ended(_)) => self.end(),
-                Some(TurnEvent::ApprovalSettled(id)) => drop(self.open.remove(id)),
-                _ => {}
-            }
-            if event.is_some() {
-                return event;
             }
         }
         None
     }
 
-    /// Interrupts the turn and returns what it brought until then.
+    /// Interrupts the turn. What happens until its end is told to `hear`.
     ///
     /// If Codex does not end it within five seconds the turn counts as interrupted all the same, and its
     /// thread runs no further turn.
-    pub async fn interrupt(&mut self) -> Interrupted {
+    pub async fn interrupt(&mut self, mut hear: impl FnMut(TurnEvent)) -> Interrupted {
         self.stopping = true;
         let ended = async {
             let stop = stop(Arc::clone(&self.driver), self.thread.clone(), self.id.clone());
@@ -151,8 +152,8 @@ impl Turn {
                 tokio::select! {
                     () = &mut stop, if !asked => asked = true,
                     event = self.next() => match event {
-                        Some(TurnEvent::Ended(outcome)) => break Some(*outcome),
-                        Some(_) => {}
+                        Some(TurnEvent::Ended(outcome)) => break Some(outcome),
+                        Some(event) => hear(event),
                         None => break None,
                     },
                 }
@@ -193,11 +194,6 @@ impl Turn {
         async move { driver.steer(&thread, &id, &prompt).await }
     }
 
-    /// What the turn has brought so far.
-    pub fn so_far(&self) -> Partial {
-        self.fold.so_far()
-    }
-
     /// The account's allowance, if Codex has said something about it.
     pub fn rate_limits(&self) -> Option<RateLimits> {
         let known = self.driver.rate_limits();
@@ -215,7 +211,8 @@ impl Turn {
     }
 
     fn cut_off(&mut self, status: TurnStatus) -> TurnEvent {
-        TurnEvent::Ended(Box::new(self.fold.cut_off(status)))
+        self.end();
+        TurnEvent::Ended(self.fold.cut_off(status))
     }
 }
 

@@ -1,14 +1,12 @@
-//! A turn: events while it runs, one outcome at its end. It does not know which engine runs it.
+//! A turn: changes of its items while it runs, one outcome at its end. It does not know which engine runs it.
 
 mod driver;
 mod failure;
 mod fold;
 mod handle;
 mod inbox;
-mod trace;
+mod item;
 mod trust;
-
-use serde::{Deserialize, Serialize};
 
 pub(crate) use driver::Driver;
 pub use failure::{FailureKind, TurnFailure};
@@ -17,7 +15,7 @@ pub(crate) use handle::Begun;
 pub use handle::{Interrupted, Turn};
 pub(crate) use inbox::{Inbox, Outlet, ThreadEvent, inbox};
 
-pub use trace::TurnTrace;
+pub use item::{CommandRun, FileChange, ItemKey, ItemState, PlannedStep, TurnItem};
 pub(crate) use trust::Trust;
 
 use super::{
@@ -31,80 +29,27 @@ use super::{
 pub enum TurnEvent {
     /// The model is thinking.
     Thinking,
-    /// A piece of the answer.
-    Message(String),
-    /// A command began.
-    CommandStarted(String),
-    /// A command ended.
-    CommandFinished(CommandRun),
-    /// Files were changed.
-    FilesChanged(Vec<FileChange>),
-    /// A tool of one of Codex's own MCP servers is called.
-    ToolCalled {
-        /// The MCP server's name.
-        server: String,
-        /// The tool's name.
-        tool: String,
-    },
-    /// The web is searched.
-    Searching(String),
+    /// An item is new, or is this now.
+    Item(ItemKey, TurnItem),
+    /// More of the text of an item.
+    Text(ItemKey, String),
     /// Tokens this turn has used so far.
     Used(Usage),
-    /// Something failed and Codex tries again.
-    Retrying(String),
-    /// Codex warns of something.
-    Warning(String),
-    /// The model's plan: how many steps are done, of how many, and which is next.
-    Planned {
-        /// Steps that are done.
-        done: usize,
-        /// All steps.
-        of: usize,
-        /// The step under way.
-        step: String,
-    },
     /// Codex asks for an approval and waits for [`Turn::answer`].
     ApprovalAsked(Approval),
     /// Codex no longer waits for an approval, although it was not answered here.
     ApprovalSettled(ApprovalId),
     /// The turn is over.
-    Ended(Box<TurnOutcome>),
+    Ended(TurnOutcome),
 }
 
-/// How a turn ended and all it brought.
+/// How a turn ended, besides its items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnOutcome {
     /// How it ended.
     pub status: TurnStatus,
-    /// The answer; as much of it as there is if the turn did not complete.
-    pub response: String,
     /// Tokens this turn used, if Codex said.
     pub usage: Option<Usage>,
-    /// Commands that ran, in order.
-    pub commands: Vec<CommandRun>,
-    /// Files that were changed, in order.
-    pub files: Vec<FileChange>,
-    /// What these printed and how those were changed.
-    pub trace: TurnTrace,
-    /// Pages that were read on the web, in order.
-    pub sources: Vec<String>,
-    /// What the caller should know besides.
-    pub warnings: Vec<String>,
-}
-
-/// What a running turn has brought so far.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Partial {
-    /// The message being written, else the last complete one.
-    pub response: String,
-    /// Tokens so far.
-    pub usage: Option<Usage>,
-    /// Commands that have ended.
-    pub commands: Vec<CommandRun>,
-    /// Files that were changed.
-    pub files: Vec<FileChange>,
-    /// What these printed and how those were changed.
-    pub trace: TurnTrace,
 }
 
 /// How a turn ended.
@@ -116,23 +61,4 @@ pub enum TurnStatus {
     Interrupted,
     /// It failed.
     Failed(TurnFailure),
-}
-
-/// A command Codex ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CommandRun {
-    pub command: String,
-    /// Its exit code. `None` if it was declined or did not end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i64>,
-}
-
-/// A file Codex changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileChange {
-    /// Where it is.
-    pub path: String,
-    /// `add`, `update` or `delete`.
-    pub kind: String,
 }

@@ -91,13 +91,17 @@ async fn turn(cx: &Cx, session: &SessionName) -> Result<Option<Value>, ToolError
     };
     Ok(turn.map(|turn| {
         let details = &turn.details;
-        // It is asked for again and again while the turn runs, and they are long.
-        let is_over = turn.status != SessionStatus::Running;
-        let diffs = is_over.then_some(&details.trace.diffs);
+        let mut items: Vec<_> = turn.items.iter().map(|recorded| recorded.item.clone()).collect();
+        if turn.status == SessionStatus::Running {
+            // It is asked for again and again while the turn runs, and they are long.
+            for item in &mut items {
+                item.shorten();
+            }
+        }
         json!({
             "sessionId": session, "turn": turn.number, "status": turn.status.as_str(),
-            "response": cut(&turn.response, TEXT).0, "commands": details.commands,
-            "filesChanged": details.files_changed, "diffs": diffs, "warnings": details.warnings,
+            "response": cut(&turn.response, TEXT).0, "items": items,
+            "warnings": details.warnings,
             "findings": details.findings, "usage": details.usage, "durationMs": details.duration_ms,
             "message": details.failure.as_ref().map(|failure| &failure.message),
         })

@@ -1,6 +1,10 @@
 //! Reports progress to a caller: short lines, at most a few per second, at least one every ten seconds.
 
-use std::{collections::VecDeque, future::pending, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::pending,
+    time::Duration,
+};
 
 use rmcp::{
     RoleServer,
@@ -11,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     mcp::cut::cut,
-    session::{FileChange, QueuePosition, TurnEvent, Update, visible_line},
+    session::{FileChange, ItemState, QueuePosition, TurnItem, Update, visible_line},
 };
 
 /// The shortest time between two messages.
@@ -42,8 +46,8 @@ pub(in crate::mcp) struct Progress {
 #[derive(Debug, Default)]
 struct Lines {
     waiting: VecDeque<String>,
-    /// Characters of the answer so far.
-    written: usize,
+    /// Characters of each message so far, by its place.
+    written: HashMap<usize, usize>,
     /// The newest line, for the heartbeat.
     newest: String,
 }
@@ -100,10 +104,11 @@ impl Progress {
 
 impl Lines {
     fn note(&mut self, update: &Update) {
-        let writing = matches!(update, Update::Event(TurnEvent::Message(_)));
         let Some(line) = self.line(update) else { return };
         self.newest.clone_from(&line);
-        if writing && self.waiting.back().is_some_and(|last| last.starts_with(WRITING)) {
+        if line.starts_with(WRITING)
+            && self.waiting.back().is_some_and(|last| last.starts_with(WRITING))
+        {
             self.waiting.pop_back();
         }
         if self.waiting.len() == LINES {
@@ -143,51 +148,61 @@ impl Lines {
     }
 
     fn line(&mut self, update: &Update) -> Option<String> {
-        let event = match update {
-            Update::Queued(QueuePosition { ahead: 1, .. }) => {
-                return Some("queued, next in line".to_owned());
-            }
-            Update::Queued(position) => {
-                return Some(format!("queued, {} ahead", position.ahead));
-            }
-            Update::Begun(_) => return Some("asking the model".to_owned()),
-            Update::WaitingForQuota(until) => {
-                return Some(format!("waiting for the usage limit, until {until}"));
-            }
+        Some(one_line(&match update {
+            Update::Queued(QueuePosition { ahead: 1, .. }) => "queued, next in line".to_owned(),
+            Update::Queued(position) => format!("queued, {} ahead", position.ahead),
+            Update::Begun(_) => "asking the model".to_owned(),
+            Update::WaitingForQuota(until) => format!("waiting for the usage limit, until {until}"),
             Update::ApprovalAsked(asked) => {
                 let asked = asked.approval.subject.in_short();
-                return Some(one_line(&format!("waiting for your decision: Codex asks {asked}")));
+                format!("waiting for your decision: Codex asks {asked}")
             }
+            Update::Thinking => "thinking".to_owned(),
+            Update::Used(usage) => format!("{} tokens so far", usage.total_tokens),
+            Update::Text { place, text, .. } => self.writing(*place, text, true),
+            Update::Item(place, TurnItem::Message { text }) => self.writing(*place, text, false),
+            Update::Item(_, item) => return item_line(item),
             Update::ApprovalSettled(_)
             | Update::Repeated
             | Update::Joined(_)
             | Update::Ended(_) => return None,
-            Update::Event(event) => event,
-        };
-        Some(one_line(&match event {
-            TurnEvent::Thinking => "thinking".to_owned(),
-            TurnEvent::Message(delta) => {
-                self.written += delta.chars().count();
-                format!("{WRITING} ({} characters)", self.written)
-            }
-            TurnEvent::CommandStarted(command) => format!("running `{}`", short(command)),
-            TurnEvent::CommandFinished(run) => match run.exit_code {
-                Some(code) => format!("`{}` exited with {code}", short(&run.command)),
-                None => format!("`{}` did not run to its end", short(&run.command)),
-            },
-            TurnEvent::FilesChanged(files) => changed(files),
-            TurnEvent::ToolCalled { server, tool } => format!("calling {tool} of {server}"),
-            TurnEvent::Searching(query) if query.is_empty() => "searching the web".to_owned(),
-            TurnEvent::Searching(query) => format!("searching the web for {query}"),
-            TurnEvent::Planned { done, of, step } => format!("step {} of {of}: {step}", done + 1),
-            TurnEvent::Used(usage) => format!("{} tokens so far", usage.total_tokens),
-            TurnEvent::Retrying(reason) => format!("trying again: {reason}"),
-            TurnEvent::Warning(text) => format!("warning: {text}"),
-            TurnEvent::ApprovalAsked(_) | TurnEvent::ApprovalSettled(_) | TurnEvent::Ended(_) => {
-                return None;
-            }
         }))
     }
+
+    fn writing(&mut self, place: usize, text: &str, more: bool) -> String {
+        let count = self.written.entry(place).or_default();
+        *count = if more { *count } else { 0 } + text.chars().count();
+        format!("{WRITING} ({} characters)", self.written.values().sum::<usize>())
+    }
+}
+
+/// What an item says of the moment in which it begins or changes.
+fn item_line(item: &TurnItem) -> Option<String> {
+    let is_running = item.state() == Some(ItemState::Running);
+    Some(one_line(&match item {
+        TurnItem::Command { command, .. } if is_running => format!("running `{}`", short(command)),
+        TurnItem::Command { command, exit_code: Some(code), .. } => {
+            format!("`{}` exited with {code}", short(command))
+        }
+        TurnItem::Command { command, .. } => {
+            format!("`{}` did not run to its end", short(command))
+        }
+        TurnItem::Files { changes, state: ItemState::Done } => changed(changes),
+        TurnItem::Tool { server, tool, .. } if is_running => format!("calling {tool} of {server}"),
+        TurnItem::Search { sources, .. } if !sources.is_empty() => return None,
+        TurnItem::Search { query, .. } if query.is_empty() => "searching the web".to_owned(),
+        TurnItem::Search { query, .. } => format!("searching the web for {query}"),
+        TurnItem::Plan { steps } => {
+            let done = steps.iter().filter(|step| step.status == "completed").count();
+            let next = steps.iter().find(|step| step.status == "inProgress");
+            let next = next.or_else(|| steps.iter().find(|step| step.status == "pending"))?;
+            format!("step {} of {}: {}", done + 1, steps.len(), next.step)
+        }
+        TurnItem::Retry { reason, .. } => format!("trying again: {reason}"),
+        TurnItem::Warning { message } => format!("warning: {message}"),
+        TurnItem::Compaction {} => "summing up the conversation to make room".to_owned(),
+        _ => return None,
+    }))
 }
 
 const WRITING: &str = "writing the answer";
@@ -214,21 +229,25 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::CommandRun;
+    fn command(text: &str, state: ItemState, exit_code: Option<i64>) -> Update {
+        let (command, output) = (text.to_owned(), String::new());
+        Update::Item(0, TurnItem::Command { command, exit_code, state, output })
+    }
 
-    fn event(event: TurnEvent) -> Update {
-        Update::Event(event)
+    fn search(query: String) -> Update {
+        Update::Item(0, TurnItem::Search { query, sources: Vec::new() })
     }
 
     #[test]
     fn what_happened_is_told_together_in_order() {
         let mut lines = Lines::default();
-        let command = "/bin/bash -lc 'cargo test'".to_owned();
+        let text = "/bin/bash -lc 'cargo test'";
         lines.note(&Update::Begun(1));
-        lines.note(&event(TurnEvent::CommandStarted(command.clone())));
-        lines.note(&event(TurnEvent::CommandFinished(CommandRun { command, exit_code: Some(0) })));
-        for _ in 0..3 {
-            lines.note(&event(TurnEvent::Message("abc".into())));
+        lines.note(&command(text, ItemState::Running, None));
+        lines.note(&command(text, ItemState::Done, Some(0)));
+        lines.note(&Update::Item(1, TurnItem::Message { text: "abc".into() }));
+        for from in [3, 6] {
+            lines.note(&Update::Text { place: 1, from, text: "abc".into() });
         }
         let told = lines.take(Duration::ZERO);
         assert_eq!(
@@ -243,8 +262,8 @@ mod tests {
     #[test]
     fn nothing_that_is_told_can_act_on_a_terminal() {
         let mut lines = Lines::default();
-        lines.note(&event(TurnEvent::CommandStarted(": \u{1b}[2K\rls".into())));
-        lines.note(&event(TurnEvent::Searching("\u{202e}x".into())));
+        lines.note(&command(": \u{1b}[2K\rls", ItemState::Running, None));
+        lines.note(&search("\u{202e}x".into()));
         let told = lines.take(Duration::ZERO);
         assert_eq!(told, "running `: \\u{1b}[2K ls` · searching the web for \\u{202e}x");
     }
@@ -253,7 +272,7 @@ mod tests {
     fn no_message_is_long_and_the_newest_is_told() {
         let mut lines = Lines::default();
         for number in 0..30 {
-            lines.note(&event(TurnEvent::Searching(format!("{number} {}", "ü".repeat(60)))));
+            lines.note(&search(format!("{number} {}", "ü".repeat(60))));
         }
         let mut told = String::new();
         while !lines.waiting.is_empty() {
@@ -261,7 +280,7 @@ mod tests {
             assert!(told.chars().count() < 200, "{told}");
         }
         assert!(told.contains("for 29 "), "{told}");
-        lines.note(&event(TurnEvent::Warning("x\ny".repeat(500))));
+        lines.note(&Update::Item(0, TurnItem::Warning { message: "x\ny".repeat(500) }));
         let told = lines.take(Duration::ZERO);
         assert!(told.chars().count() < 200 && !told.contains('\n'), "{told}");
         assert!(lines.take(Duration::ZERO).chars().count() < 200);

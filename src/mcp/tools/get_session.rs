@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     mcp::{answer::Answer, cut::cut, error::ToolError, schema},
-    session::{SessionName, Transcript, TurnRecord, store::Excerpt},
+    session::{RecordedItem, SessionName, Transcript, TurnItem, TurnRecord, store::Excerpt},
 };
 
 const DEFAULT_TURNS: u32 = 10;
@@ -83,9 +83,11 @@ struct TurnView {
     status: &'static str,
     /// The model that answered.
     model: Option<String>,
+    /// What happened in it, in order; `answer` is where the response was said. Absent if nothing else happened.
+    items: Option<Vec<TurnItem>>,
     /// Why it failed.
     error: Option<String>,
-    /// Whether prompt or response was cut; read it with `turn`.
+    /// Whether prompt, response or items were cut; read it with `turn`.
     truncated: bool,
 }
 
@@ -99,11 +101,11 @@ async fn several(cx: &Cx, input: &GetSession, offset: u32) -> Result<Output, Too
     let most = Excerpt::first(cx.max_text / 2 + 1);
     let Transcript { session, turns } =
         cx.sessions.transcript(&input.session_id, offset, limit, most).await?;
-    let share = cx.max_text / turns.len().max(1) / 2;
+    let share = cx.max_text / turns.len().max(1) / 3;
     let end = offset.saturating_add(u32::try_from(turns.len()).unwrap_or(u32::MAX));
     Ok(Output {
         next_offset: (end < session.turn_count && !turns.is_empty()).then_some(end),
-        turns: turns.into_iter().map(|turn| TurnView::cut(turn, share)).collect(),
+        turns: turns.into_iter().map(|turn| TurnView::cut(turn, share, share)).collect(),
         session: session.into(),
         warnings: Vec::new(),
     })
@@ -128,7 +130,9 @@ async fn one_turn(
     let (response, more) = cut(&turn.response, limit);
     let response = response.to_owned();
     let read = u32::try_from(response.chars().count()).unwrap_or(u32::MAX);
-    let view = TurnView { response, truncated: more, ..TurnView::cut(turn, cx.max_text) };
+    // With the first part of the answer comes what happened before it.
+    let room = if offset == 0 { cx.max_text } else { 0 };
+    let view = TurnView { response, truncated: more, ..TurnView::cut(turn, cx.max_text, room) };
     Ok(Output {
         session: session.into(),
         turns: vec![view],
@@ -138,9 +142,11 @@ async fn one_turn(
 }
 
 impl TurnView {
-    fn cut(turn: TurnRecord, limit: usize) -> Self {
-        let (prompt, prompt_cut) = cut(&turn.prompt, limit);
+    fn cut(mut turn: TurnRecord, limit: usize, room: usize) -> Self {
+        let told = turn.told();
+        let (prompt, prompt_cut) = cut(&told, limit);
         let (response, response_cut) = cut(&turn.response, limit);
+        let (items, items_cut) = fitting(std::mem::take(&mut turn.items), room);
         Self {
             number: turn.number,
             prompt: prompt.to_owned(),
@@ -148,8 +154,33 @@ impl TurnView {
             timestamp: turn.timestamp.to_string(),
             status: turn.status.as_str(),
             model: turn.details.effective.and_then(|with| with.model),
+            items: Some(items)
+                .filter(|items| !matches!(items.as_slice(), [] | [TurnItem::Answer {}])),
             error: turn.details.failure.map(|failure| failure.message),
-            truncated: prompt_cut || response_cut,
+            truncated: prompt_cut || response_cut || items_cut,
         }
     }
+}
+
+/// The items that fit into so many bytes, and whether there are more. What was printed and how files were changed is left
+/// out if not all fits.
+fn fitting(items: Vec<RecordedItem>, room: usize) -> (Vec<TurnItem>, bool) {
+    let bytes = |item: &TurnItem| serde_json::to_string(item).map_or(0, |text| text.len());
+    let mut items: Vec<TurnItem> = items.into_iter().map(|recorded| recorded.item).collect();
+    let mut is_cut = false;
+    if items.iter().map(bytes).sum::<usize>() > room {
+        for item in &mut items {
+            is_cut |= item.shorten();
+        }
+    }
+    let mut left = room;
+    let fitting = items.iter().take_while(|item| {
+        let fits = bytes(item) <= left;
+        left = left.saturating_sub(bytes(item));
+        fits
+    });
+    let count = fitting.count();
+    is_cut |= count < items.len();
+    items.truncate(count);
+    (items, is_cut)
 }

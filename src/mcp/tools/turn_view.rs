@@ -19,8 +19,7 @@ use crate::{
     },
     session::{
         CommandRun, Continuity, Detached, FileChange, Finding, ModelSource, QueuePosition, Reply,
-        Reviewer, Sandbox, SessionName, SessionStatus, Source, TurnDetails, Usage, Verdict,
-        WorktreeState,
+        Reviewer, Sandbox, SessionName, SessionStatus, Source, Usage, Verdict, WorktreeState,
     },
 };
 
@@ -205,8 +204,9 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
             "\n[cut at {max_text} of {length} characters; getSession with turn {number} has the rest]"
         );
     }
-    let TurnDetails { warnings, .. } = &turn.details;
-    for warning in warnings {
+    let (commands, files_changed) = (turn.commands(), turn.files_changed());
+    let (warnings, sources) = (turn.warnings(), turn.sources());
+    for warning in &warnings {
         text += &format!("\n[warning: {warning}]");
     }
     text += note;
@@ -228,7 +228,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
     ];
     let beside = beside.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text?.into())));
     let beside = beside.chain(details.beside);
-    let links: Vec<_> = details.sources.iter().map(resources::page).collect();
+    let links: Vec<_> = sources.iter().map(resources::page).collect();
     let effective = details.effective;
     let is_writing =
         effective.as_ref().filter(|with| with.sandbox == Some(Sandbox::WorkspaceWrite));
@@ -238,7 +238,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         output: details.output,
         verdict: details.verdict.map(Verdict::as_str),
         findings: details.findings,
-        sources: Some(details.sources).filter(|sources| !sources.is_empty()),
+        sources: Some(sources).filter(|sources| !sources.is_empty()),
         response: response.to_owned(),
         thread_id: details.thread_id.map(|id| id.to_string()),
         turn_id: details.turn_id.map(|id| id.0),
@@ -268,12 +268,12 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         usage: details.usage,
         rate_limits: details.rate_limits.map(LimitsView::from),
         duration_ms: details.duration_ms,
-        commands: details.commands,
-        files_changed: details.files_changed,
+        commands,
+        files_changed,
         engine: details.engine,
         codex_version: details.codex_version,
         truncated,
-        warnings: details.warnings,
+        warnings,
         ..Output::empty(session.to_string(), turn.status.as_str())
     };
     let answer = Answer::new(&output, text).with_beside(beside.collect());

@@ -312,7 +312,13 @@ fn others_agree() {
         for (answer, wrong) in answers.iter().zip(theirs) {
             let checked = check(&ours, answer);
             // A part of a schema that refers to itself may be given up, by either.
-            if checked != Err(Fault::TooMuch) && wrong.as_deref() != Some(testkit::ajv::GAVE_UP) {
+            let is_given_up =
+                checked == Err(Fault::TooMuch) || wrong.as_deref() == Some(testkit::ajv::GAVE_UP);
+            // Ajv takes an empty array behind another member whose array contained what it should for one that does too.
+            let contains_nothing = matches!(&checked, Err(Fault::Wrong { place, reason })
+                if reason == "too few items are as `contains` says"
+                    && answer.pointer(place) == Some(&json!([])));
+            if !(is_given_up || contains_nothing && wrong.is_none()) {
                 let is_right = wrong.is_none();
                 assert_eq!(checked.is_ok(), is_right, "{checked:?} {wrong:?} {schema} {answer}");
                 compared += 1;

@@ -41,24 +41,6 @@ pub struct AnswerRecord {
     pub remark: Option<String>,
 }
 
-/// What became of what Codex asked, as the record of its turn has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DecisionRecord {
-    /// What was asked, in short.
-    pub asked: String,
-    /// The sub-agent that asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// What Codex was told, in the word for it in forms.
-    pub decision: String,
-    /// Who said so. `None` if nobody did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// The state of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,6 +4,7 @@ mod approval;
 #[cfg(test)]
 pub(super) mod examples;
 mod handshake;
+mod items;
 mod rollout;
 mod server;
 mod session;
@@ -11,8 +12,9 @@ mod token;
 mod turn;
 mod worktree;
 
-pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState, DecisionRecord};
+pub use approval::{AnswerRecord, ApprovalRecord, ApprovalState};
 pub use handshake::{ForwardedMessage, HandshakeRecord};
+pub use items::RecordedItem;
 pub use rollout::{KeptRollout, RolloutPart, RolloutRecord};
 pub use server::{SeenServer, ServerRecord, ServerTurn};
 pub(crate) use session::after;

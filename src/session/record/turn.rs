@@ -4,16 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{DecisionRecord, SessionStatus, WorktreeState};
+use super::{RecordedItem, SessionStatus, WorktreeState};
 use crate::{
-    codex::{
-        CommandRun, EffectiveSettings, FileChange, RateLimits, ThreadId, TurnFailure, TurnId,
-        TurnTrace, Usage,
-    },
+    codex::{EffectiveSettings, RateLimits, ThreadId, TurnFailure, TurnId, Usage},
     session::{CallDigest, Finding, ModelSource, Source, Verdict},
 };
 
-/// One turn.
+/// One turn. What its items say besides is asked of it: [`TurnRecord::commands`] and the like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnRecord {
@@ -26,6 +23,9 @@ pub struct TurnRecord {
     /// When it started.
     pub timestamp: Timestamp,
     pub status: SessionStatus,
+    /// What happened in it, in order. Stores take a change with the number of one that they have for that one.
+    #[serde(default)]
+    pub items: Vec<RecordedItem>,
     /// All other fields. Nothing searches by them.
     #[serde(flatten)]
     pub details: TurnDetails,
@@ -59,18 +59,6 @@ pub struct TurnDetails {
     /// The tokens it used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// Commands that ran.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<CommandRun>,
-    /// Files that changed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub files_changed: Vec<FileChange>,
-    /// What the commands printed and how the files changed, for whoever looks at the turn.
-    #[serde(skip_serializing_if = "TurnTrace::is_empty")]
-    pub trace: TurnTrace,
-    /// What Codex asked, and who said what.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub decisions: Vec<DecisionRecord>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<TurnFailure>,
@@ -95,7 +83,7 @@ pub struct TurnDetails {
     /// What a review found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<Finding>>,
-    /// Web pages that were read, or that the answer links to.
+    /// Web pages that the answer of a search links to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
     /// Whether the call asked to keep neither session nor thread.
@@ -117,7 +105,7 @@ pub struct TurnDetails {
     /// What it left in the session's worktree, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeState>,
-    /// Warnings for the caller.
+    /// Warnings of ours for the caller.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

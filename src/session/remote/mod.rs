@@ -14,7 +14,7 @@ use super::{
     Reply, SessionError, SessionName, SessionStatus,
     record::ApprovalId,
     shared::{QUEUE, Shared},
-    store::{ControlMessage, ControlOutcome, Excerpt},
+    store::{ControlMessage, ControlOutcome},
     turn::{Follower, LiveTurn, LogOwner, Update},
 };
 
@@ -81,6 +81,8 @@ impl Shared {
         let mut swept = Instant::now();
         let mut wanted = turn;
         let mut asked = HashSet::new();
+        // What is known of the turn here: the revision of its session, and the last change of its items.
+        let mut known = (None, 0);
         while self.observed_turns.is_followed(live) {
             let record = self.record(name).await?;
             let count = record.turn_count;
@@ -103,6 +105,14 @@ impl Shared {
                 live.log.append(Update::Begun(number));
             }
             self.log_approvals(name, live, &mut asked).await?;
+            if known.0 != Some(record.revision) {
+                known.0 = Some(record.revision);
+                let store = self.store(Timestamp::now()).await?;
+                if let Some(turn) = store.turn(name, number, known.1).await? {
+                    known.1 = known.1.max(turn.last_change());
+                    live.log.mirror(turn);
+                }
+            }
             if live.cancelled.is_cancelled() {
                 self.interrupt_remote(name).await?;
                 return self.recorded(name, number, looks_only).await?.ok_or_else(no_turn);
@@ -149,9 +159,8 @@ impl Shared {
         number: u32,
         looks_only: bool,
     ) -> Result<Option<Reply>, SessionError> {
-        let Some(skip) = number.checked_sub(1) else { return Ok(None) };
         let store = self.store(Timestamp::now()).await?;
-        let turn = store.turns(name, skip, 1, Excerpt::ALL).await?.pop();
+        let turn = store.turn(name, number, 0).await?;
         if !looks_only && turn.as_ref().is_some_and(|turn| turn.details.uncollected) {
             store.collect(name, number).await?;
         }

@@ -13,7 +13,7 @@ use crate::{
             Claim, Coordination, Inbox, LazyStore, Lease, MessageId, ReferenceStore, SessionStore,
             StoreClock, Turns,
         },
-        turn::{Call, Follower, Step},
+        turn::{Call, Follower, ReadFrom, Step},
     },
 };
 
@@ -85,7 +85,7 @@ impl Servers {
     fn follow(&self) -> Call {
         let follower = Follower { attached: false, can_ask: false, looks_only: false };
         let live = self.ours.observed_turn(&name(), 1, follower);
-        Call::new(name(), live, follower, None, false)
+        Call::new(name(), live, follower, None, ReadFrom::Beginning)
     }
 }
 

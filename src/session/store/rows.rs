@@ -3,12 +3,12 @@
 use std::error::Error;
 
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Cursor, DailyUsage, Listing, Outcomes, StoreError, sql::Row};
 use crate::session::record::{
-    RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnDetails, TurnRecord,
-    Usage,
+    RecordedItem, RolloutRecord, SessionRecord, SessionStatus, ThreadId, TokenRecord, TurnDetails,
+    TurnRecord, Usage,
 };
 
 type Reason = Box<dyn Error + Send + Sync>;
@@ -54,7 +54,7 @@ pub(super) fn turn(row: &Row) -> sqlx::Result<Result<TurnRecord, StoreError>> {
     let (session, status): (String, String) = (row.get("session")?, row.get("status")?);
     let (prompt, response) = (row.get("prompt")?, row.get("response")?);
     let (number, timestamp): (i64, i64) = (row.get("number")?, row.get("timestamp")?);
-    let details: String = row.get("details")?;
+    let (details, items): (String, String) = (row.get("details")?, row.get("items")?);
     let read = || -> Result<TurnRecord, Reason> {
         Ok(TurnRecord {
             number: u32::try_from(number)?,
@@ -62,10 +62,31 @@ pub(super) fn turn(row: &Row) -> sqlx::Result<Result<TurnRecord, StoreError>> {
             response,
             timestamp: Timestamp::from_millisecond(timestamp)?,
             status: self::status(&status)?,
+            items: self::items(&items)?,
             details: parse(&details)?,
         })
     };
     Ok(read().map_err(|reason| damaged(&session, &*reason)))
+}
+
+/// An item as it lies in its table.
+#[derive(Deserialize)]
+struct ItemRow {
+    place: u32,
+    change: u64,
+    item: String,
+}
+
+/// Items in order. One that cannot be read is left out: a later version may have written it.
+fn items(text: &str) -> Result<Vec<RecordedItem>, serde_json::Error> {
+    let mut rows: Vec<ItemRow> = serde_json::from_str(text)?;
+    rows.sort_by_key(|row| row.place);
+    let read = rows.into_iter().filter_map(|ItemRow { place, change, item }| {
+        let item = serde_json::from_str(&item)
+            .inspect_err(|error| tracing::warn!(%error, "an item of a turn is left out"));
+        Some(RecordedItem { place, change, item: item.ok()? })
+    });
+    Ok(read.collect())
 }
 
 /// The tokens of one day's turns with one model, and the tenant they are of. `None` if they cannot be read.

@@ -94,6 +94,14 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError>;
 
+    /// One turn, with those of its items that were changed after `after`: the number of a change, or 0.
+    async fn turn(
+        &self,
+        name: &SessionName,
+        number: u32,
+        after: u64,
+    ) -> Result<Option<TurnRecord>, StoreError>;
+
     /// Takes the answer of a turn that nobody has been given yet: afterwards it is no longer uncollected. Says whether
     /// it was; of several takers one is told so. Needs no lease, because nobody else writes a turn that is over.
     async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError>;

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::{actor::Actor, live::Update, queued::QueuedTurn};
 use crate::{
-    codex::{Answer, Approval, ApprovalId, Decision, Subject, Turn},
+    codex::{Answer, Approval, ApprovalId, Decision, Subject, Turn, TurnItem},
     session::{
         Notice, Stop,
-        record::{AnswerRecord, ApprovalRecord, ApprovalState, DecisionRecord, after},
+        record::{AnswerRecord, ApprovalRecord, ApprovalState, after},
     },
 };
 
@@ -30,8 +30,6 @@ pub(super) struct Approvals {
     turn: u32,
     /// Remarks for the record of the turn.
     pub(super) remarks: Vec<String>,
-    /// What was decided, for the same.
-    pub(super) decisions: Vec<DecisionRecord>,
     /// Set once a decision ends the turn.
     pub(super) stop: Option<Stop>,
 }
@@ -40,43 +38,48 @@ pub(super) struct Approvals {
 struct OpenApproval {
     approval: Approval,
     deadline: Instant,
+    /// The place of its item in the turn.
+    place: Option<usize>,
 }
 
 impl Approvals {
     pub(super) fn new(timeout: Duration, turn: u32) -> Self {
-        Self {
-            open: Vec::new(),
-            timeout,
-            turn,
-            remarks: Vec::new(),
-            decisions: Vec::new(),
-            stop: None,
-        }
+        Self { open: Vec::new(), timeout, turn, remarks: Vec::new(), stop: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    fn take(&mut self, id: &ApprovalId) -> Option<Approval> {
+    fn take(&mut self, id: &ApprovalId) -> Option<OpenApproval> {
         let place = self.open.iter().position(|open| open.approval.id == *id)?;
-        Some(self.open.remove(place).approval)
-    }
-
-    fn decided(&mut self, approval: &Approval, decision: Decision, by: Option<String>) {
-        self.decisions.push(DecisionRecord {
-            asked: approval.subject.in_short(),
-            agent: approval.agent.clone(),
-            decision: decision.as_str().to_owned(),
-            by,
-            at: Timestamp::now(),
-        });
+        Some(self.open.remove(place))
     }
 
     fn remark(&mut self, approval: &Approval, remark: &str) {
         let agent = approval.agent.as_ref().map(|name| format!(" (agent {name})"));
         let agent = agent.unwrap_or_default();
         self.remarks.push(format!("Codex{agent} asked {}; {remark}", approval.subject.in_short()));
+    }
+}
+
+impl OpenApproval {
+    /// Shows in the turn what Codex was told.
+    fn decided(&self, queued: &QueuedTurn, decision: Decision, by: Option<String>) {
+        let Some(place) = self.place else { return };
+        queued.live.log.set(place, item(&self.approval, Some((decision, by)), Timestamp::now()));
+    }
+}
+
+/// What Codex asks, as an item of its turn, with what it was told and by whom.
+fn item(approval: &Approval, told: Option<(Decision, Option<String>)>, at: Timestamp) -> TurnItem {
+    let (decision, by) = told.unzip();
+    TurnItem::Approval {
+        asked: approval.subject.in_short(),
+        agent: approval.agent.clone(),
+        decision: decision.map(|decision| decision.as_str().to_owned()),
+        by: by.flatten(),
+        at,
     }
 }
 
@@ -102,16 +105,19 @@ impl Actor {
             state: ApprovalState::Open,
             answer: None,
         };
+        let place = queued.live.log.add(item(&approval, None, now));
+        let deadline = Instant::now() + approvals.timeout;
+        let open = OpenApproval { approval, deadline, place };
         let opened = guard.store().open_approval(guard.lease(), &record, approvals.timeout).await;
         if let Err(error) = opened {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "cannot record an approval");
-            approvals.remark(&approval, "it was declined because it could not be recorded.");
-            approvals.decided(&approval, Decision::Decline, None);
-            turn.answer(&approval.id, &Answer::plain(Decision::Decline));
+            let remark = "it was declined because it could not be recorded.";
+            approvals.remark(&open.approval, remark);
+            open.decided(queued, Decision::Decline, None);
+            turn.answer(&open.approval.id, &Answer::plain(Decision::Decline));
             return;
         }
-        let deadline = Instant::now() + approvals.timeout;
-        approvals.open.push(OpenApproval { approval, deadline });
+        approvals.open.push(open);
         let record = Arc::new(record);
         if queued.live.is_detached() {
             self.shared.notify(Notice::ApprovalOpened(Arc::clone(&record)));
@@ -147,14 +153,14 @@ impl Actor {
                     tracing::warn!(session = %self.name, %error, "cannot record that an approval expired");
                 }
             }
-            let Some(approval) = approvals.take(&id) else { continue };
+            let Some(open) = approvals.take(&id) else { continue };
             let remark = if now >= deadline {
                 format!("it was declined because nobody answered within {limit} s.")
             } else {
                 NOBODY.to_owned()
             };
-            approvals.remark(&approval, &remark);
-            approvals.decided(&approval, Decision::Decline, None);
+            approvals.remark(&open.approval, &remark);
+            open.decided(queued, Decision::Decline, None);
             turn.answer(&id, &Answer::plain(Decision::Decline));
             queued.log(Update::ApprovalSettled(id));
         }
@@ -171,9 +177,10 @@ impl Actor {
     ) {
         let Some(guard) = &self.lease else { return };
         let delivered = match approvals.take(id) {
-            Some(approval) => {
+            Some(open) => {
+                let approval = &open.approval;
                 if let Some(remark) = &given.remark {
-                    approvals.remark(&approval, remark);
+                    approvals.remark(approval, remark);
                 }
                 let ends_turn =
                     !matches!(approval.subject, Subject::Form { .. } | Subject::Link { .. });
@@ -183,8 +190,7 @@ impl Actor {
                 }
                 let is_given = turn.answer(id, &given.answer);
                 if is_given {
-                    let by = given.by.clone();
-                    approvals.decided(&approval, given.answer.decision, Some(by));
+                    open.decided(queued, given.answer.decision, Some(given.by.clone()));
                 }
                 is_given
             }

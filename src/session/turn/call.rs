@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    live::{Calling, CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogReader, QueuePosition, Update},
+    live::{
+        Calling, CanAsk, CancelOnDrop, JoinedTurn, LiveTurn, LogPlace, LogReader, QueuePosition,
+        ReadFrom, Update,
+    },
     message::Message,
 };
 use crate::session::{Principal, Reply, SessionError, SessionName, Verb};
@@ -74,19 +77,15 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call from the beginning of its turn's log, or with what lasts of it so far.
+    /// A call that reads its turn's log from somewhere on.
     pub(in crate::session) fn new(
         session: SessionName,
         turn: Arc<LiveTurn>,
         follower: Follower,
         actor: Option<mpsc::Sender<Message>>,
-        from_now: bool,
+        from: ReadFrom,
     ) -> Self {
-        let reader = match (follower.looks_only, from_now) {
-            (true, _) => turn.log.onlooker(),
-            (false, true) => turn.log.read_from_now(),
-            (false, false) => turn.log.read(),
-        };
+        let reader = turn.log.read(from, follower.looks_only);
         Self {
             session,
             reader,
@@ -121,6 +120,11 @@ impl Call {
     /// The number of its turn. None before that has begun.
     pub fn turn(&self) -> Option<u32> {
         self.turn.number()
+    }
+
+    /// How far it has heard of its turn: [`Sessions::follow_from`](crate::session::Sessions::follow_from) goes on there.
+    pub fn place(&self) -> LogPlace {
+        self.reader.place()
     }
 
     /// Whether dropping it cancels its turn.
@@ -188,7 +192,7 @@ impl Call {
         }
         self.can_ask = self.can_ask.take().map(|_| turn.add_askable());
         self.calling = None;
-        self.reader = if self.looks_only { turn.log.onlooker() } else { turn.log.read_from_now() };
+        self.reader = turn.log.read(ReadFrom::Now, self.looks_only);
         self.turn = turn;
     }
 

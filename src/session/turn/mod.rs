@@ -34,8 +34,8 @@ mod watch;
 
 pub(super) use actor::Actor;
 pub use call::{Call, Detached, Follower, Step};
-pub(super) use live::{LiveTurn, LogOwner};
-pub use live::{QueuePosition, Update};
+pub(super) use live::{LiveTurn, LogOwner, ReadFrom};
+pub use live::{LogPlace, QueuePosition, Update};
 pub(super) use message::Message;
 pub(super) use naming::title;
 pub(super) use observed::ObservedTurns;

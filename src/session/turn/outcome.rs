@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::input::Expected;
 use crate::{
     codex::{FailureKind, TurnFailure, TurnOutcome, TurnStatus},
-    session::{SessionRecord, SessionStatus, Source, TurnRecord, Work, output, review, sources},
+    session::{SessionRecord, SessionStatus, TurnRecord, Work, output, review, sources},
     system::compute,
 };
 
@@ -31,8 +31,7 @@ pub(super) async fn interpret(
         }
         Work::Ask { .. } => {}
         Work::Search => {
-            let linked = sources::in_text(&entry.response);
-            sources::merge(&mut details.sources, linked);
+            details.sources = sources::in_text(&entry.response);
         }
         Work::Review { .. } => {
             let answer = entry.response.clone();
@@ -69,15 +68,9 @@ pub(super) fn note(
     started: Instant,
 ) -> SessionStatus {
     record.usage += outcome.usage.unwrap_or_default();
-    entry.response = outcome.response;
     let details = &mut entry.details;
     details.usage = outcome.usage;
-    details.commands = outcome.commands;
-    details.files_changed = outcome.files;
-    details.trace = outcome.trace;
-    details.sources = outcome.sources.into_iter().map(Source::untitled).collect();
     details.duration_ms = u64::try_from(started.elapsed().as_millis()).ok();
-    details.warnings.extend(outcome.warnings);
     match outcome.status {
         TurnStatus::Completed => SessionStatus::Completed,
         TurnStatus::Interrupted => SessionStatus::Interrupted,

@@ -234,7 +234,8 @@ impl Actor {
         }
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
-        let recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl());
+        let log = Arc::clone(&queued.live.log);
+        let recorder = Recorder::new(store, lease, record, request, log, self.shared.config.ttl());
         Ok(Phase::Starting(Box::new(recorder), Box::new(plan), opened, Box::new(input)))
     }
 
@@ -300,6 +301,7 @@ impl Actor {
         let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
         self.time.waited(begun);
         let Recorder { record, entry, started, .. } = &mut *recorder;
+        queued.live.log.record(entry);
         entry.details.stopped = stop;
         entry.details.moved_from = opened.moved_from;
         entry.details.warnings.extend(opened.warnings);
@@ -307,6 +309,8 @@ impl Actor {
         let mut status = note(record, entry, outcome, *started);
         if status == SessionStatus::Completed {
             status = interpret(entry, &queued.request.work, expected).await;
+            // What it is read as is what is shown of it.
+            queued.live.log.set_answer(&entry.response);
         }
         if status == SessionStatus::Completed {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
@@ -416,8 +420,9 @@ impl Actor {
     ) {
         let Some(guard) = &self.lease else { return };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
-        let request = &queued.request;
-        let mut recorder = Recorder::new(store, lease, record, request, self.shared.config.ttl());
+        let (request, log) = (&queued.request, Arc::clone(&queued.live.log));
+        let ttl = self.shared.config.ttl();
+        let mut recorder = Recorder::new(store, lease, record, request, log, ttl);
         if let Err(error) = recorder.fail(error.to_string()).await {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
         }

@@ -1,6 +1,6 @@
 //! Whether the account's allowance is enough for a turn; if not, the turn is refused or waits until it is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -55,9 +55,10 @@ impl Actor {
             return Err(refused());
         };
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown) };
-        let (store, lease) = (std::sync::Arc::clone(guard.store()), guard.lease().clone());
+        let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
+        let log = Arc::clone(&queued.live.log);
         let mut recorder =
-            Recorder::new(store, lease, record, &queued.request, self.shared.config.ttl());
+            Recorder::new(store, lease, record, &queued.request, log, self.shared.config.ttl());
         recorder.begin().await?;
         queued.live.go_on();
         queued.live.set_number(recorder.entry.number);

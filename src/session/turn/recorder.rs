@@ -6,9 +6,9 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::naming::title;
+use super::{live::TurnLog, naming::title};
 use crate::{
-    codex::{EffectiveSettings, FailureKind, Partial, Thread, TurnFailure, TurnId},
+    codex::{EffectiveSettings, FailureKind, Thread, TurnFailure, TurnId},
     session::{
         Request, SessionRecord, SessionStatus, Settings, TurnDetails, TurnRecord,
         store::{Lease, Store, StoreError, Turns},
@@ -23,6 +23,8 @@ const EPHEMERAL: Duration = Duration::from_mins(10);
 pub(super) struct Recorder {
     store: Arc<dyn Store>,
     lease: Lease,
+    /// Has what happens in the turn: each write takes what is new of it.
+    log: Arc<TurnLog>,
     ttl: Duration,
     /// The settings of the call. They are pinned only once Codex acknowledges the turn, so a failed call changes none.
     chosen: Settings,
@@ -36,8 +38,8 @@ pub(super) struct Recorder {
     pub(super) entry: TurnRecord,
     /// When the recorder was made, from which the turn's duration counts.
     pub(super) started: Instant,
-    /// What the last checkpoint wrote.
-    written: Extent,
+    /// The number of the last change that is written.
+    written: u64,
     /// Whether a write may have been made or not: nobody has said.
     uncertain: bool,
 }
@@ -51,20 +53,6 @@ pub(super) struct Acknowledged<'a> {
     pub(super) machine: &'a str,
 }
 
-/// How much there is of a turn: what is compared instead of all its texts.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Extent([usize; 5], Option<u64>);
-
-impl Extent {
-    fn of(partial: &Partial) -> Self {
-        let Partial { response, usage, commands, files, trace } = partial;
-        let bytes = |texts: &[String]| texts.iter().map(String::len).sum();
-        let (outputs, diffs) = (bytes(&trace.outputs), bytes(&trace.diffs));
-        let sizes = [response.len(), commands.len(), files.len(), outputs, diffs];
-        Self(sizes, usage.map(|usage| usage.total_tokens))
-    }
-}
-
 impl Recorder {
     /// A recorder for the next turn of a session. Writes nothing yet.
     pub(super) fn new(
@@ -72,6 +60,7 @@ impl Recorder {
         lease: Lease,
         record: SessionRecord,
         request: &Request,
+        log: Arc<TurnLog>,
         ttl: Duration,
     ) -> Self {
         let entry = TurnRecord {
@@ -80,6 +69,7 @@ impl Recorder {
             response: String::new(),
             timestamp: Timestamp::now(),
             status: SessionStatus::Running,
+            items: Vec::new(),
             details: TurnDetails {
                 ephemeral: request.ephemeral,
                 call: request.digest(&record.name),
@@ -90,6 +80,7 @@ impl Recorder {
         Self {
             store,
             lease,
+            log,
             ttl: if request.ephemeral { ttl.min(EPHEMERAL) } else { ttl },
             chosen: request.settings.clone(),
             resets: request.reset,
@@ -97,7 +88,7 @@ impl Recorder {
             record,
             entry,
             started: Instant::now(),
-            written: Extent::default(),
+            written: 0,
             uncertain: false,
         }
     }
@@ -142,26 +133,15 @@ impl Recorder {
         self.put().await
     }
 
-    /// Writes the turn so far, if there is more of it than at the last checkpoint.
-    pub(super) async fn checkpoint(&mut self, partial: Partial) -> Result<(), StoreError> {
-        let extent = Extent::of(&partial);
-        if extent == self.written {
-            return Ok(());
-        }
-        let turn = self.so_far(partial);
-        self.write(Some(&turn)).await?;
-        self.written = extent;
-        Ok(())
+    /// Writes what has happened since the last write, if anything has.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        if self.log.to_record() == self.written { Ok(()) } else { self.put().await }
     }
 
-    /// The turn with its partial results.
-    pub(super) fn so_far(&self, partial: Partial) -> TurnRecord {
+    /// The turn as it is by now.
+    pub(super) fn so_far(&self) -> TurnRecord {
         let mut turn = self.entry.clone();
-        turn.response = partial.response;
-        turn.details.usage = partial.usage;
-        turn.details.commands = partial.commands;
-        turn.details.files_changed = partial.files;
-        turn.details.trace = partial.trace;
+        self.log.record(&mut turn);
         turn
     }
 
@@ -196,12 +176,8 @@ impl Recorder {
 
     /// Writes the session and the turn as they are.
     pub(super) async fn put(&mut self) -> Result<(), StoreError> {
-        self.write(None).await
-    }
-
-    /// Writes the session with `turn`, or with the recorder's own entry if `None`.
-    async fn write(&mut self, turn: Option<&TurnRecord>) -> Result<(), StoreError> {
-        let turn = turn.unwrap_or(&self.entry);
+        let through = self.log.record(&mut self.entry);
+        let turn = &self.entry;
         let turns = if self.restarts { Turns::Restart(turn) } else { Turns::Put(turn) };
         // Until there is an answer: this may be dropped before.
         let was_uncertain = std::mem::replace(&mut self.uncertain, true);
@@ -218,6 +194,7 @@ impl Recorder {
         written?;
         self.record.revision += 1;
         self.restarts = false;
+        self.written = through;
         Ok(())
     }
 }
@@ -226,6 +203,7 @@ impl Recorder {
 mod tests {
     use super::*;
     use crate::session::store::{Claim, Coordination, Excerpt, ReferenceStore, SessionStore};
+    use crate::session::turn::LiveTurn;
 
     const SPAN: Duration = Duration::from_mins(1);
 
@@ -239,7 +217,8 @@ mod tests {
         let claim = store.claim(&name, None, SPAN, now).await.unwrap();
         let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
         let store = Arc::clone(store) as Arc<dyn Store>;
-        Recorder::new(store, lease, *record.unwrap(), request, SPAN)
+        let log = Arc::clone(&LiveTurn::new().log);
+        Recorder::new(store, lease, *record.unwrap(), request, log, SPAN)
     }
 
     #[tokio::test]

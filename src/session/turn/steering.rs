@@ -13,7 +13,7 @@ use super::{
     recorder::Recorder,
 };
 use crate::{
-    codex::{CodexError, Turn},
+    codex::{CodexError, Turn, TurnItem},
     session::{
         SessionError,
         store::{ControlOutcome, MessageId},
@@ -92,12 +92,16 @@ impl Steering {
 
 impl Actor {
     /// Tells the source of a prompt what Codex answered.
-    pub(super) async fn steered(&mut self, steered: Steered, recorder: &mut Recorder) {
+    pub(super) async fn steered(
+        &mut self,
+        steered: Steered,
+        recorder: &Recorder,
+        queued: &QueuedTurn,
+    ) {
         let Steered { source, prompt, outcome } = steered;
         let number = recorder.entry.number;
         if outcome.is_ok() {
-            // Part of the turn's prompt, so that a rebuilt context has it.
-            recorder.entry.prompt += &format!("\n\n{prompt}");
+            queued.live.log.add(TurnItem::Steer { prompt });
         }
         let outcome = outcome.map_err(|error| match error {
             // The model has certainly not received it.
@@ -143,17 +147,22 @@ impl Actor {
     }
 
     /// Waits for the last confirmations once the turn is over, so that every source gets an answer.
-    pub(super) async fn drain_steering(&mut self, mut steering: Steering, recorder: &mut Recorder) {
+    pub(super) async fn drain_steering(
+        &mut self,
+        mut steering: Steering,
+        recorder: &Recorder,
+        queued: &QueuedTurn,
+    ) {
         let drained = async {
             while !steering.said.is_empty() {
                 let steered = steering.next().await;
-                self.steered(steered, recorder).await;
+                self.steered(steered, recorder, queued).await;
             }
         };
         if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::warn!(session = %self.name, "steering a turn was not confirmed in time");
             for steered in steering.unconfirmed() {
-                self.steered(steered, recorder).await;
+                self.steered(steered, recorder, queued).await;
             }
         }
     }

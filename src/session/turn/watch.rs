@@ -8,14 +8,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::{
     actor::Actor,
     approvals::Approvals,
-    live::Update,
     message::Message,
     queued::{QueuedTurn, answer},
     recorder::Recorder,
     steering::{SteerSource, Steering},
 };
 use crate::{
-    codex::{Interrupted, Turn, TurnEvent, TurnOutcome},
+    codex::{Interrupted, Turn, TurnEvent, TurnItem, TurnOutcome},
     session::{
         OnBusy, Reply, SessionError, Stop,
         store::{ControlMessage, ControlOutcome, Inbox, MessageId},
@@ -84,7 +83,7 @@ impl Actor {
             let stop = tokio::select! {
                 event = watch.turn.next() => match event {
                     Some(TurnEvent::Ended(outcome)) => {
-                        let ended = Interrupted { outcome: *outcome, confirmed: true };
+                        let ended = Interrupted { outcome, confirmed: true };
                         break (ended, watch.approvals.stop);
                     }
                     Some(event) => {
@@ -92,10 +91,10 @@ impl Actor {
                         lost.run_until_cancelled(self.happened(event, &mut watch, queued)).await;
                         None
                     }
-                    None => break (watch.turn.interrupt().await, None),
+                    None => break (watch.turn.interrupt(|event| queued.live.log.happened(event)).await, None),
                 },
                 steered = watch.steering.next() => {
-                    lost.run_until_cancelled(self.steered(steered, watch.recorder)).await;
+                    lost.run_until_cancelled(self.steered(steered, watch.recorder, queued)).await;
                     None
                 }
                 Some(message) = self.mailbox.recv() => {
@@ -110,10 +109,13 @@ impl Actor {
             };
             if let Some(stop) = stop {
                 tracing::info!(session = %self.name, ?stop, "interrupting a turn");
-                break (watch.turn.interrupt().await, Some(stop));
+                break (
+                    watch.turn.interrupt(|event| queued.live.log.happened(event)).await,
+                    Some(stop),
+                );
             }
         };
-        let Interrupted { mut outcome, confirmed } = interrupted;
+        let Interrupted { outcome, confirmed } = interrupted;
         let Watch { turn, recorder, mut approvals, steering, .. } = watch;
         recorder.entry.details.rate_limits = turn.rate_limits();
         if let Some(news) = turn.rate_limits() {
@@ -122,15 +124,14 @@ impl Actor {
         // Dropped, the turn declines what is still open.
         drop(turn);
         self.withdraw_all(&mut approvals, queued).await;
-        self.drain_steering(steering, recorder).await;
-        outcome.warnings.append(&mut approvals.remarks);
-        recorder.entry.details.decisions = approvals.decisions;
+        self.drain_steering(steering, recorder, queued).await;
+        recorder.entry.details.warnings.append(&mut approvals.remarks);
         Watched { outcome, stop, confirmed }
     }
 
     async fn happened(&self, event: TurnEvent, watch: &mut Watch<'_>, queued: &QueuedTurn) {
         // A connection that is tried again and again is as good as silence.
-        if !matches!(event, TurnEvent::Retrying(_)) {
+        if !matches!(event, TurnEvent::Item(_, TurnItem::Retry { .. })) {
             watch.alive = Instant::now();
         }
         match event {
@@ -140,7 +141,7 @@ impl Actor {
             TurnEvent::ApprovalSettled(id) => {
                 self.withdraw(&id, &mut watch.approvals, queued).await;
             }
-            event => queued.log(Update::Event(event)),
+            event => queued.live.log.happened(event),
         }
     }
 
@@ -161,10 +162,7 @@ impl Actor {
             Message::Send(other) => self.queue_up(*other, Some(number)).await,
             Message::Inspect(id, reply) => {
                 let is_it = queued.live.id() == id;
-                let so_far = || Reply {
-                    session: self.name.clone(),
-                    turn: watch.recorder.so_far(watch.turn.so_far()),
-                };
+                let so_far = || Reply { session: self.name.clone(), turn: watch.recorder.so_far() };
                 answer(reply, is_it.then(so_far));
             }
             Message::Steer(prompt, reply) => {
@@ -205,7 +203,7 @@ impl Actor {
     /// Steers the turn with a prompt, unless it has been given as much text as it may: the one way in which a running turn
     /// is told anything.
     async fn say(&self, watch: &mut Watch<'_>, source: SteerSource, prompt: String) {
-        let before = characters(&watch.recorder.entry.prompt);
+        let before = characters(&watch.recorder.so_far().told());
         let before = before + watch.steering.unconfirmed_characters();
         match self.shared.config.limits.check_more_text(before, &prompt) {
             Ok(()) => watch.steering.say(&watch.turn, source, prompt),
@@ -224,8 +222,7 @@ impl Actor {
         self.decline_overdue(&mut watch.approvals, queued, &mut watch.turn).await;
         if watch.written.elapsed() > CHECKPOINT {
             watch.written = Instant::now();
-            let partial = watch.turn.so_far();
-            if let Err(error) = watch.recorder.checkpoint(partial).await {
+            if let Err(error) = watch.recorder.checkpoint().await {
                 tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot write a running turn down");
             }
         }

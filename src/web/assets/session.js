@@ -1,7 +1,8 @@
 // A session: its transcript, the running turn as it happens, and what can be done with it.
 import { get, listen, of, post, remove } from "./api.js";
 import { amount, button, confirmed, el, renew, tell, visible } from "./dom.js";
-import { commands, files, turnView, warnings } from "./turn.js";
+import { doing, running } from "./items.js";
+import { turnView } from "./turn.js";
 
 /** How many turns stay on the page: what is older is a click away. */
 const MOST = 200;
@@ -36,8 +37,8 @@ export class SessionView {
     const handlers = {
       session: (session) => { this.state(session); this.sync(session); },
       turn: (turn) => this.begun(turn),
+      item: (item) => this.item(item),
       text: (text) => this.text(text),
-      facts: (facts) => this.facts(facts),
       doing: (doing) => this.doing(doing),
       ended: ({ turn }) => this.ended(turn),
       gone: () => { tell(`Session ${this.name} is not there any more: it was deleted or renamed, or has expired.`, "turn"); this.composer.hidden = true; this.close(true); },
@@ -110,36 +111,46 @@ export class SessionView {
   }
 
   begun(turn) {
-    if (turn.from > 0 && this.live?.number === turn.number && this.live.at === turn.at) return;
+    if (turn.goesOn && this.live?.number === turn.number) return;
     this.live?.view.remove();
-    const text = el("pre", { class: "plain streaming" });
     const now = el("p", { class: "doing", role: "status", "aria-live": "polite" });
-    const facts = el("div");
+    const items = el("div", { class: "items" });
     const view = el("article", { id: `turn-${turn.number}`, class: "turn running", "aria-label": `Turn ${turn.number}` },
       el("h3", {}, `Turn ${turn.number} `, el("span", { class: "state running" }, "running")),
-      el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))), facts, text, now);
-    this.live = { number: turn.number, at: turn.at, view, text, now, facts, bytes: 0 };
+      el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))), items, now);
+    this.live = { number: turn.number, view, now, items, places: new Map() };
     this.transcript.append(view);
     this.follow();
   }
 
-  text({ turn, from, text }) {
+  /** An item is new, or is this now. */
+  item({ turn, item }) {
     if (this.live?.number !== turn) return;
-    if (from === 0) this.live.text.textContent = "";
-    this.live.text.append(visible(text));
+    const { places, items, now } = this.live;
+    const node = running(item);
+    const known = places.get(item.place);
+    places.set(item.place, node);
+    if (known) known.replaceWith(node);
+    else items.insertBefore(node, this.after(item.place));
+    now.textContent = visible(doing(item));
     this.follow();
   }
 
-  facts({ turn, commands: runs, filesChanged, warnings: all }) {
-    if (this.live?.number !== turn) return;
-    this.live.facts.replaceChildren(...[commands(runs), files(filesChanged), warnings(all)].filter(Boolean));
+  /** The first node of a later item. */
+  after(place) {
+    const later = [...this.live.places].filter(([other]) => other > place).sort(([one], [other]) => one - other);
+    return later[0]?.[1] ?? null;
   }
 
-  doing(doing) {
-    if (doing.what === "asking") return document.dispatchEvent(new CustomEvent("approvals"));
-    if (!this.live || doing.what === "used") return;
-    const words = { thinking: "Thinking", running: "Running", searching: "Searching the web for", calling: "Calling", retrying: "Trying again:", plan: `Step ${doing.done + 1} of ${doing.steps}:` };
-    this.live.now.textContent = visible(`${words[doing.what] ?? doing.what} ${doing.of}`.trim());
+  text({ turn, place, text }) {
+    if (this.live?.number !== turn) return;
+    this.live.places.get(place)?.append(visible(text));
+    this.follow();
+  }
+
+  doing(told) {
+    if (told.what === "asking") document.dispatchEvent(new CustomEvent("approvals"));
+    else if (this.live?.number === told.turn) this.live.now.textContent = "Thinking";
   }
 
   /** What has ended while nobody told this page. */
@@ -211,11 +222,12 @@ export class SessionView {
       before = page.before;
     } while (before);
     for (const [index, turn] of turns.entries()) {
-      if (turn.cut) turns[index] = (await get(`${of(this.name)}/turns/${turn.number}`)).turn;
+      if (turn.cut || (turn.folded && kind === "json")) turns[index] = (await get(`${of(this.name)}/turns/${turn.number}`)).turn;
     }
     const text = kind === "json"
-      ? JSON.stringify({ session: this.session, turns: turns.map(({ html, ...turn }) => turn) }, null, 2)
-      : [`# ${this.session.name}`, ...turns.flatMap((turn) => [`## Turn ${turn.number}`, `**Asked:** ${turn.prompt}`, turn.response])].join("\n\n");
+      ? JSON.stringify({ session: this.session, turns: turns.map(({ html, items, ...turn }) => ({ ...turn, items: items.map(({ html: _, ...item }) => item) })) }, null, 2)
+      : [`# ${this.session.name}`, ...turns.flatMap((turn) => [`## Turn ${turn.number}`, `**Asked:** ${turn.prompt}`,
+        ...turn.items.filter((item) => item.type === "message").map((item) => item.text), turn.response])].join("\n\n");
     const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
     el("a", { href: url, download: `${this.name}.${kind}` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);

@@ -1,16 +1,17 @@
-// One turn: what was asked, what was done, what was answered.
+// One turn: what was asked, what happened in order, what was answered.
 import hljs from "./highlight.js";
 import { get, of } from "./api.js";
 import { amount, button, el, moment, visible } from "./dom.js";
+import { inOrder } from "./items.js";
 
-/** An answer's safe HTML from the server, with its code in colours. */
-export function answer(turn) {
-  const place = el("div", { class: "answer" });
-  if (!turn.html) {
-    place.append(el("pre", { class: "plain" }, visible(turn.response)));
+/** What was said, as the server's safe HTML, with its code in colours. */
+function said(kind, text, html) {
+  const place = el("div", { class: kind });
+  if (!html) {
+    place.append(el("pre", { class: "plain" }, visible(text)));
     return place;
   }
-  place.innerHTML = turn.html;
+  place.innerHTML = html;
   for (const link of place.querySelectorAll("a")) {
     if (link.getAttribute("href") === "#") link.replaceWith(...link.childNodes);
     else { link.rel = "noopener noreferrer"; link.target = "_blank"; }
@@ -26,73 +27,7 @@ export function answer(turn) {
   return place;
 }
 
-/** The commands of a turn; `trace` gives what they printed, once somebody wants to see it. */
-export function commands(runs, trace = null) {
-  if (!runs?.length) return null;
-  const all = runs.map((run) => el("li", { class: run.exitCode === 0 ? "" : "bad" },
-    el("code", {}, visible(run.command)), " ",
-    el("span", { class: "exit" }, run.exitCode === undefined ? "not run to its end" : `exit ${run.exitCode}`)));
-  const box = el("details", { class: "commands" },
-    el("summary", {}, `${runs.length === 1 ? "1 command" : `${runs.length} commands`}${failed(runs)}`),
-    el("ul", {}, all));
-  return unfolding(box, trace, ({ outputs = [] }) => all.forEach((item, at) => {
-    if (outputs[at]) item.append(el("pre", { class: "output", tabindex: "0", "aria-label": `Output of command ${at + 1}` }, visible(outputs[at])));
-  }));
-}
-
-function failed(runs) {
-  const count = runs.filter((run) => run.exitCode !== 0).length;
-  return count ? `, ${count} failed` : "";
-}
-
-/** The files that a turn changed; `trace` gives how. */
-export function files(changes, trace = null) {
-  if (!changes?.length) return null;
-  const sign = { add: "+", delete: "−", update: "±" };
-  const all = changes.map((change) => el("li", {}, el("code", {}, `${sign[change.kind] ?? "±"} ${visible(change.path)}`)));
-  const box = el("details", { class: "files" },
-    el("summary", {}, changes.length === 1 ? "1 file changed" : `${changes.length} files changed`),
-    el("ul", {}, all));
-  return unfolding(box, trace, ({ diffs = [] }) => all.forEach((item, at) => {
-    if (diffs[at]) item.append(diff(diffs[at], changes[at]));
-  }));
-}
-
-/** Fills a box the first time that it is opened. */
-function unfolding(box, trace, fill) {
-  if (!trace) return box;
-  let filled = false;
-  box.addEventListener("toggle", async () => {
-    if (!box.open || filled) return;
-    filled = true;
-    try {
-      fill(await trace());
-    } catch (error) {
-      filled = false;
-      box.append(el("p", { class: "failure", role: "alert" }, `${error.message} Close and open it to try again.`));
-    }
-  });
-  return box;
-}
-
-/** A diff by lines. Of a new or a deleted file Codex gives the content alone. */
-function diff(text, change) {
-  const plain = change.kind === "add" ? "added" : change.kind === "delete" ? "removed" : null;
-  const kind = (line) => plain ?? (line.startsWith("@@") ? "place" : line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "");
-  const sign = { added: "+", removed: "-" };
-  return el("pre", { class: "diff", tabindex: "0", "aria-label": `Changes of ${change.path}` }, text.replace(/\n$/, "").split("\n")
-    .map((line) => el("span", { class: kind(line) }, `${plain ? sign[plain] : ""}${visible(line)}\n`)));
-}
-
-/** What Codex asked in a turn, and who said what. */
-function decisions(all) {
-  if (!all?.length) return null;
-  const words = { accept: "accepted", acceptForSession: "accepted for the session", decline: "declined", cancel: "declined, and the turn stopped" };
-  return el("ul", { class: "decisions" }, all.map((one) => el("li", {},
-    `Codex${one.agent ? ` (${visible(one.agent)})` : ""} asked ${visible(one.asked)}: ${words[one.decision] ?? visible(one.decision)} by ${visible(one.by ?? "nobody")}, `, moment(one.at))));
-}
-
-export function warnings(all) {
+function warnings(all) {
   return all?.length ? el("ul", { class: "warnings" }, all.map((warning) => el("li", {}, visible(warning)))) : null;
 }
 
@@ -123,19 +58,19 @@ export function turnView(session, turn, acts) {
     button("Copy answer", () => navigator.clipboard.writeText(turn.response)),
     acts.fork ? button("Fork from here", () => acts.fork(number)) : null,
     el("a", { href: `#/s/${encodeURIComponent(session)}/${number}`, class: "link" }, "Link"));
-  const trace = details.trace ? async () => details.trace
-    : details.traced ? async () => (await get(`${of(session)}/turns/${number}`)).turn.details.trace ?? {} : null;
+  // What is long comes once somebody wants to see it.
+  const whole = turn.folded ? async () => (await get(`${of(session)}/turns/${number}`)).turn.items : async () => turn.items;
+  const answer = () => [findings(details), said("answer", turn.response, turn.html)];
   const view = el("article", { id: `turn-${number}`, class: `turn ${turn.status}`, "aria-label": `Turn ${number}` },
     el("h3", {}, `Turn ${number} `, el("span", { class: `state ${turn.status}` }, turn.status), " ", moment(turn.at)),
     el("div", { class: "prompt" }, el("pre", { tabindex: "0", "aria-label": "Prompt" }, visible(turn.prompt))),
-    commands(details.commands, trace), files(details.filesChanged, trace), decisions(details.decisions), findings(details), answer(turn),
-    failure, warnings(details.warnings), facts(details), tools);
+    inOrder(turn.items, whole, (item) => said("said", item.text, item.html), answer), failure, warnings(details.warnings), facts(details), tools);
   if (turn.cut) {
-    const whole = button("Show the whole turn", async () => {
+    const more = button("Show the whole turn", async () => {
       const { turn: all } = await get(`${of(session)}/turns/${number}`);
       view.replaceWith(turnView(session, all, acts));
     });
-    tools.prepend(whole);
+    tools.prepend(more);
   }
   return view;
 }

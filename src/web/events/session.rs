@@ -1,5 +1,5 @@
-//! The running turn of one session, and each that follows. The events of a turn are numbered by how far its answer is, so a
-//! page that was away goes on where it was.
+//! The running turn of one session, and each that follows: its items as they change, and the text of a message piece by
+//! piece. Each event is numbered by its place in the turn's log, so a page that was away goes on where it was.
 
 use std::{collections::VecDeque, convert::Infallible, fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     sync::broadcast::Receiver,
     time::{sleep, timeout},
@@ -20,9 +20,7 @@ use tokio::{
 
 use super::event::{POLL, event, well};
 use crate::{
-    session::{
-        Call, Change, Follower, SessionError, SessionName, SessionStatus, Step, TurnEvent, Update,
-    },
+    session::{Call, Change, LogPlace, SessionError, SessionName, SessionStatus, Step, Update},
     web::{failure::Failure, viewer::Viewer, views},
 };
 
@@ -47,7 +45,6 @@ pub(in crate::web) async fn of_session(
         changes,
         call: None,
         seen: seen.and_then(Seen::read).unwrap_or_default(),
-        facts: 0,
         state: None,
         is_troubled: false,
         waiting: VecDeque::new(),
@@ -66,8 +63,6 @@ struct SessionStream {
     changes: Receiver<Change>,
     call: Option<Call>,
     seen: Seen,
-    /// How many commands, files and warnings it has.
-    facts: usize,
     /// The revision of the session that the page has.
     state: Option<i64>,
     /// Whether the last thing that was said is that something is wrong.
@@ -79,23 +74,19 @@ struct SessionStream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Seen {
     turn: u32,
-    /// How much of its answer it has.
-    bytes: usize,
-    /// When the turn began: another session of the same name may have one of the same number.
-    began: i64,
+    place: LogPlace,
 }
 
 impl Seen {
     fn read(text: &str) -> Option<Self> {
-        let mut parts = text.split('.');
-        let (turn, bytes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Self { turn, bytes, began: parts.next()?.parse().ok()? })
+        let (turn, place) = text.split_once('.')?;
+        Some(Self { turn: turn.parse().ok()?, place: place.parse().ok()? })
     }
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.turn, self.bytes, self.began)
+        write!(f, "{}.{}", self.turn, self.place)
     }
 }
 
@@ -107,7 +98,10 @@ impl SessionStream {
                 return Some(event);
             }
             let result = match &mut self.call {
-                Some(_) => self.follow().await,
+                Some(_) => {
+                    self.follow().await;
+                    Ok(())
+                }
                 None => self.inspect().await,
             };
             match result {
@@ -131,16 +125,9 @@ impl SessionStream {
     async fn inspect(&mut self) -> Result<(), SessionError> {
         let record = self.viewer.sessions.record(&self.name).await?;
         if self.state != Some(record.revision) {
+            self.waiting.push_back(event("session", &views::session(&record)));
             if record.status == SessionStatus::Running {
-                let follower = Follower { attached: false, can_ask: false, looks_only: true };
-                let turn = record.turn_count;
-                let call = self.viewer.sessions.follow(&self.name, Some(turn), follower).await?;
-                self.call = Some(call);
-                self.facts = 0;
-                self.waiting.push_back(event("session", &views::session(&record)));
-                self.show(Some(turn)).await?;
-            } else {
-                self.waiting.push_back(event("session", &views::session(&record)));
+                self.begin(record.turn_count).await?;
             }
             self.state = Some(record.revision);
             return Ok(());
@@ -153,99 +140,87 @@ impl SessionStream {
         }
     }
 
-    /// Hears what happens in the running turn.
-    async fn follow(&mut self) -> Result<(), SessionError> {
-        let Some(call) = &mut self.call else { return Ok(()) };
-        // Of a turn that another server runs there is what that one writes down from time to time.
-        let Ok(mut step) = timeout(POLL, call.next()).await else { return self.show(None).await };
+    /// Begins to follow a turn: from where the page was in it, or from its beginning.
+    async fn begin(&mut self, number: u32) -> Result<(), SessionError> {
+        let place = Some(self.seen.place).filter(|_| self.seen.turn == number);
+        let call = self.viewer.sessions.follow_from(&self.name, number, place).await?;
+        let Some(reply) = self.viewer.sessions.inspect(&self.name, number).await? else {
+            // It was called off; what there is now is looked at.
+            sleep(GATHER).await;
+            return Ok(());
+        };
+        let goes_on = place == Some(call.place());
+        self.seen = Seen { turn: number, place: call.place() };
+        self.call = Some(call);
+        // Its items come one after the other.
+        let turn = json!({
+            "number": number, "at": reply.turn.timestamp.to_string(), "prompt": reply.turn.prompt, "goesOn": goes_on,
+        });
+        self.waiting.push_back(event("turn", &turn));
+        Ok(())
+    }
+
+    /// Hears what happens in the running turn, and asks nobody else.
+    async fn follow(&mut self) {
+        let Some(call) = &mut self.call else { return };
+        let mut step = call.next().await;
         let gathered = sleep(GATHER);
         tokio::pin!(gathered);
+        let mut text: Option<(usize, usize, String)> = None;
         loop {
             match step {
                 Step::Done(_) => {
+                    self.flush(text);
                     self.call = None;
                     // The next one may run already: that is looked at.
                     self.state = None;
                     self.waiting.push_back(event("ended", &json!({"turn": self.seen.turn})));
                     sleep(GATHER).await;
-                    return Ok(());
+                    return;
                 }
+                // Pieces that come quickly one after the other are sent as one.
+                Step::Update(Update::Text { place, from, text: more }) => match &mut text {
+                    Some((of, _, text)) if *of == place => text.push_str(&more),
+                    _ => {
+                        self.flush(text.take());
+                        text = Some((place, from, more));
+                    }
+                },
                 Step::Update(update) => {
-                    let doing = doing(&update);
-                    self.waiting.extend(doing.map(|doing| event("doing", &doing)));
+                    self.flush(text.take());
+                    self.tell(&update);
                 }
             }
-            let Some(call) = &mut self.call else { return Ok(()) };
+            let Some(call) = &mut self.call else { return };
+            self.seen.place = call.place();
             tokio::select! {
                 biased;
                 () = &mut gathered => break,
                 next = call.next() => step = next,
             }
         }
-        self.show(None).await
+        self.flush(text);
     }
 
-    /// Shows what there is of the turn that was not shown yet. `begins` is its number if it was not followed before.
-    async fn show(&mut self, begins: Option<u32>) -> Result<(), SessionError> {
-        let number = begins.unwrap_or(self.seen.turn);
-        let Some(reply) = self.viewer.sessions.inspect(&self.name, number).await? else {
-            // It was called off; what there is now is looked at.
-            (self.call, self.state) = (None, None);
-            sleep(GATHER).await;
-            return Ok(());
+    fn flush(&mut self, text: Option<(usize, usize, String)>) {
+        let Some((place, from, text)) = text else { return };
+        let text = json!({"turn": self.seen.turn, "place": place, "from": from, "text": text});
+        self.waiting.push_back(event("text", &text).id(self.seen.to_string()));
+    }
+
+    fn tell(&mut self, update: &Update) {
+        let turn = self.seen.turn;
+        let doing = |what: &str| event("doing", &json!({"turn": turn, "what": what}));
+        let event = match update {
+            Update::Item(place, item) => {
+                let item = views::item(u32::try_from(*place).unwrap_or(u32::MAX), item);
+                let item = json!({"turn": turn, "item": item});
+                event("item", &item).id(self.seen.to_string())
+            }
+            Update::Thinking => doing("thinking"),
+            Update::ApprovalAsked(_) | Update::ApprovalSettled(_) => doing("asking"),
+            _ => return,
         };
-        let turn = &reply.turn;
-        if begins.is_some() {
-            let began = turn.timestamp.as_millisecond();
-            if (self.seen.turn, self.seen.began) != (number, began) {
-                self.seen = Seen { turn: number, bytes: 0, began };
-            }
-            // The page gets the answer as it comes.
-            let bare = crate::session::TurnRecord { response: String::new(), ..turn.clone() };
-            let mut shown = views::turn(&bare, false);
-            if let Some(fields) = shown.as_object_mut() {
-                fields.insert("from".to_owned(), json!(self.seen.bytes));
-            }
-            self.waiting.push_back(event("turn", &shown));
-        }
-        let bytes = self.seen.bytes;
-        let rest = turn.response.get(bytes..).unwrap_or_default();
-        if !rest.is_empty() {
-            self.seen.bytes = turn.response.len();
-            let text = json!({"turn": number, "from": bytes, "text": rest});
-            self.waiting.push_back(event("text", &text).id(self.seen.to_string()));
-        }
-        let details = &turn.details;
-        let facts = details.commands.len() + details.files_changed.len() + details.warnings.len();
-        if facts != self.facts {
-            self.facts = facts;
-            let facts = json!({
-                "turn": number, "commands": details.commands, "filesChanged": details.files_changed,
-                "warnings": details.warnings,
-            });
-            self.waiting.push_back(event("facts", &facts));
-        }
-        Ok(())
-    }
-}
-
-/// What the turn does at this moment, as far as its record does not say.
-fn doing(update: &Update) -> Option<Value> {
-    let now = |what: &str, of: &str| Some(json!({"what": what, "of": of}));
-    match update {
-        Update::Event(event) => match event {
-            TurnEvent::Thinking => now("thinking", ""),
-            TurnEvent::CommandStarted(command) => now("running", command),
-            TurnEvent::Searching(query) => now("searching", query),
-            TurnEvent::ToolCalled { server, tool } => now("calling", &format!("{server}.{tool}")),
-            TurnEvent::Planned { done, of, step } => {
-                Some(json!({"what": "plan", "of": step, "done": done, "steps": of}))
-            }
-            TurnEvent::Retrying(reason) => now("retrying", reason),
-            TurnEvent::Used(usage) => Some(json!({"what": "used", "usage": usage})),
-            _ => None,
-        },
-        Update::ApprovalAsked(_) | Update::ApprovalSettled(_) => now("asking", ""),
-        _ => None,
+        self.waiting.push_back(event);
     }
 }

@@ -10,6 +10,8 @@ pub struct Reply {
     pub(super) delay: Duration,
     pub(super) together: usize,
     pub(super) headers: Vec<(&'static str, String)>,
+    /// What is said first.
+    pub(super) before: Option<String>,
     pub(super) body: Body,
 }
 
@@ -94,6 +96,13 @@ impl Reply {
         self
     }
 
+    /// Says this first.
+    #[must_use]
+    pub fn saying(mut self, text: impl Into<String>) -> Self {
+        self.before = Some(text.into());
+        self
+    }
+
     /// Waits until this many such answers are wanted at the same time, then gives them all.
     #[must_use]
     pub fn together(mut self, count: usize) -> Self {
@@ -117,7 +126,11 @@ impl Reply {
         let mut events = vec![
             json!({"type": "response.created", "response": {"id": id, "status": "in_progress"}}),
         ];
-        if let (Body::Text(text), false) = (&self.body, self.delay.is_zero()) {
+        let text = match (&self.before, &self.body) {
+            (Some(text), _) | (None, Body::Text(text)) => Some(text),
+            _ => None,
+        };
+        if let Some(text) = text.filter(|_| !self.delay.is_zero()) {
             let first: String = text.chars().take(8).collect();
             events.push(added(id));
             events.push(delta(id, &first));
@@ -127,19 +140,26 @@ impl Reply {
 
     /// The events that follow it.
     pub(super) fn closing(&self, id: &str, tools: &[&str]) -> Vec<Value> {
+        let mut events = Vec::new();
+        if let Some(text) = &self.before {
+            events.extend(self.rest_of(id, text));
+        }
+        events.extend(self.body(id, tools));
+        events
+    }
+
+    /// The end of a text that has begun if there is a delay.
+    fn rest_of(&self, id: &str, text: &str) -> Vec<Value> {
+        let begun = if self.delay.is_zero() { 0 } else { 8 };
+        let rest: String = text.chars().skip(begun).collect();
+        let opening = self.delay.is_zero().then(|| added(id));
+        opening.into_iter().chain([delta(id, &rest), done(&message(id, text))]).collect()
+    }
+
+    fn body(&self, id: &str, tools: &[&str]) -> Vec<Value> {
         match &self.body {
             Body::Text(text) => {
-                let rest = if self.delay.is_zero() {
-                    text.clone()
-                } else {
-                    text.chars().skip(8).collect()
-                };
-                let mut events = Vec::new();
-                if self.delay.is_zero() {
-                    events.push(added(id));
-                }
-                events.push(delta(id, &rest));
-                events.push(done(&message(id, text)));
+                let mut events = self.rest_of(id, text);
                 events.push(completed(id));
                 events
             }
@@ -170,7 +190,7 @@ impl Reply {
 
 impl From<Body> for Reply {
     fn from(body: Body) -> Self {
-        Self { delay: Duration::ZERO, together: 1, headers: Vec::new(), body }
+        Self { delay: Duration::ZERO, together: 1, headers: Vec::new(), before: None, body }
     }
 }
 

@@ -73,6 +73,15 @@ impl ModelRequest {
         })
     }
 
+    /// How many tools have answered since the user said something.
+    pub fn outputs(&self) -> usize {
+        let items = self.items().collect::<Vec<_>>();
+        let since = items.iter().rev().take_while(|item| item["role"] != "user");
+        since
+            .filter(|item| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output")))
+            .count()
+    }
+
     /// Whether the model has called this tool before.
     pub fn has_called(&self, tool: &str) -> bool {
         self.items().any(|item| item["type"] == "function_call" && item["name"] == tool)

@@ -16,6 +16,7 @@ use super::{ModelRequest, Reply};
 /// | `slow SECONDS TEXT` | begins to answer, then finishes after a while |
 /// | `gather COUNT TEXT` | answers TEXT once that many turns wait for it at the same time |
 /// | `run LINE` | runs LINE in a shell, then answers `ran: ` and the output |
+/// | `work COUNT SECONDS` | that often says what it does, taking so long, and runs a command; then sums up |
 /// | `linger LINE` | runs LINE in a shell, then another line that takes a minute |
 /// | `escalate LINE` | the same outside the sandbox, which needs an approval |
 /// | `both LINE` | the same twice at once, which needs two approvals |
@@ -42,6 +43,9 @@ pub fn script(request: &ModelRequest) -> Reply {
     }
     let prompts = request.prompts();
     let prompt = prompts.last().map_or("", |text| text.lines().last().unwrap_or_default());
+    if let Some(object) = prompt.strip_prefix("work ") {
+        return work(object, request.outputs());
+    }
     if let Some(output) = request.tool_output() {
         if let Some(agent) = spawned(&output) {
             let arguments = json!({"targets": [agent], "timeout_ms": 60_000});
@@ -121,6 +125,18 @@ pub fn script(request: &ModelRequest) -> Reply {
         ),
         _ => Reply::text(format!("you said: {prompt}")),
     }
+}
+
+/// One step of several, with what is said before it.
+fn work(object: &str, done: usize) -> Reply {
+    let (count, seconds) = object.split_once(' ').unwrap_or((object, "0"));
+    let delay = Duration::from_secs_f64(seconds.parse().unwrap_or_default());
+    if done >= count.parse().unwrap_or(1) {
+        return Reply::text(format!("All {done} steps are done: ä, 😀 and **bold**.")).after(delay);
+    }
+    let step = done + 1;
+    let said = format!("Step {step} begins: I look at part {step} of it, ä and 😀.");
+    Reply::command(format!("echo printed {step}; exit {done}")).saying(said).after(delay)
 }
 
 /// A tool for sub-agents, in the namespace where this Codex has it.

@@ -69,6 +69,7 @@ mod tests {
             EventKind::ItemCompleted(Item::CollabAgentToolCall {
                 id: String::new(),
                 tool: "spawnAgent".into(),
+                status: String::new(),
                 receiver_thread_ids: vec![child.into()],
             })
         };

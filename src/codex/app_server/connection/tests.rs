@@ -9,7 +9,7 @@ use crate::codex::{
     approval::{Answer, Decision},
     projects::Project,
     settings::{ApprovalPolicy, Sandbox, ThreadOptions, ThreadSettings, TurnRequest},
-    turn::{Turn, TurnEvent, TurnStatus},
+    turn::{Turn, TurnEvent, TurnItem, TurnStatus},
 };
 
 fn pair() -> (Arc<Connection>, Script) {
@@ -60,9 +60,12 @@ async fn turn(thread: &AppThread, server: &mut Script) -> Turn {
 }
 
 async fn asked(turn: &mut Turn) -> crate::codex::Approval {
-    match turn.next().await {
-        Some(TurnEvent::ApprovalAsked(approval)) => approval,
-        other => panic!("no approval: {other:?}"),
+    loop {
+        match turn.next().await {
+            Some(TurnEvent::ApprovalAsked(approval)) => return approval,
+            Some(TurnEvent::Item(..)) => {}
+            other => panic!("no approval: {other:?}"),
+        }
     }
 }
 
@@ -90,7 +93,11 @@ async fn a_turn_that_is_not_read_costs_the_others_nothing() {
     while approvals < 50 {
         match unread.next().await {
             Some(TurnEvent::ApprovalAsked(_)) => approvals += 1,
-            Some(TurnEvent::Message(piece)) => text += &piece,
+            Some(
+                TurnEvent::Item(_, TurnItem::Message { text: piece }) | TurnEvent::Text(_, piece),
+            ) => {
+                text += &piece;
+            }
             Some(_) => {}
             None => panic!("ended"),
         }
@@ -208,7 +215,9 @@ async fn an_approval_of_no_turn_is_declined_and_said() {
     server.asks(0, "stranger").await;
     server.answers("thread/read", &json!({"thread": {"id": "stranger"}})).await;
     assert_eq!(server.answer_to(0).await["result"]["decision"], "decline");
-    let Some(TurnEvent::Warning(warning)) = turn.next().await else { panic!("not said") };
+    let Some(TurnEvent::Item(_, TurnItem::Warning { message: warning })) = turn.next().await else {
+        panic!("not said")
+    };
     assert!(warning.contains("rm 0") && warning.contains("declined"), "{warning}");
 }
 
@@ -219,7 +228,7 @@ async fn a_thread_on_which_a_turn_may_still_run_is_never_used_again() {
     let thread = thread(&connection, &mut server, "t").await;
     assert!(thread.can_run(&settings()));
     let mut turn = turn(&thread, &mut server).await;
-    let ended = turn.interrupt().await;
+    let ended = turn.interrupt(drop).await;
     assert_eq!((ended.confirmed, ended.outcome.status), (false, TurnStatus::Interrupted));
     assert!(!thread.can_run(&settings()));
     // It is archived, which would end the turn; as Codex does not confirm that, it is not resumed either.

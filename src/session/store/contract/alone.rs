@@ -4,11 +4,14 @@ use super::{
     Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, names, on_every_store, seconds,
     session, turn,
 };
-use crate::session::{
-    ApprovalPolicy,
-    record::{EffectiveSettings, SessionRecord, ThreadId, Usage},
-    store::{
-        CopiedTurns, Created, DailyUsage, Excerpt, Outcomes, Page, Renamed, StoreError, Turns,
+use crate::{
+    codex::TurnItem,
+    session::{
+        ApprovalPolicy,
+        record::{EffectiveSettings, SessionRecord, ThreadId, Usage, examples::item},
+        store::{
+            CopiedTurns, Created, DailyUsage, Excerpt, Outcomes, Page, Renamed, StoreError, Turns,
+        },
     },
 };
 
@@ -16,6 +19,7 @@ on_every_store! {
     sessions_are_made_once_and_written_by_revision,
     turns_come_in_order_and_in_parts,
     every_letter_is_kept,
+    items_are_written_as_they_change,
     a_restart_leaves_one_turn,
     turns_are_copied_with_a_new_session,
     a_session_is_renamed_with_all_that_is_its,
@@ -95,6 +99,37 @@ async fn every_letter_is_kept(Pair { one: store, .. }: Pair) {
         let page = Page { search: Some(search.to_owned()), ..Page::first(9) };
         assert_eq!(store.list(&page, at(1)).await.unwrap().sessions.len(), 1, "{search:?}");
     }
+}
+
+async fn items_are_written_as_they_change(Pair { one: store, .. }: Pair) {
+    let (lease, mut record) = begun(&*store, "a", 0).await;
+    let message = |text: &str| TurnItem::Message { text: text.to_owned() };
+    let mut running = turn(1, SessionStatus::Running);
+    let states = [
+        vec![item(0, 1, TurnItem::Answer {})],
+        // What was the answer has a text of its own now.
+        vec![item(0, 2, message("one\0")), item(1, 3, TurnItem::Answer {})],
+        vec![
+            item(0, 2, message("one\0")),
+            item(1, 5, message("two")),
+            item(2, 6, TurnItem::Answer {}),
+        ],
+    ];
+    for state in states {
+        running.items = state;
+        store.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
+        record.revision += 1;
+        let read = store.turn(&name("a"), 1, 0).await.unwrap();
+        assert_eq!(read.as_ref(), Some(&running));
+    }
+    let later = store.turn(&name("a"), 1, 3).await.unwrap().unwrap();
+    assert_eq!(later.items, running.items[1..]);
+    assert!(store.turn(&name("a"), 1, 6).await.unwrap().unwrap().items.is_empty());
+    assert_eq!(store.turn(&name("a"), 2, 0).await.unwrap(), None);
+    // Under another name as well.
+    let renamed = SessionRecord { name: name("b"), ..record };
+    store.rename(&lease, &renamed, at(1)).await.unwrap();
+    assert_eq!(store.turn(&name("b"), 1, 0).await.unwrap(), Some(running));
 }
 
 async fn a_restart_leaves_one_turn(Pair { one: store, .. }: Pair) {

@@ -15,6 +15,10 @@ const WORDS: Words = &[
     ("clock", "codex_mcp_clock($2)"),
     // Read once, so that an index can be used.
     ("clock_once", "(SELECT codex_mcp_clock($2))"),
+    (
+        "items",
+        "coalesce(json_agg(json_build_object('place', place, 'change', change, 'item', item)), '[]')::text",
+    ),
     ("lock", " FOR UPDATE"),
     ("lock_but_key", " FOR NO KEY UPDATE"),
     ("skip_locked", " FOR UPDATE SKIP LOCKED"),

@@ -217,6 +217,21 @@ impl SessionStore for ReferenceStore {
             .collect())
     }
 
+    async fn turn(
+        &self,
+        name: &SessionName,
+        number: u32,
+        after: u64,
+    ) -> Result<Option<TurnRecord>, StoreError> {
+        let state = self.lock();
+        let turns = state.entries.get(name).map(|entry| entry.turns.as_slice()).unwrap_or_default();
+        let mut turn = turns.iter().find(|turn| turn.number == number).cloned();
+        if let Some(turn) = &mut turn {
+            turn.items.retain(|recorded| recorded.change > after);
+        }
+        Ok(turn)
+    }
+
     async fn rollouts(&self, name: &SessionName) -> Result<Vec<RolloutRecord>, StoreError> {
         let state = self.lock();
         let kept = state.entries.get(name).map(|entry| entry.rollouts.as_slice());

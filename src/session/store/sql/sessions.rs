@@ -180,6 +180,15 @@ impl SessionStore for SqlStore {
         self.read_turns(name, skip, limit, excerpt).await
     }
 
+    async fn turn(
+        &self,
+        name: &SessionName,
+        number: u32,
+        after: u64,
+    ) -> Result<Option<TurnRecord>, StoreError> {
+        self.read_turn(name, number, after).await
+    }
+
     async fn collect(&self, name: &SessionName, turn: u32) -> Result<bool, StoreError> {
         let action = "collect an answer from";
         let mut tx = self.begin(action).await?;

@@ -13,6 +13,11 @@ use crate::session::{
 /// The longest text that both databases can cut. No text is that long.
 const LONGEST: usize = 1 << 30;
 
+/// A turn with those of its items that were changed after `$4`.
+const TURN: &str = "session, number, status, timestamp, details, (SELECT {items} FROM items WHERE \
+                    items.tenant = turns.tenant AND items.session = turns.session AND items.turn = turns.number AND \
+                    items.change > CAST($4 AS bigint)) AS items";
+
 impl SqlStore {
     pub(super) async fn read_turns(
         &self,
@@ -21,13 +26,15 @@ impl SqlStore {
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {TURN}, substr(prompt, 1, CAST($5 AS integer)) AS prompt, \
+             substr(response, CAST($6 AS integer), CAST($5 AS integer)) AS response FROM turns \
+             WHERE tenant = $1 AND session = $3 ORDER BY number LIMIT $7 OFFSET $8"
+        );
         let read = self
-            .query(
-                "SELECT session, number, status, timestamp, substr(prompt, 1, CAST($4 AS integer)) AS prompt, \
-                 substr(response, CAST($5 AS integer), CAST($4 AS integer)) AS response, details FROM turns \
-                 WHERE tenant = $1 AND session = $3 ORDER BY number LIMIT $6 OFFSET $7",
-            )
+            .query(&sql)
             .bind(name.as_str())
+            .bind(0_u32)
             .bind(number(excerpt.length.min(LONGEST)))
             .bind(number(excerpt.offset.min(LONGEST) + 1))
             .bind(limit)
@@ -35,6 +42,25 @@ impl SqlStore {
         let action = "read turns from";
         let rows = read.all(&self.pool).await.map_err(self.failed(action))?;
         rows.iter().map(|row| turn(row).map_err(self.failed(action))?).collect()
+    }
+
+    pub(super) async fn read_turn(
+        &self,
+        name: &SessionName,
+        turn_number: u32,
+        after: u64,
+    ) -> Result<Option<TurnRecord>, StoreError> {
+        let sql = format!(
+            "SELECT {TURN}, prompt, response FROM turns WHERE tenant = $1 AND session = $3 AND number = $5"
+        );
+        let read = self
+            .query(&sql)
+            .bind(name.as_str())
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(turn_number);
+        let action = "read a turn from";
+        let row = read.optional(&self.pool).await.map_err(self.failed(action))?;
+        row.map(|row| turn(&row).map_err(self.failed(action))?).transpose()
     }
 
     /// Adds a turn or replaces the one of its number. The session's row is locked, so no one else writes its turns.
@@ -45,13 +71,19 @@ impl SqlStore {
         turn: &TurnRecord,
     ) -> sqlx::Result<()> {
         let before = self
-            .query("SELECT status FROM turns WHERE tenant = $1 AND session = $3 AND number = $4")
+            .query(
+                "SELECT status, (SELECT max(change) FROM items WHERE tenant = $1 AND session = $3 AND turn = $4) AS \
+                 change FROM turns WHERE tenant = $1 AND session = $3 AND number = $4",
+            )
             .bind(session.as_str())
             .bind(turn.number)
             .optional(&mut *tx)
             .await?;
-        let before: Option<String> = before.map(|row| row.get("status")).transpose()?;
-        let put = if before.is_some() {
+        let (status, change): (Option<String>, Option<i64>) = match before {
+            Some(row) => (Some(row.get("status")?), row.get("change")?),
+            None => (None, None),
+        };
+        let put = if status.is_some() {
             "UPDATE turns SET status = $5, timestamp = $6, prompt = $7, response = $8, details = $9 \
              WHERE tenant = $1 AND session = $3 AND number = $4"
         } else {
@@ -68,7 +100,24 @@ impl SqlStore {
             .bind(json(&turn.details))
             .execute(&mut *tx)
             .await?;
-        let was_running = before.as_deref() == Some(SessionStatus::Running.as_str());
+        for recorded in &turn.items {
+            let number = i64::try_from(recorded.change).unwrap_or(i64::MAX);
+            if change.is_some_and(|change| number <= change) {
+                continue;
+            }
+            self.query(
+                "INSERT INTO items (tenant, session, turn, place, change, item) VALUES ($1, $3, $4, $5, $6, $7) \
+                 ON CONFLICT (tenant, session, turn, place) DO UPDATE SET change = excluded.change, item = excluded.item",
+            )
+            .bind(session.as_str())
+            .bind(turn.number)
+            .bind(recorded.place)
+            .bind(number)
+            .bind(json(&recorded.item))
+            .execute(&mut *tx)
+            .await?;
+        }
+        let was_running = status.as_deref() == Some(SessionStatus::Running.as_str());
         if was_running && turn.status != SessionStatus::Running {
             self.count_usage(tx, millis(turn.timestamp), turn.status, &turn.details).await?;
         }
@@ -110,17 +159,17 @@ impl SqlStore {
         to: &SessionName,
         copy: CopiedTurns<'_>,
     ) -> sqlx::Result<()> {
-        self.query(
+        for insert in [
             "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details) \
              SELECT tenant, $3, number, CASE WHEN status = 'running' THEN 'interrupted' ELSE status END, timestamp, \
              prompt, response, details FROM turns WHERE tenant = $1 AND session = $4 AND number <= $5",
-        )
-        .bind(to.as_str())
-        .bind(copy.from.as_str())
-        .bind(copy.through)
-        .execute(tx)
-        .await
-        .map(drop)
+            "INSERT INTO items (tenant, session, turn, place, change, item) \
+             SELECT tenant, $3, turn, place, change, item FROM items WHERE tenant = $1 AND session = $4 AND turn <= $5",
+        ] {
+            let insert = self.query(insert).bind(to.as_str()).bind(copy.from.as_str());
+            insert.bind(copy.through).execute(&mut *tx).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn take_uncollected(

@@ -76,6 +76,7 @@ async fn a_full_disk_is_an_error_and_costs_nothing_that_was_there() {
         response: String::new(),
         timestamp: now(),
         status: SessionStatus::Running,
+        items: Vec::new(),
         details: TurnDetails::default(),
     };
     let failed = store.commit(&lease, &record, Turns::Put(&turn)).await.unwrap_err();

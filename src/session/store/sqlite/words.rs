@@ -13,6 +13,7 @@ pub(super) const DIALECT: Dialect =
 const WORDS: Words = &[
     ("clock", "$2"),
     ("clock_once", "$2"),
+    ("items", "json_group_array(json_object('place', place, 'change', change, 'item', item))"),
     ("tell", "NULL"),
     ("tell_of_session", "NULL"),
     (

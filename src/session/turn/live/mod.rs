@@ -1,5 +1,7 @@
 //! A turn as everybody shares it while it waits or runs: its log, who is attached to it, who could answer for it.
 
+mod cut;
+mod items;
 mod log;
 
 use std::{
@@ -13,9 +15,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::session::{CallDigest, SessionError};
-use log::TurnLog;
 pub(super) use log::{JoinedTurn, LogReader};
-pub use log::{QueuePosition, Update};
+pub use log::{LogPlace, QueuePosition, Update};
+pub(in crate::session) use log::{ReadFrom, TurnLog};
 
 /// A turn that waits or runs.
 #[derive(Debug)]

@@ -43,7 +43,7 @@ async fn a_steering_call_joins_the_turn_and_one_that_comes_too_late_has_its_own(
     tokio::time::sleep(SECOND).await;
     world.codex.answers(1, "both");
     let turn = first.await.unwrap().reply().turn;
-    assert_eq!(turn.prompt, "1\n\n2");
+    assert_eq!((turn.prompt.as_str(), turn.told().as_str()), ("1", "1\n\n2"));
     assert_eq!(joined.await.unwrap().reply().turn, turn);
     world.codex.hears("turn/start").await;
     world.codex.answers(2, "its own");

@@ -80,6 +80,20 @@ CREATE TABLE turns (
     FOREIGN KEY (tenant, session) REFERENCES sessions (tenant, name) ON DELETE CASCADE ON UPDATE CASCADE
 );
 
+-- What happened in each turn, in order. The text of its answer is in `turns` alone, where it is searched.
+CREATE TABLE items (
+    tenant  text COLLATE "C" NOT NULL,
+    session text COLLATE "C" NOT NULL,
+    turn    bigint NOT NULL,
+    place   bigint NOT NULL,
+    -- The number of its last change: higher than those of all changes of the turn before.
+    change  bigint NOT NULL,
+    item    text NOT NULL,
+    PRIMARY KEY (tenant, session, turn, place),
+    FOREIGN KEY (tenant, session, turn) REFERENCES turns (tenant, session, number)
+        ON DELETE CASCADE ON UPDATE CASCADE
+);
+
 -- The words of a turn, to be searched: letters and digits alone, and of an answer only its beginning, because a vector of
 -- words cannot be longer than a megabyte.
 CREATE FUNCTION codex_mcp_words(prompt text, response text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS

@@ -64,6 +64,20 @@ CREATE TABLE turns (
     FOREIGN KEY (tenant, session) REFERENCES sessions (tenant, name) ON DELETE CASCADE ON UPDATE CASCADE
 ) STRICT;
 
+-- What happened in each turn, in order. The text of its answer is in `turns` alone, where it is searched.
+CREATE TABLE items (
+    tenant  TEXT NOT NULL,
+    session TEXT NOT NULL,
+    turn    INTEGER NOT NULL,
+    place   INTEGER NOT NULL,
+    -- The number of its last change: higher than those of all changes of the turn before.
+    change  INTEGER NOT NULL,
+    item    TEXT NOT NULL,
+    PRIMARY KEY (tenant, session, turn, place),
+    FOREIGN KEY (tenant, session, turn) REFERENCES turns (tenant, session, number)
+        ON DELETE CASCADE ON UPDATE CASCADE
+) STRICT;
+
 -- The words of turns that have ended, to be searched: no copy of the texts, and of an answer its first 200,000 characters.
 -- Their keys are their own, because VACUUM may renumber the rows of `turns`.
 CREATE TABLE turn_keys (

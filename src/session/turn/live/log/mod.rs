@@ -1,28 +1,25 @@
 //! The log of one turn: everything that happens in it, numbered, for any number of readers.
 //!
 //! A reader is a place in the log. It has no queue that could overflow and slows nobody down: one that lags
-//! behind reads several pieces of the answer as one and may miss what has passed, but never an approval or the
-//! end. Knows nothing of who reads it or of Codex.
+//! behind gets each item once, as it is by then, and never misses an approval or the end. Knows nothing of who reads
+//! it or of Codex.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::LiveTurn;
-use crate::{
-    codex::{ApprovalId, TurnEvent},
-    session::{Reply, SessionError, record::ApprovalRecord},
+use super::{
+    LiveTurn,
+    items::{Change, Items},
 };
-
-/// How much of what passes is kept for slow readers, in entries.
-const PASSING: usize = 1024;
-
-/// How much of it in bytes of text.
-const PASSING_BYTES: usize = 256 * 1024;
+use crate::{
+    codex::{ApprovalId, TurnEvent, TurnItem, Usage},
+    session::{Reply, SessionError, TurnRecord, record::ApprovalRecord},
+};
 
 /// One thing that happens in a turn, from its call to its end.
 #[derive(Debug, Clone)]
@@ -33,8 +30,19 @@ pub enum Update {
     WaitingForQuota(Timestamp),
     /// It runs, as the turn of this number.
     Begun(u32),
-    /// Something happened in it.
-    Event(TurnEvent),
+    /// The model is thinking.
+    Thinking,
+    /// Tokens it has used so far.
+    Used(Usage),
+    /// The item in this place is new, or is this now.
+    Item(usize, TurnItem),
+    /// More text of the item in a place.
+    Text {
+        place: usize,
+        /// How many bytes of the text come before.
+        from: usize,
+        text: String,
+    },
     /// Codex asks something and waits for the answer.
     ApprovalAsked(Arc<ApprovalRecord>),
     /// An approval needs no answer any more.
@@ -63,18 +71,24 @@ pub struct QueuePosition {
 /// The log.
 #[derive(Debug)]
 pub(in crate::session) struct TurnLog {
+    /// Tells its numbers from those of other logs of the same turn.
+    id: u64,
     state: Mutex<State>,
     newest: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    next: u64,
+    /// The number of the last change.
+    last: u64,
+    items: Items,
+    /// The number of the last change that a record is to have.
+    to_record: u64,
+    usage: Option<Usage>,
     /// What every reader gets to see, oldest first.
     lasting: Vec<(u64, Update)>,
-    /// What a slow reader may miss, oldest first.
-    passing: VecDeque<(u64, Update)>,
-    passing_bytes: usize,
+    /// Its place in the queue, that it thinks, what it has used: each as it was last.
+    passing: [Option<(u64, Update)>; 3],
     /// The approvals that need no answer any more: nobody is shown them from now on.
     settled: HashSet<ApprovalId>,
     ended: bool,
@@ -82,13 +96,32 @@ struct State {
     onlookers: usize,
 }
 
+/// A place in the log of a turn, for readers that come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPlace {
+    log: u64,
+    number: u64,
+}
+
+/// Where a reader begins. What lasts it sees from the beginning in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum ReadFrom {
+    Beginning,
+    Now,
+    /// Where it was. The beginning, if that is no place in this log.
+    Place(LogPlace),
+}
+
 /// A reader's place in a log.
 #[derive(Debug)]
 pub(in crate::session) struct LogReader {
     log: Arc<TurnLog>,
-    next: u64,
-    /// What passed before this number is of no interest to it.
-    passing_from: u64,
+    /// The number of the last change that it has seen.
+    seen: u64,
+    /// What passed up to this number is of no interest to it.
+    passed: u64,
+    /// How many bytes of each item's text it has. None of those it has not seen.
+    has: Vec<Option<usize>>,
     newest: watch::Receiver<u64>,
     /// Whether somebody only looks, to whom the answer is not given.
     looks_only: bool,
@@ -96,58 +129,109 @@ pub(in crate::session) struct LogReader {
 
 impl TurnLog {
     pub(in crate::session::turn) fn new() -> Self {
-        Self { state: Mutex::default(), newest: watch::Sender::new(0) }
+        let (id, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self { id, state: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
-    /// Adds an entry. Nothing comes after the end.
+    /// Adds what happens to the turn. Nothing comes after the end.
     pub(in crate::session) fn append(&self, update: Update) {
-        let mut state = self.lock();
-        if state.ended {
-            return;
+        self.change(|state| {
+            if let Update::ApprovalSettled(id) = &update
+                && !state.settled.insert(id.clone())
+            {
+                return;
+            }
+            state.last += 1;
+            let entry = (state.last, update);
+            match &entry.1 {
+                Update::Queued(_) => state.passing[0] = Some(entry),
+                Update::Thinking => state.passing[1] = Some(entry),
+                Update::Used(usage) => {
+                    state.usage = Some(*usage);
+                    state.to_record = state.last;
+                    state.passing[2] = Some(entry);
+                }
+                update => {
+                    state.ended = matches!(update, Update::Ended(_) | Update::Joined(_));
+                    state.lasting.push(entry);
+                }
+            }
+        });
+    }
+
+    /// Takes in what Codex reports. Approvals and the end are for whoever runs the turn.
+    pub(in crate::session::turn) fn happened(&self, event: TurnEvent) {
+        match event {
+            TurnEvent::Thinking => self.append(Update::Thinking),
+            TurnEvent::Used(usage) => self.append(Update::Used(usage)),
+            TurnEvent::Item(key, item) => {
+                self.change_items(|items, numbers| items.put(key, item, numbers));
+            }
+            TurnEvent::Text(key, text) => {
+                self.change_items(|items, numbers| items.write(key, &text, numbers));
+            }
+            TurnEvent::ApprovalAsked(_) | TurnEvent::ApprovalSettled(_) | TurnEvent::Ended(_) => {}
         }
-        if let Update::ApprovalSettled(id) = &update
-            && !state.settled.insert(id.clone())
+    }
+
+    /// Adds an item that Codex does not report. Returns its place.
+    pub(in crate::session::turn) fn add(&self, item: TurnItem) -> Option<usize> {
+        self.change_items(|items, numbers| items.add(item, numbers)).flatten()
+    }
+
+    /// Makes another item of one that was added.
+    pub(in crate::session::turn) fn set(&self, place: usize, item: TurnItem) {
+        self.change_items(|items, numbers| items.set(place, item, numbers));
+    }
+
+    /// Makes the text of the last message another one: what the answer has been read as.
+    pub(in crate::session::turn) fn set_answer(&self, text: &str) {
+        self.change_items(|items, numbers| items.set_answer(text, numbers));
+    }
+
+    /// Takes over what the server that runs the turn has recorded of it.
+    pub(in crate::session) fn mirror(&self, turn: TurnRecord) {
+        let TurnRecord { items: recorded, response, details, .. } = turn;
+        self.change_items(|items, numbers| items.mirror(recorded, &response, numbers));
+        if let Some(usage) = details.usage
+            && self.lock().usage != Some(usage)
         {
-            return;
+            self.append(Update::Used(usage));
         }
-        let number = state.next;
-        state.next += 1;
-        state.ended = matches!(update, Update::Ended(_) | Update::Joined(_));
-        if update.is_passing() {
-            state.passing_bytes += update.bytes();
-            state.passing.push_back((number, update));
-            state.forget_passed();
-        } else {
-            state.lasting.push((number, update));
+    }
+
+    /// Puts what there is into the record of the turn. Returns the number of the last change that is in it.
+    pub(in crate::session::turn) fn record(&self, turn: &mut TurnRecord) -> u64 {
+        let state = self.lock();
+        turn.items = state.items.recorded();
+        state.items.answer().clone_into(&mut turn.response);
+        if state.usage.is_some() {
+            turn.details.usage = state.usage;
         }
+        state.to_record
+    }
+
+    /// The number of the last change that a record is to have.
+    pub(in crate::session::turn) fn to_record(&self) -> u64 {
+        self.lock().to_record
+    }
+
+    /// A reader.
+    pub(in crate::session::turn) fn read(
+        self: &Arc<Self>,
+        from: ReadFrom,
+        looks_only: bool,
+    ) -> LogReader {
+        let mut state = self.lock();
+        let (passed, has) = match from {
+            ReadFrom::Now => (state.last, state.items.lengths()),
+            ReadFrom::Place(LogPlace { log, number }) if log == self.id => (number, Vec::new()),
+            ReadFrom::Beginning | ReadFrom::Place(_) => (0, Vec::new()),
+        };
+        state.onlookers += usize::from(looks_only);
         drop(state);
-        self.newest.send_replace(number + 1);
-    }
-
-    /// A reader from the beginning.
-    pub(in crate::session::turn) fn read(self: &Arc<Self>) -> LogReader {
-        LogReader {
-            log: Arc::clone(self),
-            next: 0,
-            passing_from: 0,
-            newest: self.newest.subscribe(),
-            looks_only: false,
-        }
-    }
-
-    /// A reader that gives nobody the answer: of what lasts so far, and of everything from now on.
-    pub(in crate::session::turn) fn onlooker(self: &Arc<Self>) -> LogReader {
-        let mut reader = self.read_from_now();
-        reader.looks_only = true;
-        self.lock().onlookers += 1;
-        reader
-    }
-
-    /// A reader of what lasts so far, and of everything from now on.
-    pub(in crate::session::turn) fn read_from_now(self: &Arc<Self>) -> LogReader {
-        let mut reader = self.read();
-        reader.passing_from = self.lock().next;
-        reader
+        let newest = self.newest.subscribe();
+        LogReader { log: Arc::clone(self), seen: 0, passed, has, newest, looks_only }
     }
 
     /// Whether anybody reads it.
@@ -160,29 +244,28 @@ impl TurnLog {
         self.lock().ended
     }
 
-    /// The first entry for a reader at this place, several pieces of an answer as one, and the number after it.
-    fn entry(&self, from: u64, passing_from: u64) -> Option<(u64, Update)> {
-        let state = self.lock();
-        let lasting = state.lasting.partition_point(|(number, _)| *number < from);
-        let lasting = state.lasting.iter().skip(lasting).find(|(_, update)| !state.is_over(update));
-        let limit = lasting.map_or(u64::MAX, |(number, _)| *number);
-        let from = from.max(passing_from);
-        let place = state.passing.partition_point(|(number, _)| *number < from);
-        let mut passing =
-            state.passing.iter().skip(place).take_while(|(number, _)| *number < limit);
-        let Some((number, update)) = passing.next() else {
-            return lasting.map(|(number, update)| (number + 1, update.clone()));
-        };
-        let Update::Event(TurnEvent::Message(text)) = update else {
-            return Some((number + 1, update.clone()));
-        };
-        let (mut text, mut last) = (text.clone(), *number);
-        for (number, update) in passing {
-            let Update::Event(TurnEvent::Message(more)) = update else { break };
-            text.push_str(more);
-            last = *number;
+    fn change_items<T>(&self, change: impl FnOnce(&mut Items, &mut u64) -> T) -> Option<T> {
+        self.change(|state| {
+            let before = state.last;
+            let changed = change(&mut state.items, &mut state.last);
+            if state.last > before {
+                state.to_record = state.last;
+            }
+            changed
+        })
+    }
+
+    /// Changes something, unless the turn is over, and wakes the readers.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Option<T> {
+        let mut state = self.lock();
+        if state.ended {
+            return None;
         }
-        Some((last + 1, Update::Event(TurnEvent::Message(text))))
+        let changed = change(&mut state);
+        let last = state.last;
+        drop(state);
+        self.newest.send_replace(last);
+        Some(changed)
     }
 
     /// The lock is never held across an await and nothing under it can panic.
@@ -192,21 +275,15 @@ impl TurnLog {
 }
 
 impl State {
+    /// The first thing after `seen` that every reader gets to see.
+    fn lasting(&self, seen: u64) -> Option<&(u64, Update)> {
+        let place = self.lasting.partition_point(|(number, _)| *number <= seen);
+        self.lasting.iter().skip(place).find(|(_, update)| !self.is_over(update))
+    }
+
     /// Whether it asks what needs no answer any more.
     fn is_over(&self, update: &Update) -> bool {
         matches!(update, Update::ApprovalAsked(asked) if self.settled.contains(&asked.approval.id))
-    }
-
-    /// Drops the oldest of what passes until the rest is within bounds; pieces of the answer first.
-    fn forget_passed(&mut self) {
-        while self.passing.len() > PASSING || self.passing_bytes > PASSING_BYTES {
-            let is_piece = |(_, update): &(u64, Update)| {
-                matches!(update, Update::Event(TurnEvent::Message(_)))
-            };
-            let oldest = self.passing.iter().position(is_piece).unwrap_or_default();
-            let Some((_, dropped)) = self.passing.remove(oldest) else { return };
-            self.passing_bytes = self.passing_bytes.saturating_sub(dropped.bytes());
-        }
     }
 }
 
@@ -219,7 +296,7 @@ impl Drop for LogReader {
 }
 
 impl LogReader {
-    /// Waits for the next entry. After the end it waits for ever. Dropping the future loses nothing.
+    /// Waits for what comes next. After the end it waits for ever. Dropping the future loses nothing.
     pub(in crate::session) async fn next(&mut self) -> Update {
         loop {
             if let Some(update) = self.try_next() {
@@ -231,26 +308,69 @@ impl LogReader {
         }
     }
 
-    /// The next entry if it is there already.
+    /// What comes next if it is there already.
     pub(in crate::session::turn) fn try_next(&mut self) -> Option<Update> {
         self.newest.mark_unchanged();
-        let (next, update) = self.log.entry(self.next, self.passing_from)?;
-        self.next = next;
-        Some(update)
+        let log = Arc::clone(&self.log);
+        let state = log.lock();
+        loop {
+            let passed = self.seen.max(self.passed);
+            let lasting = state.lasting(self.seen);
+            let passing = state.passing.iter().flatten().filter(|(number, _)| *number > passed);
+            let first = lasting.into_iter().chain(passing).min_by_key(|(number, _)| *number);
+            let item = state.items.first_from(passed + 1);
+            match (first, item) {
+                (Some((number, update)), item) if item.is_none_or(|(other, _)| *number < other) => {
+                    self.seen = *number;
+                    return Some(update.clone());
+                }
+                (_, Some((number, place))) => {
+                    let news = self.news(&state.items, place, passed);
+                    self.seen = number;
+                    if news.is_some() {
+                        return news;
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Where it is.
+    pub(in crate::session::turn) fn place(&self) -> LogPlace {
+        LogPlace { log: self.log.id, number: self.seen.max(self.passed) }
+    }
+
+    fn news(&mut self, items: &Items, place: usize, passed: u64) -> Option<Update> {
+        if self.has.len() <= place {
+            self.has.resize(place + 1, None);
+        }
+        let has = self.has.get_mut(place)?;
+        match items.news(place, passed, *has)? {
+            Change::Item(item) => {
+                *has = Some(item.text().len());
+                Some(Update::Item(place, item))
+            }
+            Change::Text(from, text) => {
+                *has = Some(from + text.len());
+                Some(Update::Text { place, from, text })
+            }
+        }
     }
 }
 
-impl Update {
-    /// Whether a slow reader may miss it.
-    fn is_passing(&self) -> bool {
-        matches!(self, Self::Event(_) | Self::Queued(_))
+impl std::fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}.{}", self.log, self.number)
     }
+}
 
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Event(TurnEvent::Message(text)) => text.len(),
-            _ => 0,
-        }
+impl std::str::FromStr for LogPlace {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (log, number) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self { log: u64::from_str_radix(log, 16)?, number: number.parse()? })
     }
 }
 
