@@ -56,7 +56,8 @@ async fn names(sessions: &Sessions, typed: &str) -> Result<Vec<String>, ErrorDat
 
 /// The numbers of a session's turns, last first.
 async fn numbers(sessions: &Sessions, session: &SessionName, typed: &str) -> Vec<String> {
-    let count = sessions.record(session).await.map_or(0, |record| record.turn_count);
-    let numbers = (1..=count).rev().map(|number| number.to_string());
+    let known = sessions.record(session).await;
+    let known = known.map_or(0..0, |record| record.details.cleared..record.last_turn);
+    let numbers = (known.start + 1..=known.end).rev().map(|number| number.to_string());
     numbers.filter(|number| number.starts_with(typed)).take(MOST as usize).collect()
 }

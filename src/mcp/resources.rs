@@ -99,7 +99,8 @@ pub(super) async fn list(
         Resource::new(format!("{ROOT}{name}"), name)
             .with_description(format!(
                 "{} turns, last used {}",
-                session.turn_count, session.last_accessed_at
+                session.turn_count(),
+                session.last_accessed_at
             ))
             .with_mime_type("application/json")
     });
@@ -152,7 +153,7 @@ async fn session(
     let text = json!({
         "id": name.as_str(), "createdAt": session.created_at, "lastAccessedAt": session.last_accessed_at,
         "expiresAt": session.expires_at, "status": session.status.as_str(),
-        "turnCount": session.turn_count, "threadId": session.thread_id,
+        "turnCount": session.turn_count(), "threadId": session.thread_id,
         "turns": turns.collect::<Vec<_>>(),
     });
     Ok(ResourceContents::text(format!("{text:#}"), uri).with_mime_type("application/json"))

@@ -74,7 +74,8 @@ impl Sessions {
                 record.details.title = source.details.title.filter(|_| automatic);
                 record.details.forked_from =
                     Some(ForkedFrom { session: other.clone(), turn: number });
-                record.turn_count = number;
+                record.last_turn = number;
+                record.details.cleared = source.details.cleared;
                 if number > 0 {
                     record.status = SessionStatus::Completed;
                 }
@@ -196,7 +197,7 @@ async fn keep_history(shared: &Shared, record: &SessionRecord) {
         let measures = shared.measures.clone();
         let guard = LeaseGuard::keep(lease, store, shared.config.lease(), &shared.tasks, measures);
         let (with, under) = ((config, &shared.codex), (&**guard.store(), guard.lease()));
-        let kept = Known::default().keep(with, under, thread, record.turn_count).await;
+        let kept = Known::default().keep(with, under, thread, record.last_turn).await;
         guard.release().await;
         kept.map(drop)
     };
@@ -212,10 +213,10 @@ async fn last_turn(
     source: &SessionRecord,
     turn: Option<u32>,
 ) -> Result<(u32, Option<TurnId>), SessionError> {
-    let count = source.turn_count;
+    let count = source.last_turn;
     let is_running = source.status == SessionStatus::Running;
     let number = match turn {
-        Some(number) if number == 0 || number > count => {
+        Some(number) if number <= source.details.cleared || number > count => {
             return Err(SessionError::NoTurn { name: source.name.clone(), number, count });
         }
         Some(number) => number,
@@ -227,8 +228,7 @@ async fn last_turn(
         return Ok((number, None));
     }
     let store = shared.store(Timestamp::now()).await?;
-    let skip = number.saturating_sub(1);
-    let found = store.turns(&source.name, skip, 1, Excerpt::first(0)).await?.pop();
+    let found = store.turn(&source.name, number, u64::MAX).await?;
     Ok((number, found.and_then(|turn| turn.details.turn_id)))
 }
 

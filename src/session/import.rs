@@ -81,7 +81,7 @@ impl Sessions {
                     ..TurnDetails::default()
                 },
             };
-            record.turn_count = number;
+            record.last_turn = number;
             record.status = SessionStatus::Completed;
             guard.store().commit(guard.lease(), &record, Turns::Put(&turn)).await?;
             record.revision += 1;
@@ -105,7 +105,7 @@ impl Sessions {
         let (settings, _) = plan.complete(&shared.codex, &shared.config).await?;
         let store = guard.store();
         let all = super::store::Excerpt::ALL;
-        let turns = store.turns(&record.name, 0, record.turn_count, all).await?;
+        let turns = store.turns(&record.name, 0, record.last_turn, all).await?;
         let thread = shared.codex.start_thread(&settings).await?;
         let given = thread.give_context(&context::items(&turns, usize::MAX)).await;
         if given.is_ok() {

@@ -59,7 +59,7 @@ impl Sessions {
         Ok(store.of_thread(&id, now).await?.unwrap_or_else(|| thread.clone()))
     }
 
-    /// A session with up to `limit` of its turns, leaving out the first `skip`. Their answers then count as collected, if
+    /// A session with up to `limit` of its turns, those with numbers greater than `after`. Their answers then count as collected, if
     /// the caller may collect.
     ///
     /// # Errors
@@ -67,11 +67,11 @@ impl Sessions {
     pub async fn transcript(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
-        let transcript = self.inspect_turns(name, skip, limit, excerpt).await?;
+        let transcript = self.inspect_turns(name, after, limit, excerpt).await?;
         if !self.caller().may(Verb::Collect) {
             return Ok(transcript);
         }
@@ -89,13 +89,13 @@ impl Sessions {
     pub async fn inspect_turns(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Transcript, SessionError> {
         let session = self.record(name).await?;
         let store = self.shared().store(Timestamp::now()).await?;
-        let turns = store.turns(name, skip, limit, excerpt).await?;
+        let turns = store.turns(name, after, limit, excerpt).await?;
         Ok(Transcript { session, turns })
     }
 
@@ -110,7 +110,7 @@ impl Sessions {
     ) -> Result<Option<Reply>, SessionError> {
         let record = self.record(name).await?;
         let looks_only = !self.caller().may(Verb::Collect);
-        self.shared().recorded(name, turn.unwrap_or(record.turn_count), looks_only).await
+        self.shared().recorded(name, turn.unwrap_or(record.last_turn), looks_only).await
     }
 
     /// One page of Codex's own threads that no session here has and that may be continued here, and the cursor of the

@@ -12,7 +12,7 @@ use super::{
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     remote,
     shared::{Live, QUEUE, Shared},
-    store::{ControlOutcome, Excerpt, LazyStore, StoreConfig},
+    store::{ControlOutcome, LazyStore, StoreConfig},
     turn::{
         Actor, Call, Detached, Follower, LiveTurn, LogPlace, Message, QueuedTurn, ReadFrom, Update,
     },
@@ -182,7 +182,7 @@ impl Sessions {
             return Ok(Call::new(name.clone(), live, follower, Some(actor), from));
         }
         // The turn is over, or another server runs it.
-        let live = self.0.observed_turn(name, turn.unwrap_or(record.turn_count), follower);
+        let live = self.0.observed_turn(name, turn.unwrap_or(record.last_turn), follower);
         Ok(Call::new(name.clone(), live, follower, None, from))
     }
 
@@ -218,7 +218,7 @@ impl Sessions {
             return Ok(());
         }
         let record = self.record(name).await?;
-        if record.status == SessionStatus::Running && record.turn_count == turn {
+        if record.status == SessionStatus::Running && record.last_turn == turn {
             self.0.interrupt_remote(name).await?;
         }
         Ok(())
@@ -235,16 +235,14 @@ impl Sessions {
         turn: u32,
     ) -> Result<Option<Reply>, SessionError> {
         let record = self.record(name).await?;
-        if record.status == SessionStatus::Running && record.turn_count == turn {
+        if record.status == SessionStatus::Running && record.last_turn == turn {
             let follower = Follower { attached: false, can_ask: false, looks_only: true };
             let call = self.follow(name, Some(turn), follower).await?;
             if let Ok(Detached::Begun(reply)) = call.detach().await {
                 return Ok(Some(Reply::clone(&reply)));
             }
         }
-        let Some(skip) = turn.checked_sub(1) else { return Ok(None) };
-        let turn = self.inspect_turns(name, skip, 1, Excerpt::ALL).await?.turns.pop();
-        Ok(turn.map(|turn| Reply { session: name.clone(), turn }))
+        self.0.recorded(name, turn, true).await
     }
 
     /// Steers the running turn of a session with another prompt, whichever server runs it.
@@ -438,7 +436,7 @@ fn pick(
 ) -> Option<Arc<LiveTurn>> {
     let first = turns.first()?;
     let Some(number) = number else { return Some(Arc::clone(first)) };
-    let place = number.checked_sub(first.number().unwrap_or(record.turn_count + 1))?;
+    let place = number.checked_sub(first.number().unwrap_or(record.last_turn + 1))?;
     turns.get(place as usize).cloned()
 }
 

@@ -95,11 +95,12 @@ pub(super) async fn turns(
 ) -> Result<Json<Value>, Failure> {
     let failed = |error| viewer.failure(&error);
     let record = viewer.sessions.record(&name).await.map_err(failed)?;
-    let end = query.before.map_or(record.turn_count, |before| before.saturating_sub(1));
-    let limit = query.limit.unwrap_or(TURNS).clamp(1, TURNS).min(end);
-    let skip = end - limit;
+    let end = query.before.map_or(record.last_turn, |before| before.saturating_sub(1));
+    let first = record.details.cleared;
+    let limit = query.limit.unwrap_or(TURNS).clamp(1, TURNS).min(end.saturating_sub(first));
+    let after = end - limit;
     let excerpt = Excerpt::first(TEXT);
-    let seen = viewer.sessions.inspect_turns(&name, skip, limit, excerpt).await.map_err(failed)?;
+    let seen = viewer.sessions.inspect_turns(&name, after, limit, excerpt).await.map_err(failed)?;
     let turns = seen.turns;
     let turns = compute(move || {
         let is_cut = |text: &str| text.chars().count() >= TEXT;
@@ -112,7 +113,7 @@ pub(super) async fn turns(
     Ok(Json(json!({
         "session": views::session(&seen.session),
         "turns": turns.await.map_err(|_| viewer.failure(&SessionError::ShuttingDown))?,
-        "before": (skip > 0).then_some(skip + 1),
+        "before": (after > first).then_some(after + 1),
         "mayRun": viewer.may_run(),
     })))
 }
@@ -125,7 +126,7 @@ pub(super) async fn turn(
     let skip = number.checked_sub(1).ok_or_else(|| Failure::missing("Turns begin with 1."))?;
     let excerpt = Excerpt::first(WHOLE);
     let mut seen = viewer.sessions.inspect_turns(&name, skip, 1, excerpt).await.map_err(failed)?;
-    let turn = seen.turns.pop();
+    let turn = seen.turns.pop().filter(|turn| turn.number == number);
     let turn = turn.ok_or_else(|| Failure::missing(format!("There is no turn {number}.")))?;
     let shown =
         compute(move || views::whole_turn(&turn, turn.response.chars().count() >= WHOLE)).await;

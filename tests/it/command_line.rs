@@ -89,7 +89,8 @@ async fn sessions_are_listed_shown_exported_copied_and_deleted() {
     assert!(lines.next().unwrap().starts_with("one      completed  2      just now"), "{table}");
     assert_eq!(out(&run(&world, ["sessions", "list"]).await), table);
     let shown = out(&run(&world, ["sessions", "show", "one"]).await);
-    assert!(shown.contains("\n> say # first\n\n# first\n\n## 2. "), "{shown}");
+    let has = |text: &str| shown.contains(text);
+    assert!(has("\n> say # first\n\n") && has("\n\n# first\n\n## 2. "), "{shown}");
     let file = world.home.work().join("one.json");
     let path = file.to_str().unwrap();
     run(&world, ["sessions", "export", "one", "--format", "json", "-o", path]).await;

@@ -32,7 +32,17 @@ async fn a_reset_forgets_what_was_said_and_keeps_what_was_chosen() {
     let reset = json!({"prompt": "history", "sessionId": "s", "resetSession": true});
     let second = server.call("codex", reset).await.ok();
     assert_eq!((&second["response"], &second["continuity"]), (&json!(""), &json!("new")));
-    assert_eq!((&second["turn"], &second["model"]), (&json!(1), &json!("gpt-x")));
+    // Its number goes on: no `wait` can mean another turn than it says.
+    assert_eq!((&second["turn"], &second["model"]), (&json!(2), &json!("gpt-x")));
+    let read = server.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!((&read["session"]["turnCount"], &read["turns"][0]["number"]), (&json!(1), &json!(2)));
+    let gone = server.call("wait", json!({"sessionId": "s", "turn": 1})).await;
+    gone.failed_with("unknown_turn");
+    let gone = server.call("getSession", json!({"sessionId": "s", "turn": 1})).await;
+    let gone = gone.failed_with("invalid_argument");
+    assert!(gone.text.contains("a reset cleared"), "{}", gone.raw);
+    let fork = json!({"sessionId": "s", "newSessionId": "t", "turn": 1});
+    server.call("forkSession", fork).await.failed_with("unknown_turn");
     assert_ne!(second["threadId"], first["threadId"]);
     let seen = world.model.request_for("history").unwrap();
     assert_eq!((seen.model(), seen.effort()), ("gpt-x", Some("high")));

@@ -17,7 +17,7 @@ async fn an_adopted_session_is_reset_like_any_other() {
     let reset = server.call("codex", reset).await.ok();
     assert_eq!((&reset["continuity"], &reset["response"]), (&json!("new"), &json!("")));
     assert_ne!(reset["threadId"], json!(thread));
-    assert_eq!((&reset["sessionId"], &reset["turn"]), (&json!(thread), &json!(1)));
+    assert_eq!((&reset["sessionId"], &reset["turn"]), (&json!(thread), &json!(2)));
     // Its history does not come back, by either of its names.
     for name in [json!({"sessionId": thread}), json!({"threadId": thread})] {
         let mut call = name.as_object().unwrap().clone();

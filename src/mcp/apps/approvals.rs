@@ -83,9 +83,9 @@ pub(in crate::mcp) async fn answer(
 /// The last turn of a session, as far as it is.
 async fn turn(cx: &Cx, session: &SessionName) -> Result<Option<Value>, ToolError> {
     let record = cx.sessions.record(session).await?;
-    let Some(skip) = record.turn_count.checked_sub(1) else { return Ok(None) };
+    let Some(skip) = record.last_turn.checked_sub(1) else { return Ok(None) };
     let turn = if record.status == SessionStatus::Running {
-        cx.sessions.inspect(session, record.turn_count).await?.map(|reply| reply.turn)
+        cx.sessions.inspect(session, record.last_turn).await?.map(|reply| reply.turn)
     } else {
         cx.sessions.inspect_turns(session, skip, 1, Excerpt::first(TEXT)).await?.turns.pop()
     };

@@ -99,12 +99,14 @@ async fn several(cx: &Cx, input: &GetSession, offset: u32) -> Result<Output, Too
     // Every turn of the page gets the same share of what a result may carry. One character more tells
     // whether there is more.
     let most = Excerpt::first(cx.max_text / 2 + 1);
+    let cleared = cx.sessions.record(&input.session_id).await?.details.cleared;
+    let after = cleared.saturating_add(offset);
     let Transcript { session, turns } =
-        cx.sessions.transcript(&input.session_id, offset, limit, most).await?;
+        cx.sessions.transcript(&input.session_id, after, limit, most).await?;
     let share = cx.max_text / turns.len().max(1) / 3;
     let end = offset.saturating_add(u32::try_from(turns.len()).unwrap_or(u32::MAX));
     Ok(Output {
-        next_offset: (end < session.turn_count && !turns.is_empty()).then_some(end),
+        next_offset: (end < session.turn_count() && !turns.is_empty()).then_some(end),
         turns: turns.into_iter().map(|turn| TurnView::cut(turn, share, share)).collect(),
         session: session.into(),
         warnings: Vec::new(),
@@ -123,8 +125,14 @@ async fn one_turn(
     let excerpt = Excerpt { offset: offset as usize, length: limit + 1 };
     let Transcript { session, mut turns } =
         cx.sessions.transcript(&input.session_id, skip, 1, excerpt).await?;
-    let Some(turn) = turns.pop() else {
-        let reason = format!("the session has {} turns", session.turn_count);
+    let Some(turn) = turns.pop().filter(|turn| turn.number == number) else {
+        let last = session.last_turn;
+        let reason = match session.details.cleared {
+            0 => format!("the session has {last} turns"),
+            cleared => {
+                format!("its turns are {} to {last}; a reset cleared those before", cleared + 1)
+            }
+        };
         return Err(ToolError::argument("turn", &reason));
     };
     let (response, more) = cut(&turn.response, limit);

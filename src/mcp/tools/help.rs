@@ -178,7 +178,7 @@ async fn running(cx: &Cx) -> Vec<Running> {
         listing.sessions.into_iter().filter(|known| known.status == SessionStatus::Running);
     let view = |known: SessionRecord| Running {
         session_id: known.name.to_string(),
-        turn: known.turn_count,
+        turn: known.last_turn,
         since: known.last_accessed_at.to_string(),
     };
     running.map(view).collect()

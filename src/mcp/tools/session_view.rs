@@ -48,6 +48,7 @@ pub(super) struct SessionView {
 
 impl From<SessionRecord> for SessionView {
     fn from(record: SessionRecord) -> Self {
+        let turn_count = record.turn_count();
         let chosen = record.settings;
         let with = record.effective;
         let directory = with.as_ref().map(|with| with.working_directory.clone());
@@ -58,7 +59,7 @@ impl From<SessionRecord> for SessionView {
             created_at: record.created_at.to_string(),
             last_accessed_at: record.last_accessed_at.to_string(),
             expires_at: record.expires_at.to_string(),
-            turn_count: record.turn_count,
+            turn_count,
             status: record.status.as_str(),
             codex_conversation_id: thread_id.clone(),
             thread_id,

@@ -160,8 +160,8 @@ async fn sessions(cx: &Cx) -> Result<Vec<SessionUsageView>, ToolError> {
         let listing = cx.sessions.list(&page).await?;
         all.extend(listing.sessions.into_iter().map(|record| SessionUsageView {
             id: record.name.to_string(),
+            turns: record.turn_count(),
             title: record.details.title,
-            turns: record.turn_count,
             usage: record.usage,
         }));
         all.sort_by_key(|view| std::cmp::Reverse(view.usage.total_tokens));

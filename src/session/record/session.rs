@@ -28,8 +28,8 @@ pub struct SessionRecord {
     pub thread_id: Option<ThreadId>,
     /// The status of its last turn.
     pub status: SessionStatus,
-    /// How many turns it has.
-    pub turn_count: u32,
+    /// The number of its last turn that has begun. Numbers go on after a reset.
+    pub last_turn: u32,
     /// The settings that calls have pinned.
     pub settings: Settings,
     /// Tokens of all turns together.
@@ -63,6 +63,9 @@ pub struct SessionDetails {
     /// The git worktree it works in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeRecord>,
+    /// The turns up to this number were cleared by a reset.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cleared: u32,
     /// Whether it had a worktree that was discarded: its thread was opened with directories that are gone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_worktree: bool,
@@ -94,6 +97,11 @@ pub enum SessionStatus {
     Failed,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 impl SessionRecord {
     /// A new session.
     pub fn new(name: SessionName, automatic: bool, now: Timestamp, ttl: Duration) -> Self {
@@ -105,7 +113,7 @@ impl SessionRecord {
             expires_at: after(now, ttl),
             thread_id: None,
             status: SessionStatus::New,
-            turn_count: 0,
+            last_turn: 0,
             settings: Settings::default(),
             usage: Usage::default(),
             codex_version: None,
@@ -134,13 +142,18 @@ impl SessionRecord {
             details: SessionDetails {
                 worktree: self.details.worktree.clone(),
                 left_worktree: self.details.left_worktree,
+                cleared: self.last_turn,
                 ..SessionDetails::default()
             },
-            turn_count: 0,
             status: SessionStatus::New,
             usage: Usage::default(),
             ..self.clone()
         }
+    }
+
+    /// How many turns it has.
+    pub fn turn_count(&self) -> u32 {
+        self.last_turn.saturating_sub(self.details.cleared)
     }
 
     /// The name its thread is to have in Codex: the session's, or the title if nobody chose a name. `None` for the
@@ -213,11 +226,11 @@ mod tests {
     #[test]
     fn a_reset_keeps_the_name_and_what_was_chosen() {
         let mut record = SessionRecord::new("a".parse().unwrap(), false, at(0), DAY);
-        record.turn_count = 3;
+        record.last_turn = 3;
         record.thread_id = Some(ThreadId("t".into()));
         record.settings.model = Some("m".into());
         let reset = record.reset();
-        assert_eq!((reset.turn_count, &reset.thread_id), (0, &None));
+        assert_eq!((reset.turn_count(), reset.last_turn, &reset.thread_id), (0, 3, &None));
         assert_eq!((&reset.name, &reset.settings), (&record.name, &record.settings));
     }
 

@@ -85,7 +85,7 @@ impl Shared {
         let mut known = (None, 0);
         while self.observed_turns.is_followed(live) {
             let record = self.record(name).await?;
-            let count = record.turn_count;
+            let count = record.last_turn;
             let is_running = record.status == SessionStatus::Running;
             let number = *wanted.get_or_insert(count);
             let no_turn = || SessionError::NoTurn { name: name.clone(), number, count };
@@ -180,11 +180,11 @@ impl Shared {
         let now = Timestamp::now();
         let store = self.store(now).await?;
         store.sweep(now).await?;
-        let number = before.turn_count;
+        let number = before.last_turn;
         let id = store.post(name, &ControlMessage::Interrupt(number)).await?;
         loop {
             let record = self.record(name).await?;
-            if record.status != SessionStatus::Running || record.turn_count != number {
+            if record.status != SessionStatus::Running || record.last_turn != number {
                 store.withdraw(id).await?;
                 return self.recorded(name, number, false).await;
             }
@@ -210,13 +210,13 @@ impl Shared {
         if record.status != SessionStatus::Running {
             return Ok(over());
         }
-        let turn = record.turn_count;
+        let turn = record.last_turn;
         let id = store.post(name, &ControlMessage::Steer { turn, prompt }).await?;
         let mut is_taken = false;
         loop {
             // The record is read first, because the outcome is written before the end of the turn.
             let now = self.record(name).await?;
-            let is_running = now.status == SessionStatus::Running && now.turn_count == turn;
+            let is_running = now.status == SessionStatus::Running && now.last_turn == turn;
             if let Some(outcome) = store.outcome(id).await? {
                 return Ok(outcome);
             }

@@ -48,7 +48,7 @@ impl Servers {
         let claim = theirs.claim(&name(), None, LEASE, now).await.unwrap();
         let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
         let mut servers = Self { ours: shared(ours), theirs, lease, record: *record.unwrap() };
-        servers.record.turn_count = 1;
+        servers.record.last_turn = 1;
         servers.commit(SessionStatus::Running).await;
         servers
     }

@@ -21,7 +21,7 @@ pub(super) fn session(row: &Row) -> sqlx::Result<Result<SessionRecord, StoreErro
     let (effective, details): (Option<String>, String) =
         (row.get("effective")?, row.get("details")?);
     let [created_at, last_accessed_at, expires_at] = times(row)?;
-    let turn_count: i64 = row.get("turn_count")?;
+    let last_turn: i64 = row.get("last_turn")?;
     let (automatic, codex_version) = (row.get("automatic")?, row.get("codex_version")?);
     let revision = row.get("revision")?;
     let read = || -> Result<SessionRecord, Reason> {
@@ -33,7 +33,7 @@ pub(super) fn session(row: &Row) -> sqlx::Result<Result<SessionRecord, StoreErro
             expires_at: Timestamp::from_millisecond(expires_at)?,
             thread_id: thread_id.map(|id| parse_word(&id)).transpose()?,
             status: self::status(&status)?,
-            turn_count: u32::try_from(turn_count)?,
+            last_turn: u32::try_from(last_turn)?,
             settings: parse(&settings)?,
             usage: parse(&usage)?,
             codex_version,

@@ -85,11 +85,11 @@ pub trait SessionStore: Send + Sync + fmt::Debug {
     /// How many sessions have not expired.
     async fn count(&self, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Turns of a session in order, from the one after `skip` on, each as much of it as is asked for.
+    /// Turns of a session in order, those with numbers greater than `after`, each as much of it as is asked for.
     async fn turns(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError>;
@@ -266,6 +266,6 @@ pub enum Turns<'a> {
     Keep,
     /// Adds this one or replaces the one of its number.
     Put(&'a TurnRecord),
-    /// Removes all turns and approvals, and adds this one.
+    /// Removes all turns before this one and all approvals, and adds it or replaces the one of its number.
     Restart(&'a TurnRecord),
 }

@@ -85,8 +85,8 @@ impl Actor {
             lacking: Vec::new(),
             warnings: fetched.warnings.clone(),
         };
-        if let Some(turn) = fetched.ends_before(record.turn_count, is_remote) {
-            let skip = turn.max(record.turn_count.saturating_sub(LACKING));
+        if let Some(turn) = fetched.ends_before(record.last_turn, is_remote) {
+            let skip = turn.max(record.last_turn.saturating_sub(LACKING));
             if skip > turn {
                 history.warnings.push(format!("It lacks turns {} to {skip} as well.", turn + 1));
             }

@@ -168,11 +168,11 @@ impl Actor {
         thread: &Thread,
         reason: &str,
     ) -> Result<Opened, SessionError> {
-        if record.turn_count == 0 {
+        if record.turn_count() == 0 {
             return Ok(Opened::simply(Continuity::New));
         }
         let config = &self.shared.config;
-        let skip = record.turn_count.saturating_sub(config.session.rebuild_turns);
+        let skip = record.last_turn.saturating_sub(config.session.rebuild_turns);
         let store = self.shared.store(Timestamp::now()).await?;
         let turns =
             store.turns(&self.name, skip, config.session.rebuild_turns, Excerpt::ALL).await?;
@@ -186,7 +186,7 @@ impl Actor {
             "Codex's own thread could not be continued ({reason}); a new one was given the last {} of \
              {} turns from this server's record. Anything older is not known to the model.",
             turns.len(),
-            record.turn_count,
+            record.turn_count(),
         )];
         let preamble = if thread.takes_context() {
             thread.give_context(&items).await?;

@@ -119,7 +119,7 @@ impl Actor {
         queued: &QueuedTurn,
         record: &SessionRecord,
     ) -> Result<Option<Reply>, SessionError> {
-        let Some(skip) = record.turn_count.checked_sub(1) else { return Ok(None) };
+        let Some(skip) = record.last_turn.checked_sub(1) else { return Ok(None) };
         let Some(guard) = &self.lease else { return Ok(None) };
         if self.is_collected || !queued.request.joins {
             return Ok(None);
@@ -200,7 +200,7 @@ impl Actor {
         fresh: &mut Option<WorktreeRecord>,
     ) -> Result<Phase, Failed> {
         let request = &queued.request;
-        let is_unused = record.turn_count == 0 && record.thread_id.is_none();
+        let is_unused = record.last_turn == 0 && record.thread_id.is_none();
         if is_unused && !queued.automatic && !request.reset {
             self.adopt(&mut record).await?;
         }
@@ -275,7 +275,7 @@ impl Actor {
             CodexError::NotReached(_) if !retried => {
                 // The second attempt takes its place in the record.
                 let mut record = recorder.record;
-                record.turn_count -= 1;
+                record.last_turn -= 1;
                 return Ok(Phase::Opening(Box::new(record)));
             }
             // Codex said no, so it runs nothing.

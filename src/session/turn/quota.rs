@@ -69,7 +69,7 @@ impl Actor {
         let Some(stop) = self.until_admitted(queued, &recorder).await else {
             // The turn itself takes its place in the record.
             let mut record = recorder.record;
-            record.turn_count -= 1;
+            record.last_turn -= 1;
             return Ok(Admission::Admitted(Box::new(record)));
         };
         recorder.entry.details.stopped = Some(stop);

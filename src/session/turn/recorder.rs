@@ -64,7 +64,7 @@ impl Recorder {
         ttl: Duration,
     ) -> Self {
         let entry = TurnRecord {
-            number: record.turn_count + 1,
+            number: record.last_turn + 1,
             prompt: request.prompt.clone(),
             response: String::new(),
             timestamp: Timestamp::now(),
@@ -95,7 +95,7 @@ impl Recorder {
 
     /// Records that the turn is about to start. Settings, thread and earlier turns stay as they are.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.record.turn_count = self.entry.number;
+        self.record.last_turn = self.entry.number;
         self.record.status = SessionStatus::Running;
         self.entry.status = SessionStatus::Running;
         self.touch();
@@ -155,7 +155,7 @@ impl Recorder {
 
     /// Records that the turn failed before Codex acknowledged it.
     pub(super) async fn fail(&mut self, message: String) -> Result<(), StoreError> {
-        self.record.turn_count = self.entry.number;
+        self.record.last_turn = self.entry.number;
         let failure = TurnFailure { kind: FailureKind::Other, message };
         self.entry.details.failure = Some(failure);
         self.end(SessionStatus::Failed).await
@@ -165,12 +165,11 @@ impl Recorder {
         self.record.touch(Timestamp::now(), self.ttl);
     }
 
-    /// Resets the session, with this turn as its first.
+    /// Resets the session, with this turn as its first. Its number stays.
     fn restart(&mut self) {
         self.record = self.record.reset();
-        self.record.turn_count = 1;
+        self.record.details.cleared = self.entry.number - 1;
         self.record.status = SessionStatus::Running;
-        self.entry.number = 1;
         self.restarts = true;
     }
 
@@ -242,7 +241,7 @@ mod tests {
         reset.record.revision -= 1;
         assert_eq!(turns(&store, "s").await, [(1, completed), (2, completed), (3, running)]);
         reset.end(SessionStatus::Completed).await.unwrap();
-        assert_eq!(turns(&store, "s").await, [(1, completed)]);
-        assert_eq!(reset.record.turn_count, 1);
+        assert_eq!(turns(&store, "s").await, [(3, completed)]);
+        assert_eq!((reset.record.last_turn, reset.record.turn_count()), (3, 1));
     }
 }

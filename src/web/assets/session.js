@@ -157,11 +157,11 @@ export class SessionView {
   async sync(session) {
     if (session.status === "running" || this.syncing) return;
     const newest = Math.max(0, ...this.turns.keys());
-    if (!this.live && newest >= session.turns) return;
+    if (!this.live && newest >= session.lastTurn) return;
     this.syncing = true;
     try {
       if (this.live) await this.ended(this.live.number);
-      if (Math.max(0, ...this.turns.keys()) < session.turns) await this.page();
+      if (Math.max(0, ...this.turns.keys()) < session.lastTurn) await this.page();
     } finally {
       this.syncing = false;
     }

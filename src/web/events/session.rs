@@ -127,7 +127,7 @@ impl SessionStream {
         if self.state != Some(record.revision) {
             self.waiting.push_back(event("session", &views::session(&record)));
             if record.status == SessionStatus::Running {
-                self.begin(record.turn_count).await?;
+                self.begin(record.last_turn).await?;
             }
             self.state = Some(record.revision);
             return Ok(());

@@ -27,6 +27,8 @@ const LOOKS: &[&str] = &[
     "models",
     "notices",
     "of_thread",
+    // Its reader only looks.
+    "follow_from",
     "on_behalf_of",
     "profile",
     "record",

@@ -42,7 +42,7 @@ async fn sessions_are_made_once_and_written_by_revision(Pair { one: store, .. }:
     assert!(matches!(missing, Claim::Missing));
     let (lease, mut record) = claimed(&*store, "a", 1).await;
     let stale = record.clone();
-    record.turn_count = 1;
+    record.last_turn = 1;
     record.status = SessionStatus::Running;
     record.settings.model = Some("gpt".into());
     let first = turn(1, SessionStatus::Running);
@@ -65,7 +65,7 @@ async fn turns_come_in_order_and_in_parts(Pair { one: store, .. }: Pair) {
     let (lease, mut record) = begun(&*store, "a", 0).await;
     for number in 1..=3 {
         for status in [SessionStatus::Running, SessionStatus::Completed] {
-            record.turn_count = number;
+            record.last_turn = number;
             record.status = status;
             store.commit(&lease, &record, Turns::Put(&turn(number, status))).await.unwrap();
             record.revision += 1;
@@ -141,7 +141,7 @@ async fn a_restart_leaves_one_turn(Pair { one: store, .. }: Pair) {
             .unwrap();
         record.revision += 1;
     }
-    let first = turn(1, SessionStatus::Running);
+    let first = turn(3, SessionStatus::Running);
     store.commit(&lease, &record, Turns::Restart(&first)).await.unwrap();
     assert_eq!(store.turns(&name("a"), 0, 9, Excerpt::ALL).await.unwrap(), [first]);
 }
@@ -212,7 +212,7 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
             network: None,
             approvals_reviewer: None,
         });
-        record.turn_count = number;
+        record.last_turn = number;
         record.status = status;
         store.commit(&lease, &record, Turns::Put(&turn)).await.unwrap();
         record.revision += 1;

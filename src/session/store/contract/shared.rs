@@ -100,7 +100,7 @@ async fn a_lease_that_ran_out_is_taken_over_and_fences_its_holder(
 ) {
     let (lease, mut record) = begun(&*one, "a", 0).await;
     record.status = SessionStatus::Running;
-    record.turn_count = 1;
+    record.last_turn = 1;
     let running = turn(1, SessionStatus::Running);
     one.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
     record.revision += 1;
@@ -234,7 +234,7 @@ async fn a_sweep_ends_what_the_dead_left(Pair { one, two, clock, sees_death, .. 
         let owner = if dies { &one } else { &two };
         let (lease, mut record) = begun(&**owner, text, 0).await;
         record.status = SessionStatus::Running;
-        record.turn_count = 1;
+        record.last_turn = 1;
         let running = turn(1, SessionStatus::Running);
         owner.commit(&lease, &record, Turns::Put(&running)).await.unwrap();
     }

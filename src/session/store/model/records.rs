@@ -45,22 +45,23 @@ pub(super) fn written(
     match write {
         Write::Touch => (record, None, false),
         Write::Begin => {
-            record.turn_count += 1;
+            record.last_turn += 1;
             record.status = SessionStatus::Running;
-            let turn = turn(record.turn_count, SessionStatus::Running);
+            let turn = turn(record.last_turn, SessionStatus::Running);
             (record, Some(turn), false)
         }
         Write::End => {
             record.status = SessionStatus::Completed;
             let ended =
-                (record.turn_count > 0).then(|| turn(record.turn_count, SessionStatus::Completed));
+                (record.last_turn > 0).then(|| turn(record.last_turn, SessionStatus::Completed));
             (record, ended, false)
         }
         Write::Restart => {
             let mut record = record.reset();
-            record.turn_count = 1;
+            record.last_turn += 1;
             record.status = SessionStatus::Running;
-            (record, Some(turn(1, SessionStatus::Running)), true)
+            let turn = turn(record.last_turn, SessionStatus::Running);
+            (record, Some(turn), true)
         }
     }
 }

@@ -269,7 +269,7 @@ impl Reference {
         let busy = record.status == SessionStatus::Running;
         session.holder = session.holder.map(|holder| Holder { busy, ..holder });
         if restarts {
-            session.turns.clear();
+            session.turns.retain(|known| turn.is_some_and(|turn| known.number >= turn.number));
             self.approvals.retain(|approval| approval.session != lease.session);
         }
         if let Some(turn) = turn {

@@ -31,7 +31,7 @@ const TIME: Duration = Duration::from_mins(1);
 
 const FILL: &[&str] = &[
     "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, \
-     turn_count, settings, usage, details, revision) SELECT 't', 'm' || i, false, i, i, 2e14, 'thread' || i, \
+     last_turn, settings, usage, details, revision) SELECT 't', 'm' || i, false, i, i, 2e14, 'thread' || i, \
      'completed', 9, settings, usage, details, 0 FROM sessions, generate_series(1, $1) AS i",
     "INSERT INTO turns SELECT 't', 'm' || i, n, 'completed', 0, 'p', 'r', '{}' \
      FROM generate_series(1, $1) AS i, generate_series(1, 9) AS n",

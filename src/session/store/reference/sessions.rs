@@ -86,7 +86,8 @@ impl SessionStore for ReferenceStore {
                 }
             }
             Turns::Restart(turn) => {
-                entry.turns = vec![turn.clone()];
+                entry.turns.retain(|known| known.number > turn.number);
+                entry.turns.insert(0, turn.clone());
                 state.approvals.retain(|opened| opened.record.session != lease.session);
             }
         }
@@ -200,14 +201,14 @@ impl SessionStore for ReferenceStore {
     async fn turns(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
         let Excerpt { offset, length } = excerpt;
         let state = self.lock();
         let turns = state.entries.get(name).map(|entry| entry.turns.as_slice()).unwrap_or_default();
-        let turns = turns.iter().skip(skip as usize).take(limit as usize).cloned();
+        let turns = turns.iter().filter(|turn| turn.number > after).take(limit as usize).cloned();
         Ok(turns
             .map(|turn| TurnRecord {
                 prompt: turn.prompt.chars().take(length).collect(),

@@ -66,7 +66,7 @@ pub(super) enum Others {
 const WORDS: Words = &[
     (
         "columns",
-        "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, turn_count, settings, usage, \
+        "name, automatic, created_at, last_accessed_at, expires_at, thread_id, status, last_turn, settings, usage, \
          codex_version, effective, details, revision",
     ),
     // Not expired by the wall clock, or protected.

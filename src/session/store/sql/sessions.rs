@@ -73,7 +73,7 @@ impl SessionStore for SqlStore {
                 Turns::Keep => {}
                 Turns::Put(turn) => self.put_turn(&mut tx, &record.name, turn).await?,
                 Turns::Restart(turn) => {
-                    self.clear_turns(&mut tx, &record.name).await?;
+                    self.clear_turns(&mut tx, &record.name, turn.number).await?;
                     self.put_turn(&mut tx, &record.name, turn).await?;
                 }
             }
@@ -173,11 +173,11 @@ impl SessionStore for SqlStore {
     async fn turns(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
-        self.read_turns(name, skip, limit, excerpt).await
+        self.read_turns(name, after, limit, excerpt).await
     }
 
     async fn turn(
@@ -308,7 +308,7 @@ impl SqlStore {
     async fn insert(&self, tx: &mut Tx, new: &SessionRecord) -> sqlx::Result<bool> {
         let insert = self.query(
             "INSERT INTO sessions (tenant, created_at, name, automatic, last_accessed_at, expires_at, thread_id, status, \
-             turn_count, settings, usage, codex_version, effective, details, directory, revision, lease_epoch) \
+             last_turn, settings, usage, codex_version, effective, details, directory, revision, lease_epoch) \
              SELECT $1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, greatest \
              FROM tenants WHERE tenant = $1 ON CONFLICT DO NOTHING",
         );
@@ -326,7 +326,7 @@ impl SqlStore {
     ) -> sqlx::Result<bool> {
         let update = self.under(
             lease,
-            "UPDATE sessions SET last_accessed_at = $6, expires_at = $7, thread_id = $8, status = $9, turn_count = $10, \
+            "UPDATE sessions SET last_accessed_at = $6, expires_at = $7, thread_id = $8, status = $9, last_turn = $10, \
              settings = $11, usage = $12, codex_version = $13, effective = $14, details = $15, directory = $16, \
              lease_busy = $17, revision = revision + 1 WHERE {ours} AND revision = $18",
         );
@@ -395,7 +395,7 @@ fn written(query: Query, record: &SessionRecord) -> Query {
         .bind(millis(record.expires_at))
         .bind(record.thread_id.as_ref().map(ToString::to_string))
         .bind(record.status.as_str())
-        .bind(number(record.turn_count))
+        .bind(number(record.last_turn))
         .bind(json(&record.settings))
         .bind(json(&record.usage))
         .bind(record.codex_version.clone())

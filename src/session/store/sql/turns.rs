@@ -22,14 +22,14 @@ impl SqlStore {
     pub(super) async fn read_turns(
         &self,
         name: &SessionName,
-        skip: u32,
+        after: u32,
         limit: u32,
         excerpt: Excerpt,
     ) -> Result<Vec<TurnRecord>, StoreError> {
         let sql = format!(
             "SELECT {TURN}, substr(prompt, 1, CAST($5 AS integer)) AS prompt, \
              substr(response, CAST($6 AS integer), CAST($5 AS integer)) AS response FROM turns \
-             WHERE tenant = $1 AND session = $3 ORDER BY number LIMIT $7 OFFSET $8"
+             WHERE tenant = $1 AND session = $3 AND number > $8 ORDER BY number LIMIT $7"
         );
         let read = self
             .query(&sql)
@@ -38,7 +38,7 @@ impl SqlStore {
             .bind(number(excerpt.length.min(LONGEST)))
             .bind(number(excerpt.offset.min(LONGEST) + 1))
             .bind(limit)
-            .bind(skip);
+            .bind(after);
         let action = "read turns from";
         let rows = read.all(&self.pool).await.map_err(self.failed(action))?;
         rows.iter().map(|row| turn(row).map_err(self.failed(action))?).collect()
@@ -141,15 +141,17 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Removes all turns of a session, and what was asked in them.
-    pub(super) async fn clear_turns(&self, tx: &mut Tx, name: &SessionName) -> sqlx::Result<()> {
-        for clear in [
-            "DELETE FROM turns WHERE tenant = $1 AND session = $3",
-            "DELETE FROM approvals WHERE tenant = $1 AND session = $3",
-        ] {
-            self.query(clear).bind(name.as_str()).execute(&mut *tx).await?;
-        }
-        Ok(())
+    /// Removes the turns of a session before this one, and what was asked in them.
+    pub(super) async fn clear_turns(
+        &self,
+        tx: &mut Tx,
+        name: &SessionName,
+        before: u32,
+    ) -> sqlx::Result<()> {
+        let clear = "DELETE FROM turns WHERE tenant = $1 AND session = $3 AND number < $4";
+        self.query(clear).bind(name.as_str()).bind(before).execute(&mut *tx).await?;
+        let clear = "DELETE FROM approvals WHERE tenant = $1 AND session = $3";
+        self.query(clear).bind(name.as_str()).execute(&mut *tx).await.map(drop)
     }
 
     /// A turn that runs is interrupted in the copy, which has what there is of it.

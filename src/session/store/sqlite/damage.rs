@@ -30,7 +30,7 @@ async fn store_with(damage: &str) -> (tempfile::TempDir, SqlStore) {
 
 #[tokio::test]
 async fn a_damaged_session_is_named_and_the_others_work() {
-    for damage in ["settings = '{not json'", "status = 'odd'", "turn_count = -1", "usage = '7'"] {
+    for damage in ["settings = '{not json'", "status = 'odd'", "last_turn = -1", "usage = '7'"] {
         let (_folder, store) = store_with(damage).await;
         let listing = store.list(&Page::first(9), now()).await.unwrap();
         assert_eq!(listing.damaged, ["bad"], "{damage}");

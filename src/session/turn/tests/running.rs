@@ -132,11 +132,11 @@ async fn a_reset_that_codex_refuses_changes_nothing_and_one_it_takes_forgets_all
     let reset = || Request { reset: true, ..Request::ask("anew") };
     assert!(ending(world.send(reset()).await).await.outcome.is_err());
     let after = world.sessions.record(&name()).await.unwrap();
-    assert_eq!((&after.thread_id, after.turn_count), (&before.thread_id, 1));
+    assert_eq!((&after.thread_id, after.last_turn), (&before.thread_id, 1));
     world.codex.takes("thread/start");
     let call = world.begin(reset()).await;
     world.codex.answers(2, "two");
     let turn = call.await.unwrap().reply().turn;
     assert_eq!((turn.number, turn.details.continuity), (1, Some(Continuity::New)));
-    assert_eq!(world.sessions.record(&name()).await.unwrap().turn_count, 1);
+    assert_eq!(world.sessions.record(&name()).await.unwrap().last_turn, 1);
 }

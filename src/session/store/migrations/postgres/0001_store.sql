@@ -23,7 +23,7 @@ CREATE TABLE sessions (
     expires_at       bigint NOT NULL,
     thread_id        text COLLATE "C",
     status           text NOT NULL,
-    turn_count       bigint NOT NULL,
+    last_turn        bigint NOT NULL,
     settings         text NOT NULL,
     -- The one in the settings, to be searched for.
     directory        text COLLATE "C",

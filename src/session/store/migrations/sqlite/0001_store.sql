@@ -19,7 +19,7 @@ CREATE TABLE sessions (
     expires_at       INTEGER NOT NULL,
     thread_id        TEXT,
     status           TEXT NOT NULL,
-    turn_count       INTEGER NOT NULL,
+    last_turn        INTEGER NOT NULL,
     settings         TEXT NOT NULL,
     -- The one in the settings, to be searched for.
     directory        TEXT,
