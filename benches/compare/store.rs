@@ -83,7 +83,7 @@ async fn times(store: &(impl SessionStore + Coordination), records: i64) -> (f64
         let name = name((round * 7919) % records);
         let started = Instant::now();
         let claim = store.claim(&name, None, Duration::from_secs(30), now).await.unwrap();
-        let Claim::Ours { lease, record: Ok(record) } = claim else {
+        let Claim::Ours { lease, record: Ok(record), .. } = claim else {
             unreachable!("nobody else is there")
         };
         opens.push(millis(started));

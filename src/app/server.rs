@@ -71,6 +71,10 @@ pub(super) fn server(
     let reaper = environment.reaper();
     let variables = environment.codex_variables.take();
     let variables = variables.unwrap_or_else(|| environment.for_children(&config));
+    let runner = match &environment.tenant {
+        Some(_) => "tenant".to_owned(),
+        None => serve::host::runner(&config, &variables),
+    };
     let environment = connected(environment, &config)?;
     let store = store(&config, &environment)?;
     let is_apart = !environment.launcher.is_empty();
@@ -110,6 +114,7 @@ pub(super) fn server(
         turn: config.turn.clone(),
         defaults,
         directory,
+        runner,
         machine: machine(config.store.machine),
         rollouts,
         path_map: config.store.path_map,

@@ -70,7 +70,7 @@ pub struct ThreadSettings {
 }
 
 /// What else a thread is opened with, where a call wants it otherwise than the user's own configuration.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ThreadOptions {
     /// Whether and how the model can search the web.
     pub web_search: Option<WebSearch>,
@@ -99,7 +99,7 @@ pub struct ThreadOptions {
 }
 
 /// How the model can search the web.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WebSearch {
     /// Not at all.
     Off,

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Repository,
     error::RepositoryError,
@@ -10,7 +12,7 @@ use super::{
 };
 
 /// What is reviewed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReviewTarget {
     /// What is staged, unstaged and untracked.
     UncommittedChanges,

@@ -40,6 +40,10 @@ pub(super) async fn get(
                 (TaskPayload::InputRequired { input_requests: requests }, message)
             }
         }
+        SessionStatus::Queued => {
+            let message = format!("Turn {number} of {} waits for those before it.", id.session);
+            (TaskPayload::Working, message)
+        }
         _ if turn.details.task_cancelled => {
             (TaskPayload::Cancelled, format!("Turn {number} of {} was stopped.", id.session))
         }

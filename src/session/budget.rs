@@ -49,12 +49,16 @@ impl Budget {
         self.check_day_in(store, others, now).await
     }
 
-    /// Fails if a call that has its place in a queue by now is one too many, among those of all servers.
-    pub(super) async fn check_queued(self, store: &dyn Store) -> Result<(), SessionError> {
+    /// Fails if one more call that waits is one too many, among those of all servers. `is_counted` if it is there by now.
+    pub(super) async fn check_queued(
+        self,
+        store: &dyn Store,
+        is_counted: bool,
+    ) -> Result<(), SessionError> {
         if self.queued_calls.is_none() {
             return Ok(());
         }
-        let others = store.activity().await?.waiting.saturating_sub(1);
+        let others = store.activity().await?.waiting.saturating_sub(u64::from(is_counted));
         self.check_load(0, usize::try_from(others).unwrap_or(usize::MAX), true)
     }
 

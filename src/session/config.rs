@@ -47,6 +47,8 @@ pub struct SessionConfig {
     pub defaults: Settings,
     /// Where commands run if no setting and no client says so: the directory the server was started in.
     pub directory: PathBuf,
+    /// What another server must be like to run a turn that this one has promised to run, as one word.
+    pub runner: String,
     /// What this machine is called, in results and records.
     pub machine: String,
     /// How the histories of threads are kept, for other machines to go on with. `None` if they are not.
@@ -216,6 +218,7 @@ impl SessionConfig {
             },
             defaults: Settings::default(),
             directory: "/".into(),
+            runner: "any".to_owned(),
             machine: "here".into(),
             rollouts: None,
             path_map: BTreeMap::new(),

@@ -5,6 +5,7 @@
 //! [`store`]. [`remote`] follows turns that other servers run.
 
 mod access;
+mod adopted;
 mod budget;
 mod config;
 mod context;

@@ -1,6 +1,6 @@
 //! What can be read without running a turn: sessions, their turns, Codex's own threads, and facts about Codex.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use jiff::{Timestamp, civil::Date};
 
@@ -42,6 +42,14 @@ impl Sessions {
     pub async fn list(&self, page: &Page) -> Result<Listing, SessionError> {
         let now = Timestamp::now();
         Ok(self.shared().store(now).await?.list(page, now).await?)
+    }
+
+    /// How many turns wait for each session for which any does, on all servers of the store.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn waiting(&self) -> Result<HashMap<SessionName, u32>, SessionError> {
+        Ok(self.shared().store(Timestamp::now()).await?.waiting().await?.into_iter().collect())
     }
 
     /// Finds the session to use for a name that may be a Codex thread's id: the session of that name, else the one

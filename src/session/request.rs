@@ -17,11 +17,12 @@ use crate::{
     system::{compute, heavy},
 };
 
-/// One turn to run.
-#[derive(Debug, Clone, PartialEq)]
+/// One turn to run. Its JSON, with which another server can run it, has no prompt: the record of the turn has that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
 pub struct Request {
     /// The user's prompt. For a review, a description of what is reviewed.
+    #[serde(skip)]
     pub prompt: String,
     /// The kind of work.
     pub work: Work,
@@ -60,8 +61,21 @@ fn in_words(content: &str) -> String {
 }
 
 /// The digest of all that a call asks for, once it is computed. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Option<String>", into = "Option<String>")]
 pub struct ContentDigest(Arc<OnceLock<String>>);
+
+impl From<Option<String>> for ContentDigest {
+    fn from(known: Option<String>) -> Self {
+        Self(Arc::new(known.map_or_else(OnceLock::new, OnceLock::from)))
+    }
+}
+
+impl From<ContentDigest> for Option<String> {
+    fn from(ContentDigest(known): ContentDigest) -> Self {
+        known.get().cloned()
+    }
+}
 
 /// It follows from the rest of the call.
 impl PartialEq for ContentDigest {
@@ -77,13 +91,15 @@ impl PartialEq for ContentDigest {
 pub struct CallDigest(String);
 
 /// Where a call comes from. Empty if its client is the program that started this server.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// Where the client works; relative paths are below it, and Codex works there if nobody says otherwise.
     pub directory: Option<PathBuf>,
     /// The client's process, if it is on this machine.
+    #[serde(skip)]
     pub process: Option<u32>,
     /// Whether that was started by a Codex of a server like this one, once somebody has looked. Clones share it.
+    #[serde(skip)]
     nested: Arc<OnceLock<bool>>,
 }
 
@@ -107,7 +123,7 @@ impl Origin {
 }
 
 /// The kinds of work.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Work {
     /// Any work the prompt asks for.
     Ask {
@@ -132,7 +148,7 @@ pub enum Work {
 }
 
 /// What to do when the session is running a turn already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnBusy {
     /// Wait, in the order of the calls.
     #[default]
@@ -155,7 +171,7 @@ pub struct Reply {
 impl Reply {
     /// Whether the turn is over.
     pub fn is_over(&self) -> bool {
-        self.turn.status != SessionStatus::Running
+        !matches!(self.turn.status, SessionStatus::Queued | SessionStatus::Running)
     }
 }
 

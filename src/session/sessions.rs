@@ -3,19 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::{
     CallDigest, Change, Notice, Origin, Principal, Reply, Request, SessionConfig, SessionError,
-    SessionName, SessionRecord, SessionStatus, Verb,
+    SessionName, SessionRecord, SessionStatus, Stop, TurnDetails, Verb,
+    adopted::adopt,
     record::{AnswerRecord, ApprovalId, ApprovalRecord},
     remote,
-    shared::{Live, QUEUE, Shared},
+    shared::Shared,
     store::{ControlOutcome, LazyStore, StoreConfig},
-    turn::{
-        Actor, Call, Detached, Follower, LiveTurn, LogPlace, Message, QueuedTurn, ReadFrom, Update,
-    },
+    turn::{Call, Detached, Follower, LiveTurn, LogPlace, Message, QueuedTurn, ReadFrom, Update},
 };
 use crate::codex::Codex;
 
@@ -116,7 +115,7 @@ impl Sessions {
         let follower =
             Follower { attached: !request.detached, can_ask: request.can_ask, looks_only: false };
         let turn = LiveTurn::of_call(digest);
-        self.post(&name, |live| {
+        self.0.post(&name, |live| {
             let actor = Some(live.mailbox.clone());
             let call =
                 Call::new(name.clone(), Arc::clone(&turn), follower, actor, ReadFrom::Beginning);
@@ -177,7 +176,7 @@ impl Sessions {
         let follower = follower.of(&self.1);
         let record = self.record(name).await?;
         if let Some((turns, actor)) = self.0.turns(name)
-            && let Some(live) = pick(&turns, turn, &record)
+            && let Some(live) = pick(&turns, turn)
         {
             return Ok(Call::new(name.clone(), live, follower, Some(actor), from));
         }
@@ -220,6 +219,16 @@ impl Sessions {
         let record = self.record(name).await?;
         if record.status == SessionStatus::Running && record.last_turn == turn {
             self.0.interrupt_remote(name).await?;
+            return Ok(());
+        }
+        // It may wait on another server.
+        let store = self.0.store(Timestamp::now()).await?;
+        if let Some(queued) = store.turn(name, turn, u64::MAX).await?
+            && queued.status == SessionStatus::Queued
+        {
+            let stopped = Some(Stop::Cancelled);
+            let details = TurnDetails { stopped, task_cancelled: true, ..queued.details };
+            store.call_off(name, turn, &details).await?;
         }
         Ok(())
     }
@@ -326,7 +335,7 @@ impl Sessions {
         if *name == new {
             return Ok((record, None));
         }
-        let answered = self.post(name, |_| {
+        let answered = self.0.post(name, |_| {
             let (reply, answered) = oneshot::channel();
             (Message::Rename(new, reply), answered)
         })?;
@@ -340,7 +349,7 @@ impl Sessions {
     /// store cannot be written.
     pub async fn delete(&self, name: &SessionName, force: bool) -> Result<(), SessionError> {
         self.1.check(Verb::Change)?;
-        let answered = self.post(name, |_| {
+        let answered = self.0.post(name, |_| {
             let (reply, answered) = oneshot::channel();
             (Message::Delete(force, reply), answered)
         })?;
@@ -398,46 +407,14 @@ impl Sessions {
     pub async fn shutdown_codex(&self) {
         self.0.codex.shutdown().await;
     }
-
-    /// Posts a message to the session's actor, starting the actor if it is not running.
-    pub(super) fn post<T>(
-        &self,
-        name: &SessionName,
-        message: impl FnOnce(&mut Live) -> (Message, T),
-    ) -> Result<T, SessionError> {
-        if self.0.closing.is_cancelled() {
-            return Err(SessionError::ShuttingDown);
-        }
-        // Under the lock, so that the actor cannot end between the look-up and the message.
-        let mut all = self.0.live();
-        if all.get(name).is_none_or(|live| live.mailbox.is_closed()) {
-            let (mailbox, messages) = mpsc::channel(QUEUE);
-            all.insert(name.clone(), Live::new(mailbox));
-            let actor = Actor::new(name.clone(), Arc::clone(&self.0), messages);
-            self.0.actors.spawn(actor.run());
-        }
-        let Some(live) = all.get_mut(name) else { return Err(SessionError::ShuttingDown) };
-        if live.mailbox.capacity() == 0 {
-            return Err(SessionError::QueueFull { name: name.clone(), waiting: QUEUE });
-        }
-        let (message, value) = message(live);
-        let posted = live.mailbox.try_send(message);
-        posted.map_err(|_| SessionError::QueueFull { name: name.clone(), waiting: QUEUE })?;
-        Ok(value)
-    }
 }
 
-/// The turn of this number among those that run or wait here, or the first of them if `number` is `None`. One that runs here
-/// has its number; those that wait here begin when the one that is recorded last is over, whichever server runs that.
-fn pick(
-    turns: &[Arc<LiveTurn>],
-    number: Option<u32>,
-    record: &SessionRecord,
-) -> Option<Arc<LiveTurn>> {
-    let first = turns.first()?;
-    let Some(number) = number else { return Some(Arc::clone(first)) };
-    let place = number.checked_sub(first.number().unwrap_or(record.last_turn + 1))?;
-    turns.get(place as usize).cloned()
+/// The turn of this number among those that run or wait here, or the first of them if `number` is `None`.
+fn pick(turns: &[Arc<LiveTurn>], number: Option<u32>) -> Option<Arc<LiveTurn>> {
+    match number {
+        Some(_) => turns.iter().find(|turn| turn.number() == number).cloned(),
+        None => turns.first().cloned(),
+    }
 }
 
 /// Opens the store, then sweeps it from time to time. No rule depends on when: an expired session is not seen even
@@ -446,6 +423,7 @@ async fn sweep(shared: Arc<Shared>) {
     if let Err(error) = shared.store(Timestamp::now()).await {
         tracing::error!(error = &error as &dyn std::error::Error, "sessions cannot be kept");
     }
+    shared.tasks.spawn(adopt(Arc::clone(&shared)));
     let period = SWEEP.min(shared.config.ttl()).max(Duration::from_secs(1));
     let closing = shared.closing.clone();
     while closing.run_until_cancelled(tokio::time::sleep(period)).await.is_some() {

@@ -228,7 +228,7 @@ impl Live {
 
     fn forget_ended(&mut self) {
         self.turns.retain(|turn| !turn.log.is_ended());
-        // The running turn goes first: a steering call that came too late is queued behind later calls.
-        self.turns.sort_by_key(|turn| turn.number().is_none());
+        // In the order in which they run; one without a number has not been written down yet.
+        self.turns.sort_by_key(|turn| turn.number().unwrap_or(u32::MAX));
     }
 }

@@ -25,6 +25,9 @@ const SESSIONS: u32 = 200;
 /// How many turns one page of a transcript has at most.
 const TURNS: u32 = 50;
 
+/// How many turns that wait the last page of a transcript has besides.
+const QUEUED: u32 = 64;
+
 /// How much of each text a page of a transcript has, in characters.
 const TEXT: usize = 100_000;
 
@@ -62,8 +65,10 @@ pub(super) async fn list(
         before: query.before,
     };
     let listing = viewer.sessions.list(&page).await.map_err(|error| viewer.failure(&error))?;
+    let waiting = viewer.sessions.waiting().await.map_err(|error| viewer.failure(&error))?;
     Ok(Json(json!({
         "sessions": listing.sessions.iter().map(views::session).collect::<Vec<_>>(),
+        "queued": waiting,
         "next": listing.next.map(|cursor| cursor.to_string()),
         "damaged": listing.damaged,
         "mayLeave": viewer.may_leave,
@@ -100,7 +105,8 @@ pub(super) async fn turns(
     let limit = query.limit.unwrap_or(TURNS).clamp(1, TURNS).min(end.saturating_sub(first));
     let after = end - limit;
     let excerpt = Excerpt::first(TEXT);
-    let seen = viewer.sessions.inspect_turns(&name, after, limit, excerpt).await.map_err(failed)?;
+    let most = if query.before.is_none() { limit + QUEUED } else { limit };
+    let seen = viewer.sessions.inspect_turns(&name, after, most, excerpt).await.map_err(failed)?;
     let turns = seen.turns;
     let turns = compute(move || {
         let is_cut = |text: &str| text.chars().count() >= TEXT;

@@ -35,7 +35,10 @@ async fn a_reset_forgets_what_was_said_and_keeps_what_was_chosen() {
     // Its number goes on: no `wait` can mean another turn than it says.
     assert_eq!((&second["turn"], &second["model"]), (&json!(2), &json!("gpt-x")));
     let read = server.call("getSession", json!({"sessionId": "s"})).await.ok();
-    assert_eq!((&read["session"]["turnCount"], &read["turns"][0]["number"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&read["session"]["turnCount"], &read["turns"][0]["number"]),
+        (&json!(1), &json!(2))
+    );
     let gone = server.call("wait", json!({"sessionId": "s", "turn": 1})).await;
     gone.failed_with("unknown_turn");
     let gone = server.call("getSession", json!({"sessionId": "s", "turn": 1})).await;

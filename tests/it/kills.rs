@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::json;
-use testkit::{Client, client::try_signal, process, wait_for};
+use testkit::{Client, client::try_signal, process, wait::wait_until, wait_for};
 
 use crate::support::World;
 
@@ -65,6 +65,15 @@ async fn kills_at_any_moment_lose_nothing() {
         };
         let call = json!({"name": "codex", "arguments": {"prompt": prompt, "sessionId": session}});
         let (_, answer) = server.begin("tools/call", call).await;
+        // Some have a call behind them that is handed back at once.
+        let mut behind = Vec::new();
+        for number in 0..dice.up_to(3) {
+            let text = format!("behind-{round}-{number}");
+            let given =
+                json!({"prompt": format!("say {text}"), "sessionId": session, "waitSeconds": 0});
+            let call = json!({"name": "codex", "arguments": given});
+            behind.push((text, server.begin("tools/call", call).await.1));
+        }
         tokio::time::sleep(Duration::from_millis(dice.up_to(250))).await;
         let (codex, own) = (process::descendants(server.server_pid()), server.pid());
         let victim = dice.up_to(3);
@@ -94,10 +103,32 @@ async fn kills_at_any_moment_lose_nothing() {
                 answered.entry(session).or_default().insert(told["turn"].as_u64().unwrap(), text);
             }
         }
+        // The number of each turn that was promised.
+        let mut promised = Vec::new();
+        for (text, answer) in behind {
+            let Some(told) = answer.within(Duration::from_secs(5)).await else { continue };
+            let told = &told["result"]["structuredContent"];
+            if told["status"] == "running" && told["turn"].is_u64() {
+                promised.push((told["turn"].clone(), text));
+            }
+        }
         if victim != 0 {
             server.exited().await;
             process::all_gone(&mark, &what).await;
             server = world.server().await;
+        }
+        for (turn, text) in promised {
+            let over = server.call("wait", json!({"sessionId": session, "turn": turn})).await;
+            let status = &over["status"];
+            assert!(status != "running" && status != "queued", "{what}: {}", over.raw);
+            if status == "completed" {
+                assert_eq!(over["response"], text, "{what}: {}", over.raw);
+                answered.entry(session).or_default().insert(turn.as_u64().unwrap(), text.clone());
+            }
+            let asked = world.model.requests();
+            let asked = asked.iter().filter_map(|request| request.prompts().pop());
+            let asked = asked.filter(|prompt| *prompt == format!("say {text}")).count();
+            assert!(asked <= 1, "{what}: {text} ran {asked} times");
         }
         let next =
             server.call("codex", json!({"prompt": "say on", "sessionId": session})).await.ok();
@@ -107,20 +138,37 @@ async fn kills_at_any_moment_lose_nothing() {
             .or_default()
             .insert(next["turn"].as_u64().unwrap(), "on".to_owned());
         check(&server, session, &answered[session], &what).await;
+        // A copy has the same, and what it is called changes nothing.
+        let fork = json!({"sessionId": session, "newSessionId": "copy"});
+        server.call("forkSession", fork).await.ok();
+        check(&server, "copy", &answered[session], &what).await;
+        let renamed = json!({"sessionId": "copy", "newSessionId": "renamed"});
+        server.call("renameSession", renamed).await.ok();
+        check(&server, "renamed", &answered[session], &what).await;
+        server.call("deleteSession", json!({"sessionId": "renamed"})).await.ok();
     }
     assert!(server.close().await.success());
     process::all_gone(&mark, "in the end").await;
 }
 
-/// What was answered is in the record, and nothing in it seems to run.
+/// What was answered is in the record, and all that was begun or promised comes to an end.
 async fn check(server: &Client, session: &str, answered: &HashMap<u64, String>, what: &str) {
+    // A call whose answer was lost with its server may have been promised all the same.
+    wait_until("all turns to be over", async || {
+        let listed = server.call("listSessions", json!({"search": session})).await.ok();
+        let listed = listed["sessions"].as_array().unwrap();
+        let listed = listed.iter().find(|listed| listed["id"] == session).unwrap();
+        listed["status"] != "running" && listed["queued"].is_null()
+    })
+    .await;
     let mut offset = json!(0);
     while !offset.is_null() {
         let page = json!({"sessionId": session, "offset": offset, "limit": 100});
         let page = server.call("getSession", page).await.ok();
         for turn in page["turns"].as_array().unwrap() {
             let number = turn["number"].as_u64().unwrap();
-            assert_ne!(turn["status"], "running", "{what}: turn {number}");
+            let status = turn["status"].as_str().unwrap();
+            assert!(!["running", "queued"].contains(&status), "{what}: turn {number} is {status}");
             if let Some(text) = answered.get(&number) {
                 assert_eq!(turn["response"], *text, "{what}: turn {number}");
                 assert_eq!(turn["status"], "completed", "{what}: turn {number}");

@@ -60,6 +60,7 @@ mod plugin;
 mod processes;
 mod progress;
 mod projects;
+mod queue;
 mod recording;
 mod resetting;
 mod results;

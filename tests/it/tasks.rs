@@ -215,3 +215,25 @@ async fn a_call_whose_session_has_too_long_a_name_for_a_task_is_asked_and_answer
     let answer = call(&server, "codex", slow).await;
     assert_eq!(answer["structuredContent"]["response"], "after all", "{answer}");
 }
+
+#[tokio::test]
+async fn a_call_that_waits_becomes_a_task_and_is_cancelled_before_it_begins() {
+    let world = World::new().await;
+    let server = launch(&world).spawn();
+    let first = call(&server, "codex", json!({"prompt": "slow 60 never", "sessionId": "s"})).await;
+    assert_eq!(first["resultType"], "task", "{first}");
+    let asked = |prompt: &str| json!({"prompt": prompt, "sessionId": "s"});
+    let second = call(&server, "codex", asked("say two")).await;
+    let third = call(&server, "codex", asked("say three")).await;
+    let waiting = get(&server, &second["taskId"]).await;
+    assert_eq!(waiting["status"], "working", "{waiting}");
+    assert!(waiting["statusMessage"].as_str().unwrap().contains("waits"), "{waiting}");
+    request(&server, "tasks/cancel", json!({"taskId": second["taskId"]})).await;
+    until(&server, &second["taskId"], "cancelled").await;
+    request(&server, "tasks/cancel", json!({"taskId": first["taskId"]})).await;
+    until(&server, &first["taskId"], "cancelled").await;
+    let done = until(&server, &third["taskId"], "completed").await;
+    assert_eq!(done["result"]["structuredContent"]["response"], "three", "{done}");
+    let asked: Vec<_> = world.model.requests().iter().filter_map(|it| it.prompts().pop()).collect();
+    assert_eq!(asked, ["slow 60 never", "say three"]);
+}

@@ -112,6 +112,7 @@ impl From<&StoreError> for ToolError {
                  (`sqlite3 FILE .recover`), or name another file (`store.path`).",
             ),
             StoreError::LeaseLost { .. } => ("lease_lost", LEASE_LOST),
+            StoreError::CalledOff { .. } => ("cancelled", "Call again."),
             StoreError::Stale { .. } => ("session_changed", "Call again."),
         };
         Self::caller(code, capitalised(chain(error)), next)

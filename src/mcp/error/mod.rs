@@ -15,7 +15,7 @@ use rmcp::model::ErrorData;
 use serde::Serialize;
 
 use crate::session::{Scope, SessionError};
-pub(super) use turn::{failed_turn, interrupted_turn, question_expired};
+pub(super) use turn::{cancelled_turn, failed_turn, interrupted_turn, question_expired};
 
 /// After how many seconds to call again where what is missing comes back by itself.
 const SOON: u64 = 5;

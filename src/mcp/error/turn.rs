@@ -99,9 +99,26 @@ pub(in crate::mcp) fn interrupted_turn(stop: Option<Stop>) -> UserError {
         Some(Stop::Shutdown) => {
             ("interrupted", "The turn was interrupted because the server ended.", GO_ON)
         }
-        None => ("interrupted", "The turn was interrupted before it was complete.", GO_ON),
+        Some(Stop::Abandoned) | None => {
+            ("interrupted", "The turn was interrupted before it was complete.", GO_ON)
+        }
     };
     UserError::new(code, message, next)
+}
+
+/// The error for a turn that was called off before it began.
+pub(in crate::mcp) fn cancelled_turn(stop: Option<Stop>, reason: Option<&str>) -> UserError {
+    let why = match (reason, stop) {
+        (Some(reason), _) => format!(": {reason}"),
+        (None, Some(Stop::Shutdown)) => ": the server ended, and its call with it".to_owned(),
+        (None, Some(Stop::Abandoned)) => {
+            ": the server it was sent to ended, and its call with it".to_owned()
+        }
+        (None, Some(Stop::Cancelled)) => ": its call was taken back".to_owned(),
+        (None, _) => String::new(),
+    };
+    let message = format!("The turn was cancelled before it began{why}.");
+    UserError::new("cancelled", message, "Codex was told nothing of it. Call again.")
 }
 
 /// The error for an answer to a question that is not open, or that this server did not ask.

@@ -146,6 +146,9 @@ struct Running {
     turn: u32,
     /// When it began (RFC 3339).
     since: String,
+    /// How many turns wait behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued: Option<u32>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -174,9 +177,11 @@ async fn running(cx: &Cx) -> Vec<Running> {
     let Ok(listing) = cx.sessions.list(&Page::first(RUNNING_LOOKED_AT)).await else {
         return Vec::new();
     };
+    let waiting = cx.sessions.waiting().await.unwrap_or_default();
     let running =
         listing.sessions.into_iter().filter(|known| known.status == SessionStatus::Running);
     let view = |known: SessionRecord| Running {
+        queued: waiting.get(&known.name).copied(),
         session_id: known.name.to_string(),
         turn: known.last_turn,
         since: known.last_accessed_at.to_string(),

@@ -82,6 +82,7 @@ impl Callable for ListSessions {
             .sessions
             .list(&Page { after, search, directory: directory.clone(), ..Page::first(limit) })
             .await?;
+        let waiting = cx.sessions.waiting().await?;
         let damaged = |name: &String| {
             let others = format!("the record of session `{name}` is damaged; all others work. ");
             let text = others + "`deleteSession` removes it.";
@@ -89,7 +90,11 @@ impl Callable for ListSessions {
         };
         Ok(Answer::plain(&Output {
             warnings: listing.damaged.iter().map(damaged).collect(),
-            sessions: listing.sessions.into_iter().map(SessionView::from).collect(),
+            sessions: listing
+                .sessions
+                .into_iter()
+                .map(|record| SessionView::of(record, &waiting))
+                .collect(),
             next_cursor: listing.next.map(|cursor| cursor.to_string()),
             threads,
             next_thread_cursor,

@@ -1,11 +1,13 @@
 //! How a session looks in listings.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
 use super::parts::UsageView;
-use crate::session::{ApprovalPolicy, Sandbox, SessionRecord, Usage};
+use crate::session::{ApprovalPolicy, Sandbox, SessionName, SessionRecord, Usage};
 
 #[skip_serializing_none]
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,6 +25,8 @@ pub(super) struct SessionView {
     expires_at: String,
     /// How many turns it has.
     turn_count: u32,
+    /// How many turns wait for it; absent if none does.
+    queued: Option<u32>,
     /// What its last turn came to: new (none yet), running, completed, interrupted or failed.
     status: &'static str,
     /// Codex's own id of the conversation.
@@ -46,6 +50,14 @@ pub(super) struct SessionView {
     codex_version: Option<String>,
 }
 
+impl SessionView {
+    /// The session, and how many turns wait for it.
+    pub(super) fn of(record: SessionRecord, waiting: &HashMap<SessionName, u32>) -> Self {
+        let queued = waiting.get(&record.name).copied();
+        Self { queued, ..Self::from(record) }
+    }
+}
+
 impl From<SessionRecord> for SessionView {
     fn from(record: SessionRecord) -> Self {
         let turn_count = record.turn_count();
@@ -60,6 +72,7 @@ impl From<SessionRecord> for SessionView {
             last_accessed_at: record.last_accessed_at.to_string(),
             expires_at: record.expires_at.to_string(),
             turn_count,
+            queued: None,
             status: record.status.as_str(),
             codex_conversation_id: thread_id.clone(),
             thread_id,

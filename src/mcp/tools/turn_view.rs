@@ -14,7 +14,7 @@ use crate::{
         answer::Answer,
         call::{CallProgress, CallState},
         cut::cut,
-        error::{UserError, failed_turn, interrupted_turn},
+        error::{UserError, cancelled_turn, failed_turn, interrupted_turn},
         resources,
     },
     session::{
@@ -161,6 +161,10 @@ pub(in crate::mcp) fn over(reply: &Reply, cx: &Cx) -> Answer {
             Some(failure.map_or_else(unknown_failure, |failure| failed_turn(failure, back_at)))
         }
         SessionStatus::Interrupted => Some(interrupted_turn(turn.details.stopped)),
+        SessionStatus::Cancelled => {
+            let reason = turn.details.failure.as_ref().map(|failure| failure.message.as_str());
+            Some(cancelled_turn(turn.details.stopped, reason))
+        }
         _ => None,
     };
     let answer = answer(reply, cx, "");

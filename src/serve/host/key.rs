@@ -92,6 +92,42 @@ pub struct Identity<'a> {
     pub standing: &'a str,
 }
 
+/// What servers have in common of which one may run what another has promised to run, as one word: another version of this
+/// program may.
+pub fn runner(config: &Config, variables: &BTreeMap<OsString, OsString>) -> String {
+    let mut digest = Digests::default();
+    digest.add(&serde_json::to_vec(config).unwrap_or_default());
+    digest.add_variables(variables);
+    digest.word()
+}
+
+/// Takes parts in, so that no two lists of them are the same.
+#[derive(Default)]
+struct Digests(Sha256);
+
+impl Digests {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn add_variables(&mut self, variables: &BTreeMap<OsString, OsString>) {
+        for (name, value) in variables.iter().filter(|(name, _)| !is_noise(name)) {
+            self.add(name.as_encoded_bytes());
+            self.add(value.as_encoded_bytes());
+        }
+    }
+
+    fn word(self) -> String {
+        let mut word = String::new();
+        for byte in self.0.finalize() {
+            // A string takes whatever is written to it.
+            let _ = write!(word, "{byte:02x}");
+        }
+        word
+    }
+}
+
 /// The name of a host, made of all that its clients have in common.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key(String);
@@ -100,29 +136,17 @@ impl Key {
     /// The key of the host for clients of this identity. Another build of this program at the same place has another.
     pub fn of(identity: &Identity<'_>) -> Self {
         let Identity { executable, config, variables, standing } = identity;
-        let mut digest = Sha256::new();
-        let mut add = |part: &[u8]| {
-            digest.update((part.len() as u64).to_le_bytes());
-            digest.update(part);
-        };
-        add(env!("CARGO_PKG_VERSION").as_bytes());
-        add(executable.as_os_str().as_encoded_bytes());
+        let mut digest = Digests::default();
+        digest.add(env!("CARGO_PKG_VERSION").as_bytes());
+        digest.add(executable.as_os_str().as_encoded_bytes());
         if let Ok(file) = executable.metadata() {
             let changed = file.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            add(format!("{} {changed:?}", file.len()).as_bytes());
+            digest.add(format!("{} {changed:?}", file.len()).as_bytes());
         }
-        add(&serde_json::to_vec(config).unwrap_or_default());
-        add(standing.as_bytes());
-        for (name, value) in variables.iter().filter(|(name, _)| !is_noise(name)) {
-            add(name.as_encoded_bytes());
-            add(value.as_encoded_bytes());
-        }
-        let mut name = String::new();
-        for byte in digest.finalize() {
-            // A string takes whatever is written to it.
-            let _ = write!(name, "{byte:02x}");
-        }
-        Self(name)
+        digest.add(&serde_json::to_vec(config).unwrap_or_default());
+        digest.add(standing.as_bytes());
+        digest.add_variables(variables);
+        Self(digest.word())
     }
 
     /// Enough of it to name a file.

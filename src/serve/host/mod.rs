@@ -16,7 +16,7 @@ mod survey;
 pub use files::{HostError, HostFiles};
 pub(super) use hello::{Ask, Hello, WELCOME_LIMIT, Welcome, introduce, introduce_now};
 pub use hello::{ClientAbout, HostStatus};
-pub use key::{Identity, Key};
+pub use key::{Identity, Key, runner};
 pub use life::{HostConfig, host};
 pub use standing::standing;
 pub use start::{Program, ensure, is_there, may_be_there, start_and_leave};

@@ -87,6 +87,8 @@ pub struct ForkedFrom {
 pub enum SessionStatus {
     /// The session has no turn yet.
     New,
+    /// The turn waits for its session.
+    Queued,
     /// The turn runs.
     Running,
     /// It completed.
@@ -95,6 +97,8 @@ pub enum SessionStatus {
     Interrupted,
     /// It failed.
     Failed,
+    /// It was called off before it began.
+    Cancelled,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -177,16 +181,26 @@ impl SessionStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Completed => "completed",
             Self::Interrupted => "interrupted",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Parses [`SessionStatus::as_str`].
     pub fn from_word(word: &str) -> Option<Self> {
-        let all = [Self::New, Self::Running, Self::Completed, Self::Interrupted, Self::Failed];
+        let all = [
+            Self::New,
+            Self::Queued,
+            Self::Running,
+            Self::Completed,
+            Self::Interrupted,
+            Self::Failed,
+            Self::Cancelled,
+        ];
         all.into_iter().find(|status| status.as_str() == word)
     }
 }

@@ -140,6 +140,8 @@ pub enum Stop {
     Shutdown,
     /// The lease was lost, so another server may have taken the session over.
     LeaseLost,
+    /// Its server ended, or was away for too long, before it began.
+    Abandoned,
 }
 
 impl Continuity {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     Reply, SessionError, SessionName, SessionStatus,
     record::ApprovalId,
-    shared::{QUEUE, Shared},
+    shared::Shared,
     store::{ControlMessage, ControlOutcome},
     turn::{Follower, LiveTurn, LogOwner, Update},
 };
@@ -72,7 +72,7 @@ impl Shared {
 
     /// Waits until a turn is over or has no followers left, and logs its beginning and its approvals.
     async fn observed(
-        &self,
+        self: &Arc<Self>,
         name: &SessionName,
         turn: Option<u32>,
         live: &Arc<LiveTurn>,
@@ -92,20 +92,20 @@ impl Shared {
             if number == 0 {
                 return Err(SessionError::Idle { name: name.clone() });
             }
-            let farthest = usize::try_from(count).unwrap_or(usize::MAX).saturating_add(QUEUE);
-            if number > count && (!is_running || number as usize > farthest) {
-                return Err(no_turn());
+            // Only the last turn can be running; others may wait.
+            let is_it = number == count && is_running;
+            if !is_it {
+                let reply = self.recorded(name, number, looks_only).await?.ok_or_else(no_turn)?;
+                if reply.is_over() {
+                    return Ok(reply);
+                }
             }
-            // Only the last turn can be running.
-            if number < count || !is_running {
-                return self.recorded(name, number, looks_only).await?.ok_or_else(no_turn);
-            }
-            if number == count && live.number().is_none() {
+            if is_it && live.number().is_none() {
                 live.set_number(number);
                 live.log.append(Update::Begun(number));
             }
             self.log_approvals(name, live, &mut asked).await?;
-            if known.0 != Some(record.revision) {
+            if is_it && known.0 != Some(record.revision) {
                 known.0 = Some(record.revision);
                 let store = self.store(Timestamp::now()).await?;
                 if let Some(turn) = store.turn(name, number, known.1).await? {
@@ -113,7 +113,7 @@ impl Shared {
                     live.log.mirror(turn);
                 }
             }
-            if live.cancelled.is_cancelled() {
+            if is_it && live.cancelled.is_cancelled() {
                 self.interrupt_remote(name).await?;
                 return self.recorded(name, number, looks_only).await?.ok_or_else(no_turn);
             }
@@ -124,6 +124,10 @@ impl Shared {
                 // Marks the turn of a dead server as interrupted.
                 let now = Timestamp::now();
                 self.store(now).await?.sweep(now).await?;
+                if !is_it {
+                    // Nobody may be left who runs it.
+                    self.adopt_turns().await?;
+                }
             }
         }
         Err(SessionError::Cancelled)

@@ -46,7 +46,7 @@ impl Servers {
         let record = SessionRecord::new(name(), false, now, Duration::from_hours(24));
         theirs.create(&record, None, 9, now).await.unwrap();
         let claim = theirs.claim(&name(), None, LEASE, now).await.unwrap();
-        let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
+        let Claim::Ours { lease, record, .. } = claim else { panic!("{claim:?}") };
         let mut servers = Self { ours: shared(ours), theirs, lease, record: *record.unwrap() };
         servers.record.last_turn = 1;
         servers.commit(SessionStatus::Running).await;

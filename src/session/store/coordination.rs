@@ -11,7 +11,7 @@ use crate::session::{
     SessionName,
     record::{
         AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, ForwardedMessage, SeenServer,
-        ServerRecord, SessionRecord,
+        ServerRecord, SessionRecord, TurnDetails, TurnRecord,
     },
 };
 
@@ -23,15 +23,15 @@ use crate::session::{
 #[async_trait]
 pub trait Coordination: Send + Sync + fmt::Debug {
     /// Acquires the lease of a session for `time`: if it is free, has run out, is already ours, or its owner is
-    /// dead, and no call of another owner waits before `ticket` (before anything, if there is no ticket).
+    /// dead, and no queued turn of another owner comes before `turn` (no turn at all, if there is none).
     ///
-    /// Success raises the epoch, which ends every earlier lease; removes the ticket; and discards the control
-    /// messages and approvals of earlier turns. Turns that were left running are marked interrupted. A
+    /// Success raises the epoch, which ends every earlier lease; gives a number to the turn that is to begin, `turn`'s if
+    /// there is one, else one that no turn has; and discards the control messages and approvals of earlier turns. Turns that were left running are marked interrupted. A
     /// session that has expired by `now`, the caller's wall clock, is missing.
     async fn claim(
         &self,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         time: Duration,
         now: Timestamp,
     ) -> Result<Claim, StoreError>;
@@ -42,19 +42,42 @@ pub trait Coordination: Send + Sync + fmt::Debug {
     /// Gives a lease back. A turn that was left running is interrupted. No effect if it is not in force.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Takes a place behind everybody who waits for the session, for `time`. None if `limit` do already.
+    /// Writes a turn that waits for its session, behind all that do, and returns the number that it has from now on. None if
+    /// `limit` wait already, or there is no such session. It is ours for `time`; then it is cancelled by a sweep, or, if it
+    /// was promised, another owner's to take.
     async fn enqueue(
         &self,
         name: &SessionName,
+        turn: &TurnRecord,
+        promise: Option<&Promise>,
         limit: usize,
         time: Duration,
-    ) -> Result<Option<Ticket>, StoreError>;
+    ) -> Result<Option<u32>, StoreError>;
 
-    /// Prolongs all our places in the queue of a session.
+    /// Promises that a queued turn of ours runs whatever becomes of us. Says whether it is queued still.
+    async fn promise(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        promise: &Promise,
+    ) -> Result<bool, StoreError>;
+
+    /// Prolongs all our queued turns of a session. With no time they are given up.
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError>;
 
-    /// Gives a place up.
-    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError>;
+    /// Cancels a queued turn, whoever's it is. Says whether it was queued still: then it never begins.
+    async fn call_off(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        details: &TurnDetails,
+    ) -> Result<bool, StoreError>;
+
+    /// Takes over all promised turns for this runner whose owners are gone. They are ours for `time`.
+    async fn adopt(&self, runner: &str, time: Duration) -> Result<Vec<AdoptedTurn>, StoreError>;
+
+    /// How many turns wait for each session for which any does.
+    async fn waiting(&self) -> Result<Vec<(SessionName, u32)>, StoreError>;
 
     /// What others want of the holder of a lease. Control messages are those after `after`.
     async fn inbox(&self, lease: &Lease, after: MessageId) -> Result<Inbox, StoreError>;
@@ -219,6 +242,8 @@ pub enum Claim {
         lease: Lease,
         /// The session; [`StoreError::Damaged`] if it cannot be read. Then it can still be deleted.
         record: Result<Box<SessionRecord>, StoreError>,
+        /// The number of the turn that is to begin.
+        turn: u32,
     },
     /// Somebody else has it, or comes first.
     Held(Ahead),
@@ -231,20 +256,34 @@ pub enum Claim {
 pub struct Activity {
     /// How many sessions have a lease in force by which a turn is opened, runs or ends.
     pub turns: u64,
-    /// How many calls have a place in a queue.
+    /// How many turns are queued.
     pub waiting: u64,
 }
 
-/// A place in the queue of a session. Older ones are smaller, whichever owner they belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub i64);
+/// All that another owner needs to run a queued turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    /// What that owner must be like: its environment and configuration, as one word.
+    pub runner: String,
+    /// What was asked for, but for the prompt.
+    pub request: String,
+}
+
+/// A queued turn that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptedTurn {
+    pub session: SessionName,
+    pub number: u32,
+    /// What was asked for, but for the prompt.
+    pub request: String,
+}
 
 /// Who comes before a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ahead {
     /// Whether a turn runs now.
     pub running: bool,
-    /// How many calls of other owners wait before it.
+    /// How many turns of other owners wait before it.
     pub waiting: usize,
 }
 
@@ -258,6 +297,8 @@ pub struct MessageId(pub i64);
 pub enum ControlMessage {
     /// To interrupt the turn of this number.
     Interrupt(u32),
+    /// To release the session, if it rests.
+    Release,
     /// To say something more to the turn of this number.
     Steer {
         turn: u32,
@@ -283,7 +324,7 @@ pub enum ControlOutcome {
 pub struct Inbox {
     /// Whether the lease is still in force. If not, the rest is empty.
     pub held: bool,
-    /// Whether a call of another owner waits for the session.
+    /// Whether a turn of another owner waits for the session.
     pub wanted: bool,
     /// Control messages that nobody has taken, oldest first.
     pub messages: Vec<(MessageId, ControlMessage)>,

@@ -26,8 +26,8 @@ mod sqlite;
 
 pub use clock::StoreClock;
 pub use coordination::{
-    Activity, Ahead, Change, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox,
-    Lease, MessageId, Ticket,
+    Activity, AdoptedTurn, Ahead, Change, Claim, ControlMessage, ControlOutcome, Coordination,
+    Hint, Inbox, Lease, MessageId, Promise,
 };
 pub use error::StoreError;
 pub use lazy::{LazyStore, StoreConfig};

@@ -15,12 +15,12 @@ use super::{
     queued::{QueuedTurn, answer},
 };
 use crate::session::{
-    Change, Reply, SessionError, SessionName, SessionRecord,
+    Change, Reply, SessionError, SessionName, SessionRecord, Stop,
     lease::LeaseGuard,
     measures::TurnTime,
     rollouts::Known,
     shared::Shared,
-    store::{Claim, Lease, MessageId, Store, StoreError},
+    store::{Claim, ControlMessage, Inbox, Lease, MessageId, Store, StoreError},
     worktree::check_removal,
 };
 
@@ -42,6 +42,8 @@ pub(in crate::session) struct Actor {
     pub(super) kept: Known,
     /// The lease, from a claim until the session is released.
     pub(super) lease: Option<LeaseGuard>,
+    /// The number that the turn has which is to begin, or runs.
+    pub(super) number: u32,
     /// The session after a turn whose thread does not have the session's name yet.
     pub(super) to_name: Option<SessionRecord>,
     /// How the time of the turn is spent.
@@ -65,6 +67,7 @@ impl Actor {
             waiting,
             kept: Known::default(),
             lease: None,
+            number: 0,
             to_name: None,
             time: TurnTime::begin(),
             is_collected: false,
@@ -76,7 +79,7 @@ impl Actor {
     pub(in crate::session) async fn run(mut self) {
         loop {
             if let Some(turn) = self.waiting.pop_front() {
-                self.log_positions(None);
+                self.log_positions();
                 self.serve(*turn).await;
                 continue;
             }
@@ -101,7 +104,14 @@ impl Actor {
             let span = tracing::info_span!(parent: &turn.span, "turn", session = %self.name, thread_id = fields, turn_id = fields);
             self.turn(&mut turn).instrument(span).await
         };
-        self.leave_queue(&mut turn).await;
+        match &outcome {
+            Ok(Some(_)) => {}
+            Ok(None) => self.call_off(&turn, Stop::Cancelled, None).await,
+            // The next server that may runs it.
+            Err(SessionError::ShuttingDown) if turn.live.is_detached() => self.give_up().await,
+            Err(SessionError::ShuttingDown) => self.call_off(&turn, Stop::Shutdown, None).await,
+            Err(error) => self.call_off(&turn, Stop::Cancelled, Some(error)).await,
+        }
         if !matches!(outcome, Ok(Some(_))) {
             // Nothing was written that says that no turn runs.
             self.release().await;
@@ -156,7 +166,12 @@ impl Actor {
                 () = tokio::time::sleep_until(deadline) => return None,
                 _ = tick.tick() => {
                     let inbox = guard.store().inbox(guard.lease(), MessageId::default()).await;
-                    if inbox.is_ok_and(|inbox| inbox.wanted || !inbox.held) {
+                    let is_asked = |inbox: Inbox| {
+                        let release = ControlMessage::Release;
+                        let asks = inbox.messages.iter().any(|(_, message)| *message == release);
+                        inbox.wanted || asks || !inbox.held
+                    };
+                    if inbox.is_ok_and(is_asked) {
                         return None;
                     }
                 }
@@ -222,10 +237,16 @@ impl Actor {
     /// Handles a message while no turn of ours runs.
     pub(super) async fn at_rest(&mut self, message: Message) {
         match message {
-            Message::Send(turn) => self.waiting.push_back(turn),
-            Message::Inspect(_, reply)
-            | Message::Interrupt(reply)
-            | Message::CancelTask(_, reply) => answer(reply, None),
+            Message::Send(turn) => self.wait_in_line(turn),
+            Message::Inspect(id, reply) => {
+                self.keep_promise(id, None).await;
+                answer(reply, None);
+            }
+            Message::Interrupt(reply) => answer(reply, None),
+            Message::CancelTask(number, reply) => {
+                self.cancel_waiting(number).await;
+                answer(reply, None);
+            }
             Message::Steer(_, reply) => {
                 answer(reply, Err(SessionError::Idle { name: self.name.clone() }));
             }
@@ -279,27 +300,23 @@ impl Actor {
     /// Claims the session to delete or rename it, if no turn runs and no call waits.
     pub(super) async fn claim_at_rest(&self) -> Result<LeaseGuard, SessionError> {
         let started = Instant::now();
-        let mut ticket = None;
-        let claimed = loop {
+        let mut asked = false;
+        loop {
             let now = Timestamp::now();
             let store = self.shared.store(now).await?;
-            match store.claim(&self.name, ticket, self.lease_time(), now).await? {
-                // A resting server releases the session when it sees a queue entry.
+            match store.claim(&self.name, None, self.lease_time(), now).await? {
+                // A resting server releases the session when it is asked to.
                 Claim::Held(ahead) if !ahead.running && started.elapsed() < RELEASE_TIMEOUT => {
-                    if ticket.is_none() {
-                        ticket = store.enqueue(&self.name, usize::MAX, self.lease_time()).await?;
+                    if !std::mem::replace(&mut asked, true) {
+                        store.post(&self.name, &ControlMessage::Release).await?;
                     }
                     tokio::time::sleep(RELEASE_PAUSE).await;
                 }
-                Claim::Held(_) => break Err(SessionError::Busy { name: self.name.clone() }),
-                Claim::Missing => break Err(SessionError::Unknown { name: self.name.clone() }),
+                Claim::Held(_) => return Err(SessionError::Busy { name: self.name.clone() }),
+                Claim::Missing => return Err(SessionError::Unknown { name: self.name.clone() }),
                 // A record that cannot be read can still be deleted.
-                Claim::Ours { lease, .. } => break Ok(self.keep(lease, store)),
+                Claim::Ours { lease, .. } => return Ok(self.keep(lease, store)),
             }
-        };
-        if let (Err(_), Some(ticket)) = (&claimed, ticket) {
-            self.shared.store(Timestamp::now()).await?.dequeue(ticket).await?;
         }
-        claimed
     }
 }

@@ -6,7 +6,7 @@ use super::{actor::Actor, held::HeldTimeout, history::History, loaded::Loaded, p
 use crate::{
     codex::{CodexError, ContextItem, Thread, ThreadId, ThreadSettings},
     session::{
-        Change, Continuity, SessionError, SessionRecord, context,
+        Change, Continuity, SessionError, SessionRecord, Settings, context,
         store::{Created, Excerpt},
     },
 };
@@ -159,6 +159,19 @@ impl Actor {
             }
         }
         Ok(Opened { preamble, moved_from, warnings, ..Opened::simply(Continuity::Resumed) })
+    }
+
+    /// If the session is named after a thread of Codex's own, it becomes that thread's session.
+    pub(super) async fn adopt(&self, record: &mut SessionRecord) -> Result<(), SessionError> {
+        let Some(thread) = record.name.as_thread() else { return Ok(()) };
+        if let Some(info) = self.shared.codex.thread_info(&thread).await? {
+            let limits = &self.shared.config.limits;
+            limits.check_history(info.cwd.as_deref()).await?;
+            record.settings = Settings::adopted(&info, limits).await.or(&record.settings);
+        }
+        // Opening it says whether there is one; if not, this is a session like any other.
+        record.thread_id = Some(thread);
+        Ok(())
     }
 
     /// Gives a new thread the last turns of our record.

@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 use tracing::Span;
 
@@ -24,8 +23,8 @@ use super::{
 use crate::{
     codex::{ApprovalPolicy, CodexError, Thread, Turn, TurnRequest},
     session::{
-        Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Settings, Stop,
-        TurnRecord, WorktreeRecord, context,
+        Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Stop, TurnRecord,
+        WorktreeRecord, context,
         measures::TurnTime,
         store::{Excerpt, StoreError},
     },
@@ -58,10 +57,14 @@ impl Actor {
         &mut self,
         queued: &mut QueuedTurn,
     ) -> Result<Option<Reply>, SessionError> {
-        let Some(Claimed { record, is_new }) = self.claim(queued).await? else { return Ok(None) };
+        let Some(Claimed { record, is_new, number }) = self.claim(queued).await? else {
+            return Ok(None);
+        };
+        self.number = number;
         self.time = TurnTime::begin();
         if let Some(reply) = self.left_for(queued, &record).await? {
             queued.log(Update::Repeated);
+            self.call_off(queued, Stop::Cancelled, None).await;
             return Ok(Some(reply));
         }
         if let Err(error) = self.check_budget().await {
@@ -235,7 +238,14 @@ impl Actor {
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown.into()) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let log = Arc::clone(&queued.live.log);
-        let recorder = Recorder::new(store, lease, record, request, log, self.shared.config.ttl());
+        let recorder = Recorder::new(
+            store,
+            lease,
+            record,
+            (request, self.number),
+            log,
+            self.shared.config.ttl(),
+        );
         Ok(Phase::Starting(Box::new(recorder), Box::new(plan), opened, Box::new(input)))
     }
 
@@ -258,7 +268,10 @@ impl Actor {
         plan.check_unchanged().await?;
         // From the moment on in which the record says that it runs.
         queued.live.set_number(recorder.entry.number);
-        recorder.begin().await.map_err(SessionError::from)?;
+        if let Err(error) = recorder.begin().await {
+            let is_over = matches!(error, StoreError::CalledOff { .. });
+            return Err(Failed { error: error.into(), recorded: is_over });
+        }
         self.shared.changed(Change::Session(self.name.clone()));
         let asked = Instant::now();
         let started = thread.start_turn(&request).await;
@@ -275,7 +288,7 @@ impl Actor {
             CodexError::NotReached(_) if !retried => {
                 // The second attempt takes its place in the record.
                 let mut record = recorder.record;
-                record.last_turn -= 1;
+                record.last_turn = self.number - 1;
                 return Ok(Phase::Opening(Box::new(record)));
             }
             // Codex said no, so it runs nothing.
@@ -422,7 +435,7 @@ impl Actor {
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let (request, log) = (&queued.request, Arc::clone(&queued.live.log));
         let ttl = self.shared.config.ttl();
-        let mut recorder = Recorder::new(store, lease, record, request, log, ttl);
+        let mut recorder = Recorder::new(store, lease, record, (request, self.number), log, ttl);
         if let Err(error) = recorder.fail(error.to_string()).await {
             tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
         }
@@ -431,32 +444,12 @@ impl Actor {
         self.shared.changed(Change::Session(self.name.clone()));
     }
 
-    /// Fails if there is too much to do already, on all servers.
-    async fn check_budget(&self) -> Result<(), SessionError> {
-        let Some(guard) = &self.lease else { return Ok(()) };
-        let budget = self.shared.config.limits.budget();
-        budget.check_claimed(&**guard.store(), Timestamp::now()).await
-    }
-
     /// Removes a session that was made for a call of which nothing came.
     async fn forget_if_new(&self, is_new: bool) {
         let Some(guard) = self.lease.as_ref().filter(|_| is_new) else { return };
         if let Err(error) = guard.store().delete(guard.lease()).await {
             tracing::warn!(session = %self.name, %error, "an empty session stays");
         }
-    }
-
-    /// If the session is named after a thread of Codex's own, it becomes that thread's session.
-    async fn adopt(&self, record: &mut SessionRecord) -> Result<(), SessionError> {
-        let Some(thread) = record.name.as_thread() else { return Ok(()) };
-        if let Some(info) = self.shared.codex.thread_info(&thread).await? {
-            let limits = &self.shared.config.limits;
-            limits.check_history(info.cwd.as_deref()).await?;
-            record.settings = Settings::adopted(&info, limits).await.or(&record.settings);
-        }
-        // Opening it says whether there is one; if not, this is a session like any other.
-        record.thread_id = Some(thread);
-        Ok(())
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::live::{LiveTurn, LogOwner, Update};
-use crate::session::{Reply, Request, SessionError, store::Ticket};
+use crate::session::{
+    OnBusy, Reply, Request, SessionError, SessionName, SessionStatus, TurnDetails, TurnRecord,
+    store::Promise,
+};
 
 /// A turn to run. It is called off when an attached call is dropped.
 #[derive(Debug)]
@@ -17,8 +21,10 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) live: LogOwner,
     /// Those who had it interrupted.
     pub(super) interrupters: Vec<oneshot::Sender<Option<Reply>>>,
-    /// Its place among the calls of all servers, once it has to wait.
-    pub(super) ticket: Option<Ticket>,
+    /// Its number, once it is written as one that waits.
+    pub(super) number: Option<u32>,
+    /// Whether it is a task that its client has cancelled.
+    pub(super) task_cancelled: bool,
     /// The call's, which the turn's is part of.
     pub(super) span: tracing::Span,
 }
@@ -31,14 +37,36 @@ impl QueuedTurn {
             automatic,
             live,
             interrupters: Vec::new(),
-            ticket: None,
+            number: None,
+            task_cancelled: false,
             span: tracing::Span::current(),
         }
+    }
+
+    /// A turn that another server had promised to run.
+    pub(in crate::session) fn adopted(request: Request, number: u32) -> Self {
+        let live = LiveTurn::new();
+        live.set_number(number);
+        // That it waits was decided before.
+        let request = Request { on_busy: OnBusy::Queue, ..request };
+        Self { number: Some(number), ..Self::new(request, false, live) }
+    }
+
+    /// What its followers share.
+    pub(in crate::session) fn live(&self) -> &Arc<LiveTurn> {
+        &self.live
     }
 
     /// Whether an attached call of it was dropped.
     pub(super) fn is_cancelled(&self) -> bool {
         self.live.cancelled.is_cancelled()
+    }
+
+    /// All that another server needs to run it.
+    pub(super) fn promise(&self, runner: &str) -> Promise {
+        // A request always has a JSON form.
+        let request = serde_json::to_string(&self.request).unwrap_or_default();
+        Promise { runner: runner.to_owned(), request }
     }
 
     /// Tells everybody who follows.
@@ -52,6 +80,29 @@ impl QueuedTurn {
             answer(interrupter, outcome.as_deref().ok().cloned());
         }
         self.live.log.append(Update::Ended(outcome.map_err(Arc::new)));
+    }
+}
+
+/// The record of a turn of which nothing has happened yet.
+pub(super) fn entry(
+    request: &Request,
+    session: &SessionName,
+    number: u32,
+    status: SessionStatus,
+) -> TurnRecord {
+    TurnRecord {
+        number,
+        prompt: request.prompt.clone(),
+        response: String::new(),
+        timestamp: Timestamp::now(),
+        status,
+        items: Vec::new(),
+        details: TurnDetails {
+            ephemeral: request.ephemeral,
+            call: request.digest(session),
+            beside: request.beside.clone(),
+            ..TurnDetails::default()
+        },
     }
 }
 

@@ -57,8 +57,14 @@ impl Actor {
         let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown) };
         let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
         let log = Arc::clone(&queued.live.log);
-        let mut recorder =
-            Recorder::new(store, lease, record, &queued.request, log, self.shared.config.ttl());
+        let mut recorder = Recorder::new(
+            store,
+            lease,
+            record,
+            (&queued.request, self.number),
+            log,
+            self.shared.config.ttl(),
+        );
         recorder.begin().await?;
         queued.live.go_on();
         queued.live.set_number(recorder.entry.number);
@@ -69,7 +75,7 @@ impl Actor {
         let Some(stop) = self.until_admitted(queued, &recorder).await else {
             // The turn itself takes its place in the record.
             let mut record = recorder.record;
-            record.last_turn -= 1;
+            record.last_turn = self.number - 1;
             return Ok(Admission::Admitted(Box::new(record)));
         };
         recorder.entry.details.stopped = Some(stop);
@@ -80,6 +86,13 @@ impl Actor {
         self.shared.changed(Change::Session(self.name.clone()));
         let reply = Reply { session: self.name.clone(), turn: recorder.entry };
         Ok(Admission::Stopped(Box::new(reply)))
+    }
+
+    /// Fails if there is too much to do already, on all servers.
+    pub(super) async fn check_budget(&self) -> Result<(), SessionError> {
+        let Some(guard) = &self.lease else { return Ok(()) };
+        let budget = self.shared.config.limits.budget();
+        budget.check_claimed(&**guard.store(), Timestamp::now()).await
     }
 
     async fn low(&self) -> Option<Exhausted> {
@@ -141,9 +154,10 @@ impl Actor {
             }
             Message::Inspect(id, reply) => {
                 let so_far = || Reply { session: self.name.clone(), turn: recorder.entry.clone() };
+                self.keep_promise(id, None).await;
                 answer(reply, (queued.live.id() == id).then(so_far));
             }
-            Message::Send(other) => self.queue_up(*other, Some(number)).await,
+            Message::Send(other) => self.queue_up(*other).await,
             Message::Rename(_, reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{live::TurnLog, naming::title};
+use super::{live::TurnLog, naming::title, queued::entry};
 use crate::{
     codex::{EffectiveSettings, FailureKind, Thread, TurnFailure, TurnId},
     session::{
-        Request, SessionRecord, SessionStatus, Settings, TurnDetails, TurnRecord,
+        Request, SessionRecord, SessionStatus, Settings, TurnRecord,
         store::{Lease, Store, StoreError, Turns},
     },
 };
@@ -54,29 +54,16 @@ pub(super) struct Acknowledged<'a> {
 }
 
 impl Recorder {
-    /// A recorder for the next turn of a session. Writes nothing yet.
+    /// A recorder for the turn of this number. Writes nothing yet.
     pub(super) fn new(
         store: Arc<dyn Store>,
         lease: Lease,
         record: SessionRecord,
-        request: &Request,
+        (request, number): (&Request, u32),
         log: Arc<TurnLog>,
         ttl: Duration,
     ) -> Self {
-        let entry = TurnRecord {
-            number: record.last_turn + 1,
-            prompt: request.prompt.clone(),
-            response: String::new(),
-            timestamp: Timestamp::now(),
-            status: SessionStatus::Running,
-            items: Vec::new(),
-            details: TurnDetails {
-                ephemeral: request.ephemeral,
-                call: request.digest(&record.name),
-                beside: request.beside.clone(),
-                ..TurnDetails::default()
-            },
-        };
+        let entry = entry(request, &record.name, number, SessionStatus::Running);
         Self {
             store,
             lease,
@@ -214,10 +201,10 @@ mod tests {
     async fn recorder(store: &Arc<ReferenceStore>, request: &Request) -> Recorder {
         let (name, now) = ("s".parse().unwrap(), Timestamp::now());
         let claim = store.claim(&name, None, SPAN, now).await.unwrap();
-        let Claim::Ours { lease, record } = claim else { panic!("{claim:?}") };
+        let Claim::Ours { lease, record, turn } = claim else { panic!("{claim:?}") };
         let store = Arc::clone(store) as Arc<dyn Store>;
         let log = Arc::clone(&LiveTurn::new().log);
-        Recorder::new(store, lease, *record.unwrap(), request, log, SPAN)
+        Recorder::new(store, lease, *record.unwrap(), (request, turn), log, SPAN)
     }
 
     #[tokio::test]

@@ -118,7 +118,7 @@ impl Actor {
             // The turn cannot take it any more, so the call waits for a turn of its own.
             (SteerSource::Call(call, _), Err(SessionError::NotSteered { reason })) => {
                 tracing::debug!(session = %self.name, reason, "not steered; queued");
-                self.queue_up(*call, Some(number)).await;
+                self.queue_up(*call).await;
             }
             (SteerSource::Call(call, _), Err(error)) => call.end(Err(error)),
             (SteerSource::Tool(reply), outcome) => answer(reply, outcome.map(|()| number)),

@@ -1,21 +1,24 @@
-//! Waiting for the session: behind our own calls in their order, and behind other servers' by ticket.
+//! Waiting for the session: a turn that has to is written with its number first, and begins when it is the oldest.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     actor::Actor,
-    live::{JoinedTurn, LiveTurn, QueuePosition, Update},
+    live::{JoinedTurn, LiveTurn, QueuePosition, TurnKey, Update},
     message::Message,
-    queued::{QueuedTurn, answer},
+    queued::{QueuedTurn, answer, entry},
 };
-use crate::session::{
-    OnBusy, SessionError, SessionRecord,
-    rollouts::Known,
-    shared::QUEUE,
-    store::{Ahead, Claim, ControlOutcome, Ticket},
+use crate::{
+    codex::{FailureKind, TurnFailure},
+    session::{
+        Change, OnBusy, SessionError, SessionRecord, SessionStatus, Stop,
+        rollouts::Known,
+        shared::QUEUE,
+        store::{Ahead, Claim, ControlOutcome},
+    },
 };
 
 /// What a call does that finds the session busy.
@@ -31,6 +34,8 @@ pub(super) struct Claimed {
     pub(super) record: SessionRecord,
     /// Whether the session was made for this call.
     pub(super) is_new: bool,
+    /// The number of the turn that is to begin.
+    pub(super) number: u32,
 }
 
 impl Actor {
@@ -47,9 +52,8 @@ impl Actor {
         loop {
             let now = Timestamp::now();
             let store = self.shared.store(now).await?;
-            match store.claim(&self.name, turn.ticket, self.lease_time(), now).await? {
-                Claim::Ours { lease, record } => {
-                    turn.ticket = None;
+            match store.claim(&self.name, turn.number, self.lease_time(), now).await? {
+                Claim::Ours { lease, record, turn: number } => {
                     if self.lease.as_ref().is_none_or(|earlier| earlier.lost().is_cancelled()) {
                         // Another server may have kept more meanwhile.
                         self.kept = Known::default();
@@ -57,7 +61,11 @@ impl Actor {
                     if let Some(earlier) = self.lease.replace(self.keep(lease, store)) {
                         earlier.end();
                     }
-                    return Ok(Some(Claimed { record: *record?, is_new }));
+                    return Ok(Some(Claimed { record: *record?, is_new, number }));
+                }
+                // It was deleted, and what waited for it with it.
+                Claim::Missing if turn.number.is_some() => {
+                    return Err(SessionError::Unknown { name: self.name.clone() });
                 }
                 Claim::Missing => {
                     self.create(turn.automatic, now).await?;
@@ -69,14 +77,14 @@ impl Actor {
                     if ahead.running && self.meet_busy(turn).await? == Busy::Joined {
                         return Ok(None);
                     }
-                    if turn.ticket.is_none() {
-                        turn.ticket = self.place().await?;
+                    if turn.number.is_none() {
+                        self.write_down(turn).await?;
                     }
                     if told != Some(ahead) {
                         told = Some(ahead);
                         let Ahead { running, waiting } = ahead;
                         let ahead = waiting + usize::from(running);
-                        turn.log(Update::Queued(QueuePosition { ahead, turn: None }));
+                        turn.log(Update::Queued(QueuePosition { ahead, turn: turn.number }));
                     }
                     if renewed.elapsed() > self.lease_time() / 3 {
                         renewed = Instant::now();
@@ -103,13 +111,26 @@ impl Actor {
                 Some(message) = self.mailbox.recv() => match message {
                     Message::Send(mut other) if ahead.running => {
                         match self.meet_busy(&mut other).await {
-                            Ok(Busy::Wait) => self.queue_up(*other, None).await,
+                            Ok(Busy::Wait) => self.queue_up(*other).await,
                             Ok(Busy::Joined) => {}
                             Err(error) => other.end(Err(error)),
                         }
                     }
-                    Message::Send(other) => self.queue_up(*other, None).await,
+                    Message::Send(other) => self.queue_up(*other).await,
                     Message::CheckInbox => return Ok(()),
+                    Message::Inspect(id, reply) => {
+                        self.keep_promise(id, Some(turn)).await;
+                        answer(reply, None);
+                    }
+                    Message::CancelTask(number, reply) => {
+                        if turn.number == Some(number) {
+                            turn.task_cancelled = true;
+                            turn.live.cancelled.cancel();
+                        } else {
+                            self.cancel_waiting(number).await;
+                        }
+                        answer(reply, None);
+                    }
                     Message::Worktree(_, reply) => {
                         answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
                     }
@@ -154,9 +175,8 @@ impl Actor {
         }
     }
 
-    /// Ends the calls that wait and that nothing waits for any more, so that they take no place. `turn` is the number of the
-    /// running turn, if it is known.
-    pub(super) async fn drop_cancelled(&mut self, turn: Option<u32>) {
+    /// Ends the calls that wait and that nothing waits for any more, so that they take no place.
+    pub(super) async fn drop_cancelled(&mut self) {
         let is_any = self.waiting.iter().any(|queued| queued.is_cancelled());
         if !is_any {
             return;
@@ -164,63 +184,122 @@ impl Actor {
         let (cancelled, waiting) =
             self.waiting.drain(..).partition::<VecDeque<_>, _>(|queued| queued.is_cancelled());
         self.waiting = waiting;
-        for mut queued in cancelled {
-            self.leave_queue(&mut queued).await;
+        for queued in cancelled {
+            self.call_off(&queued, Stop::Cancelled, None).await;
             queued.end(Err(SessionError::Cancelled));
         }
-        self.log_positions(turn);
+        self.log_positions();
     }
 
-    /// Puts a call at the end of the queue. `turn` is the number of the running turn, if it is known.
-    pub(super) async fn queue_up(&mut self, mut queued: QueuedTurn, turn: Option<u32>) {
-        if queued.request.on_busy == OnBusy::Reject {
-            return queued.end(Err(SessionError::Busy { name: self.name.clone() }));
+    /// Puts a call at the end of the queue.
+    pub(super) async fn queue_up(&mut self, mut queued: QueuedTurn) {
+        if queued.number.is_none() {
+            if queued.request.on_busy == OnBusy::Reject {
+                return queued.end(Err(SessionError::Busy { name: self.name.clone() }));
+            }
+            self.drop_cancelled().await;
+            if self.waiting.len() >= QUEUE {
+                let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
+                return queued.end(Err(full));
+            }
+            if let Err(error) = self.write_down(&mut queued).await {
+                return queued.end(Err(error));
+            }
         }
-        self.drop_cancelled(turn).await;
-        if self.waiting.len() >= QUEUE {
-            let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
-            return queued.end(Err(full));
-        }
-        match self.place().await {
-            Ok(ticket) => queued.ticket = ticket,
-            Err(error) => return queued.end(Err(error)),
-        }
-        self.waiting.push_back(Box::new(queued));
-        self.log_positions(turn);
+        self.wait_in_line(Box::new(queued));
+        self.log_positions();
+    }
+
+    /// Lets a turn wait here, those with smaller numbers before it.
+    pub(super) fn wait_in_line(&mut self, queued: Box<QueuedTurn>) {
+        let number = queued.number.unwrap_or(u32::MAX);
+        let place = self.waiting.partition_point(|it| it.number.unwrap_or(u32::MAX) <= number);
+        self.waiting.insert(place, queued);
     }
 
     /// Tells every queued call its position.
-    pub(super) fn log_positions(&self, turn: Option<u32>) {
-        for (before, queued) in (0_u32..).zip(&self.waiting) {
-            let turn = turn.map(|running| running + before + 1);
-            queued.log(Update::Queued(QueuePosition { ahead: before as usize + 1, turn }));
+    pub(super) fn log_positions(&self) {
+        for (ahead, queued) in (1..).zip(&self.waiting) {
+            queued.log(Update::Queued(QueuePosition { ahead, turn: queued.number }));
         }
     }
 
-    /// Takes a ticket behind all waiting calls of all servers.
-    async fn place(&self) -> Result<Option<Ticket>, SessionError> {
+    /// Writes a turn down that has to wait, with its number and, if it goes on by itself, all that was asked for.
+    async fn write_down(&self, queued: &mut QueuedTurn) -> Result<(), SessionError> {
         let store = self.shared.store(Timestamp::now()).await?;
-        let place = store.enqueue(&self.name, QUEUE, self.lease_time()).await?;
+        let budget = self.shared.config.limits.budget();
+        budget.check_queued(&*store, false).await?;
+        let turn = entry(&queued.request, &self.name, 0, SessionStatus::Queued);
+        let promise = queued.live.is_detached().then(|| queued.promise(&self.shared.config.runner));
+        let time = self.lease_time();
+        let number = store.enqueue(&self.name, &turn, promise.as_ref(), QUEUE, time).await?;
         let full = || SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
-        let ticket = place.ok_or_else(full)?;
-        if let Err(error) = self.shared.config.limits.budget().check_queued(&*store).await {
-            if let Err(error) = store.dequeue(ticket).await {
-                // Not fatal: the entry will run out.
-                tracing::warn!(session = %self.name, %error, "cannot leave the queue");
-            }
+        let number = number.ok_or_else(full)?;
+        queued.number = Some(number);
+        // Another server may have done the same at this moment.
+        if let Err(error) = budget.check_queued(&*store, true).await {
+            self.call_off(queued, Stop::Cancelled, Some(&error)).await;
             return Err(error);
         }
-        Ok(Some(ticket))
+        queued.live.set_number(number);
+        self.shared.changed(Change::Session(self.name.clone()));
+        Ok(())
     }
 
-    /// Gives up the queue entry of a call that does not wait any more.
-    pub(super) async fn leave_queue(&self, turn: &mut QueuedTurn) {
-        let (Some(ticket), Some(store)) = (turn.ticket.take(), self.shared.store.opened()) else {
+    /// If the turn of this key waits and goes on by itself, it is written down with all that was asked for, so that it runs
+    /// whatever becomes of this server. `other` waits as well.
+    pub(super) async fn keep_promise(&self, id: TurnKey, other: Option<&QueuedTurn>) {
+        let waiting = self.waiting.iter().map(|queued| &**queued).chain(other);
+        let queued = waiting.into_iter().find(|queued| queued.live.id() == id);
+        let Some((queued, number)) = queued.and_then(|it| Some((it, it.number?))) else { return };
+        if !queued.live.is_detached() {
+            return;
+        }
+        let Some(store) = self.shared.store.opened() else { return };
+        let promise = queued.promise(&self.shared.config.runner);
+        if let Err(error) = store.promise(&self.name, number, &promise).await {
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "a queued turn is not kept for other servers");
+        }
+    }
+
+    /// Cancels a turn that is written down as waiting, and says why. No effect on any other.
+    pub(super) async fn call_off(
+        &self,
+        queued: &QueuedTurn,
+        stop: Stop,
+        error: Option<&SessionError>,
+    ) {
+        let (Some(number), Some(store)) = (queued.number, self.shared.store.opened()) else {
             return;
         };
-        if let Err(error) = store.dequeue(ticket).await {
-            // Not fatal: the entry will run out.
-            tracing::warn!(session = %self.name, %error, "cannot leave the queue");
+        let mut details = entry(&queued.request, &self.name, 0, SessionStatus::Queued).details;
+        details.stopped = Some(stop);
+        details.task_cancelled = queued.task_cancelled;
+        details.failure =
+            error.map(|error| TurnFailure { kind: FailureKind::Other, message: error.to_string() });
+        if let Err(error) = store.call_off(&self.name, number, &details).await {
+            // Not fatal: it runs out.
+            tracing::warn!(session = %self.name, %error, "cannot call a queued turn off");
+        }
+        self.shared.changed(Change::Session(self.name.clone()));
+    }
+
+    /// Cancels the task that a waiting turn is, if one of this number waits here.
+    pub(super) async fn cancel_waiting(&mut self, number: u32) {
+        let place = self.waiting.iter().position(|queued| queued.number == Some(number));
+        let Some(mut queued) = place.and_then(|place| self.waiting.remove(place)) else { return };
+        queued.task_cancelled = true;
+        self.call_off(&queued, Stop::Cancelled, None).await;
+        queued.end(Err(SessionError::Cancelled));
+        self.log_positions();
+    }
+
+    /// Leaves all queued turns of ours to other servers.
+    pub(super) async fn give_up(&self) {
+        let Some(store) = self.shared.store.opened() else { return };
+        if let Err(error) = store.renew_places(&self.name, Duration::ZERO).await {
+            // They run out by themselves.
+            tracing::warn!(session = %self.name, %error, "queued turns are not given up");
         }
     }
 }

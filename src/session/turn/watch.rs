@@ -152,17 +152,19 @@ impl Actor {
         watch: &mut Watch<'_>,
         queued: &mut QueuedTurn,
     ) -> Option<Stop> {
-        let number = watch.recorder.entry.number;
         match message {
             Message::Send(other) if other.request.on_busy == OnBusy::Steer => {
                 let prompt = other.request.prompt.clone();
                 let live = std::sync::Arc::clone(&queued.live);
                 self.say(watch, SteerSource::Call(other, live), prompt).await;
             }
-            Message::Send(other) => self.queue_up(*other, Some(number)).await,
+            Message::Send(other) => self.queue_up(*other).await,
             Message::Inspect(id, reply) => {
                 let is_it = queued.live.id() == id;
                 let so_far = || Reply { session: self.name.clone(), turn: watch.recorder.so_far() };
+                if !is_it {
+                    self.keep_promise(id, None).await;
+                }
                 answer(reply, is_it.then(so_far));
             }
             Message::Steer(prompt, reply) => {
@@ -174,6 +176,7 @@ impl Actor {
             }
             Message::CancelTask(number, reply) => {
                 if number != watch.recorder.entry.number {
+                    self.cancel_waiting(number).await;
                     answer(reply, None);
                     return None;
                 }
@@ -212,7 +215,7 @@ impl Actor {
     }
 
     async fn tick(&mut self, watch: &mut Watch<'_>, queued: &QueuedTurn) -> Option<Stop> {
-        self.drop_cancelled(Some(watch.recorder.entry.number)).await;
+        self.drop_cancelled().await;
         if let Some(stop) = watch.takes_too_long(self.shared.config.turn.silence.0) {
             return Some(stop);
         }
@@ -254,6 +257,7 @@ impl Actor {
                 continue;
             }
             match message {
+                ControlMessage::Release => {}
                 ControlMessage::Interrupt(turn) if turn == number => {
                     self.report(id, ControlOutcome::Done).await;
                     return Some(Stop::Interrupted);

@@ -73,7 +73,7 @@ impl Sessions {
     ) -> Result<WorktreeOutcome, SessionError> {
         self.caller().check(Verb::Change)?;
         of(&self.record(name).await?)?;
-        let answered = self.post(name, |_| {
+        let answered = self.shared().post(name, |_| {
             let (reply, answered) = oneshot::channel();
             (Message::Worktree(action, reply), answered)
         })?;

@@ -1,5 +1,7 @@
 //! Having a turn work in its session's worktree.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     codex::Sandbox,
     session::{
@@ -10,7 +12,7 @@ use crate::{
 use super::Worktrees;
 
 /// What a session's worktree is to begin with, if it has none yet.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WorktreeRequest {
     /// This commit. If `None`, the one that is checked out.
     pub base: Option<String>,

@@ -61,6 +61,7 @@ export class List {
       if (asked !== this.asked) return;
       this.sessions = more ? [...this.sessions, ...page.sessions] : page.sessions;
       this.next = page.next;
+      this.queued = page.queued;
       await this.fetchWanted();
       if (asked !== this.asked) return;
       tell(page.damaged.length ? `Cannot be read: ${page.damaged.map(visible).join(", ")}` : "", "list");
@@ -131,7 +132,8 @@ export class List {
     const { name } = session;
     const asks = this.asking.has(name);
     const state = asks ? "asks" : session.status;
-    const facts = [`${session.turns} ${session.turns === 1 ? "turn" : "turns"}`, session.model, `${amount(session.usage.totalTokens)} tokens`, session.machine].filter(Boolean);
+    const waits = this.queued?.[name];
+    const facts = [`${session.turns} ${session.turns === 1 ? "turn" : "turns"}`, waits ? `${waits} waiting` : null, session.model, `${amount(session.usage.totalTokens)} tokens`, session.machine].filter(Boolean);
     const pin = button(pins.has(name) ? "★" : "☆", () => {
       if (!pins.delete(name)) pins.add(name);
       localStorage.setItem(PINS, JSON.stringify([...pins]));

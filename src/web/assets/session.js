@@ -64,11 +64,16 @@ export class SessionView {
     this.older.hidden = !page.before;
     this.state(page.session);
     const known = this.turns.size > 0;
-    for (const turn of page.turns.toReversed()) if (before || !this.turns.has(turn.number)) this.put(turn, Boolean(before));
+    for (const turn of page.turns.toReversed()) if (before || !this.turns.has(turn.number) || this.waits(turn.number)) this.put(turn, Boolean(before));
     if (!before && !known) {
       const wanted = this.wanted && document.getElementById(`turn-${this.wanted}`);
       (wanted ?? this.transcript.lastElementChild)?.scrollIntoView({ block: wanted ? "start" : "end" });
     }
+  }
+
+  /** Whether a turn is shown as one that waits. */
+  waits(number) {
+    return this.turns.get(number)?.classList.contains("queued");
   }
 
   put(turn, older = false) {
@@ -113,6 +118,9 @@ export class SessionView {
   begun(turn) {
     if (turn.goesOn && this.live?.number === turn.number) return;
     this.live?.view.remove();
+    // One that has waited.
+    this.turns.get(turn.number)?.remove();
+    this.turns.delete(turn.number);
     const now = el("p", { class: "doing", role: "status", "aria-live": "polite" });
     const items = el("div", { class: "items" });
     const view = el("article", { id: `turn-${turn.number}`, class: "turn running", "aria-label": `Turn ${turn.number}` },
@@ -155,13 +163,16 @@ export class SessionView {
 
   /** What has ended while nobody told this page. */
   async sync(session) {
-    if (session.status === "running" || this.syncing) return;
-    const newest = Math.max(0, ...this.turns.keys());
-    if (!this.live && newest >= session.lastTurn) return;
+    if (this.syncing) return;
+    const numbers = [...this.turns.keys()];
+    const waiting = numbers.some((number) => this.waits(number));
+    const newest = Math.max(0, ...numbers.filter((number) => !this.waits(number)));
+    const runs = session.status === "running";
+    if (!waiting && (runs || (!this.live && newest >= session.lastTurn))) return;
     this.syncing = true;
     try {
-      if (this.live) await this.ended(this.live.number);
-      if (Math.max(0, ...this.turns.keys()) < session.lastTurn) await this.page();
+      if (this.live && !runs) await this.ended(this.live.number);
+      if (waiting || newest < session.lastTurn) await this.page();
     } finally {
       this.syncing = false;
     }

@@ -54,9 +54,10 @@ function facts(details) {
 export function turnView(session, turn, acts) {
   const { number, details } = turn;
   const failure = details.failure ? el("p", { class: "failure", role: "alert" }, visible(details.failure.message)) : null;
+  const waits = turn.status === "queued";
   const tools = el("div", { class: "actions" },
-    button("Copy answer", () => navigator.clipboard.writeText(turn.response)),
-    acts.fork ? button("Fork from here", () => acts.fork(number)) : null,
+    waits ? null : button("Copy answer", () => navigator.clipboard.writeText(turn.response)),
+    acts.fork && !waits ? button("Fork from here", () => acts.fork(number)) : null,
     el("a", { href: `#/s/${encodeURIComponent(session)}/${number}`, class: "link" }, "Link"));
   // What is long comes once somebody wants to see it.
   const whole = turn.folded ? async () => (await get(`${of(session)}/turns/${number}`)).turn.items : async () => turn.items;

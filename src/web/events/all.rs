@@ -1,7 +1,7 @@
 //! That something changed in the list of sessions, or in the approvals.
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, hash_map::DefaultHasher},
     convert::Infallible,
     hash::{Hash, Hasher},
 };
@@ -69,6 +69,8 @@ impl AllSessions {
         for record in &listing.sessions {
             (record.name.as_str(), record.revision, record.status.as_str()).hash(&mut hasher);
         }
+        let waiting: BTreeMap<_, _> = self.viewer.sessions.waiting().await?.into_iter().collect();
+        waiting.hash(&mut hasher);
         let open = self.viewer.sessions.approvals().await?;
         let open: Vec<String> = open.into_iter().map(|open| open.approval.id.0).collect();
         let (sessions, is_first) = (hasher.finish(), self.approvals.is_none());

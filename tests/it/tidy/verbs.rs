@@ -42,6 +42,7 @@ const LOOKS: &[&str] = &[
     "transcript",
     "turns_here",
     "usage",
+    "waiting",
     "worktree_diff",
     "worktrees",
 ];

@@ -1,14 +1,14 @@
 //! What holds for one server alone.
 
 use super::{
-    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, names, on_every_store, seconds,
-    session, turn,
+    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, names, on_every_store, queued,
+    seconds, session, turn,
 };
 use crate::{
     codex::TurnItem,
     session::{
         ApprovalPolicy,
-        record::{EffectiveSettings, SessionRecord, ThreadId, Usage, examples::item},
+        record::{EffectiveSettings, SessionRecord, ThreadId, TurnDetails, Usage, examples::item},
         store::{
             CopiedTurns, Created, DailyUsage, Excerpt, Outcomes, Page, Renamed, StoreError, Turns,
         },
@@ -175,15 +175,16 @@ async fn a_session_is_renamed_with_all_that_is_its(Pair { one: store, two, .. }:
     record.name = name("b");
     assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Taken);
     record.name = name("c");
-    let place = two.enqueue(&name("a"), 9, LEASE).await.unwrap().unwrap();
+    let waiting = queued(&*two, "a", 9, LEASE, None).await.unwrap();
     assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Wanted);
-    two.dequeue(place).await.unwrap();
+    assert!(two.call_off(&name("a"), waiting, &TurnDetails::default()).await.unwrap());
     let stale = store.rename(&lease, &SessionRecord { revision: 0, ..record.clone() }, at(1)).await;
     assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
     assert_eq!(store.rename(&lease, &record, at(1)).await.unwrap(), Renamed::Done);
     let renamed = store.load(&name("c"), at(1)).await.unwrap().unwrap();
     assert_eq!(renamed, SessionRecord { revision: record.revision + 1, ..record.clone() });
-    assert_eq!(store.turns(&name("c"), 0, 9, Excerpt::ALL).await.unwrap(), [ended]);
+    let turns = store.turns(&name("c"), 0, 9, Excerpt::ALL).await.unwrap();
+    assert_eq!((&turns[0], turns[1].status), (&ended, SessionStatus::Cancelled));
     assert!(store.load(&name("a"), at(1)).await.unwrap().is_none());
     // The lease has ended with the old name, also if there is a session of that name again.
     let lost = store.rename(&lease, &record, at(1)).await;
@@ -257,19 +258,20 @@ async fn tokens_are_counted_once_by_day_and_model(Pair { one: store, .. }: Pair)
 async fn only_so_many_can_wait(Pair { one: store, two, clock, .. }: Pair) {
     begun(&*store, "a", 0).await;
     let a = name("a");
-    let place = || two.enqueue(&a, 2, seconds(99));
-    let (first, second) = (place().await.unwrap(), place().await.unwrap());
-    assert!(first < second && first.is_some());
-    assert_eq!(place().await.unwrap(), None);
-    two.dequeue(first.unwrap()).await.unwrap();
-    assert!(place().await.unwrap() > second);
+    let place = || queued(&*two, "a", 2, seconds(99), None);
+    // The first turn has a number already, though it has not begun.
+    assert_eq!((place().await, place().await, place().await), (Some(2), Some(3), None));
+    assert!(two.call_off(&a, 2, &TurnDetails::default()).await.unwrap());
+    assert!(!two.call_off(&a, 2, &TurnDetails::default()).await.unwrap());
+    assert_eq!(place().await, Some(4));
     // Places are kept by renewal, and run out without.
     clock.advance(seconds(60));
     two.renew_places(&a, seconds(99)).await.unwrap();
     clock.advance(seconds(60));
-    assert_eq!(place().await.unwrap(), None);
+    assert_eq!(place().await, None);
     clock.advance(seconds(60));
-    assert!(place().await.unwrap().is_some());
+    assert!(place().await.is_some());
+    assert!(queued(&*two, "none", 9, LEASE, None).await.is_none());
 }
 
 async fn what_expired_is_gone_also_before_it_is_swept(Pair { one: store, .. }: Pair) {

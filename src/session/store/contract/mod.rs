@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 #[cfg(unix)]
 use super::PostgresPool;
-use super::{Claim, Lease, Page, ReferenceStore, SqlStore, Store, StoreClock};
+use super::{Claim, Lease, Page, Promise, ReferenceStore, SqlStore, Store, StoreClock};
 use crate::session::{
     SessionName,
     record::{SessionRecord, SessionStatus, examples::turn},
@@ -38,7 +38,7 @@ fn session(text: &str, automatic: bool, second: i64) -> SessionRecord {
 
 async fn claimed(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord) {
     match store.claim(&name(text), None, LEASE, at(now)).await.unwrap() {
-        Claim::Ours { lease, record } => (lease, *record.unwrap()),
+        Claim::Ours { lease, record, .. } => (lease, *record.unwrap()),
         other => panic!("not ours: {other:?}"),
     }
 }
@@ -47,6 +47,19 @@ async fn claimed(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionReco
 async fn begun(store: &dyn Store, text: &str, now: i64) -> (Lease, SessionRecord) {
     store.create(&session(text, false, now), None, 99, at(now)).await.unwrap();
     claimed(store, text, now).await
+}
+
+/// Queues a turn, which is promised if `runner` says who may run it. Its number, if there is room for it.
+async fn queued(
+    store: &dyn Store,
+    text: &str,
+    limit: usize,
+    time: Duration,
+    runner: Option<&str>,
+) -> Option<u32> {
+    let promise = runner.map(|runner| Promise { runner: runner.into(), request: "{}".into() });
+    let turn = turn(0, SessionStatus::Queued);
+    store.enqueue(&name(text), &turn, promise.as_ref(), limit, time).await.unwrap()
 }
 
 async fn names(store: &dyn Store, now: i64) -> Vec<String> {

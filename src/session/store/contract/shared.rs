@@ -1,17 +1,17 @@
 //! What holds for servers that share a store: leases, queues, control messages.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, on_every_store, seconds, session,
-    turn,
+    Claim, LEASE, Pair, SessionStatus, at, begun, claimed, name, on_every_store, queued, seconds,
+    session, turn,
 };
 use crate::session::{
-    Scope, TokenRecord,
+    Scope, Stop, TokenRecord, TurnDetails, TurnRecord,
     record::HandshakeRecord,
     store::{
-        Activity, Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId, Store,
-        StoreError, Turns,
+        Activity, AdoptedTurn, Ahead, ControlMessage, ControlOutcome, Created, Excerpt, MessageId,
+        Promise, Store, StoreError, Turns,
     },
 };
 
@@ -22,6 +22,7 @@ on_every_store! {
     a_lease_is_lost_when_it_runs_out_also_if_nobody_takes_it,
     a_new_claim_of_the_same_owner_ends_its_earlier_lease,
     the_first_to_come_is_the_first_to_be_served,
+    a_queued_turn_outlives_its_owner_only_if_it_was_promised,
     a_control_message_is_acted_on_once_or_never,
     only_one_of_two_gets_the_last_place,
     a_sweep_ends_what_the_dead_left,
@@ -54,7 +55,7 @@ async fn what_is_under_way_is_counted_for_all_owners(Pair { one, two, clock, .. 
     assert_eq!(activity(&one).await, is(0, 0));
     let (first, mut record) = begun(&*one, "a", 0).await;
     begun(&*two, "b", 0).await;
-    two.enqueue(&name("a"), 9, LEASE).await.unwrap();
+    queued(&*two, "a", 9, LEASE, None).await.unwrap();
     for store in [&one, &two] {
         assert_eq!(activity(store).await, is(2, 1));
     }
@@ -122,7 +123,7 @@ async fn a_lease_that_ran_out_is_taken_over_and_fences_its_holder(
 
 async fn a_lease_of_a_dead_owner_is_free_at_once(Pair { one, two, clock, sees_death, .. }: Pair) {
     let (lease, _) = begun(&*one, "a", 0).await;
-    one.enqueue(&name("a"), 9, LEASE).await.unwrap();
+    queued(&*one, "a", 9, LEASE, None).await.unwrap();
     drop(one);
     if !sees_death {
         // Nobody knows but by the clock.
@@ -154,28 +155,76 @@ async fn a_new_claim_of_the_same_owner_ends_its_earlier_lease(Pair { one, .. }: 
 async fn the_first_to_come_is_the_first_to_be_served(Pair { one, two, clock, .. }: Pair) {
     let (lease, _) = begun(&*one, "a", 0).await;
     let a = name("a");
-    let first = two.enqueue(&a, 9, seconds(99)).await.unwrap();
+    let first = queued(&*two, "a", 9, seconds(99), None).await;
     assert!(one.inbox(&lease, MessageId(0)).await.unwrap().wanted);
-    let second = one.enqueue(&a, 9, seconds(99)).await.unwrap();
-    // Also before the holder of the lease, and before a call without a ticket.
-    for ticket in [second, None] {
-        let claim = one.claim(&a, ticket, LEASE, at(1)).await.unwrap();
+    let second = queued(&*one, "a", 9, seconds(99), None).await;
+    assert_eq!((first, second), (Some(2), Some(3)));
+    // Also before the holder of the lease, and before a turn that has not been queued.
+    for turn in [second, None] {
+        let claim = one.claim(&a, turn, LEASE, at(1)).await.unwrap();
         let Claim::Held(ahead) = claim else { panic!("{claim:?}") };
         assert_eq!(ahead, held(false, 1));
     }
     one.release(&lease).await.unwrap();
     let claim = two.claim(&a, first, LEASE, at(1)).await.unwrap();
-    let Claim::Ours { lease, .. } = claim else { panic!("{claim:?}") };
-    // Its ticket is used up.
+    let Claim::Ours { lease, record, turn: 2 } = claim else { panic!("{claim:?}") };
+    // It waits until it begins.
+    let ran = TurnRecord { items: Vec::new(), ..turn(2, SessionStatus::Completed) };
+    two.commit(&lease, &record.unwrap(), Turns::Put(&ran)).await.unwrap();
     two.release(&lease).await.unwrap();
+    assert_eq!(two.waiting().await.unwrap(), [(a.clone(), 1)]);
     let claim = one.claim(&a, second, LEASE, at(1)).await.unwrap();
-    let Claim::Ours { lease, .. } = claim else { panic!("{claim:?}") };
+    let Claim::Ours { lease, turn: 3, .. } = claim else { panic!("{claim:?}") };
     one.release(&lease).await.unwrap();
-    // A place that ran out does not count.
-    two.enqueue(&a, 9, seconds(5)).await.unwrap();
+    assert!(one.call_off(&a, 3, &TurnDetails::default()).await.unwrap());
+    assert_eq!(two.turns(&a, 1, 1, Excerpt::ALL).await.unwrap(), [ran]);
+    // One that nobody renews does not count.
+    assert_eq!(queued(&*two, "a", 9, seconds(5), None).await, Some(4));
     assert!(matches!(one.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Held(_)));
     clock.advance(seconds(5));
     assert!(matches!(one.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Ours { .. }));
+}
+
+async fn a_queued_turn_outlives_its_owner_only_if_it_was_promised(
+    Pair { one, two, clock, .. }: Pair,
+) {
+    begun(&*two, "a", 0).await;
+    let a = name("a");
+    let time = seconds(9);
+    for runner in [None, Some("r"), Some("other"), None] {
+        queued(&*one, "a", 9, time, runner).await.unwrap();
+    }
+    let promise = Promise { runner: "r".into(), request: "{\"late\":1}".into() };
+    assert!(one.promise(&a, 5, &promise).await.unwrap());
+    assert!(
+        !two.promise(&a, 5, &promise).await.unwrap()
+            && !one.promise(&a, 9, &promise).await.unwrap()
+    );
+    // While its owner is there, nobody else takes it.
+    assert!(two.adopt("r", time).await.unwrap().is_empty());
+    one.renew_places(&a, Duration::ZERO).await.unwrap();
+    let adopted = |number: u32, request: &str| AdoptedTurn {
+        session: a.clone(),
+        number,
+        request: request.into(),
+    };
+    let mut taken = two.adopt("r", time).await.unwrap();
+    taken.sort_by_key(|turn| turn.number);
+    assert_eq!(taken, [adopted(3, "{}"), adopted(5, "{\"late\":1}")]);
+    assert!(two.adopt("r", time).await.unwrap().is_empty());
+    // The others end with a word, or wait for one who may.
+    two.sweep(at(1)).await.unwrap();
+    let turns = two.turns(&a, 0, 9, Excerpt::ALL).await.unwrap();
+    let states: Vec<_> = turns.iter().map(|turn| (turn.number, turn.status)).collect();
+    let waiting = SessionStatus::Queued;
+    assert_eq!(states, [(2, SessionStatus::Cancelled), (3, waiting), (4, waiting), (5, waiting)]);
+    assert_eq!(turns[0].details.stopped, Some(Stop::Abandoned));
+    // One that was called off is not run by who comes too late.
+    assert!(two.call_off(&a, 3, &TurnDetails::default()).await.unwrap());
+    clock.advance(LEASE);
+    let (lease, record) = claimed(&*one, "a", 1).await;
+    let late = one.commit(&lease, &record, Turns::Put(&turn(3, SessionStatus::Running))).await;
+    assert!(matches!(late, Err(StoreError::CalledOff { .. })), "{late:?}");
 }
 
 async fn a_control_message_is_acted_on_once_or_never(Pair { one, two, .. }: Pair) {

@@ -5,6 +5,7 @@
 
 mod operation;
 mod owners;
+mod queue;
 mod records;
 mod reference;
 

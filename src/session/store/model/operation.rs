@@ -23,7 +23,7 @@ pub(super) enum Operation {
     },
     Claim {
         name: usize,
-        ticket: Option<Index>,
+        turn: Option<Index>,
     },
     Renew(Index),
     Release(Index),
@@ -36,9 +36,14 @@ pub(super) enum Operation {
         lease: Index,
         name: usize,
     },
-    Enqueue(usize),
-    Dequeue(Index),
+    Enqueue {
+        name: usize,
+        is_promised: bool,
+    },
+    Promise(Index),
+    CallOff(Index),
     RenewPlaces(usize),
+    Adopt,
     OpenApproval(Index),
     Answer(Index),
     Settle {
@@ -84,14 +89,17 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (name(), any::<bool>())
             .prop_map(|(name, automatic)| Operation::Create { name, automatic }),
         8 => (name(), prop::option::of(index()))
-            .prop_map(|(name, ticket)| Operation::Claim { name, ticket }),
+            .prop_map(|(name, turn)| Operation::Claim { name, turn }),
         2 => index().prop_map(Operation::Renew),
         2 => index().prop_map(Operation::Release),
         8 => (index(), write).prop_map(|(lease, write)| Operation::Commit { lease, write }),
         1 => index().prop_map(Operation::Delete),
         2 => (index(), name()).prop_map(|(lease, name)| Operation::Rename { lease, name }),
-        3 => name().prop_map(Operation::Enqueue),
-        1 => index().prop_map(Operation::Dequeue),
+        3 => (name(), any::<bool>())
+            .prop_map(|(name, is_promised)| Operation::Enqueue { name, is_promised }),
+        1 => index().prop_map(Operation::Promise),
+        1 => index().prop_map(Operation::CallOff),
+        1 => Just(Operation::Adopt),
         1 => name().prop_map(Operation::RenewPlaces),
         4 => index().prop_map(Operation::OpenApproval),
         3 => index().prop_map(Operation::Answer),

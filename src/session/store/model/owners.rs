@@ -15,7 +15,7 @@ use crate::session::store::PostgresPool;
 use super::{
     operation::{OWNERS, Operation, Step},
     records::{TTL, approval_id, named, short, written},
-    reference::{Answer, CAP, Claimed, LEASE, PLACES, Reference},
+    reference::{Answer, CAP, Claimed, LEASE, Reference},
 };
 use crate::{
     codex::{self, Decision},
@@ -24,7 +24,7 @@ use crate::{
         record::{AnswerRecord, ApprovalState, SessionRecord, examples::approval},
         store::{
             Claim, Created, Excerpt, Lease, ReferenceStore, Renamed, SqlStore, Store, StoreClock,
-            StoreError, Ticket, Turns,
+            StoreError, Turns,
         },
     },
 };
@@ -35,7 +35,7 @@ const SKEW: [i64; OWNERS] = [0, 40, -40];
 /// When the first wall clock starts.
 const START: i64 = 1_000_000;
 
-const SPAN: Duration = Duration::from_secs(LEASE.unsigned_abs());
+pub(super) const SPAN: Duration = Duration::from_secs(LEASE.unsigned_abs());
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -63,7 +63,7 @@ pub(super) struct Owners {
     /// Counts owners, claims, places and approvals.
     last: u64,
     leases: Vec<(Claimed, Lease, SessionRecord)>,
-    tickets: Vec<(u64, Ticket)>,
+    pub(super) queued: Vec<(SessionName, u32)>,
     approvals: Vec<u64>,
     /// The highest epoch there was for each name.
     epochs: BTreeMap<SessionName, i64>,
@@ -71,7 +71,7 @@ pub(super) struct Owners {
 }
 
 /// What came of an operation.
-enum Done {
+pub(super) enum Done {
     /// Its future was dropped.
     Cut,
     Answered(Answer),
@@ -96,7 +96,7 @@ impl Owners {
             stores: vec![None; OWNERS],
             last: 0,
             leases: Vec::new(),
-            tickets: Vec::new(),
+            queued: Vec::new(),
             approvals: Vec::new(),
             epochs: BTreeMap::new(),
             possible: vec![Reference::at(1)],
@@ -206,40 +206,39 @@ impl Owners {
                 });
                 self.judge(&done, |reference| reference.create(&record, wall));
             }
-            Operation::Claim { name, ticket } => {
+            Operation::Claim { name, turn } => {
                 let name = named(*name);
-                let ticket = ticket.as_ref().filter(|_| !self.tickets.is_empty());
-                let ticket = ticket.map(|index| *index.get(&self.tickets));
+                let turn = turn.as_ref().filter(|_| !self.queued.is_empty());
+                let turn = turn.map(|index| index.get(&self.queued).1);
                 let mut taken = None;
                 let done = self.run(store, cut, async {
-                    Ok(
-                        match store
-                            .claim(&name, ticket.map(|(_, ticket)| ticket), SPAN, now)
-                            .await?
-                        {
-                            Claim::Ours { lease, record } => {
-                                let record = record?;
-                                taken = Some((lease, (*record).clone()));
-                                Answer::Ours(record)
-                            }
-                            Claim::Held(ahead) => {
-                                Answer::Held { running: ahead.running, waiting: ahead.waiting }
-                            }
-                            Claim::Missing => Answer::Missing,
-                        },
-                    )
+                    Ok(match store.claim(&name, turn, SPAN, now).await? {
+                        Claim::Ours { lease, record, turn } => {
+                            let record = record?;
+                            taken = Some((lease, (*record).clone(), turn));
+                            Answer::Ours(record, turn)
+                        }
+                        Claim::Held(ahead) => {
+                            Answer::Held { running: ahead.running, waiting: ahead.waiting }
+                        }
+                        Claim::Missing => Answer::Missing,
+                    })
                 });
-                if let Some((lease, record)) = taken {
+                if let Some((lease, record, given)) = taken {
                     let highest = self.epochs.insert(name.clone(), lease.epoch).unwrap_or_default();
                     assert!(lease.epoch > highest, "an epoch that was there before: {lease:?}");
-                    let claimed = Claimed { session: name.clone(), owner: by, claim: number };
+                    let claimed =
+                        Claimed { session: name.clone(), owner: by, claim: number, given };
                     self.leases.push((claimed, lease, record));
                 }
-                let ticket = ticket.map(|(number, _)| number);
-                self.judge(&done, |reference| reference.claim(by, &name, ticket, number, wall));
+                self.judge(&done, |reference| reference.claim(by, &name, turn, number, wall));
             }
-            Operation::Enqueue(_) | Operation::Dequeue(_) | Operation::RenewPlaces(_) => {
-                self.queue((by, store), operation, cut, number);
+            Operation::Enqueue { .. }
+            | Operation::Promise(_)
+            | Operation::CallOff(_)
+            | Operation::Adopt
+            | Operation::RenewPlaces(_) => {
+                self.queue_up((by, store), operation, cut);
             }
             Operation::Sweep => {
                 let done = self.run(store, cut, async {
@@ -279,45 +278,6 @@ impl Owners {
                 );
             }
             Operation::Wait(_) | Operation::Die | Operation::Rise => {}
-        }
-    }
-
-    fn queue(
-        &mut self,
-        (by, store): (u64, &dyn Store),
-        operation: &Operation,
-        cut: Option<u64>,
-        number: u64,
-    ) {
-        match operation {
-            Operation::Enqueue(name) => {
-                let name = named(*name);
-                let mut taken = None;
-                let done = self.run(store, cut, async {
-                    taken = store.enqueue(&name, PLACES, SPAN).await?;
-                    Ok(Answer::Yes(taken.is_some()))
-                });
-                self.tickets.extend(taken.map(|ticket| (number, ticket)));
-                self.judge(&done, |reference| reference.enqueue(by, &name, number));
-            }
-            Operation::Dequeue(index) => {
-                if self.tickets.is_empty() {
-                    return;
-                }
-                let (number, ticket) = *index.get(&self.tickets);
-                let done = self.run(store, cut, async {
-                    store.dequeue(ticket).await.map(|()| Answer::Nothing)
-                });
-                self.judge(&done, |reference| reference.dequeue(number));
-            }
-            Operation::RenewPlaces(name) => {
-                let name = named(*name);
-                let done = self.run(store, cut, async {
-                    store.renew_places(&name, SPAN).await.map(|()| Answer::Nothing)
-                });
-                self.judge(&done, |reference| reference.renew_places(by, &name));
-            }
-            _ => {}
         }
     }
 
@@ -378,14 +338,17 @@ impl Owners {
                 self.judge(&done, |reference| reference.settle(by, claimed, number, state));
             }
             Operation::Commit { write, .. } => {
-                let (written, turn, restarts) = written(&record, *write, now);
+                let (written, turn, restarts) = written(&record, *write, claimed.given, now);
                 let turns = match &turn {
                     None => Turns::Keep,
                     Some(turn) if restarts => Turns::Restart(turn),
                     Some(turn) => Turns::Put(turn),
                 };
                 let done = self.run(store, cut, async {
-                    store.commit(lease, &written, turns).await.map(|()| Answer::Nothing)
+                    match store.commit(lease, &written, turns).await {
+                        Err(StoreError::CalledOff { .. }) => Ok(Answer::CalledOff),
+                        written => written.map(|()| Answer::Nothing),
+                    }
                 });
                 if let Done::Answered(Answer::Nothing) = &done {
                     let kept = self.leases.iter_mut().find(|(known, ..)| known == claimed);
@@ -404,7 +367,7 @@ impl Owners {
     }
 
     /// Runs an operation, or drops it in the middle.
-    fn run(
+    pub(super) fn run(
         &self,
         store: &dyn Store,
         cut: Option<u64>,
@@ -436,7 +399,7 @@ impl Owners {
     }
 
     /// Keeps what is possible after an operation.
-    fn judge(&mut self, done: &Done, apply: impl Fn(&mut Reference) -> Answer) {
+    pub(super) fn judge(&mut self, done: &Done, apply: impl Fn(&mut Reference) -> Answer) {
         let mut expected = Vec::new();
         let mut possible: Vec<Reference> = Vec::new();
         for before in &self.possible {

@@ -38,6 +38,7 @@ pub(super) fn approval_id(number: u64) -> ApprovalId {
 pub(super) fn written(
     record: &SessionRecord,
     write: Write,
+    given: u32,
     now: Timestamp,
 ) -> (SessionRecord, Option<TurnRecord>, bool) {
     let mut record = record.clone();
@@ -45,7 +46,7 @@ pub(super) fn written(
     match write {
         Write::Touch => (record, None, false),
         Write::Begin => {
-            record.last_turn += 1;
+            record.last_turn = given.max(record.last_turn + 1);
             record.status = SessionStatus::Running;
             let turn = turn(record.last_turn, SessionStatus::Running);
             (record, Some(turn), false)
@@ -58,7 +59,7 @@ pub(super) fn written(
         }
         Write::Restart => {
             let mut record = record.reset();
-            record.last_turn += 1;
+            record.last_turn = given.max(record.last_turn + 1);
             record.status = SessionStatus::Running;
             let turn = turn(record.last_turn, SessionStatus::Running);
             (record, Some(turn), true)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::session::{
     SessionName,
-    record::{ApprovalState, SessionRecord, SessionStatus, TurnRecord},
+    record::{ApprovalState, SessionRecord, SessionStatus, Stop, TurnDetails, TurnRecord},
 };
 
 /// How long leases, places and approvals last, in seconds.
@@ -20,7 +20,6 @@ pub(super) struct Reference {
     pub(super) clock: i64,
     pub(super) sessions: BTreeMap<SessionName, Session>,
     pub(super) alive: BTreeSet<u64>,
-    queue: Vec<QueueEntry>,
     pub(super) approvals: Vec<Approval>,
 }
 
@@ -29,6 +28,10 @@ pub(super) struct Session {
     pub(super) record: SessionRecord,
     pub(super) turns: Vec<TurnRecord>,
     holder: Option<Holder>,
+    /// Whose its queued turns are.
+    queue: Vec<QueueEntry>,
+    /// The number that was given with the lease.
+    given: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,10 +45,10 @@ struct Holder {
 
 #[derive(Debug, Clone, PartialEq)]
 struct QueueEntry {
-    ticket: u64,
-    session: SessionName,
+    number: u32,
     owner: u64,
     until: i64,
+    is_promised: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +68,10 @@ pub(super) enum Answer {
     Evicted(Vec<SessionName>),
     Conflict,
     Full,
-    Ours(Box<SessionRecord>),
+    Ours(Box<SessionRecord>, u32),
+    Queued(u32),
+    Adopted(BTreeSet<(SessionName, u32)>),
+    CalledOff,
     Held { running: bool, waiting: usize },
     Missing,
     LeaseLost,
@@ -79,6 +85,23 @@ pub(super) struct Claimed {
     pub(super) session: SessionName,
     pub(super) owner: u64,
     pub(super) claim: u64,
+    pub(super) given: u32,
+}
+
+impl Session {
+    /// The number after all that its turns have.
+    fn next_number(&self) -> u32 {
+        let greatest = self.turns.iter().map(|turn| turn.number).max().unwrap_or_default();
+        greatest.max(self.record.last_turn) + 1
+    }
+
+    fn cancel(&mut self, number: u32, say: impl FnOnce(&mut TurnDetails)) {
+        self.queue.retain(|place| place.number != number);
+        if let Some(turn) = self.turns.iter_mut().find(|turn| turn.number == number) {
+            turn.status = SessionStatus::Cancelled;
+            say(&mut turn.details);
+        }
+    }
 }
 
 impl Reference {
@@ -184,8 +207,10 @@ impl Reference {
         }) else {
             return Answer::Full;
         };
-        let session = Session { record: record.clone(), turns: Vec::new(), holder: None };
-        next.sessions.insert(record.name.clone(), session);
+        let record = record.clone();
+        let session =
+            Session { record, turns: Vec::new(), holder: None, queue: Vec::new(), given: 0 };
+        next.sessions.insert(session.record.name.clone(), session);
         *self = next;
         Answer::Evicted(evicted)
     }
@@ -194,7 +219,7 @@ impl Reference {
         &mut self,
         by: u64,
         name: &SessionName,
-        ticket: Option<u64>,
+        turn: Option<u32>,
         claim: u64,
         wall: i64,
     ) -> Answer {
@@ -202,13 +227,8 @@ impl Reference {
         else {
             return Answer::Missing;
         };
-        let before = |place: &&QueueEntry| ticket.is_none_or(|ticket| place.ticket < ticket);
-        let others = self.queue.iter().filter(|place| {
-            place.session == *name
-                && place.owner != by
-                && place.until > self.clock
-                && self.alive.contains(&place.owner)
-        });
+        let before = |place: &&QueueEntry| turn.is_none_or(|turn| place.number < turn);
+        let others = session.queue.iter().filter(|it| it.owner != by && self.is_kept(it));
         let waiting = others.filter(before).count();
         if self.in_force(session).is_some_and(|holder| holder.owner != by) {
             let running = session.record.status == SessionStatus::Running;
@@ -218,12 +238,12 @@ impl Reference {
             return Answer::Held { running: false, waiting };
         }
         self.end_turns(name);
-        self.queue.retain(|place| Some(place.ticket) != ticket);
         let until = self.clock + LEASE;
         match self.sessions.get_mut(name) {
             Some(session) => {
                 session.holder = Some(Holder { owner: by, claim, until, busy: true });
-                Answer::Ours(Box::new(session.record.clone()))
+                session.given = turn.unwrap_or_else(|| session.next_number());
+                Answer::Ours(Box::new(session.record.clone()), session.given)
             }
             None => Answer::Missing,
         }
@@ -265,17 +285,25 @@ impl Reference {
         if session.record.revision != record.revision {
             return Answer::Stale;
         }
+        let known = turn.and_then(|turn| session.turns.iter().find(|it| it.number == turn.number));
+        if known.is_some_and(|known| known.status == SessionStatus::Cancelled) {
+            return Answer::CalledOff;
+        }
         session.record = SessionRecord { revision: record.revision + 1, ..record.clone() };
         let busy = record.status == SessionStatus::Running;
         session.holder = session.holder.map(|holder| Holder { busy, ..holder });
         if restarts {
-            session.turns.retain(|known| turn.is_some_and(|turn| known.number >= turn.number));
+            session.turns.retain(|known| {
+                let is_queued = known.status == SessionStatus::Queued;
+                is_queued || turn.is_some_and(|turn| known.number >= turn.number)
+            });
             self.approvals.retain(|approval| approval.session != lease.session);
         }
         if let Some(turn) = turn {
             session.turns.retain(|known| known.number != turn.number);
             session.turns.push(turn.clone());
             session.turns.sort_by_key(|turn| turn.number);
+            session.queue.retain(|place| place.number != turn.number);
         }
         Answer::Nothing
     }
@@ -302,13 +330,7 @@ impl Reference {
         let Some(session) = session.filter(|it| it.record.revision == record.revision) else {
             return Answer::Stale;
         };
-        let others = self.queue.iter().filter(|place| {
-            place.session == lease.session
-                && place.owner != by
-                && place.until > self.clock
-                && self.alive.contains(&place.owner)
-        });
-        if others.count() > 0 {
+        if session.queue.iter().any(|place| place.owner != by && self.is_kept(place)) {
             return Answer::Yes(false);
         }
         let mut next = self.clone();
@@ -332,32 +354,75 @@ impl Reference {
         Answer::Nothing
     }
 
-    pub(super) fn enqueue(&mut self, by: u64, name: &SessionName, ticket: u64) -> Answer {
-        let there = |place: &&QueueEntry| {
-            let is_waiting = place.until > self.clock && self.alive.contains(&place.owner);
-            place.session == *name && is_waiting
-        };
-        if self.queue.iter().filter(there).count() >= PLACES {
+    /// Whether the owner of a queued turn is still there.
+    fn is_kept(&self, place: &QueueEntry) -> bool {
+        place.until > self.clock && self.alive.contains(&place.owner)
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        by: u64,
+        name: &SessionName,
+        turn: &TurnRecord,
+        is_promised: bool,
+    ) -> Answer {
+        let Some(session) = self.sessions.get(name) else { return Answer::Yes(false) };
+        if session.queue.iter().filter(|place| self.is_kept(place)).count() >= PLACES {
             return Answer::Yes(false);
         }
         let until = self.clock + LEASE;
-        self.queue.push(QueueEntry { ticket, session: name.clone(), owner: by, until });
-        Answer::Yes(true)
+        let Some(session) = self.sessions.get_mut(name) else { return Answer::Yes(false) };
+        let given = if session.holder.is_some_and(|it| it.busy) { session.given } else { 0 };
+        let number = session.next_number().max(given + 1);
+        session.turns.push(TurnRecord { number, ..turn.clone() });
+        session.queue.push(QueueEntry { number, owner: by, until, is_promised });
+        Answer::Queued(number)
     }
 
-    pub(super) fn dequeue(&mut self, ticket: u64) -> Answer {
-        self.queue.retain(|place| place.ticket != ticket);
-        Answer::Nothing
+    pub(super) fn promise(&mut self, by: u64, name: &SessionName, turn: u32) -> Answer {
+        let queue = self.sessions.get_mut(name).map(|session| &mut session.queue);
+        let ours = queue.into_iter().flatten().find(|it| it.number == turn && it.owner == by);
+        Answer::Yes(ours.map(|place| place.is_promised = true).is_some())
+    }
+
+    pub(super) fn call_off(
+        &mut self,
+        name: &SessionName,
+        turn: u32,
+        details: &TurnDetails,
+    ) -> Answer {
+        let Some(session) = self.sessions.get_mut(name) else { return Answer::Yes(false) };
+        if !session.queue.iter().any(|place| place.number == turn) {
+            return Answer::Yes(false);
+        }
+        session.cancel(turn, |known| known.clone_from(details));
+        Answer::Yes(true)
     }
 
     pub(super) fn renew_places(&mut self, by: u64, name: &SessionName) -> Answer {
         let clock = self.clock;
-        for place in &mut self.queue {
-            if place.session == *name && place.owner == by && place.until > clock {
+        let queue = self.sessions.get_mut(name).map(|session| &mut session.queue);
+        for place in queue.into_iter().flatten() {
+            if place.owner == by && place.until > clock {
                 place.until = clock + LEASE;
             }
         }
         Answer::Nothing
+    }
+
+    pub(super) fn adopt(&mut self, by: u64) -> Answer {
+        let (clock, alive) = (self.clock, self.alive.clone());
+        let mut adopted = BTreeSet::new();
+        for (name, session) in &mut self.sessions {
+            for place in &mut session.queue {
+                let is_kept = place.until > clock && alive.contains(&place.owner);
+                if place.is_promised && !is_kept {
+                    (place.owner, place.until) = (by, clock + LEASE);
+                    adopted.insert((name.clone(), place.number));
+                }
+            }
+        }
+        Answer::Adopted(adopted)
     }
 
     pub(super) fn open_approval(&mut self, by: u64, lease: &Claimed, number: u64) -> Answer {
@@ -409,7 +474,15 @@ impl Reference {
 
     pub(super) fn sweep(&mut self, wall: i64) -> Answer {
         let (clock, alive) = (self.clock, self.alive.clone());
-        self.queue.retain(|place| place.until > clock && alive.contains(&place.owner));
+        for session in self.sessions.values_mut() {
+            let gone = session.queue.iter().filter(|place| {
+                let is_kept = place.until > clock && alive.contains(&place.owner);
+                !(place.is_promised || is_kept)
+            });
+            for number in gone.map(|place| place.number).collect::<Vec<_>>() {
+                session.cancel(number, |details| details.stopped = Some(Stop::Abandoned));
+            }
+        }
         self.end_lapsed();
         Answer::Removed(self.remove_expired(wall))
     }

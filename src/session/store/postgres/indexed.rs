@@ -17,7 +17,7 @@ use crate::session::{
     },
     store::{
         Claim, ControlMessage, ControlOutcome, Coordination, Excerpt, Lease, MessageId, Page,
-        SessionStore, SqlStore, Turns,
+        Promise, SessionStore, SqlStore, Turns,
     },
 };
 
@@ -35,7 +35,9 @@ const FILL: &[&str] = &[
      'completed', 9, settings, usage, details, 0 FROM sessions, generate_series(1, $1) AS i",
     "INSERT INTO turns SELECT 't', 'm' || i, n, 'completed', 0, 'p', 'r', '{}' \
      FROM generate_series(1, $1) AS i, generate_series(1, 9) AS n",
-    "INSERT INTO queue (tenant, session, owner, until) SELECT 't', 'm' || i, 'o', 2e14 FROM generate_series(1, $1) AS i",
+    "INSERT INTO turns SELECT 't', 'm' || i, 10, 'queued', 0, 'p', '', '{}', 'o', 2e14, '{}', 'r' \
+     FROM generate_series(1, $1) AS i",
+    "INSERT INTO items SELECT 't', 'm' || i, n, 0, 1, '{}' FROM generate_series(1, $1) AS i, generate_series(1, 9) AS n",
     "INSERT INTO control_messages (tenant, session, posted, message) SELECT 't', 'm' || i, 2e14, '{}' \
      FROM generate_series(1, $1) AS i",
     "INSERT INTO approvals SELECT 't', 'a' || i, 'm' || i, 'o', 0, 0, 0, 'expired', '{}' FROM generate_series(1, $1) AS i",
@@ -53,7 +55,7 @@ fn name() -> SessionName {
 
 async fn claimed(store: &SqlStore, now: Timestamp) -> (Lease, SessionRecord) {
     match store.claim(&name(), None, TIME, now).await.unwrap() {
-        Claim::Ours { lease, record } => (lease, *record.unwrap()),
+        Claim::Ours { lease, record, .. } => (lease, *record.unwrap()),
         other => panic!("not ours: {other:?}"),
     }
 }
@@ -67,7 +69,10 @@ async fn converse(store: &SqlStore, other: &SqlStore) {
     store.renew(&lease, TIME).await.unwrap();
     record.status = SessionStatus::Running;
     store.commit(&lease, &record, Turns::Put(&turn(1, SessionStatus::Running))).await.unwrap();
-    let ticket = other.enqueue(&name(), 9, TIME).await.unwrap();
+    let promise = Promise { runner: "x".into(), request: "{}".into() };
+    let waiting = turn(0, SessionStatus::Queued);
+    let ticket = other.enqueue(&name(), &waiting, Some(&promise), 9, TIME).await.unwrap();
+    assert!(other.promise(&name(), ticket.unwrap(), &promise).await.unwrap());
     assert!(matches!(other.claim(&name(), ticket, TIME, now).await.unwrap(), Claim::Held(_)));
     other.renew_places(&name(), TIME).await.unwrap();
     let steer = ControlMessage::Steer { turn: 1, prompt: "p".into() };
@@ -104,7 +109,8 @@ async fn converse(store: &SqlStore, other: &SqlStore) {
     store.commit(&lease, &record, Turns::Put(&turn(1, SessionStatus::Completed))).await.unwrap();
     store.collect(&name(), 1).await.unwrap();
     store.release(&lease).await.unwrap();
-    other.dequeue(ticket.unwrap()).await.unwrap();
+    other.call_off(&name(), ticket.unwrap(), &waiting.details).await.unwrap();
+    other.turn(&name(), 1, 0).await.unwrap();
     other.load(&name(), now).await.unwrap();
     other.turns(&name(), 0, 9, Excerpt::ALL).await.unwrap();
     other.of_thread(&ThreadId("thread7".into()), now).await.unwrap();

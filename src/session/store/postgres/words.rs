@@ -32,7 +32,7 @@ const WORDS: Words = &[
     ),
     (
         "with_words",
-        "SELECT session FROM turns WHERE tenant = $1 AND status <> 'running' \
+        "SELECT session FROM turns WHERE tenant = $1 AND status NOT IN ('queued', 'running') \
          AND codex_mcp_words(prompt, response) @@ to_tsquery('pg_catalog.simple'::regconfig, $8)",
     ),
 ];

@@ -11,10 +11,13 @@ use super::{
 };
 use crate::session::{
     SessionName,
-    record::{AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionStatus},
+    record::{
+        AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, SessionStatus, TurnDetails,
+        TurnRecord,
+    },
     store::{
-        Activity, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox, Lease,
-        MessageId, StoreError, Ticket,
+        Activity, AdoptedTurn, Ahead, Claim, ControlMessage, ControlOutcome, Coordination, Hint,
+        Inbox, Lease, MessageId, Promise, StoreError,
     },
 };
 
@@ -23,7 +26,7 @@ impl Coordination for ReferenceStore {
     async fn claim(
         &self,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         time: Duration,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
@@ -32,7 +35,7 @@ impl Coordination for ReferenceStore {
         let state = &mut *state;
         let entry = state.entries.get(name).filter(|entry| State::is_live(entry, now, clock));
         let Some(entry) = entry else { return Ok(Claim::Missing) };
-        let waiting = state.others_before(name, ticket, self.owner, clock);
+        let waiting = state.others_before(name, turn, self.owner, clock);
         match state.holder(entry, clock) {
             Some(holder) if holder.owner != self.owner => {
                 let running = entry.record.status == SessionStatus::Running;
@@ -44,15 +47,14 @@ impl Coordination for ReferenceStore {
             return Ok(Claim::Held(Ahead { running: false, waiting }));
         }
         state.end_turns(name);
-        if let Some(ticket) = ticket {
-            state.queue.retain(|place| place.ticket != ticket);
-        }
         state.messages.retain(|posted| posted.session != *name);
         let Some(entry) = state.entries.get_mut(name) else { return Ok(Claim::Missing) };
         entry.epoch += 1;
         entry.holder = Some(Holder { owner: self.owner, until, busy: true });
+        let turn = turn.unwrap_or_else(|| entry.next_number());
+        entry.given = turn;
         let lease = Lease { session: name.clone(), epoch: entry.epoch };
-        Ok(Claim::Ours { lease, record: Ok(Box::new(entry.record.clone())) })
+        Ok(Claim::Ours { lease, record: Ok(Box::new(entry.record.clone())), turn })
     }
 
     async fn renew(&self, lease: &Lease, time: Duration) -> Result<bool, StoreError> {
@@ -86,22 +88,41 @@ impl Coordination for ReferenceStore {
     async fn enqueue(
         &self,
         name: &SessionName,
+        turn: &TurnRecord,
+        promise: Option<&Promise>,
         limit: usize,
         time: Duration,
-    ) -> Result<Option<Ticket>, StoreError> {
+    ) -> Result<Option<u32>, StoreError> {
         let (clock, until) = (self.clock.now(), self.clock.after(time));
         let mut state = self.lock();
-        let is_there = |place: &&QueueEntry| {
-            let is_waiting = place.until > clock && state.alive.contains(&place.owner);
-            place.session == *name && is_waiting
-        };
-        let waiting = state.queue.iter().filter(is_there);
-        if waiting.count() >= limit {
+        let there = state.queue.iter().filter(|place| place.session == *name);
+        if there.filter(|place| state.is_kept(place, clock)).count() >= limit {
             return Ok(None);
         }
-        let ticket = state.next_ticket();
-        state.queue.push(QueueEntry { ticket, session: name.clone(), owner: self.owner, until });
-        Ok(Some(ticket))
+        let Some(entry) = state.entries.get_mut(name) else { return Ok(None) };
+        let given = if entry.holder.is_some_and(|holder| holder.busy) { entry.given } else { 0 };
+        let number = entry.next_number().max(given + 1);
+        let (response, items) = (String::new(), Vec::new());
+        let queued =
+            TurnRecord { number, status: SessionStatus::Queued, response, items, ..turn.clone() };
+        entry.turns.push(queued);
+        let promise = promise.cloned();
+        let (session, owner) = (name.clone(), self.owner);
+        state.queue.push(QueueEntry { number, session, owner, until, promise });
+        Ok(Some(number))
+    }
+
+    async fn promise(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        promise: &Promise,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let ours = state.queue.iter_mut().find(|place| {
+            place.session == *name && place.number == turn && place.owner == self.owner
+        });
+        Ok(ours.map(|place| place.promise = Some(promise.clone())).is_some())
     }
 
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError> {
@@ -114,9 +135,49 @@ impl Coordination for ReferenceStore {
         Ok(())
     }
 
-    async fn dequeue(&self, ticket: Ticket) -> Result<(), StoreError> {
-        self.lock().queue.retain(|place| place.ticket != ticket);
-        Ok(())
+    async fn call_off(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        details: &TurnDetails,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.lock();
+        let is_it = |place: &QueueEntry| place.session == *name && place.number == turn;
+        if !state.queue.iter().any(is_it) {
+            return Ok(false);
+        }
+        if let Some(turn) = state.leave(name, turn) {
+            turn.status = SessionStatus::Cancelled;
+            turn.details = details.clone();
+        }
+        Ok(true)
+    }
+
+    async fn adopt(&self, runner: &str, time: Duration) -> Result<Vec<AdoptedTurn>, StoreError> {
+        let (clock, until) = (self.clock.now(), self.clock.after(time));
+        let mut state = self.lock();
+        let alive = state.alive.clone();
+        let mut adopted = Vec::new();
+        for place in &mut state.queue {
+            let is_kept = place.until > clock && alive.contains(&place.owner);
+            let Some(promise) = place.promise.as_ref().filter(|it| it.runner == runner) else {
+                continue;
+            };
+            if !is_kept {
+                (place.owner, place.until) = (self.owner, until);
+                let (session, request) = (place.session.clone(), promise.request.clone());
+                adopted.push(AdoptedTurn { session, number: place.number, request });
+            }
+        }
+        Ok(adopted)
+    }
+
+    async fn waiting(&self) -> Result<Vec<(SessionName, u32)>, StoreError> {
+        let mut counts = std::collections::BTreeMap::<_, u32>::new();
+        for place in &self.lock().queue {
+            *counts.entry(place.session.clone()).or_default() += 1;
+        }
+        Ok(counts.into_iter().collect())
     }
 
     async fn inbox(&self, lease: &Lease, after: MessageId) -> Result<Inbox, StoreError> {

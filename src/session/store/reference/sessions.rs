@@ -50,8 +50,14 @@ impl SessionStore for ReferenceStore {
         }
         let Some(evicted) = evicted else { return Ok(Created::Full) };
         let epoch = state.first_epoch();
-        let entry =
-            Entry { record: record.clone(), turns, rollouts: Vec::new(), holder: None, epoch };
+        let entry = Entry {
+            record: record.clone(),
+            turns,
+            rollouts: Vec::new(),
+            holder: None,
+            given: 0,
+            epoch,
+        };
         state.entries.insert(record.name.clone(), entry);
         Ok(Created::Done { evicted })
     }
@@ -68,6 +74,12 @@ impl SessionStore for ReferenceStore {
         if entry.record.revision != record.revision {
             return Err(StoreError::Stale { name: record.name.clone() });
         }
+        if let Turns::Put(turn) | Turns::Restart(turn) = turns {
+            let known = entry.turns.iter().find(|known| known.number == turn.number);
+            if known.is_some_and(|known| known.status == SessionStatus::Cancelled) {
+                return Err(StoreError::CalledOff { name: record.name.clone() });
+            }
+        }
         entry.record = SessionRecord { revision: record.revision + 1, ..record.clone() };
         let busy = record.status == SessionStatus::Running;
         entry.holder = entry.holder.map(|holder| Holder { busy, ..holder });
@@ -81,13 +93,23 @@ impl SessionStore for ReferenceStore {
                     Some(known) => known.clone_from(turn),
                     None => entry.turns.push(turn.clone()),
                 }
+                entry.turns.sort_by_key(|turn| turn.number);
+                let place = (lease.session.clone(), turn.number);
+                state.queue.retain(|it| (&it.session, it.number) != (&place.0, place.1));
                 if was_running && turn.status != SessionStatus::Running {
                     state.count(turn);
                 }
             }
             Turns::Restart(turn) => {
-                entry.turns.retain(|known| known.number > turn.number);
-                entry.turns.insert(0, turn.clone());
+                let is_kept = |known: &TurnRecord| {
+                    let is_queued = known.status == SessionStatus::Queued;
+                    known.number > turn.number || is_queued && known.number < turn.number
+                };
+                entry.turns.retain(is_kept);
+                entry.turns.push(turn.clone());
+                entry.turns.sort_by_key(|turn| turn.number);
+                let place = (lease.session.clone(), turn.number);
+                state.queue.retain(|it| (&it.session, it.number) != (&place.0, place.1));
                 state.approvals.retain(|opened| opened.record.session != lease.session);
             }
         }
@@ -287,8 +309,7 @@ impl SessionStore for ReferenceStore {
         let clock = self.clock.now();
         let mut state = self.lock();
         let state = &mut *state;
-        let alive = &state.alive;
-        state.queue.retain(|place| place.until > clock && alive.contains(&place.owner));
+        state.cancel_abandoned(clock);
         state.free_lapsed(clock);
         state.handshakes.retain(|known| known.expires_at > now);
         Ok(state.remove_expired(now, clock))
@@ -355,7 +376,9 @@ impl SessionStore for ReferenceStore {
 fn copied(state: &State, copy: CopiedTurns<'_>) -> Vec<TurnRecord> {
     let turns = state.entries.get(copy.from).map(|entry| entry.turns.as_slice());
     let turns = turns.unwrap_or_default().iter();
-    let mut copied: Vec<_> = turns.filter(|turn| turn.number <= copy.through).cloned().collect();
+    let copied = turns.filter(|turn| turn.number <= copy.through);
+    let copied = copied.filter(|turn| turn.status != SessionStatus::Queued);
+    let mut copied: Vec<_> = copied.cloned().collect();
     for turn in copied.iter_mut().filter(|turn| turn.status == SessionStatus::Running) {
         turn.status = SessionStatus::Interrupted;
     }

@@ -11,10 +11,10 @@ use crate::session::{
     SessionName,
     record::{
         ApprovalRecord, ApprovalState, HandshakeRecord, RolloutRecord, SessionRecord,
-        SessionStatus, TokenRecord, TurnRecord, Usage,
+        SessionStatus, Stop, TokenRecord, TurnRecord, Usage,
     },
     store::{
-        ControlMessage, ControlOutcome, Lease, MessageId, Outcomes, StoreError, Ticket,
+        ControlMessage, ControlOutcome, Lease, MessageId, Outcomes, Promise, StoreError,
         page::{wanted, words},
     },
 };
@@ -35,7 +35,6 @@ pub(super) struct State {
     /// The owners that are not dead.
     pub(super) alive: HashSet<u64>,
     last_owner: u64,
-    last_ticket: i64,
     last_message: i64,
     /// The greatest epoch of any session that was removed: a new one of that name begins above it.
     epochs: i64,
@@ -48,6 +47,8 @@ pub(super) struct Entry {
     /// With their content.
     pub(super) rollouts: Vec<(RolloutRecord, Vec<Vec<u8>>)>,
     pub(super) holder: Option<Holder>,
+    /// The number that was given with the lease.
+    pub(super) given: u32,
     pub(super) epoch: i64,
 }
 
@@ -60,12 +61,14 @@ pub(super) struct Holder {
     pub(super) busy: bool,
 }
 
+/// Whose a queued turn is.
 #[derive(Debug)]
 pub(super) struct QueueEntry {
-    pub(super) ticket: Ticket,
+    pub(super) number: u32,
     pub(super) session: SessionName,
     pub(super) owner: u64,
     pub(super) until: i64,
+    pub(super) promise: Option<Promise>,
 }
 
 #[derive(Debug)]
@@ -90,11 +93,6 @@ impl State {
         self.last_owner += 1;
         self.alive.insert(self.last_owner);
         self.last_owner
-    }
-
-    pub(super) fn next_ticket(&mut self) -> Ticket {
-        self.last_ticket += 1;
-        Ticket(self.last_ticket)
     }
 
     pub(super) fn next_message(&mut self) -> MessageId {
@@ -180,6 +178,7 @@ impl State {
         self.epochs = self.epochs.max(entry.epoch);
         self.messages.retain(|posted| posted.session != *name);
         self.approvals.retain(|opened| opened.record.session != *name);
+        self.queue.retain(|place| place.session != *name);
     }
 
     /// Stores a session under the name in `record`, in place of the one named `old`, whose lease ends.
@@ -192,6 +191,9 @@ impl State {
             if opened.record.session == *old {
                 opened.record.session = record.name.clone();
             }
+        }
+        for place in self.queue.iter_mut().filter(|place| place.session == *old) {
+            place.session = record.name.clone();
         }
         let entry = Entry { holder: None, epoch: self.epochs, record, ..entry };
         self.entries.insert(entry.record.name.clone(), entry);
@@ -218,21 +220,43 @@ impl State {
         may_go.min_by_key(worth).map(|entry| entry.record.name.clone())
     }
 
-    /// How many calls of other owners wait for a session before this ticket.
+    /// Whether the owner of a queued turn is still there.
+    pub(super) fn is_kept(&self, place: &QueueEntry, clock: i64) -> bool {
+        place.until > clock && self.alive.contains(&place.owner)
+    }
+
+    /// How many turns of other owners wait for a session before this one.
     pub(super) fn others_before(
         &self,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         owner: u64,
         clock: i64,
     ) -> usize {
         let others = self.queue.iter().filter(|place| {
-            place.session == *name
-                && place.owner != owner
-                && place.until > clock
-                && self.alive.contains(&place.owner)
+            place.session == *name && place.owner != owner && self.is_kept(place, clock)
         });
-        others.filter(|place| ticket.is_none_or(|ours| place.ticket < ours)).count()
+        others.filter(|place| turn.is_none_or(|ours| place.number < ours)).count()
+    }
+
+    /// The turn of a place in the queue, which ends.
+    pub(super) fn leave(&mut self, name: &SessionName, number: u32) -> Option<&mut TurnRecord> {
+        self.queue.retain(|place| (&place.session, place.number) != (name, number));
+        let turns = &mut self.entries.get_mut(name)?.turns;
+        turns.iter_mut().find(|turn| turn.number == number)
+    }
+
+    /// Cancels the queued turns of owners that are gone, but for those that another one is to run.
+    pub(super) fn cancel_abandoned(&mut self, clock: i64) {
+        let gone = self.queue.iter().filter(|place| !self.is_kept(place, clock));
+        let gone = gone.filter(|place| place.promise.is_none());
+        let gone: Vec<_> = gone.map(|place| (place.session.clone(), place.number)).collect();
+        for (name, number) in gone {
+            if let Some(turn) = self.leave(&name, number) {
+                turn.status = SessionStatus::Cancelled;
+                turn.details.stopped = Some(Stop::Abandoned);
+            }
+        }
     }
 
     /// Ends what an earlier holder left: its running turn and the approvals that were open.
@@ -262,6 +286,12 @@ impl State {
 }
 
 impl Entry {
+    /// The number after all that its turns have.
+    pub(super) fn next_number(&self) -> u32 {
+        let greatest = self.turns.iter().map(|turn| turn.number).max().unwrap_or_default();
+        greatest.max(self.record.last_turn) + 1
+    }
+
     pub(super) fn is_held(&self, lease: &Lease, owner: u64, clock: i64) -> bool {
         self.epoch == lease.epoch
             && self.holder.is_some_and(|holder| holder.owner == owner && holder.until > clock)
@@ -276,7 +306,10 @@ impl Entry {
     }
 
     fn has_words(&self, wanted: &[String]) -> bool {
-        let ended = self.turns.iter().filter(|turn| turn.status != SessionStatus::Running);
+        let is_ended = |turn: &&TurnRecord| {
+            !matches!(turn.status, SessionStatus::Queued | SessionStatus::Running)
+        };
+        let ended = self.turns.iter().filter(is_ended);
         !wanted.is_empty()
             && ended.into_iter().any(|turn| {
                 let there = words(&format!("{} {}", turn.prompt, turn.response));

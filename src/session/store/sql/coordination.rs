@@ -10,11 +10,11 @@ use crate::session::{
     SessionName,
     record::{
         AnswerRecord, ApprovalId, ApprovalRecord, ApprovalState, ForwardedMessage, SeenServer,
-        ServerRecord,
+        ServerRecord, TurnDetails, TurnRecord,
     },
     store::{
-        Activity, Change, Claim, ControlMessage, ControlOutcome, Coordination, Hint, Inbox, Lease,
-        MessageId, StoreError, Ticket, rows::json,
+        Activity, AdoptedTurn, Change, Claim, ControlMessage, ControlOutcome, Coordination, Hint,
+        Inbox, Lease, MessageId, Promise, StoreError, rows::json,
     },
 };
 
@@ -23,21 +23,21 @@ impl Coordination for SqlStore {
     async fn claim(
         &self,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         time: Duration,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
         let action = "lease a session in";
         self.bury_the_dead().await?;
-        // A call that waits asks many times: it blocks no one who writes.
-        if ticket.is_some() {
-            let held = self.held_by_another(name, ticket, now).await;
+        // A turn that waits asks many times: it blocks no one who writes.
+        if turn.is_some() {
+            let held = self.held_by_another(name, turn, now).await;
             if let Some(ahead) = held.map_err(self.failed(action))? {
                 return Ok(Claim::Held(ahead));
             }
         }
         let mut tx = self.begin(action).await?;
-        let claimed = self.acquire(&mut tx, name, ticket, time, now).await;
+        let claimed = self.acquire(&mut tx, name, turn, time, now).await;
         let claimed = claimed.map_err(self.failed(action))?;
         if matches!(claimed, Claim::Ours { .. }) {
             self.commit_all(tx, action).await?;
@@ -80,27 +80,75 @@ impl Coordination for SqlStore {
     async fn enqueue(
         &self,
         name: &SessionName,
+        turn: &TurnRecord,
+        promise: Option<&Promise>,
         limit: usize,
         time: Duration,
-    ) -> Result<Option<Ticket>, StoreError> {
-        self.take_place(name, limit, time).await
+    ) -> Result<Option<u32>, StoreError> {
+        self.insert_queued(name, turn, promise, limit, time).await
+    }
+
+    async fn promise(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        promise: &Promise,
+    ) -> Result<bool, StoreError> {
+        self.promise_queued(name, turn, promise).await.map_err(self.failed("promise a turn in"))
+    }
+
+    async fn call_off(
+        &self,
+        name: &SessionName,
+        turn: u32,
+        details: &TurnDetails,
+    ) -> Result<bool, StoreError> {
+        self.cancel_queued(name, turn, details).await.map_err(self.failed("call a turn off in"))
+    }
+
+    async fn adopt(&self, runner: &str, time: Duration) -> Result<Vec<AdoptedTurn>, StoreError> {
+        self.bury_the_dead().await?;
+        // Usually there are none, and asking blocks no one who writes.
+        let there = self.query(
+            "SELECT EXISTS (SELECT 1 FROM turns WHERE tenant = $1 AND status = 'queued' AND until <= {clock} \
+             AND request IS NOT NULL) AS there",
+        );
+        let row = there.one(&self.pool).await.map_err(self.failed("look for turns in"))?;
+        if !row.get::<bool>("there").map_err(self.failed("look for turns in"))? {
+            return Ok(Vec::new());
+        }
+        let adopted = self.adopt_queued(runner, time).await;
+        let adopted = adopted.map_err(self.failed("take over a turn in"))?;
+        let turns = adopted.into_iter().filter_map(|(session, number, request)| {
+            let (session, number) = (session.parse().ok()?, u32::try_from(number).ok()?);
+            Some(AdoptedTurn { session, number, request })
+        });
+        Ok(turns.collect())
+    }
+
+    async fn waiting(&self) -> Result<Vec<(SessionName, u32)>, StoreError> {
+        let counts = self.query(
+            "SELECT session, count(*) AS waiting FROM turns WHERE tenant = $1 AND status = 'queued' GROUP BY session",
+        );
+        let rows = counts.all(&self.pool).await.map_err(self.failed("count the queued in"))?;
+        let counts = rows.iter().filter_map(|row| {
+            let session: String = row.get("session").ok()?;
+            let waiting: i64 = row.get("waiting").ok()?;
+            Some((session.parse().ok()?, waiting.try_into().ok()?))
+        });
+        Ok(counts.collect())
     }
 
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError> {
         let renew = self
             .query(
-                "UPDATE queue SET until = {clock} + $5 WHERE tenant = $1 AND session = $3 AND owner = $4 \
-                 AND until > {clock}",
+                "UPDATE turns SET until = {clock} + $5 WHERE tenant = $1 AND session = $3 AND owner = $4 \
+                 AND status = 'queued' AND until > {clock}",
             )
             .bind(name.as_str())
             .bind(&*self.owner)
             .bind(span(time));
         renew.execute(&self.pool).await.map(drop).map_err(self.failed("renew a place in"))
-    }
-
-    async fn dequeue(&self, Ticket(ticket): Ticket) -> Result<(), StoreError> {
-        let leave = self.query("DELETE FROM queue WHERE tenant = $1 AND ticket = $3").bind(ticket);
-        leave.execute(&self.pool).await.map(drop).map_err(self.failed("leave the queue in"))
     }
 
     async fn inbox(&self, lease: &Lease, after: MessageId) -> Result<Inbox, StoreError> {
@@ -282,7 +330,7 @@ impl SqlStore {
         let ask = self.under(
             lease,
             "SELECT EXISTS (SELECT 1 FROM sessions WHERE {ours}) AS held, \
-             EXISTS (SELECT 1 FROM queue WHERE tenant = $1 AND session = $3 AND owner <> $4 \
+             EXISTS (SELECT 1 FROM turns WHERE tenant = $1 AND session = $3 AND status = 'queued' AND owner <> $4 \
              AND until > {clock}) AS wanted, \
              EXISTS (SELECT 1 FROM control_messages WHERE tenant = $1 AND session = $3 AND id > $6 AND NOT taken) AS unread, \
              EXISTS (SELECT 1 FROM approvals WHERE tenant = $1 AND session = $3 AND epoch = $5 AND state = 'answered') \

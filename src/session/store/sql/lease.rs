@@ -9,7 +9,7 @@ use crate::session::{
     SessionName,
     record::SessionStatus,
     store::{
-        Activity, Ahead, Claim, Lease, Ticket,
+        Activity, Ahead, Claim, Lease,
         rows::{millis, session},
     },
 };
@@ -17,12 +17,13 @@ use crate::session::{
 /// The lease of a session as it stands.
 struct Standing {
     is_running: bool,
+    last_turn: i64,
     /// Whether another owner's lease is in force.
     held: bool,
 }
 
 /// How a session's lease stands, for the wall clock `$3`, the session `$4` and the owner `$5`.
-const STANDING: &str = "SELECT status, {held} AND lease_owner <> $5 AS held FROM sessions \
+const STANDING: &str = "SELECT status, last_turn, {held} AND lease_owner <> $5 AS held FROM sessions \
                         WHERE tenant = $1 AND name = $4 AND {live}";
 
 impl SqlStore {
@@ -30,21 +31,21 @@ impl SqlStore {
     pub(super) async fn held_by_another(
         &self,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         now: Timestamp,
     ) -> sqlx::Result<Option<Ahead>> {
         let standing = self.standing(STANDING, &self.pool, name, now).await?;
         let Some(standing) = standing.filter(|standing| standing.held) else { return Ok(None) };
-        let waiting = self.others_before(&self.pool, name, ticket).await?;
+        let waiting = self.others_before(&self.pool, name, turn).await?;
         Ok(Some(Ahead { running: standing.is_running, waiting }))
     }
 
-    /// Acquires the lease if no other owner's is in force, and no earlier call of another owner waits.
+    /// Acquires the lease if no other owner's is in force, and no earlier turn of another owner waits.
     pub(super) async fn acquire(
         &self,
         tx: &mut Tx,
         name: &SessionName,
-        ticket: Option<Ticket>,
+        turn: Option<u32>,
         time: Duration,
         now: Timestamp,
     ) -> sqlx::Result<Claim> {
@@ -52,17 +53,17 @@ impl SqlStore {
         let Some(standing) = self.standing(&locked, &mut *tx, name, now).await? else {
             return Ok(Claim::Missing);
         };
-        let waiting = self.others_before(&mut *tx, name, ticket).await?;
+        let waiting = self.others_before(&mut *tx, name, turn).await?;
         if standing.held || waiting > 0 {
             let running = standing.held && standing.is_running;
             return Ok(Claim::Held(Ahead { running, waiting }));
         }
         self.end_turns(tx, name.as_str()).await?;
-        // What belonged to the last turn: the call's place in the queue, and messages for that turn.
-        if let Some(Ticket(ticket)) = ticket {
-            let leave = self.query("DELETE FROM queue WHERE ticket = $3").bind(ticket);
-            leave.execute(&mut *tx).await?;
-        }
+        let given = match turn {
+            Some(turn) => i64::from(turn),
+            None => self.after_all(tx, name, standing.last_turn).await?,
+        };
+        // Messages for the last turn.
         self.query("DELETE FROM control_messages WHERE tenant = $1 AND session = $3")
             .bind(name.as_str())
             .execute(&mut *tx)
@@ -70,15 +71,18 @@ impl SqlStore {
         let row = self
             .query(
                 "UPDATE sessions SET lease_owner = $4, lease_until = {clock} + $5, lease_busy = true, \
-                 lease_epoch = lease_epoch + 1 WHERE tenant = $1 AND name = $3 RETURNING lease_epoch, {columns}",
+                 lease_epoch = lease_epoch + 1, lease_turn = $6 WHERE tenant = $1 AND name = $3 \
+                 RETURNING lease_epoch, {columns}",
             )
             .bind(name.as_str())
             .bind(&*self.owner)
             .bind(span(time))
+            .bind(given)
             .one(tx)
             .await?;
         let lease = Lease { session: name.clone(), epoch: row.get("lease_epoch")? };
-        Ok(Claim::Ours { lease, record: session(&row)?.map(Box::new) })
+        let turn = u32::try_from(given).unwrap_or(u32::MAX);
+        Ok(Claim::Ours { lease, record: session(&row)?.map(Box::new), turn })
     }
 
     /// Ends the leases that have run out, and those of the dead.
@@ -118,7 +122,7 @@ impl SqlStore {
     pub(super) async fn count_activity(&self) -> sqlx::Result<Activity> {
         let counts = self.query(
             "SELECT (SELECT count(*) FROM sessions WHERE tenant = $1 AND {held} AND lease_busy) AS turns, \
-             (SELECT count(*) FROM queue WHERE tenant = $1 AND until > {clock_once}) AS waiting",
+             (SELECT count(*) FROM turns WHERE tenant = $1 AND status = 'queued' AND until > {clock_once}) AS waiting",
         );
         let row = counts.one(&self.pool).await?;
         let count = |column: &str| row.get::<i64>(column).map(i64::unsigned_abs);
@@ -143,7 +147,7 @@ impl SqlStore {
         let read = |row: Row| {
             let status: String = row.get("status")?;
             let is_running = status == SessionStatus::Running.as_str();
-            Ok(Standing { is_running, held: row.get("held")? })
+            Ok(Standing { is_running, last_turn: row.get("last_turn")?, held: row.get("held")? })
         };
         asked.optional(on).await?.map(read).transpose()
     }

@@ -144,14 +144,14 @@ impl SqlStore {
         StoreError::LeaseLost { name: lease.session.clone() }
     }
 
-    /// Takes the name from the leases that dead owners have left, so that they are no one's, and removes their places in the
-    /// queues. Where their death cannot be seen, what they hold runs out by the clock.
+    /// Takes the name from the leases that dead owners have left, so that they are no one's, and lets their queued
+    /// turns run out. Where their death cannot be seen, what they hold runs out by the clock.
     async fn bury_the_dead(&self) -> Result<(), StoreError> {
         let Others::Here(registry) = &self.others else { return Ok(()) };
         for owner in registry.dead() {
             for bury in [
                 "UPDATE sessions SET lease_owner = '' WHERE lease_owner = $3",
-                "DELETE FROM queue WHERE owner = $3",
+                "UPDATE turns SET until = 0 WHERE owner = $3 AND status = 'queued'",
             ] {
                 let buried = self.query(bury).bind(&*owner).execute(&self.pool).await;
                 buried.map_err(self.failed("end the leases of a dead server in"))?;

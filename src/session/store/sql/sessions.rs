@@ -65,21 +65,27 @@ impl SessionStore for SqlStore {
     ) -> Result<(), StoreError> {
         let action = "write a session to";
         let mut tx = self.begin(action).await?;
+        let mut called_off = false;
         let write = async {
             if !self.update(&mut tx, lease, record).await? {
                 return Ok(false);
             }
             match turns {
                 Turns::Keep => {}
-                Turns::Put(turn) => self.put_turn(&mut tx, &record.name, turn).await?,
+                Turns::Put(turn) => {
+                    called_off = !self.put_turn(&mut tx, &record.name, turn).await?;
+                }
                 Turns::Restart(turn) => {
                     self.clear_turns(&mut tx, &record.name, turn.number).await?;
-                    self.put_turn(&mut tx, &record.name, turn).await?;
+                    called_off = !self.put_turn(&mut tx, &record.name, turn).await?;
                 }
             }
             Ok(true)
         };
         if write.await.map_err(self.failed(action))? {
+            if called_off {
+                return Err(StoreError::CalledOff { name: record.name.clone() });
+            }
             return self.commit_all(tx, action).await;
         }
         drop(tx);
@@ -237,7 +243,7 @@ impl SessionStore for SqlStore {
             let sweep = async {
                 self.lock_tenant(&mut tx).await?;
                 self.free_lapsed(&mut tx).await?;
-                self.clear_queue(&mut tx).await?;
+                self.cancel_abandoned(&mut tx).await?;
                 self.remove_expired(&mut tx, now).await
             };
             let batch = sweep.await.map_err(self.failed(action))?;

@@ -63,17 +63,18 @@ impl SqlStore {
         row.map(|row| turn(&row).map_err(self.failed(action))?).transpose()
     }
 
-    /// Adds a turn or replaces the one of its number. The session's row is locked, so no one else writes its turns.
+    /// Adds a turn or replaces the one of its number, unless that was cancelled; says which. The session's row is locked, so
+    /// no one else writes its turns.
     pub(super) async fn put_turn(
         &self,
         tx: &mut Tx,
         session: &SessionName,
         turn: &TurnRecord,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<bool> {
         let before = self
             .query(
                 "SELECT status, (SELECT max(change) FROM items WHERE tenant = $1 AND session = $3 AND turn = $4) AS \
-                 change FROM turns WHERE tenant = $1 AND session = $3 AND number = $4",
+                 change FROM turns WHERE tenant = $1 AND session = $3 AND number = $4{lock}",
             )
             .bind(session.as_str())
             .bind(turn.number)
@@ -83,9 +84,12 @@ impl SqlStore {
             Some(row) => (Some(row.get("status")?), row.get("change")?),
             None => (None, None),
         };
+        if status.as_deref() == Some(SessionStatus::Cancelled.as_str()) {
+            return Ok(false);
+        }
         let put = if status.is_some() {
-            "UPDATE turns SET status = $5, timestamp = $6, prompt = $7, response = $8, details = $9 \
-             WHERE tenant = $1 AND session = $3 AND number = $4"
+            "UPDATE turns SET status = $5, timestamp = $6, prompt = $7, response = $8, details = $9, owner = NULL, \
+             until = NULL, request = NULL, runner = NULL WHERE tenant = $1 AND session = $3 AND number = $4"
         } else {
             "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details) \
              VALUES ($1, $3, $4, $5, $6, $7, $8, $9)"
@@ -121,7 +125,7 @@ impl SqlStore {
         if was_running && turn.status != SessionStatus::Running {
             self.count_usage(tx, millis(turn.timestamp), turn.status, &turn.details).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Marks the turn that was left running, and counts what it used.
@@ -148,7 +152,7 @@ impl SqlStore {
         name: &SessionName,
         before: u32,
     ) -> sqlx::Result<()> {
-        let clear = "DELETE FROM turns WHERE tenant = $1 AND session = $3 AND number < $4";
+        let clear = "DELETE FROM turns WHERE tenant = $1 AND session = $3 AND number < $4 AND status <> 'queued'";
         self.query(clear).bind(name.as_str()).bind(before).execute(&mut *tx).await?;
         let clear = "DELETE FROM approvals WHERE tenant = $1 AND session = $3";
         self.query(clear).bind(name.as_str()).execute(&mut *tx).await.map(drop)
@@ -164,7 +168,8 @@ impl SqlStore {
         for insert in [
             "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details) \
              SELECT tenant, $3, number, CASE WHEN status = 'running' THEN 'interrupted' ELSE status END, timestamp, \
-             prompt, response, details FROM turns WHERE tenant = $1 AND session = $4 AND number <= $5",
+             prompt, response, details FROM turns WHERE tenant = $1 AND session = $4 AND number <= $5 \
+             AND status <> 'queued'",
             "INSERT INTO items (tenant, session, turn, place, change, item) \
              SELECT tenant, $3, turn, place, change, item FROM items WHERE tenant = $1 AND session = $4 AND turn <= $5",
         ] {

@@ -39,7 +39,7 @@ async fn a_damaged_session_is_named_and_the_others_work() {
         assert!(matches!(loaded, Err(StoreError::Damaged { .. })), "{damage}");
         let claim = async |name: &str| {
             let claim = store.claim(&name.parse().unwrap(), None, LEASE, now()).await.unwrap();
-            let Claim::Ours { lease, record } = claim else { panic!("not ours: {claim:?}") };
+            let Claim::Ours { lease, record, .. } = claim else { panic!("not ours: {claim:?}") };
             (lease, record)
         };
         assert!(claim("good").await.1.is_ok(), "{damage}");

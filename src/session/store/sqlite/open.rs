@@ -105,7 +105,11 @@ impl SqlStore {
         let end = async {
             for (table, of_another, end) in [
                 ("sessions", "lease_until > {clock} + $3", "UPDATE sessions SET lease_until = 0"),
-                ("queue", "until > {clock} + $3", "DELETE FROM queue"),
+                (
+                    "turns",
+                    "status = 'queued' AND until > {clock} + $3",
+                    "UPDATE turns SET until = 0",
+                ),
                 ("control_messages", "posted > {clock}", "DELETE FROM control_messages"),
             ] {
                 let any =
@@ -215,7 +219,8 @@ mod tests {
 
     use super::*;
     use crate::session::{
-        SessionRecord,
+        SessionRecord, SessionStatus,
+        record::examples,
         store::{Claim, Coordination, SessionStore},
     };
 
@@ -293,7 +298,8 @@ mod tests {
         let lease = Duration::from_secs(30);
         let claimed = before.claim(&record.name, None, lease, now).await.unwrap();
         assert!(matches!(claimed, Claim::Ours { .. }), "{claimed:?}");
-        before.enqueue(&record.name, 9, lease).await.unwrap();
+        let waiting = examples::turn(0, SessionStatus::Queued);
+        before.enqueue(&record.name, &waiting, None, 9, lease).await.unwrap();
         // Its server lives, as far as anyone can see.
         let after = opened(Duration::from_mins(1)).await;
         let claimed = after.claim(&record.name, None, lease, now).await.unwrap();

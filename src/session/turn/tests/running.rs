@@ -137,6 +137,7 @@ async fn a_reset_that_codex_refuses_changes_nothing_and_one_it_takes_forgets_all
     let call = world.begin(reset()).await;
     world.codex.answers(2, "two");
     let turn = call.await.unwrap().reply().turn;
-    assert_eq!((turn.number, turn.details.continuity), (1, Some(Continuity::New)));
-    assert_eq!(world.sessions.record(&name()).await.unwrap().last_turn, 1);
+    assert_eq!((turn.number, turn.details.continuity), (2, Some(Continuity::New)));
+    let record = world.sessions.record(&name()).await.unwrap();
+    assert_eq!((record.last_turn, record.turn_count()), (2, 1));
 }

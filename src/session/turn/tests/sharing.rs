@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::session::{
     OnBusy, SessionStatus, Stop,
+    record::examples,
     store::{Claim, Coordination, SessionStore},
 };
 
@@ -27,7 +28,8 @@ async fn calls_wait_in_their_order_and_one_that_is_dropped_never_begins() {
         _ => None,
     });
     assert_eq!(queued.collect::<Vec<_>>(), [2, 1]);
-    assert_eq!(third.reply().turn.number, 2);
+    // The second has had its number, and nobody else gets it.
+    assert_eq!(third.reply().turn.number, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,13 +101,15 @@ async fn a_session_at_rest_is_released_in_time_and_at_once_when_it_is_wanted() {
     assert_eq!(world.codex.heard_meanwhile(), ["thread/name/set"]);
     assert!(matches!(claim(&world).await, Claim::Held(_)));
     // Another server waits for it: it has it within a tick, not at the end of the ten seconds.
-    let place = world.other.enqueue(&name(), 9, 30 * SECOND).await.unwrap();
+    let waiting = examples::turn(0, SessionStatus::Queued);
+    let place = world.other.enqueue(&name(), &waiting, None, 9, 30 * SECOND).await.unwrap();
     tokio::time::sleep(SECOND / 2).await;
     assert_eq!(world.codex.heard_meanwhile(), ["thread/archive", "thread/unarchive"]);
     let now = Timestamp::now();
     let theirs = world.other.claim(&name(), place, 30 * SECOND, now).await.unwrap();
     let Claim::Ours { lease, .. } = theirs else { panic!("{theirs:?}") };
     world.other.release(&lease).await.unwrap();
+    world.other.call_off(&name(), place.unwrap(), &waiting.details).await.unwrap();
 
     let call = world.begin(Request::ask("2")).await;
     world.codex.answers(2, "two");

@@ -39,6 +39,8 @@ CREATE TABLE sessions (
     lease_epoch      bigint NOT NULL DEFAULT 0,
     -- Whether a turn is being opened, runs or ends: then the session neither expires nor is evicted.
     lease_busy       boolean NOT NULL DEFAULT false,
+    -- The number that was given with it to a turn that has not begun yet.
+    lease_turn       bigint,
     PRIMARY KEY (tenant, name)
 );
 
@@ -76,6 +78,12 @@ CREATE TABLE turns (
     prompt    text NOT NULL,
     response  text NOT NULL,
     details   text NOT NULL,
+    -- Of one that is queued: who runs it, until when that counts without being renewed, and, if it is to be run whatever
+    -- becomes of that one, all that was asked for and what its next owner must be.
+    owner     text COLLATE "C",
+    until     bigint,
+    request   text,
+    runner    text,
     PRIMARY KEY (tenant, session, number),
     FOREIGN KEY (tenant, session) REFERENCES sessions (tenant, name) ON DELETE CASCADE ON UPDATE CASCADE
 );
@@ -100,7 +108,10 @@ CREATE FUNCTION codex_mcp_words(prompt text, response text) RETURNS tsvector LAN
     $$ SELECT to_tsvector('pg_catalog.simple'::regconfig, regexp_replace(
         left(prompt, 20000) || ' ' || left(response, 100000), '[^[:alnum:]]+', ' ', 'g')) $$;
 
-CREATE INDEX turns_by_words ON turns USING gin (codex_mcp_words(prompt, response)) WHERE status <> 'running';
+CREATE INDEX turns_by_words ON turns USING gin (codex_mcp_words(prompt, response)) WHERE status NOT IN ('queued', 'running');
+
+CREATE INDEX turns_queued ON turns (tenant, session, number) WHERE status = 'queued';
+CREATE INDEX turns_queued_by_end ON turns (tenant, until) WHERE status = 'queued';
 
 -- Tokens by day (UTC) and model. They stay when their sessions go.
 CREATE TABLE usage_by_day (
@@ -122,18 +133,6 @@ CREATE TABLE usage_by_day (
 
 -- What all tenants have used, for the operator.
 CREATE INDEX usage_by_day_of_all ON usage_by_day (day);
-
--- Calls that wait for a session, in the order in which they came, whichever server they came to.
-CREATE TABLE queue (
-    ticket  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant  text COLLATE "C" NOT NULL,
-    session text COLLATE "C" NOT NULL,
-    owner   text COLLATE "C" NOT NULL,
-    until   bigint NOT NULL
-);
-
-CREATE INDEX queue_by_session ON queue (tenant, session, ticket);
-CREATE INDEX queue_by_end ON queue (tenant, until);
 
 -- What one server asks of the server that runs a session's turn. Taken by it before it acts.
 CREATE TABLE control_messages (

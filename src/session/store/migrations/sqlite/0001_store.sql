@@ -35,6 +35,8 @@ CREATE TABLE sessions (
     lease_epoch      INTEGER NOT NULL DEFAULT 0,
     -- Whether a turn is being opened, runs or ends: then the session neither expires nor is evicted.
     lease_busy       INTEGER NOT NULL DEFAULT 0,
+    -- The number that was given with it to a turn that has not begun yet.
+    lease_turn       INTEGER,
     PRIMARY KEY (tenant, name)
 ) STRICT;
 
@@ -60,9 +62,18 @@ CREATE TABLE turns (
     prompt    TEXT NOT NULL,
     response  TEXT NOT NULL,
     details   TEXT NOT NULL,
+    -- Of one that is queued: who runs it, until when that counts without being renewed, and, if it is to be run whatever
+    -- becomes of that one, all that was asked for and what its next owner must be.
+    owner     TEXT,
+    until     INTEGER,
+    request   TEXT,
+    runner    TEXT,
     PRIMARY KEY (tenant, session, number),
     FOREIGN KEY (tenant, session) REFERENCES sessions (tenant, name) ON DELETE CASCADE ON UPDATE CASCADE
 ) STRICT;
+
+CREATE INDEX turns_queued ON turns (tenant, session, number) WHERE status = 'queued';
+CREATE INDEX turns_queued_by_end ON turns (tenant, until) WHERE status = 'queued';
 
 -- What happened in each turn, in order. The text of its answer is in `turns` alone, where it is searched.
 CREATE TABLE items (
@@ -94,7 +105,7 @@ CREATE VIRTUAL TABLE turn_words USING fts5(
     text, content = '', contentless_delete = 1, tokenize = "unicode61 categories 'L* N* M* Co'"
 );
 
-CREATE TRIGGER words_of_added AFTER INSERT ON turns WHEN NEW.status <> 'running' BEGIN
+CREATE TRIGGER words_of_added AFTER INSERT ON turns WHEN NEW.status NOT IN ('queued', 'running') BEGIN
     INSERT INTO turn_keys (tenant, session, number) VALUES (NEW.tenant, NEW.session, NEW.number);
     INSERT INTO turn_words (rowid, text)
         SELECT id, NEW.prompt || ' ' || substr(NEW.response, 1, 200000) FROM turn_keys
@@ -102,8 +113,8 @@ CREATE TRIGGER words_of_added AFTER INSERT ON turns WHEN NEW.status <> 'running'
 END;
 
 CREATE TRIGGER words_of_changed AFTER UPDATE OF status, prompt, response ON turns
-WHEN NEW.status <> 'running'
-    AND (OLD.status = 'running' OR OLD.prompt IS NOT NEW.prompt OR OLD.response IS NOT NEW.response) BEGIN
+WHEN NEW.status NOT IN ('queued', 'running')
+    AND (OLD.status IN ('queued', 'running') OR OLD.prompt IS NOT NEW.prompt OR OLD.response IS NOT NEW.response) BEGIN
     DELETE FROM turn_keys WHERE tenant = NEW.tenant AND session = NEW.session AND number = NEW.number;
     INSERT INTO turn_keys (tenant, session, number) VALUES (NEW.tenant, NEW.session, NEW.number);
     INSERT INTO turn_words (rowid, text)
@@ -132,17 +143,6 @@ CREATE TABLE usage_by_day (
     longest_ms       INTEGER NOT NULL,
     PRIMARY KEY (tenant, day, model)
 ) STRICT;
-
--- Calls that wait for a session, in the order in which they came, whichever server they came to.
-CREATE TABLE queue (
-    ticket  INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant  TEXT NOT NULL,
-    session TEXT NOT NULL,
-    owner   TEXT NOT NULL,
-    until   INTEGER NOT NULL
-) STRICT;
-
-CREATE INDEX queue_by_session ON queue (tenant, session, ticket);
 
 -- What one server asks of the server that runs a session's turn. Taken by it before it acts.
 CREATE TABLE control_messages (

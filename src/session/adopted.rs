@@ -1,0 +1,98 @@
+//! Turns that a server had promised to run and that waited when it ended: the next server that may runs them.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::{
+    Request, SessionError, SessionName, SessionStatus,
+    shared::{Live, QUEUE, Shared},
+    store::{AdoptedTurn, StoreError},
+    turn::{Actor, Message, QueuedTurn},
+};
+
+/// The pause between two looks for such turns. Who waits for one looks more often.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// Takes over what servers that are gone had promised to run, from time to time.
+pub(super) async fn adopt(shared: Arc<Shared>) {
+    let (closing, draining) = (shared.closing.clone(), shared.draining.clone());
+    loop {
+        if let Err(error) = shared.adopt_turns().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look for turns that nobody runs"
+            );
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = closing.cancelled() => return,
+            () = draining.cancelled() => return,
+        }
+    }
+}
+
+impl Shared {
+    /// Takes over what servers that are gone had promised to run.
+    pub(super) async fn adopt_turns(self: &Arc<Self>) -> Result<(), StoreError> {
+        if self.draining.is_cancelled() {
+            return Ok(());
+        }
+        let store = self.store(Timestamp::now()).await?;
+        for AdoptedTurn { session, number, request } in
+            store.adopt(&self.config.runner, self.config.lease()).await?
+        {
+            let Some(turn) = store.turn(&session, number, u64::MAX).await? else { continue };
+            let request = serde_json::from_str::<Request>(&request);
+            let request = request.map(|request| Request { prompt: turn.prompt, ..request });
+            let posted = match request {
+                Ok(request) if turn.status == SessionStatus::Queued => {
+                    tracing::info!(%session, turn = number, "running a turn of a server that is gone");
+                    self.post(&session, |live| {
+                        let queued = QueuedTurn::adopted(request, number);
+                        live.add(Arc::clone(queued.live()));
+                        (Message::Send(Box::new(queued)), ())
+                    })
+                }
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    // A later version may have written it.
+                    tracing::warn!(%session, turn = number, %error, "a turn that was promised cannot be read");
+                    Ok(())
+                }
+            };
+            if let Err(error) = posted {
+                tracing::debug!(%session, turn = number, %error, "a turn is left to others");
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts a message to the session's actor, starting the actor if it is not running.
+    pub(super) fn post<T>(
+        self: &Arc<Self>,
+        name: &SessionName,
+        message: impl FnOnce(&mut Live) -> (Message, T),
+    ) -> Result<T, SessionError> {
+        if self.closing.is_cancelled() {
+            return Err(SessionError::ShuttingDown);
+        }
+        // Under the lock, so that the actor cannot end between the look-up and the message.
+        let mut all = self.live();
+        if all.get(name).is_none_or(|live| live.mailbox.is_closed()) {
+            let (mailbox, messages) = mpsc::channel(QUEUE);
+            all.insert(name.clone(), Live::new(mailbox));
+            let actor = Actor::new(name.clone(), Arc::clone(self), messages);
+            self.actors.spawn(actor.run());
+        }
+        let Some(live) = all.get_mut(name) else { return Err(SessionError::ShuttingDown) };
+        if live.mailbox.capacity() == 0 {
+            return Err(SessionError::QueueFull { name: name.clone(), waiting: QUEUE });
+        }
+        let (message, value) = message(live);
+        let posted = live.mailbox.try_send(message);
+        posted.map_err(|_| SessionError::QueueFull { name: name.clone(), waiting: QUEUE })?;
+        Ok(value)
+    }
+}
