@@ -171,6 +171,13 @@ impl Shared {
         inspect(&session.turns, session.mailbox.clone())
     }
 
+    /// Forgets the turns of a session that are over: what is asked of them is in the record.
+    pub(super) fn forget_ended(&self, name: &SessionName) {
+        if let Some(session) = self.live().get_mut(name) {
+            session.forget_ended();
+        }
+    }
+
     /// How many turns run or wait here.
     pub(super) fn running(&self) -> usize {
         let live = self.live();

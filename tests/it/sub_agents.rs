@@ -18,6 +18,24 @@ async fn asked(server: &Client) -> Value {
 }
 
 #[tokio::test]
+async fn what_a_sub_agent_uses_its_turn_uses() {
+    for version in VERSIONS {
+        let world = World::new().await;
+        let server = launch(&world, version).connect().await;
+        let call = json!({"prompt": "spawn say done", "sessionId": "s"});
+        let done = server.call("codex", call).await.ok();
+        // Each answer of the model uses 120 tokens.
+        let requests = world.model.requests();
+        let asked: Vec<_> = requests.iter().filter_map(|it| it.prompts().pop()).collect();
+        assert!(asked.iter().any(|prompt| prompt == "say done"), "{version}: {asked:?}");
+        assert_eq!(done["usage"]["totalTokens"], 120 * requests.len(), "{version}: {}", done.raw);
+        let agents = server.call("getSession", json!({"sessionId": "s"})).await.ok();
+        let items = agents["turns"][0]["items"].as_array().unwrap();
+        assert!(items.iter().any(|item| item["type"] == "agent"), "{version}: {}", agents.raw);
+    }
+}
+
+#[tokio::test]
 async fn what_a_sub_agent_asks_is_asked_of_the_user() {
     for version in VERSIONS {
         for (decision, done) in [("accept", true), ("decline", false)] {

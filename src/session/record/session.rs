@@ -190,6 +190,17 @@ impl SessionStatus {
         }
     }
 
+    /// Whether a turn can get this status that has the other: one that is over or was cancelled never begins, nor one that
+    /// waits on another server.
+    pub fn may_follow(self, before: Self, is_ours: bool) -> bool {
+        match before {
+            Self::Cancelled => false,
+            Self::Queued => is_ours,
+            Self::Completed | Self::Interrupted => self != Self::Running,
+            Self::New | Self::Running | Self::Failed => true,
+        }
+    }
+
     /// Parses [`SessionStatus::as_str`].
     pub fn from_word(word: &str) -> Option<Self> {
         let all = [

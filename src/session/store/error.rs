@@ -48,8 +48,8 @@ pub enum StoreError {
     /// The lease that a write was made under is not in force any more. Nothing was written.
     #[error("this server no longer has the lease of session `{name}`")]
     LeaseLost { name: SessionName },
-    /// The turn was cancelled while it was queued. Nothing was written.
-    #[error("a queued turn of session `{name}` was cancelled")]
+    /// The turn was cancelled, or taken over, while it was queued. Nothing was written.
+    #[error("a queued turn of session `{name}` was cancelled, or another server runs it")]
     CalledOff { name: SessionName },
     /// The session has changed since it was read. Nothing was written.
     #[error("session `{name}` has changed since it was read")]

@@ -142,6 +142,7 @@ impl Actor {
                 turn.end(Err(error));
             }
         }
+        self.shared.forget_ended(&self.name);
     }
 
     /// Waits for the next message. `None` when it is time to release the session.

@@ -93,8 +93,17 @@ impl Connection {
             }
             kind => (thread, ThreadEvent::Event { turn_id, kind }),
         };
-        // Nothing follows sub-agents and turns that were given up.
-        drop(self.routes.push(&thread, event));
+        let Some(event) = self.routes.push(&thread, event) else { return };
+        // Nothing follows turns that were given up, and of sub-agents only what they use: their turn uses it.
+        if let ThreadEvent::Event { kind: kind @ EventKind::Usage { .. }, .. } = event {
+            let mut event = ThreadEvent::Event { turn_id: None, kind };
+            for ancestor in self.agents.ancestors(&thread) {
+                match self.routes.push(&ancestor, event) {
+                    Some(unheard) => event = unheard,
+                    None => return,
+                }
+            }
+        }
     }
 
     fn asked(self: &Arc<Self>, id: RequestId, method: &str, params: &Value) {

@@ -286,7 +286,12 @@ impl Reference {
             return Answer::Stale;
         }
         let known = turn.and_then(|turn| session.turns.iter().find(|it| it.number == turn.number));
-        if known.is_some_and(|known| known.status == SessionStatus::Cancelled) {
+        let is_ours = |number: u32| {
+            session.queue.iter().any(|place| place.number == number && place.owner == by)
+        };
+        if let (Some(known), Some(turn)) = (known, turn)
+            && !turn.status.may_follow(known.status, is_ours(turn.number))
+        {
             return Answer::CalledOff;
         }
         session.record = SessionRecord { revision: record.revision + 1, ..record.clone() };
@@ -416,7 +421,7 @@ impl Reference {
         for (name, session) in &mut self.sessions {
             for place in &mut session.queue {
                 let is_kept = place.until > clock && alive.contains(&place.owner);
-                if place.is_promised && !is_kept {
+                if place.is_promised && !is_kept && place.owner != by {
                     (place.owner, place.until) = (by, clock + LEASE);
                     adopted.insert((name.clone(), place.number));
                 }

@@ -163,7 +163,7 @@ impl Coordination for ReferenceStore {
             let Some(promise) = place.promise.as_ref().filter(|it| it.runner == runner) else {
                 continue;
             };
-            if !is_kept {
+            if !is_kept && place.owner != self.owner {
                 (place.owner, place.until) = (self.owner, until);
                 let (session, request) = (place.session.clone(), promise.request.clone());
                 adopted.push(AdoptedTurn { session, number: place.number, request });

@@ -70,13 +70,18 @@ impl SessionStore for ReferenceStore {
     ) -> Result<(), StoreError> {
         let clock = self.clock.now();
         let mut state = self.lock();
+        let ours = state.queue.iter().filter(|place| place.owner == self.owner);
+        let ours = ours.filter(|place| place.session == lease.session);
+        let ours: Vec<_> = ours.map(|place| place.number).collect();
+        let is_ours = |number: u32| ours.contains(&number);
         let entry = state.held(lease, self.owner, clock)?;
         if entry.record.revision != record.revision {
             return Err(StoreError::Stale { name: record.name.clone() });
         }
         if let Turns::Put(turn) | Turns::Restart(turn) = turns {
             let known = entry.turns.iter().find(|known| known.number == turn.number);
-            if known.is_some_and(|known| known.status == SessionStatus::Cancelled) {
+            let known = known.map(|known| known.status);
+            if known.is_some_and(|known| !turn.status.may_follow(known, is_ours(turn.number))) {
                 return Err(StoreError::CalledOff { name: record.name.clone() });
             }
         }

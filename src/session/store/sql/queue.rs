@@ -136,7 +136,8 @@ impl SqlStore {
         let adopt = self
             .query(
                 "UPDATE turns SET owner = $3, until = {clock} + $5 WHERE tenant = $1 AND status = 'queued' \
-                 AND runner = $4 AND request IS NOT NULL AND until <= {clock} RETURNING session, number, request",
+                 AND runner = $4 AND request IS NOT NULL AND owner <> $3 AND until <= {clock} \
+                 RETURNING session, number, request",
             )
             .bind(&*self.owner)
             .bind(runner)

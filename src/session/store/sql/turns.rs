@@ -63,7 +63,7 @@ impl SqlStore {
         row.map(|row| turn(&row).map_err(self.failed(action))?).transpose()
     }
 
-    /// Adds a turn or replaces the one of its number, unless that was cancelled; says which. The session's row is locked, so
+    /// Adds a turn or replaces the one of its number, unless it is to begin and that one may not; says which. The session's row is locked, so
     /// no one else writes its turns.
     pub(super) async fn put_turn(
         &self,
@@ -73,18 +73,20 @@ impl SqlStore {
     ) -> sqlx::Result<bool> {
         let before = self
             .query(
-                "SELECT status, (SELECT max(change) FROM items WHERE tenant = $1 AND session = $3 AND turn = $4) AS \
+                "SELECT status, owner, (SELECT max(change) FROM items WHERE tenant = $1 AND session = $3 AND turn = $4) AS \
                  change FROM turns WHERE tenant = $1 AND session = $3 AND number = $4{lock}",
             )
             .bind(session.as_str())
             .bind(turn.number)
             .optional(&mut *tx)
             .await?;
-        let (status, change): (Option<String>, Option<i64>) = match before {
-            Some(row) => (Some(row.get("status")?), row.get("change")?),
-            None => (None, None),
+        let (status, owner, change): (Option<String>, Option<String>, Option<i64>) = match before {
+            Some(row) => (Some(row.get("status")?), row.get("owner")?, row.get("change")?),
+            None => (None, None, None),
         };
-        if status.as_deref() == Some(SessionStatus::Cancelled.as_str()) {
+        let is_ours = owner.as_deref() == Some(&*self.owner);
+        let known = status.as_deref().and_then(SessionStatus::from_word);
+        if known.is_some_and(|known| !turn.status.may_follow(known, is_ours)) {
             return Ok(false);
         }
         let put = if status.is_some() {

@@ -141,6 +141,9 @@ impl Items {
 
     /// Makes the text of the last message another one: what the answer has been read as.
     pub(super) fn set_answer(&mut self, text: &str, numbers: Numbers<'_>) {
+        if self.answer() == text {
+            return;
+        }
         let message = TurnItem::Message { text: text.to_owned() };
         match self.answer {
             Some(place) => self.set(place, message, numbers),
