@@ -19,7 +19,9 @@ pub(crate) enum EventKind {
     ItemStarted(Item),
     ItemCompleted(Item),
     MessageDelta(String),
+    /// What the last request of a thread used, and all of them together. The same may be told twice.
     Usage {
+        thread: String,
         total: Value,
         last: Value,
     },
@@ -100,7 +102,7 @@ impl Event {
             "item/agentMessage/delta" => EventKind::MessageDelta(text("delta")?),
             "thread/tokenUsage/updated" => {
                 let TokenUsage { total, last } = Usage::deserialize(params).ok()?.token_usage;
-                EventKind::Usage { total, last }
+                EventKind::Usage { thread: text("threadId")?, total, last }
             }
             "error" => {
                 let ErrorParams { error, will_retry } = ErrorParams::deserialize(params).ok()?;

@@ -26,6 +26,8 @@ pub(crate) struct Fold {
     has_spoken: bool,
     plan: Option<ItemKey>,
     usage: Option<Usage>,
+    /// What each thread has used, as it was told last.
+    totals: HashMap<String, Value>,
     /// What has begun and not ended, by Codex's id of it. An approval may only name the item it is about.
     begun: HashMap<String, Begun>,
 }
@@ -51,8 +53,13 @@ impl Fold {
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemCompleted(item) => self.completed(item),
             EventKind::MessageDelta(delta) => self.write(delta),
-            EventKind::Usage { last, .. } => {
-                // One report per request to the model; a turn with commands makes several.
+            EventKind::Usage { thread, total, last } => {
+                // One report per request to the model, or two of the same (0.125); a turn makes several requests, and so do
+                // its sub-agents.
+                let before = self.totals.insert(thread, total.clone());
+                if !total.is_null() && before == Some(total) {
+                    return;
+                }
                 let Ok(last) = Usage::deserialize(last) else { return };
                 let usage = self.usage.get_or_insert_default();
                 *usage += last;
@@ -313,8 +320,12 @@ mod tests {
         let mut fold = Fold::default();
         let last = json!({"inputTokens": 100, "outputTokens": 20, "totalTokens": 120, "new": 1});
         for so_far in [120, 240] {
-            fold.take(EventKind::Usage { total: json!({}), last: last.clone() });
+            for _ in 0..2 {
+                let (thread, total) = ("t".to_owned(), json!({"totalTokens": so_far}));
+                fold.take(EventKind::Usage { thread, total, last: last.clone() });
+            }
             let told = fold.next();
+            assert!(fold.next().is_none(), "the same was told twice");
             let Some(TurnEvent::Used(usage)) = told else { panic!("{told:?}") };
             assert_eq!(usage.total_tokens, so_far);
         }
