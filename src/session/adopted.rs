@@ -34,11 +34,13 @@ pub(super) async fn adopt(shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Takes over what servers that are gone had promised to run.
+    /// Takes over what servers that are gone had promised to run. Afterwards the actors of their sessions have these turns,
+    /// at least in their mailboxes.
     pub(super) async fn adopt_turns(self: &Arc<Self>) -> Result<(), StoreError> {
         if self.draining.is_cancelled() {
             return Ok(());
         }
+        let _adopting = self.adopting.lock().await;
         let store = self.store(Timestamp::now()).await?;
         for AdoptedTurn { session, number, request } in
             store.adopt(&self.config.runner, self.config.lease()).await?

@@ -226,4 +226,9 @@ pub enum SessionError {
     /// The server is ending.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// The server stops, and the next one runs the turn that waits.
+    #[error(
+        "this server is shutting down; turn {turn} of session `{name}` waits, and the next server runs it"
+    )]
+    LeftToOthers { name: SessionName, turn: u32 },
 }

@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) actors: TaskTracker,
     pub(super) observed_turns: ObservedTurns,
+    /// Held while turns are taken over, until their actors have them.
+    pub(super) adopting: tokio::sync::Mutex<()>,
     live: Mutex<HashMap<SessionName, Live>>,
     changes: broadcast::Sender<Change>,
     /// What the other servers are to be told.
@@ -77,6 +79,7 @@ impl Shared {
             tasks,
             actors: TaskTracker::new(),
             observed_turns: ObservedTurns::default(),
+            adopting: tokio::sync::Mutex::default(),
             live: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
             told: broadcast::channel(CHANGES).0,

@@ -55,7 +55,9 @@ impl Failure {
             | SessionError::DayUsedUp { .. }
             | SessionError::UsageLimit { .. }
             | SessionError::QueueFull { .. } => StatusCode::TOO_MANY_REQUESTS,
-            SessionError::Store(_) | SessionError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            SessionError::Store(_)
+            | SessionError::ShuttingDown
+            | SessionError::LeftToOthers { .. } => StatusCode::SERVICE_UNAVAILABLE,
             SessionError::Codex(_) => StatusCode::BAD_GATEWAY,
             _ => StatusCode::BAD_REQUEST,
         }

@@ -49,6 +49,10 @@ async fn states(server: &Client) -> Vec<(u64, String)> {
 
 /// Each turn that was promised has run once and in order, and the others say why they did not.
 async fn all_have_ended(world: &World, server: &Client) {
+    // What was promised is in nobody's way: not to be deleted, and not to be overtaken.
+    server.call("deleteSession", json!({"sessionId": "s"})).await.failed_with("session_busy");
+    let next = server.call("codex", call("say answer 7")).await.ok();
+    assert_eq!((&next["turn"], &next["response"]), (&json!(7), &json!("answer 7")));
     for number in [2, 4, 6] {
         let waited = server.call("wait", json!({"sessionId": "s", "turn": number})).await.ok();
         assert_eq!(waited["response"], format!("answer {number}"), "{}", waited.raw);
@@ -59,14 +63,72 @@ async fn all_have_ended(world: &World, server: &Client) {
         let waited = waited.failed_with("cancelled");
         assert!(waited.text.contains("before it began"), "{}", waited.text);
     }
-    let expected = ["interrupted", "completed", "cancelled", "completed", "cancelled", "completed"];
+    let expected = [
+        "interrupted",
+        "completed",
+        "cancelled",
+        "completed",
+        "cancelled",
+        "completed",
+        "completed",
+    ];
     let expected: Vec<_> = (1..).zip(expected.map(str::to_owned)).collect();
     assert_eq!(states(server).await, expected);
     // What the model was asked, in order, and each once.
-    let asked = world.model.requests();
-    let asked: Vec<_> = asked.iter().filter_map(|request| request.prompts().pop()).collect();
+    let asked = asked(world);
     let asked: Vec<_> = asked.iter().filter(|prompt| prompt.starts_with("say answer")).collect();
-    assert_eq!(asked, ["say answer 2", "say answer 4", "say answer 6"]);
+    assert_eq!(asked, ["say answer 2", "say answer 4", "say answer 6", "say answer 7"]);
+}
+
+/// What the model was asked last in each request.
+fn asked(world: &World) -> Vec<String> {
+    world.model.requests().iter().filter_map(|request| request.prompts().pop()).collect()
+}
+
+#[tokio::test]
+async fn what_a_killed_server_had_promised_comes_before_what_waits_on_another() {
+    let world = World::new().await;
+    let alone = world.launch().alone();
+    let (one, two, three) = tokio::join!(alone.connect(), alone.connect(), alone.connect());
+    let mut first = call("slow 3 first");
+    first["waitSeconds"] = json!(0);
+    one.call("codex", first).await.ok();
+    for (server, number) in [(&two, 2), (&three, 3)] {
+        let mut waiting = call(&format!("say {number}"));
+        waiting["waitSeconds"] = json!(0);
+        assert_eq!(server.call("codex", waiting).await.ok()["turn"], number);
+    }
+    try_signal(two.pid(), "KILL").await;
+    let third = three.call("wait", json!({"sessionId": "s", "turn": 3})).await.ok();
+    assert_eq!(third["response"], "3", "{}", third.raw);
+    let second = three.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
+    assert_eq!(second["response"], "2", "{}", second.raw);
+    assert_eq!(asked(&world), ["slow 3 first", "say 2", "say 3"]);
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_does_not_run_again_what_another_has_run() {
+    let world = World::new().await;
+    let alone = world.launch().alone().args(["--set", "session.lease=2s"]);
+    let (one, two) = tokio::join!(alone.connect(), alone.connect());
+    let mut first = call("slow 3 first");
+    first["waitSeconds"] = json!(0);
+    one.call("codex", first).await.ok();
+    let mut waiting = call("say once");
+    waiting["waitSeconds"] = json!(0);
+    assert_eq!(two.call("codex", waiting).await.ok()["turn"], 2);
+    try_signal(two.pid(), "STOP").await;
+    let done = one.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
+    assert_eq!(done["response"], "once", "{}", done.raw);
+    try_signal(two.pid(), "CONT").await;
+    // It is asked, so it has seen by now that its turn is another's.
+    let seen = two.call("wait", json!({"sessionId": "s", "turn": 2})).await;
+    assert!(seen.is_error || seen["response"] == "once", "{}", seen.raw);
+    let next = two.call("codex", call("say next")).await.ok();
+    assert_eq!(next["response"], "next");
+    assert_eq!(asked(&world), ["slow 3 first", "say once", "say next"]);
+    let kept = one.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
+    assert_eq!(kept["response"], "once", "{}", kept.raw);
 }
 
 #[tokio::test]

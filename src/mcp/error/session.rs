@@ -113,6 +113,10 @@ impl From<&SessionError> for ToolError {
             SessionError::Nested => RECURSION,
             SessionError::Taken { .. } => ("session_exists", "Pick another name."),
             SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
+            SessionError::LeftToOthers { .. } => (
+                "shutting_down",
+                "Do not call again: use `wait` with that turn when the server is back.",
+            ),
         };
         Self::caller(code, message, next)
     }

@@ -140,7 +140,8 @@ async fn one_turn(
     let read = u32::try_from(response.chars().count()).unwrap_or(u32::MAX);
     // With the first part of the answer comes what happened before it.
     let room = if offset == 0 { cx.max_text } else { 0 };
-    let view = TurnView { response, truncated: more, ..TurnView::cut(turn, cx.max_text, room) };
+    let view = TurnView::cut(turn, cx.max_text, room);
+    let view = TurnView { response, truncated: more || view.truncated, ..view };
     Ok(Output {
         session: session.into(),
         turns: vec![view],

@@ -138,9 +138,9 @@ pub(in crate::mcp) fn outcome(progress: CallProgress, cx: &Cx) -> Outcome {
         CallState::Over(reply) => over(&reply, cx),
         CallState::Running(_, Detached::Begun(reply)) => running(&reply, cx),
         CallState::Running(session, Detached::Queued(position)) => {
-            waiting(&session, Some(position), cx)
+            waiting(&session, Some(position), None, cx)
         }
-        CallState::Running(session, Detached::Unseen) => waiting(&session, None, cx),
+        CallState::Running(session, Detached::Unseen(turn)) => waiting(&session, None, turn, cx),
     };
     for warning in &warnings {
         answer.warn(warning);
@@ -184,12 +184,17 @@ fn running(reply: &Reply, cx: &Cx) -> Answer {
 }
 
 /// Shows a call whose turn has not begun, or cannot be seen from here.
-fn waiting(session: &SessionName, position: Option<QueuePosition>, cx: &Cx) -> Answer {
+fn waiting(
+    session: &SessionName,
+    position: Option<QueuePosition>,
+    turn: Option<u32>,
+    cx: &Cx,
+) -> Answer {
     let how = match position {
         Some(position) => format!("the turn has not begun; {} before it", turns(position.ahead)),
         None => "the turn is under way".to_owned(),
     };
-    let turn = position.and_then(|position| position.turn);
+    let turn = position.and_then(|position| position.turn).or(turn);
     let output = Output { turn, ..Output::empty(session.to_string(), "running") };
     let collect = cx.how_to_collect(session.as_str(), turn);
     let text = format!("Session {session} is running: {how}. {collect}");

@@ -16,7 +16,7 @@ use crate::{
         error::ToolError,
         schema,
     },
-    session::{Detached, Follower, SessionName},
+    session::{Detached, Follower, SessionName, SessionStatus},
 };
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -55,8 +55,9 @@ impl Callable for WaitForTurn {
         let call = cx.sessions.follow(&session, input.turn, follower).await?;
         let mut progress = follow(&cx.sessions, &cx.codec, caller, call, wait).await?;
         // A turn that another server runs can be seen as far as that one has written it down.
-        if let CallState::Running(session, Detached::Unseen) = &progress.state
+        if let CallState::Running(session, Detached::Unseen(_)) = &progress.state
             && let Some(reply) = cx.sessions.recorded(session, input.turn).await?
+            && reply.turn.status != SessionStatus::Queued
         {
             let reply = Arc::new(reply);
             progress.state = if reply.is_over() {

@@ -197,7 +197,9 @@ impl SessionStatus {
             Self::Cancelled => false,
             Self::Queued => is_ours,
             Self::Completed | Self::Interrupted => self != Self::Running,
-            Self::New | Self::Running | Self::Failed => true,
+            // Codex did not hear of it: it is tried again, but nowhere else.
+            Self::Failed => self != Self::Running || is_ours,
+            Self::New | Self::Running => true,
         }
     }
 

@@ -104,13 +104,19 @@ impl Actor {
             let span = tracing::info_span!(parent: &turn.span, "turn", session = %self.name, thread_id = fields, turn_id = fields);
             self.turn(&mut turn).instrument(span).await
         };
+        if std::mem::take(&mut turn.gives_way) {
+            while let Ok(message) = self.mailbox.try_recv() {
+                self.at_rest(message).await;
+            }
+            return self.wait_in_line(Box::new(turn));
+        }
         match &outcome {
             Ok(Some(_)) => {}
             Ok(None) => self.call_off(&turn, Stop::Cancelled, None).await,
             // The next server that may runs it.
             Err(SessionError::ShuttingDown) if turn.live.is_detached() => self.give_up().await,
             Err(SessionError::ShuttingDown) => self.call_off(&turn, Stop::Shutdown, None).await,
-            Err(error) => self.call_off(&turn, Stop::Cancelled, Some(error)).await,
+            Err(error) => self.call_off(&turn, Stop::Cancelled, Some(error.to_string())).await,
         }
         if !matches!(outcome, Ok(Some(_))) {
             // Nothing was written that says that no turn runs.
@@ -139,6 +145,12 @@ impl Actor {
             Ok(None) => turn.end(Err(SessionError::Cancelled)),
             Err(error) => {
                 tracing::info!(session = %self.name, error = &error as &dyn std::error::Error, "no turn");
+                let error = match (error, turn.number) {
+                    (SessionError::ShuttingDown, Some(number)) if turn.live.is_detached() => {
+                        SessionError::LeftToOthers { name: self.name.clone(), turn: number }
+                    }
+                    (error, _) => error,
+                };
                 turn.end(Err(error));
             }
         }
@@ -270,10 +282,7 @@ impl Actor {
     /// Deletes the session under its lease, and its worktree. Unless forced, not if something in that is nowhere else.
     pub(super) async fn delete(&mut self, force: bool) -> Result<(), SessionError> {
         self.unload().await;
-        let guard = match self.lease.take() {
-            Some(guard) => guard,
-            None => self.claim_at_rest().await?,
-        };
+        let guard = self.guard_at_rest().await?;
         // A record that cannot be read can still be deleted.
         let record = guard.store().load(&self.name, Timestamp::now()).await.ok().flatten();
         let worktree = record.and_then(|record| record.details.worktree);
@@ -298,8 +307,20 @@ impl Actor {
         Ok(())
     }
 
-    /// Claims the session to delete or rename it, if no turn runs and no call waits.
-    pub(super) async fn claim_at_rest(&self) -> Result<LeaseGuard, SessionError> {
+    /// The session's lease, to delete or rename it, if no turn runs and none waits, not even one that nobody runs.
+    pub(super) async fn guard_at_rest(&mut self) -> Result<LeaseGuard, SessionError> {
+        let guard = match self.lease.take() {
+            Some(guard) => guard,
+            None => self.claim_at_rest().await?,
+        };
+        if self.adopts_before(u32::MAX).await {
+            self.lease = Some(guard);
+            return Err(SessionError::Busy { name: self.name.clone() });
+        }
+        Ok(guard)
+    }
+
+    async fn claim_at_rest(&self) -> Result<LeaseGuard, SessionError> {
         let started = Instant::now();
         let mut asked = false;
         loop {

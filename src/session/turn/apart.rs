@@ -16,10 +16,7 @@ impl Actor {
         &mut self,
         action: WorktreeAction,
     ) -> Result<WorktreeOutcome, SessionError> {
-        let guard = match self.lease.take() {
-            Some(guard) => guard,
-            None => self.claim_at_rest().await?,
-        };
+        let guard = self.guard_at_rest().await?;
         let done = self.act(action, &guard).await;
         if matches!(action, WorktreeAction::Discard { .. }) {
             // Its thread was opened for a directory that is gone.

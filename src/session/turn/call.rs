@@ -32,8 +32,8 @@ pub enum Detached {
     Begun(Arc<Reply>),
     /// It waits for its turn.
     Queued(QueuePosition),
-    /// It is about to begin, or another server runs the turn.
-    Unseen,
+    /// It is about to begin, or another server runs the turn: of this number, if that is known.
+    Unseen(Option<u32>),
 }
 
 /// Who follows a turn, and how.
@@ -175,7 +175,7 @@ impl Call {
         Ok(match (inspected, self.position) {
             (Some(reply), _) => Detached::Begun(Arc::new(reply)),
             (None, Some(position)) => Detached::Queued(position),
-            (None, None) => Detached::Unseen,
+            (None, None) => Detached::Unseen(self.turn.number()),
         })
     }
 

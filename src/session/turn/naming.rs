@@ -41,10 +41,7 @@ impl Actor {
         &mut self,
         new: SessionName,
     ) -> Result<RenamedSession, SessionError> {
-        let guard = match self.lease.take() {
-            Some(guard) => guard,
-            None => self.claim_at_rest().await?,
-        };
+        let guard = self.guard_at_rest().await?;
         let now = Timestamp::now();
         let store = guard.store();
         let missing = || SessionError::Unknown { name: self.name.clone() };

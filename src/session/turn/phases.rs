@@ -64,7 +64,9 @@ impl Actor {
         self.time = TurnTime::begin();
         if let Some(reply) = self.left_for(queued, &record).await? {
             queued.log(Update::Repeated);
-            self.call_off(queued, Stop::Cancelled, None).await;
+            let number = reply.turn.number;
+            let reason = format!("turn {number} was the same call, and this one has its answer");
+            self.call_off(queued, Stop::Cancelled, Some(reason)).await;
             return Ok(Some(reply));
         }
         if let Err(error) = self.check_budget().await {

@@ -25,6 +25,8 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) number: Option<u32>,
     /// Whether it is a task that its client has cancelled.
     pub(super) task_cancelled: bool,
+    /// Whether turns before it were found that nobody ran: they come first.
+    pub(super) gives_way: bool,
     /// The call's, which the turn's is part of.
     pub(super) span: tracing::Span,
 }
@@ -39,6 +41,7 @@ impl QueuedTurn {
             interrupters: Vec::new(),
             number: None,
             task_cancelled: false,
+            gives_way: false,
             span: tracing::Span::current(),
         }
     }

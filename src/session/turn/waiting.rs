@@ -61,6 +61,14 @@ impl Actor {
                     if let Some(earlier) = self.lease.replace(self.keep(lease, store)) {
                         earlier.end();
                     }
+                    if self.adopts_before(number).await {
+                        // They come first, and are here now.
+                        if turn.number.is_none() {
+                            self.write_down(turn).await?;
+                        }
+                        turn.gives_way = true;
+                        return Ok(None);
+                    }
                     return Ok(Some(Claimed { record: *record?, is_new, number }));
                 }
                 // It was deleted, and what waited for it with it.
@@ -238,7 +246,7 @@ impl Actor {
         queued.number = Some(number);
         // Another server may have done the same at this moment.
         if let Err(error) = budget.check_queued(&*store, true).await {
-            self.call_off(queued, Stop::Cancelled, Some(&error)).await;
+            self.call_off(queued, Stop::Cancelled, Some(error.to_string())).await;
             return Err(error);
         }
         queued.live.set_number(number);
@@ -263,20 +271,14 @@ impl Actor {
     }
 
     /// Cancels a turn that is written down as waiting, and says why. No effect on any other.
-    pub(super) async fn call_off(
-        &self,
-        queued: &QueuedTurn,
-        stop: Stop,
-        error: Option<&SessionError>,
-    ) {
+    pub(super) async fn call_off(&self, queued: &QueuedTurn, stop: Stop, reason: Option<String>) {
         let (Some(number), Some(store)) = (queued.number, self.shared.store.opened()) else {
             return;
         };
         let mut details = entry(&queued.request, &self.name, 0, SessionStatus::Queued).details;
         details.stopped = Some(stop);
         details.task_cancelled = queued.task_cancelled;
-        details.failure =
-            error.map(|error| TurnFailure { kind: FailureKind::Other, message: error.to_string() });
+        details.failure = reason.map(|message| TurnFailure { kind: FailureKind::Other, message });
         if let Err(error) = store.call_off(&self.name, number, &details).await {
             // Not fatal: it runs out.
             tracing::warn!(session = %self.name, %error, "cannot call a queued turn off");
@@ -292,6 +294,17 @@ impl Actor {
         self.call_off(&queued, Stop::Cancelled, None).await;
         queued.end(Err(SessionError::Cancelled));
         self.log_positions();
+    }
+
+    /// Whether turns of this session that were promised by servers that are gone come before one. They are in the mailbox
+    /// then.
+    pub(super) async fn adopts_before(&self, number: u32) -> bool {
+        if let Err(error) = self.shared.adopt_turns().await {
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot look for turns that nobody runs");
+        }
+        let turns = self.shared.turns(&self.name);
+        let mut turns = turns.into_iter().flat_map(|(turns, _)| turns);
+        turns.any(|turn| turn.number().is_some_and(|other| other < number))
     }
 
     /// Leaves all queued turns of ours to other servers.

@@ -81,7 +81,8 @@ impl SessionStore for ReferenceStore {
         if let Turns::Put(turn) | Turns::Restart(turn) = turns {
             let known = entry.turns.iter().find(|known| known.number == turn.number);
             let known = known.map(|known| known.status);
-            if known.is_some_and(|known| !turn.status.may_follow(known, is_ours(turn.number))) {
+            let is_ours = |known| known != SessionStatus::Queued || is_ours(turn.number);
+            if known.is_some_and(|known| !turn.status.may_follow(known, is_ours(known))) {
                 return Err(StoreError::CalledOff { name: record.name.clone() });
             }
         }

@@ -90,11 +90,11 @@ impl SqlStore {
             return Ok(false);
         }
         let put = if status.is_some() {
-            "UPDATE turns SET status = $5, timestamp = $6, prompt = $7, response = $8, details = $9, owner = NULL, \
+            "UPDATE turns SET status = $5, timestamp = $6, prompt = $7, response = $8, details = $9, owner = $10, \
              until = NULL, request = NULL, runner = NULL WHERE tenant = $1 AND session = $3 AND number = $4"
         } else {
-            "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details) \
-             VALUES ($1, $3, $4, $5, $6, $7, $8, $9)"
+            "INSERT INTO turns (tenant, session, number, status, timestamp, prompt, response, details, owner) \
+             VALUES ($1, $3, $4, $5, $6, $7, $8, $9, $10)"
         };
         self.query(put)
             .bind(session.as_str())
@@ -104,6 +104,7 @@ impl SqlStore {
             .bind(&*turn.prompt)
             .bind(&*turn.response)
             .bind(json(&turn.details))
+            .bind(&*self.owner)
             .execute(&mut *tx)
             .await?;
         for recorded in &turn.items {

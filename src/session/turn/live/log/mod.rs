@@ -64,7 +64,7 @@ pub struct JoinedTurn(pub(in crate::session::turn) Arc<LiveTurn>);
 pub struct QueuePosition {
     /// How many turns come before, the running one included.
     pub ahead: usize,
-    /// The number its turn will have, unless one before it is called off. None if another server runs the turn.
+    /// The number of its turn. None before it is written down.
     pub turn: Option<u32>,
 }
 
