@@ -16,6 +16,10 @@ const RECURSION: (&str, &str) = (
      conversation. To stop offering it, disable this server for Codex (`codex.mcp_servers` of the outer one).",
 );
 
+/// What to do about a turn that the next server runs.
+const LEFT_TO_OTHERS: &str =
+    "Do not call again: use `wait` with that turn when the server is back.";
+
 impl From<&SessionError> for ToolError {
     fn from(error: &SessionError) -> Self {
         let message = sentence(error);
@@ -113,10 +117,7 @@ impl From<&SessionError> for ToolError {
             SessionError::Nested => RECURSION,
             SessionError::Taken { .. } => ("session_exists", "Pick another name."),
             SessionError::ShuttingDown => ("shutting_down", "Call again when the server is back."),
-            SessionError::LeftToOthers { .. } => (
-                "shutting_down",
-                "Do not call again: use `wait` with that turn when the server is back.",
-            ),
+            SessionError::LeftToOthers { .. } => ("shutting_down", LEFT_TO_OTHERS),
         };
         Self::caller(code, message, next)
     }
