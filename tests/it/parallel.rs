@@ -72,7 +72,12 @@ async fn a_cancelled_call_stops_its_turn_and_the_session_goes_on() {
     wait_for("the model to be left alone", || (world.model.open_streams() == 0).then_some(()))
         .await;
     let next = server.call("codex", json!({"prompt": "say hi", "sessionId": "s"})).await.ok();
-    assert_eq!((&next["response"], &next["turn"]), (&json!("hi"), &json!(2)));
+    assert_eq!(next["response"], "hi");
     let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
-    assert_eq!(kept["turns"][0]["status"], "interrupted");
+    let turns = kept["turns"].as_array().unwrap();
+    let states: Vec<_> = turns.iter().map(|turn| turn["status"].as_str().unwrap()).collect();
+    // The second has a number if it was written down before it was taken back.
+    let with = ["interrupted", "cancelled", "completed"];
+    assert!(states == with || states == ["interrupted", "completed"], "{}", kept.raw);
+    assert_eq!(next["turn"], states.len());
 }

@@ -202,7 +202,7 @@ fn waiting(
 }
 
 fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
-    let Reply { session, turn } = reply.clone();
+    let Reply { session, turn } = reply;
     let max_text = cx.max_text;
     let (response, truncated) = cut(&turn.response, max_text);
     let mut text = response.to_owned();
@@ -219,7 +219,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
         text += &format!("\n[warning: {warning}]");
     }
     text += note;
-    let details = turn.details;
+    let details = turn.details.clone();
     let is_kept = !details.ephemeral || turn.status == SessionStatus::Running;
     let parts = [
         is_kept.then(|| format!("session {session}")),
@@ -287,7 +287,7 @@ fn answer(reply: &Reply, cx: &Cx, note: &str) -> Answer {
     };
     let answer = Answer::new(&output, text).with_beside(beside.collect());
     let answer = links.into_iter().fold(answer, Answer::with_link);
-    if truncated { answer.with_link(resources::link(&session, number, size)) } else { answer }
+    if truncated { answer.with_link(resources::link(session, number, size)) } else { answer }
 }
 
 fn unknown_failure() -> UserError {

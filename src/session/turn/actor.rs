@@ -126,7 +126,7 @@ impl Actor {
             Ok(Some(reply)) => {
                 // Deleted before the reply, so that a caller with the reply does not find the session.
                 let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
-                if forget && let Err(error) = self.delete(true).await {
+                if forget && let Err(error) = self.delete_before(self.number, true).await {
                     tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
                 }
                 let number = reply.turn.number;
@@ -281,8 +281,13 @@ impl Actor {
 
     /// Deletes the session under its lease, and its worktree. Unless forced, not if something in that is nowhere else.
     pub(super) async fn delete(&mut self, force: bool) -> Result<(), SessionError> {
+        self.delete_before(u32::MAX, force).await
+    }
+
+    /// The same if no turn before this number waits.
+    async fn delete_before(&mut self, number: u32, force: bool) -> Result<(), SessionError> {
         self.unload().await;
-        let guard = self.guard_at_rest().await?;
+        let guard = self.guard_before(number).await?;
         // A record that cannot be read can still be deleted.
         let record = guard.store().load(&self.name, Timestamp::now()).await.ok().flatten();
         let worktree = record.and_then(|record| record.details.worktree);
@@ -309,11 +314,15 @@ impl Actor {
 
     /// The session's lease, to delete or rename it, if no turn runs and none waits, not even one that nobody runs.
     pub(super) async fn guard_at_rest(&mut self) -> Result<LeaseGuard, SessionError> {
+        self.guard_before(u32::MAX).await
+    }
+
+    async fn guard_before(&mut self, number: u32) -> Result<LeaseGuard, SessionError> {
         let guard = match self.lease.take() {
             Some(guard) => guard,
             None => self.claim_at_rest().await?,
         };
-        if self.adopts_before(u32::MAX).await {
+        if self.adopts_before(number).await {
             self.lease = Some(guard);
             return Err(SessionError::Busy { name: self.name.clone() });
         }

@@ -1,8 +1,8 @@
 //! The log of one turn: everything that happens in it, numbered, for any number of readers.
 //!
 //! A reader is a place in the log. It has no queue that could overflow and slows nobody down: one that lags
-//! behind gets each item once, as it is by then, and never misses an approval or the end. Knows nothing of who reads
-//! it or of Codex.
+//! behind gets each item once, as it is by then, and never misses an approval or the end, which has all items. Knows
+//! nothing of who reads it or of Codex.
 
 use std::{
     collections::HashSet,
@@ -153,6 +153,10 @@ impl TurnLog {
                 }
                 update => {
                     state.ended = matches!(update, Update::Ended(_) | Update::Joined(_));
+                    if let Update::Ended(Ok(_)) = update {
+                        // The reply has all of them, and an answer can be large.
+                        state.items = Items::default();
+                    }
                     state.lasting.push(entry);
                 }
             }
