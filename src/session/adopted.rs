@@ -22,7 +22,7 @@ pub(super) async fn adopt(shared: Arc<Shared>) {
         if let Err(error) = shared.adopt_turns().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "cannot look for turns that nobody runs"
+                "cannot look for turns of servers that are gone"
             );
         }
         tokio::select! {

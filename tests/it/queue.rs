@@ -49,7 +49,7 @@ async fn states(server: &Client) -> Vec<(u64, String)> {
 
 /// Each turn that was promised has run once and in order, and the others say why they did not.
 async fn all_have_ended(world: &World, server: &Client) {
-    // What was promised is in nobody's way: not to be deleted, and not to be overtaken.
+    // What was promised is neither deleted nor overtaken.
     server.call("deleteSession", json!({"sessionId": "s"})).await.failed_with("session_busy");
     let next = server.call("codex", call("say answer 7")).await.ok();
     assert_eq!((&next["turn"], &next["response"]), (&json!(7), &json!("answer 7")));
@@ -109,7 +109,7 @@ async fn what_a_killed_server_had_promised_comes_before_what_waits_on_another() 
 #[tokio::test]
 async fn a_server_that_was_away_does_not_run_again_what_another_has_run() {
     let world = World::new().await;
-    let alone = world.launch().alone().args(["--set", "session.lease=2s"]);
+    let alone = world.launch().alone().args(["--set", "session.lease=3s"]);
     let (one, two) = tokio::join!(alone.connect(), alone.connect());
     let mut first = call("slow 3 first");
     first["waitSeconds"] = json!(0);

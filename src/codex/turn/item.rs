@@ -47,7 +47,7 @@ pub enum TurnItem {
         /// The answer, in the word for it in forms. `None` while there is none, or if Codex waits no more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<String>,
-        /// Who gave it. `None` if it was declined because nobody did.
+        /// Who gave it. `None` if it was declined without an answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
         /// When it was given; before that, when Codex asked.

@@ -1,7 +1,7 @@
 //! Reports progress to a caller: short lines, at most a few per second, at least one every ten seconds.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     future::pending,
     time::Duration,
 };
@@ -46,6 +46,8 @@ pub(in crate::mcp) struct Progress {
 #[derive(Debug, Default)]
 struct Lines {
     waiting: VecDeque<String>,
+    /// The places of the items that are known to have begun.
+    begun: HashSet<usize>,
     /// Characters of each message so far, by its place.
     written: HashMap<usize, usize>,
     /// The newest line, for the heartbeat.
@@ -104,7 +106,20 @@ impl Progress {
 
 impl Lines {
     fn note(&mut self, update: &Update) {
+        // One that has ended before it was seen has begun all the same.
+        if let Update::Item(place, item) = update
+            && let Some(state) = item.state()
+            && self.begun.insert(*place)
+            && state != ItemState::Running
+            && let Some(line) = item_line(item, true)
+        {
+            self.push(line);
+        }
         let Some(line) = self.line(update) else { return };
+        self.push(line);
+    }
+
+    fn push(&mut self, line: String) {
         self.newest.clone_from(&line);
         if line.starts_with(WRITING)
             && self.waiting.back().is_some_and(|last| last.starts_with(WRITING))
@@ -161,7 +176,9 @@ impl Lines {
             Update::Used(usage) => format!("{} tokens so far", usage.total_tokens),
             Update::Text { place, text, .. } => self.writing(*place, text, true),
             Update::Item(place, TurnItem::Message { text }) => self.writing(*place, text, false),
-            Update::Item(_, item) => return item_line(item),
+            Update::Item(_, item) => {
+                return item_line(item, item.state() == Some(ItemState::Running));
+            }
             Update::ApprovalSettled(_)
             | Update::Repeated
             | Update::Joined(_)
@@ -177,8 +194,7 @@ impl Lines {
 }
 
 /// What an item says of the moment in which it begins or changes.
-fn item_line(item: &TurnItem) -> Option<String> {
-    let is_running = item.state() == Some(ItemState::Running);
+fn item_line(item: &TurnItem, is_running: bool) -> Option<String> {
     Some(one_line(&match item {
         TurnItem::Command { command, .. } if is_running => format!("running `{}`", short(command)),
         TurnItem::Command { command, exit_code: Some(code), .. } => {
@@ -187,7 +203,7 @@ fn item_line(item: &TurnItem) -> Option<String> {
         TurnItem::Command { command, .. } => {
             format!("`{}` did not run to its end", short(command))
         }
-        TurnItem::Files { changes, state: ItemState::Done } => changed(changes),
+        TurnItem::Files { changes, state: ItemState::Done } if !is_running => changed(changes),
         TurnItem::Tool { server, tool, .. } if is_running => format!("calling {tool} of {server}"),
         TurnItem::Search { sources, .. } if !sources.is_empty() => return None,
         TurnItem::Search { query, .. } if query.is_empty() => "searching the web".to_owned(),
@@ -257,6 +273,13 @@ mod tests {
         );
         let again = lines.take(Duration::from_secs(20));
         assert_eq!(again, "still writing the answer (9 characters) (20 s)");
+    }
+
+    #[test]
+    fn what_has_ended_before_it_was_seen_is_told_from_its_beginning() {
+        let mut lines = Lines::default();
+        lines.note(&command("ls", ItemState::Done, Some(0)));
+        assert_eq!(lines.take(Duration::ZERO), "running `ls` · `ls` exited with 0");
     }
 
     #[test]

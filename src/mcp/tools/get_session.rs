@@ -104,7 +104,8 @@ async fn several(cx: &Cx, input: &GetSession, offset: u32) -> Result<Output, Too
     let Transcript { session, turns } =
         cx.sessions.transcript(&input.session_id, after, limit, most).await?;
     let share = cx.max_text / turns.len().max(1) / 3;
-    let end = offset.saturating_add(u32::try_from(turns.len()).unwrap_or(u32::MAX));
+    // By their numbers, of which some may have no turn.
+    let end = turns.last().map_or(after, |turn| turn.number).saturating_sub(cleared);
     Ok(Output {
         next_offset: (end < session.turn_count() && !turns.is_empty()).then_some(end),
         turns: turns.into_iter().map(|turn| TurnView::cut(turn, share, share)).collect(),

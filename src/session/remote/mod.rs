@@ -125,7 +125,7 @@ impl Shared {
                 let now = Timestamp::now();
                 self.store(now).await?.sweep(now).await?;
                 if !is_it {
-                    // Nobody may be left who runs it.
+                    // Its server may be gone.
                     self.adopt_turns().await?;
                 }
             }

@@ -65,7 +65,7 @@ pub trait Coordination: Send + Sync + fmt::Debug {
     /// Prolongs all our queued turns of a session. With no time they are given up.
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError>;
 
-    /// Cancels a queued turn, whoever's it is. Says whether it was queued still: then it never begins.
+    /// Cancels a queued turn, also another owner's. Says whether it was queued still: then it never begins.
     async fn call_off(
         &self,
         name: &SessionName,

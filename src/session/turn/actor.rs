@@ -312,7 +312,7 @@ impl Actor {
         Ok(())
     }
 
-    /// The session's lease, to delete or rename it, if no turn runs and none waits, not even one that nobody runs.
+    /// The session's lease, to delete or rename it, if no turn runs and none waits, not even one of a server that is gone.
     pub(super) async fn guard_at_rest(&mut self) -> Result<LeaseGuard, SessionError> {
         self.guard_before(u32::MAX).await
     }

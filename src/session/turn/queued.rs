@@ -25,7 +25,7 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) number: Option<u32>,
     /// Whether it is a task that its client has cancelled.
     pub(super) task_cancelled: bool,
-    /// Whether turns before it were found that nobody ran: they come first.
+    /// Whether turns of servers that are gone were found before it: they come first.
     pub(super) gives_way: bool,
     /// The call's, which the turn's is part of.
     pub(super) span: tracing::Span,

@@ -300,7 +300,7 @@ impl Actor {
     /// then.
     pub(super) async fn adopts_before(&self, number: u32) -> bool {
         if let Err(error) = self.shared.adopt_turns().await {
-            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot look for turns that nobody runs");
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot look for turns of servers that are gone");
         }
         let turns = self.shared.turns(&self.name);
         let mut turns = turns.into_iter().flat_map(|(turns, _)| turns);

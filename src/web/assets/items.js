@@ -14,7 +14,7 @@ function exit(item) {
   return el("span", { class: "exit" }, item.exitCode === undefined ? how[item.state] ?? "no exit code" : `exit ${item.exitCode}`);
 }
 
-/** Commands one after the other; `whole` gives all items once somebody wants to see what was printed. */
+/** Commands one after the other; `whole` gives all items once what was printed is unfolded. */
 function commands(runs, whole) {
   const all = runs.map((run) => el("li", { class: run.exitCode === 0 ? "" : "bad" }, el("code", { title: visible(run.command) }, typed(run.command)), " ", exit(run)));
   const failed = runs.filter((run) => run.exitCode !== 0).length;

@@ -59,7 +59,7 @@ export function turnView(session, turn, acts) {
     waits ? null : button("Copy answer", () => navigator.clipboard.writeText(turn.response)),
     acts.fork && !waits ? button("Fork from here", () => acts.fork(number)) : null,
     el("a", { href: `#/s/${encodeURIComponent(session)}/${number}`, class: "link" }, "Link"));
-  // What is long comes once somebody wants to see it.
+  // What is long comes when it is unfolded.
   const whole = turn.folded ? async () => (await get(`${of(session)}/turns/${number}`)).turn.items : async () => turn.items;
   const answer = () => [findings(details), said("answer", turn.response, turn.html)];
   const view = el("article", { id: `turn-${number}`, class: `turn ${turn.status}`, "aria-label": `Turn ${number}` },

@@ -160,7 +160,7 @@ impl SessionStream {
         Ok(())
     }
 
-    /// Hears what happens in the running turn, and asks nobody else.
+    /// Hears what happens in the running turn, and asks for nothing.
     async fn follow(&mut self) {
         let Some(call) = &mut self.call else { return };
         let mut step = call.next().await;

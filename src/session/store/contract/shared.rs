@@ -178,7 +178,7 @@ async fn the_first_to_come_is_the_first_to_be_served(Pair { one, two, clock, .. 
     one.release(&lease).await.unwrap();
     assert!(one.call_off(&a, 3, &TurnDetails::default()).await.unwrap());
     assert_eq!(two.turns(&a, 1, 1, Excerpt::ALL).await.unwrap(), [ran]);
-    // One that nobody renews does not count.
+    // One that is not renewed does not count.
     assert_eq!(queued(&*two, "a", 9, seconds(5), None).await, Some(4));
     assert!(matches!(one.claim(&a, None, LEASE, at(1)).await.unwrap(), Claim::Held(_)));
     clock.advance(seconds(5));
@@ -200,7 +200,7 @@ async fn a_queued_turn_outlives_its_owner_only_if_it_was_promised(
         !two.promise(&a, 5, &promise).await.unwrap()
             && !one.promise(&a, 9, &promise).await.unwrap()
     );
-    // While its owner is there, nobody else takes it.
+    // While its owner is there, no other takes it.
     assert!(two.adopt("r", time).await.unwrap().is_empty());
     one.renew_places(&a, Duration::ZERO).await.unwrap();
     let adopted = |number: u32, request: &str| AdoptedTurn {

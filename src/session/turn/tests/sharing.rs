@@ -28,7 +28,7 @@ async fn calls_wait_in_their_order_and_one_that_is_dropped_never_begins() {
         _ => None,
     });
     assert_eq!(queued.collect::<Vec<_>>(), [2, 1]);
-    // The second has had its number, and nobody else gets it.
+    // The second has had its number, and no other gets it.
     assert_eq!(third.reply().turn.number, 3);
 }
 

@@ -163,7 +163,7 @@ impl TurnLog {
         });
     }
 
-    /// Takes in what Codex reports. Approvals and the end are for whoever runs the turn.
+    /// Takes in what Codex reports. Approvals and the end are for the turn's actor.
     pub(in crate::session::turn) fn happened(&self, event: TurnEvent) {
         match event {
             TurnEvent::Thinking => self.append(Update::Thinking),
