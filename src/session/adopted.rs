@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::{
-    Request, SessionError, SessionName, SessionStatus,
+    Request, SessionError, SessionName, TurnDetails,
     shared::{Live, QUEUE, Shared},
     store::{AdoptedTurn, StoreError},
     turn::{Actor, Message, QueuedTurn},
 };
+use crate::codex::{FailureKind, TurnFailure};
 
 /// The pause between two looks for such turns. Who waits for one looks more often.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -47,25 +48,33 @@ impl Shared {
         {
             let Some(turn) = store.turn(&session, number, u64::MAX).await? else { continue };
             let request = serde_json::from_str::<Request>(&request);
-            let request = request.map(|request| Request { prompt: turn.prompt, ..request });
             let posted = match request {
-                Ok(request) if turn.status == SessionStatus::Queued => {
+                Ok(request) => {
                     tracing::info!(%session, turn = number, "running a turn of a server that is gone");
+                    let request = Request { prompt: turn.prompt, ..request };
                     self.post(&session, |live| {
                         let queued = QueuedTurn::adopted(request, number);
                         live.add(Arc::clone(queued.live()));
                         (Message::Send(Box::new(queued)), ())
                     })
+                    .map_err(|error| {
+                        (matches!(error, SessionError::ShuttingDown), error.to_string())
+                    })
                 }
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    // A later version may have written it.
-                    tracing::warn!(%session, turn = number, %error, "a turn that was promised cannot be read");
-                    Ok(())
-                }
+                // A later version may have written it.
+                Err(error) => Err((false, format!("what was asked for cannot be read: {error}"))),
             };
-            if let Err(error) = posted {
-                tracing::debug!(%session, turn = number, %error, "a turn is left to others");
+            match posted {
+                Ok(()) => {}
+                // The next server runs it.
+                Err((true, _)) => break,
+                // It is ours now, so no other would take it: it ends with a word.
+                Err((false, message)) => {
+                    tracing::warn!(%session, turn = number, message, "a turn that was promised cannot be run");
+                    let failure = Some(TurnFailure { kind: FailureKind::Other, message });
+                    let details = TurnDetails { failure, ..turn.details };
+                    store.call_off(&session, number, &details).await?;
+                }
             }
         }
         Ok(())

@@ -37,6 +37,8 @@ pub(in crate::session) struct Actor {
     pub(super) shared: Arc<Shared>,
     pub(super) mailbox: mpsc::Receiver<Message>,
     pub(super) loaded: Option<Loaded>,
+    /// Those of its queued turns that this server runs, with their callers. That they wait, and in which order, is what the
+    /// store says.
     pub(super) waiting: VecDeque<Box<QueuedTurn>>,
     /// What is kept of the thread's history, as far as is known under this lease.
     pub(super) kept: Known,
@@ -105,10 +107,12 @@ impl Actor {
             self.turn(&mut turn).instrument(span).await
         };
         if std::mem::take(&mut turn.gives_way) {
+            // Back in line first: what comes now may be about it.
+            self.wait_in_line(Box::new(turn));
             while let Ok(message) = self.mailbox.try_recv() {
                 self.at_rest(message).await;
             }
-            return self.wait_in_line(Box::new(turn));
+            return;
         }
         match &outcome {
             Ok(Some(_)) => {}

@@ -6,7 +6,7 @@ use super::*;
 use crate::session::{
     OnBusy, SessionStatus, Stop,
     record::examples,
-    store::{Claim, Coordination, SessionStore},
+    store::{Claim, Coordination, Promise, SessionStore},
 };
 
 #[tokio::test(start_paused = true)]
@@ -117,4 +117,22 @@ async fn a_session_at_rest_is_released_in_time_and_at_once_when_it_is_wanted() {
     world.codex.hears("thread/archive").await;
     tokio::time::sleep(SECOND).await;
     assert!(matches!(claim(&world).await, Claim::Ours { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promise_that_cannot_be_read_ends_with_a_word() {
+    let mut world = World::new();
+    let call = world.begin(Request::ask("1")).await;
+    world.codex.answers(1, "one");
+    call.await.unwrap().reply();
+    let gone = world.other.another();
+    let promise = Promise { runner: "any".into(), request: "of a later version".into() };
+    let waiting = examples::turn(0, SessionStatus::Queued);
+    let number = gone.enqueue(&name(), &waiting, Some(&promise), 9, 30 * SECOND).await.unwrap();
+    drop(gone);
+    world.shared.adopt_turns().await.unwrap();
+    let turn = world.other.turn(&name(), number.unwrap(), 0).await.unwrap().unwrap();
+    assert_eq!(turn.status, SessionStatus::Cancelled);
+    let failure = turn.details.failure.unwrap();
+    assert!(failure.message.contains("cannot be read"), "{}", failure.message);
 }

@@ -84,7 +84,6 @@ struct State {
     items: Items,
     /// The number of the last change that a record is to have.
     to_record: u64,
-    usage: Option<Usage>,
     /// What every reader gets to see, oldest first.
     lasting: Vec<(u64, Update)>,
     /// Its place in the queue, that it thinks, what it has used: each as it was last.
@@ -146,8 +145,7 @@ impl TurnLog {
             match &entry.1 {
                 Update::Queued(_) => state.passing[0] = Some(entry),
                 Update::Thinking => state.passing[1] = Some(entry),
-                Update::Used(usage) => {
-                    state.usage = Some(*usage);
+                Update::Used(_) => {
                     state.to_record = state.last;
                     state.passing[2] = Some(entry);
                 }
@@ -198,7 +196,7 @@ impl TurnLog {
         let TurnRecord { items: recorded, response, details, .. } = turn;
         self.change_items(|items, numbers| items.mirror(recorded, &response, numbers));
         if let Some(usage) = details.usage
-            && self.lock().usage != Some(usage)
+            && self.lock().usage() != Some(usage)
         {
             self.append(Update::Used(usage));
         }
@@ -209,9 +207,7 @@ impl TurnLog {
         let state = self.lock();
         turn.items = state.items.recorded();
         state.items.answer().clone_into(&mut turn.response);
-        if state.usage.is_some() {
-            turn.details.usage = state.usage;
-        }
+        turn.details.usage = state.usage().or(turn.details.usage);
         state.to_record
     }
 
@@ -279,6 +275,14 @@ impl TurnLog {
 }
 
 impl State {
+    /// The tokens that were told of last.
+    fn usage(&self) -> Option<Usage> {
+        match &self.passing[2] {
+            Some((_, Update::Used(usage))) => Some(*usage),
+            _ => None,
+        }
+    }
+
     /// The first thing after `seen` that every reader gets to see.
     fn lasting(&self, seen: u64) -> Option<&(u64, Update)> {
         let place = self.lasting.partition_point(|(number, _)| *number <= seen);
