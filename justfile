@@ -44,7 +44,7 @@ chaos seconds="600":
     SESSIONS=200 cargo test --test it many_sessions_at_once
     CHAOS_SECONDS={{seconds}} CHAOS_SESSIONS=50 cargo test --test it chaos -- --nocapture
 
-# The stores against their reference for a long time (`cargo test` tries 300 and 40 sequences)
+# The databases against the reference for a long time (`cargo test` tries 60 and 20 sequences)
 store-model cases="3000":
     MODEL_CASES={{cases}} cargo test --release --lib store::model
 

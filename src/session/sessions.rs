@@ -185,8 +185,8 @@ impl Sessions {
         Ok(Call::new(name.clone(), live, follower, None, from))
     }
 
-    /// Interrupts the running turn of a session, whichever server runs it. Returns the interrupted turn, or `None` if
-    /// no turn was running.
+    /// Interrupts the running turn of a session, whichever server runs it; if none runs, calls off the next one if that waits
+    /// for the account's allowance. Returns that turn, or `None` if there was none.
     ///
     /// # Errors
     /// [`SessionError::Unknown`], [`SessionError::Busy`] if another server does not end its turn in time, or if the
@@ -200,7 +200,10 @@ impl Sessions {
         {
             return Ok(Some(reply));
         }
-        self.0.interrupt_remote(name).await
+        match self.0.interrupt_remote(name).await? {
+            Some(reply) => Ok(Some(reply)),
+            None => self.0.call_off_next(name).await,
+        }
     }
 
     /// Interrupts a turn that is a task if it runs, whichever server runs it. Nothing happens if it is over. Only a turn

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use testkit::client::try_signal;
+
 use crate::support::World;
 
 /// 2030-01-01, in seconds since 1970.
@@ -116,40 +118,94 @@ async fn a_turn_is_refused_while_too_little_is_left() {
     assert_eq!(server.call("codex", call).await.ok()["response"], "hi");
 }
 
-#[tokio::test]
-async fn a_turn_waits_by_itself_until_enough_is_left() {
+/// A world whose account has little left, and what has turns wait for more.
+async fn low_world() -> (World, [&'static str; 4]) {
     let world = World::new().await;
     world.home.log_in(&world.model.account_url());
-    let settings = ["--set", "limits.min_remaining=10", "--set", "limits.when_exhausted=wait"];
     world.model.set_allowance(95, THEN);
+    (world, ["--set", "limits.min_remaining=10", "--set", "limits.when_exhausted=wait"])
+}
+
+#[tokio::test]
+async fn a_turn_waits_in_the_queue_until_enough_is_left() {
+    let (world, settings) = low_world().await;
     let launch = world.launch().args(settings);
     let server = launch.connect().await;
     let call = json!({"prompt": "say hi", "sessionId": "s", "waitSeconds": 1});
     let waiting = server.call("codex", call.clone()).await.ok();
-    assert_eq!(
-        (&waiting["status"], &waiting["turn"]),
-        (&json!("running"), &json!(1)),
-        "{}",
-        waiting.raw
-    );
+    assert_eq!((&waiting["status"], &waiting["turn"]), (&json!("running"), &json!(1)));
+    assert!(waiting.text.contains("usage limit, until 2030-01-01"), "{}", waiting.text);
     assert!(world.model.requests().is_empty());
+    let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(kept["turns"][0]["status"], "queued", "{}", kept.raw);
+    assert_eq!(kept["turns"][0]["notBefore"], "2030-01-01T00:00:00Z");
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(
+        (&listed["sessions"][0]["queued"], &listed["sessions"][0]["status"]),
+        (&json!(1), &json!("new"))
+    );
     // It can be stopped.
     let stopped = server.call("interrupt", json!({"sessionId": "s"})).await.ok();
-    assert_eq!(stopped["interrupted"], true, "{}", stopped.raw);
+    assert_eq!((&stopped["interrupted"], &stopped["status"]), (&json!(true), &json!("cancelled")));
+    let again = server.call("interrupt", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(again["interrupted"], false, "{}", again.raw);
+    let over = server.call("wait", json!({"sessionId": "s", "turn": 1})).await;
+    assert!(over.failed_with("cancelled").text.contains("on request"));
     let again = server.call("codex", call).await.ok();
     assert_eq!((&again["status"], &again["turn"]), (&json!("running"), &json!(2)));
+    let behind = json!({"prompt": "say next", "sessionId": "s", "waitSeconds": 0});
+    let behind = server.call("codex", behind).await.ok();
+    assert_eq!(behind["turn"], 3, "{}", behind.raw);
     server.close_stdin().await;
-    // Another window sees it begin once there is enough.
+    // Another window's server runs them in order once there is enough, if the first one's is gone.
     let other = launch.connect().await;
     world.model.set_allowance(20, THEN);
     other.call("usage", json!({})).await.ok();
-    let done = other.call("wait", json!({"sessionId": "s"})).await;
-    if std::env::var("HOST_MODE").as_deref() == Ok("off") {
-        // The window's own server ended with it.
-        assert_eq!(done["status"], "interrupted", "{}", done.raw);
-    } else {
-        assert_eq!((&done["response"], &done["turn"]), (&json!("hi"), &json!(2)), "{}", done.raw);
-        let kept = other.call("getSession", json!({"sessionId": "s"})).await.ok();
-        assert_eq!(kept["session"]["turnCount"], 2, "{}", kept.raw);
+    for (turn, answer) in [(2, "hi"), (3, "next")] {
+        let done = other.call("wait", json!({"sessionId": "s", "turn": turn})).await.ok();
+        assert_eq!((&done["response"], &done["turn"]), (&json!(answer), &json!(turn)));
     }
+    assert_eq!(world.model.requests().len(), 2);
+    let kept = other.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(kept["session"]["turnCount"], 3, "{}", kept.raw);
+    assert!(kept["turns"][1]["notBefore"].is_null(), "{}", kept.raw);
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_for_the_allowance_outlives_its_server_and_obeys_another() {
+    let (world, settings) = low_world().await;
+    let launch = world.launch().alone().args(settings);
+    let (first, other) = (launch.connect().await, launch.connect().await);
+    for session in ["a", "b", "c"] {
+        let call = json!({"prompt": "say hi", "sessionId": session, "waitSeconds": 0});
+        first.call("codex", call).await.ok();
+    }
+    // Called off from another server, it does not begin here.
+    let stopped = other.call("interrupt", json!({"sessionId": "a"})).await.ok();
+    assert_eq!((&stopped["interrupted"], &stopped["turn"]), (&json!(true), &json!(1)));
+    let told = first.call("wait", json!({"sessionId": "a", "turn": 1})).await;
+    told.failed_with("cancelled");
+    // Nor is a session deleted that still owes a turn.
+    other.call("deleteSession", json!({"sessionId": "b"})).await.failed_with("session_busy");
+    try_signal(first.pid(), "KILL").await;
+    world.model.set_allowance(20, THEN);
+    other.call("usage", json!({})).await.ok();
+    for session in ["b", "c"] {
+        let done = other.call("wait", json!({"sessionId": session, "turn": 1})).await.ok();
+        assert_eq!(done["response"], "hi");
+    }
+    assert_eq!(world.model.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_turn_waits_for_the_allowance_no_longer_than_it_may_take() {
+    let (world, settings) = low_world().await;
+    let server = world.launch().args(settings).connect().await;
+    let call = json!({"prompt": "say hi", "sessionId": "s", "timeoutSeconds": 1});
+    let refused = server.call("codex", call).await.failed_with("usage_limit");
+    assert!(refused.text.contains("2030-01-01T00:00:00Z"), "{}", refused.text);
+    let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
+    assert_eq!(kept["turns"][0]["status"], "cancelled", "{}", kept.raw);
+    assert!(kept["turns"][0]["error"].as_str().unwrap().contains("allowance"), "{}", kept.raw);
+    assert!(world.model.requests().is_empty());
 }

@@ -164,10 +164,12 @@ impl Lines {
 
     fn line(&mut self, update: &Update) -> Option<String> {
         Some(one_line(&match update {
+            Update::Queued(QueuePosition { not_before: Some(until), .. }) => {
+                format!("waiting for the usage limit, until {until}")
+            }
             Update::Queued(QueuePosition { ahead: 1, .. }) => "queued, next in line".to_owned(),
             Update::Queued(position) => format!("queued, {} ahead", position.ahead),
             Update::Begun(_) => "asking the model".to_owned(),
-            Update::WaitingForQuota(until) => format!("waiting for the usage limit, until {until}"),
             Update::ApprovalAsked(asked) => {
                 let asked = asked.approval.subject.in_short();
                 format!("waiting for your decision: Codex asks {asked}")

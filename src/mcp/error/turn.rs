@@ -115,6 +115,7 @@ pub(in crate::mcp) fn cancelled_turn(stop: Option<Stop>, reason: Option<&str>) -
             ": the server it was sent to ended, and its call with it".to_owned()
         }
         (None, Some(Stop::Cancelled)) => ": its call was taken back".to_owned(),
+        (None, Some(Stop::Interrupted)) => " on request".to_owned(),
         (None, _) => String::new(),
     };
     let message = format!("The turn was cancelled before it began{why}.");

@@ -79,8 +79,10 @@ struct TurnView {
     response: String,
     /// When it started (RFC 3339).
     timestamp: String,
-    /// running, completed, interrupted or failed.
+    /// queued, running, completed, interrupted, failed or cancelled.
     status: &'static str,
+    /// If it is queued because too little of the account's allowance is left: until when, at the latest (RFC 3339).
+    not_before: Option<String>,
     /// The model that answered.
     model: Option<String>,
     /// What happened in it, in order; `answer` is where the response was said. Absent if nothing else happened.
@@ -163,6 +165,7 @@ impl TurnView {
             response: response.to_owned(),
             timestamp: turn.timestamp.to_string(),
             status: turn.status.as_str(),
+            not_before: turn.details.not_before.map(|until| until.to_string()),
             model: turn.details.effective.and_then(|with| with.model),
             items: Some(items)
                 .filter(|items| !matches!(items.as_slice(), [] | [TurnItem::Answer {}])),

@@ -32,10 +32,14 @@ impl Callable for Interrupt {
         let Self { session_id } = self;
         let reply = cx.sessions.interrupt(&session_id).await?;
         let turn = reply.as_ref().map(|reply| &reply.turn);
-        let interrupted = turn.is_some_and(|turn| turn.status == SessionStatus::Interrupted);
+        let stopped = [SessionStatus::Interrupted, SessionStatus::Cancelled];
+        let interrupted = turn.is_some_and(|turn| stopped.contains(&turn.status));
         let response = turn.map_or("", |turn| cut(&turn.response, cx.max_text).0);
         let said = match turn {
             None => format!("No turn is running in session {session_id}."),
+            Some(turn) if turn.status == SessionStatus::Cancelled => {
+                format!("Turn {} was called off before it began.", turn.number)
+            }
             Some(turn) if interrupted => format!("Turn {} was interrupted.", turn.number),
             Some(turn) => format!("Turn {} had just ended by itself.", turn.number),
         };

@@ -191,6 +191,9 @@ fn waiting(
     cx: &Cx,
 ) -> Answer {
     let how = match position {
+        Some(QueuePosition { not_before: Some(until), .. }) => {
+            format!("the turn has not begun; it waits for the account's usage limit, until {until}")
+        }
         Some(position) => format!("the turn has not begun; {} before it", turns(position.ahead)),
         None => "the turn is under way".to_owned(),
     };

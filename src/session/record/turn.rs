@@ -65,6 +65,9 @@ pub struct TurnDetails {
     /// Why we interrupted it. `None` if it was not, or if its server or Codex died.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stop>,
+    /// While it is queued: until when it waits for the account's allowance, at the latest. It may begin sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
     /// The engine that ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,

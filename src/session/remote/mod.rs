@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Reply, SessionError, SessionName, SessionStatus,
+    Change, Reply, SessionError, SessionName, SessionStatus, Stop, TurnDetails,
     record::ApprovalId,
     shared::Shared,
-    store::{ControlMessage, ControlOutcome},
-    turn::{Follower, LiveTurn, LogOwner, Update},
+    store::{ControlMessage, ControlOutcome, Excerpt},
+    turn::{Follower, LiveTurn, LogOwner, QueuePosition, Update},
 };
 
 /// The pause between two reads of the store.
@@ -81,6 +81,7 @@ impl Shared {
         let mut swept = Instant::now();
         let mut wanted = turn;
         let mut asked = HashSet::new();
+        let mut told = None;
         // What is known of the turn here: the revision of its session, and the last change of its items.
         let mut known = (None, 0);
         while self.observed_turns.is_followed(live) {
@@ -98,6 +99,11 @@ impl Shared {
                 let reply = self.recorded(name, number, looks_only).await?.ok_or_else(no_turn)?;
                 if reply.is_over() {
                     return Ok(reply);
+                }
+                let not_before = reply.turn.details.not_before;
+                if not_before.is_some() && std::mem::replace(&mut told, not_before) != not_before {
+                    let position = QueuePosition { ahead: 0, turn: Some(number), not_before };
+                    live.log.append(Update::Queued(position));
                 }
             }
             if is_it && live.number().is_none() {
@@ -199,6 +205,27 @@ impl Shared {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Calls the next turn off if it waits for the account's allowance. Whichever server has it sees that by itself.
+    pub(super) async fn call_off_next(
+        &self,
+        name: &SessionName,
+    ) -> Result<Option<Reply>, SessionError> {
+        let store = self.store(Timestamp::now()).await?;
+        let last = self.record(name).await?.last_turn;
+        let later = store.turns(name, last, u32::MAX, Excerpt::first(0)).await?;
+        let next = later.into_iter().find(|turn| turn.status == SessionStatus::Queued);
+        let Some(turn) = next.filter(|turn| turn.details.not_before.is_some()) else {
+            return Ok(None);
+        };
+        let stopped = Some(Stop::Interrupted);
+        let details = TurnDetails { stopped, not_before: None, ..turn.details };
+        if !store.call_off(name, turn.number, &details).await? {
+            return Ok(None);
+        }
+        self.changed(Change::Session(name.clone()));
+        self.recorded(name, turn.number, false).await
     }
 
     /// Asks the other server to steer its turn.

@@ -54,12 +54,14 @@ pub trait Coordination: Send + Sync + fmt::Debug {
         time: Duration,
     ) -> Result<Option<u32>, StoreError>;
 
-    /// Promises that a queued turn of ours runs whatever becomes of us. Says whether it is queued still.
+    /// Promises that a queued turn of ours runs whatever becomes of us, and writes what is known of it by now. Says whether it
+    /// is queued still.
     async fn promise(
         &self,
         name: &SessionName,
         turn: u32,
         promise: &Promise,
+        details: &TurnDetails,
     ) -> Result<bool, StoreError>;
 
     /// Prolongs all our queued turns of a session. With no time they are given up.

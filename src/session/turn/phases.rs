@@ -15,7 +15,7 @@ use super::{
     outcome::{has_refused_model, interpret, note},
     plan::Plan,
     queued::QueuedTurn,
-    quota::Admission,
+    quota::Waited,
     recorder::{Acknowledged, Recorder},
     waiting::Claimed,
     watch::Watched,
@@ -57,41 +57,53 @@ impl Actor {
         &mut self,
         queued: &mut QueuedTurn,
     ) -> Result<Option<Reply>, SessionError> {
-        let Some(Claimed { record, is_new, number }) = self.claim(queued).await? else {
-            return Ok(None);
-        };
-        self.number = number;
-        self.time = TurnTime::begin();
-        if let Some(reply) = self.left_for(queued, &record).await? {
-            queued.log(Update::Repeated);
-            let number = reply.turn.number;
-            let reason = format!("turn {number} was the same call, and this one has its answer");
-            self.call_off(queued, Stop::Cancelled, Some(reason)).await;
-            return Ok(Some(reply));
+        loop {
+            let Some(Claimed { record, is_new, number }) = self.claim(queued).await? else {
+                return Ok(None);
+            };
+            self.number = number;
+            self.time = TurnTime::begin();
+            if let Some(reply) = self.left_for(queued, &record).await? {
+                queued.log(Update::Repeated);
+                let number = reply.turn.number;
+                let reason =
+                    format!("turn {number} was the same call, and this one has its answer");
+                self.call_off(queued, Stop::Cancelled, Some(reason)).await;
+                return Ok(Some(reply));
+            }
+            let low = match self.check_budget().await {
+                Ok(()) => self.allowance().await,
+                Err(error) => Err(error),
+            };
+            match low {
+                Ok(None) => return self.admitted(queued, record, is_new).await,
+                Ok(Some(low)) => match self.wait_for_allowance(queued, low).await? {
+                    Waited::Enough => {}
+                    Waited::Cancelled => return Ok(None),
+                    Waited::CalledOff(reply) => return Ok(Some(*reply)),
+                },
+                Err(error) => {
+                    // A detached caller has no other way to learn of it.
+                    if queued.live.is_detached() {
+                        self.record_failure(queued, record, &error).await;
+                    } else {
+                        self.forget_if_new(is_new).await;
+                    }
+                    return Err(error);
+                }
+            }
         }
-        if let Err(error) = self.check_budget().await {
-            // A detached caller has no other way to learn of it.
-            if queued.live.is_detached() {
-                self.record_failure(queued, record, &error).await;
-            } else {
-                self.forget_if_new(is_new).await;
-            }
-            return Err(error);
-        }
-        let mut untouched = record.clone();
-        let gone_through = match self.admit(queued, record).await {
-            Ok(Admission::Admitted(record)) => {
-                // A turn that has waited is in the record by now.
-                untouched = (*record).clone();
-                self.go_through(queued, Phase::Opening(record)).await
-            }
-            Ok(Admission::Stopped(reply)) => return Ok(Some(*reply)),
-            Err(error) => {
-                let recorded = matches!(error, SessionError::Store(_));
-                Err(Failed { error, recorded })
-            }
-        };
-        match gone_through {
+    }
+
+    /// Runs a turn that may begin.
+    async fn admitted(
+        &mut self,
+        queued: &mut QueuedTurn,
+        record: SessionRecord,
+        is_new: bool,
+    ) -> Result<Option<Reply>, SessionError> {
+        let untouched = record.clone();
+        match self.go_through(queued, Phase::Opening(Box::new(record))).await {
             Ok(Some(reply)) => {
                 let shared = &self.shared;
                 let is_listed = async |model: &str| {

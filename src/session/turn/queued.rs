@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::live::{LiveTurn, LogOwner, Update};
+use super::live::{LiveTurn, LogOwner, QueuePosition, Update};
 use crate::session::{
     OnBusy, Reply, Request, SessionError, SessionName, SessionStatus, TurnDetails, TurnRecord,
     store::Promise,
@@ -23,6 +23,8 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) interrupters: Vec<oneshot::Sender<Option<Reply>>>,
     /// Its number, once it is written as one that waits.
     pub(super) number: Option<u32>,
+    /// Until when it waits for the account's allowance, at the latest.
+    pub(super) not_before: Option<Timestamp>,
     /// Whether it is a task that its client has cancelled.
     pub(super) task_cancelled: bool,
     /// Whether turns of servers that are gone were found before it: they come first.
@@ -40,6 +42,7 @@ impl QueuedTurn {
             live,
             interrupters: Vec::new(),
             number: None,
+            not_before: None,
             task_cancelled: false,
             gives_way: false,
             span: tracing::Span::current(),
@@ -70,6 +73,19 @@ impl QueuedTurn {
         // A request always has a JSON form.
         let request = serde_json::to_string(&self.request).unwrap_or_default();
         Promise { runner: runner.to_owned(), request }
+    }
+
+    /// Its record while it waits.
+    pub(super) fn entry(&self, session: &SessionName) -> TurnRecord {
+        let mut entry = entry(&self.request, session, 0, SessionStatus::Queued);
+        entry.details.not_before = self.not_before;
+        entry
+    }
+
+    /// Tells everybody who follows that so many turns come before it.
+    pub(super) fn log_position(&self, ahead: usize) {
+        let Self { number, not_before, .. } = *self;
+        self.log(Update::Queued(QueuePosition { ahead, turn: number, not_before }));
     }
 
     /// Tells everybody who follows.

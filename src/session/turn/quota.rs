@@ -1,93 +1,32 @@
-//! Whether the account's allowance is enough for a turn; if not, the turn is refused or waits until it is.
+//! Whether the account's allowance is enough for a turn; if not, the turn is refused or waits until it is, as a queued turn.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{
-    actor::Actor,
-    live::Update,
-    message::Message,
-    queued::{QueuedTurn, answer},
-    recorder::Recorder,
-};
+use super::{actor::Actor, queued::QueuedTurn};
 use crate::session::{
-    Change, Reply, SessionError, SessionRecord, SessionStatus, Stop,
+    Reply, SessionError, SessionStatus,
     limits::WhenExhausted,
     quota::{Exhausted, exhausted},
-    store::{ControlMessage, ControlOutcome, MessageId, StoreError},
+    store::Ahead,
 };
 
-/// How often a waiting turn looks at the clock, and at what others want of it.
-const TICK: Duration = Duration::from_millis(500);
+/// How often a waiting turn sees whether another server has called it off.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// What comes of a turn for which there may be too little left.
-pub(super) enum Admission {
-    /// It can begin.
-    Admitted(Box<SessionRecord>),
-    /// It was stopped while it waited.
-    Stopped(Box<Reply>),
+/// What comes of a turn that has waited for the allowance.
+pub(super) enum Waited {
+    /// It can try to begin.
+    Enough,
+    /// Its caller does not want it any more.
+    Cancelled,
+    /// It was called off.
+    CalledOff(Box<Reply>),
 }
 
 impl Actor {
-    /// Lets a turn begin if enough of the allowance is left. Else refuses it, or has it wait by itself, as a running turn
-    /// in the record, until there is.
-    ///
-    /// # Errors
-    /// [`SessionError::UsageLimit`], or if the wait cannot be recorded.
-    pub(super) async fn admit(
-        &mut self,
-        queued: &mut QueuedTurn,
-        record: SessionRecord,
-    ) -> Result<Admission, SessionError> {
-        let limits = &self.shared.config.limits;
-        if limits.min_remaining == 0 {
-            return Ok(Admission::Admitted(Box::new(record)));
-        }
-        let Some(low) = self.low().await else { return Ok(Admission::Admitted(Box::new(record))) };
-        let refused = || SessionError::UsageLimit {
-            remaining: low.remaining,
-            wanted: limits.min_remaining,
-            until: low.until,
-        };
-        let (WhenExhausted::Wait, Some(until)) = (limits.when_exhausted, low.until) else {
-            return Err(refused());
-        };
-        let Some(guard) = &self.lease else { return Err(SessionError::ShuttingDown) };
-        let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
-        let log = Arc::clone(&queued.live.log);
-        let mut recorder = Recorder::new(
-            store,
-            lease,
-            record,
-            (&queued.request, self.number),
-            log,
-            self.shared.config.ttl(),
-        );
-        recorder.begin().await?;
-        queued.live.go_on();
-        queued.live.set_number(recorder.entry.number);
-        queued.log(Update::Begun(recorder.entry.number));
-        queued.log(Update::WaitingForQuota(until));
-        self.shared.changed(Change::Session(self.name.clone()));
-        tracing::info!(session = %self.name, %until, "a turn waits for the usage limit");
-        let Some(stop) = self.until_admitted(queued, &recorder).await else {
-            // The turn itself takes its place in the record.
-            let mut record = recorder.record;
-            record.last_turn = self.number - 1;
-            return Ok(Admission::Admitted(Box::new(record)));
-        };
-        recorder.entry.details.stopped = Some(stop);
-        if stop == Stop::LeaseLost {
-            return Err(StoreError::LeaseLost { name: self.name.clone() }.into());
-        }
-        recorder.end(SessionStatus::Interrupted).await?;
-        self.shared.changed(Change::Session(self.name.clone()));
-        let reply = Reply { session: self.name.clone(), turn: recorder.entry };
-        Ok(Admission::Stopped(Box::new(reply)))
-    }
-
     /// Fails if there is too much to do already, on all servers.
     pub(super) async fn check_budget(&self) -> Result<(), SessionError> {
         let Some(guard) = &self.lease else { return Ok(()) };
@@ -95,101 +34,79 @@ impl Actor {
         budget.check_claimed(&**guard.store(), Timestamp::now()).await
     }
 
+    /// What is left of the allowance, and until when, if a turn has to wait for more.
+    ///
+    /// # Errors
+    /// [`SessionError::UsageLimit`] if it is refused instead.
+    pub(super) async fn allowance(&self) -> Result<Option<(Exhausted, Timestamp)>, SessionError> {
+        let Some(low) = self.low().await else { return Ok(None) };
+        match (self.shared.config.limits.when_exhausted, low.until) {
+            (WhenExhausted::Wait, Some(until)) => Ok(Some((low, until))),
+            _ => Err(self.used_up(low)),
+        }
+    }
+
+    /// Has a turn wait for more of the allowance: queued, promised to whichever server runs it then, and without a lease.
+    ///
+    /// # Errors
+    /// [`SessionError::UsageLimit`] if the turn takes too long, or if the wait cannot be recorded.
+    pub(super) async fn wait_for_allowance(
+        &mut self,
+        turn: &mut QueuedTurn,
+        (low, until): (Exhausted, Timestamp),
+    ) -> Result<Waited, SessionError> {
+        turn.not_before = Some(until);
+        turn.live.go_on();
+        self.release().await;
+        match turn.number {
+            None => self.write_down(turn).await?,
+            Some(_) => self.keep_promise(turn.live.id(), Some(turn)).await,
+        }
+        turn.log_position(0);
+        tracing::info!(session = %self.name, %until, "a turn waits for the usage limit");
+        let begun = Instant::now();
+        let mut looked = begun;
+        while self.low().await.is_some() {
+            self.pause(turn, Ahead::default()).await?;
+            if turn.is_cancelled() {
+                return Ok(Waited::Cancelled);
+            }
+            if turn.request.timeout.is_some_and(|limit| begun.elapsed() >= limit) {
+                return Err(self.used_up(low));
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                if let Some(reply) = self.called_off(turn).await? {
+                    return Ok(Waited::CalledOff(Box::new(reply)));
+                }
+            }
+        }
+        turn.not_before = None;
+        Ok(Waited::Enough)
+    }
+
+    /// Prolongs a turn's place in the queue. If it has none any more, what came of the turn.
+    async fn called_off(&self, turn: &QueuedTurn) -> Result<Option<Reply>, SessionError> {
+        let Some(number) = turn.number else { return Ok(None) };
+        let store = self.shared.store(Timestamp::now()).await?;
+        store.renew_places(&self.name, self.lease_time()).await?;
+        let unknown = || SessionError::Unknown { name: self.name.clone() };
+        let turn = store.turn(&self.name, number, 0).await?.ok_or_else(unknown)?;
+        let is_over = turn.status != SessionStatus::Queued;
+        Ok(is_over.then(|| Reply { session: self.name.clone(), turn }))
+    }
+
     async fn low(&self) -> Option<Exhausted> {
+        let min_remaining = self.shared.config.limits.min_remaining;
+        if min_remaining == 0 {
+            return None;
+        }
         let limits = self.shared.quota.now(&self.shared.codex).await?;
-        exhausted(&limits, self.shared.config.limits.min_remaining, Timestamp::now())
+        exhausted(&limits, min_remaining, Timestamp::now())
     }
 
-    /// Waits until enough is left. Returns why the turn is not to begin, if it is not.
-    async fn until_admitted(
-        &mut self,
-        queued: &mut QueuedTurn,
-        recorder: &Recorder,
-    ) -> Option<Stop> {
-        let cancelled = queued.live.cancelled.clone();
-        let closing = self.shared.closing.clone();
-        let lost = self.lease.as_ref().map(|guard| guard.lost().clone()).unwrap_or_default();
-        let deadline = queued.request.timeout.map(|limit| Instant::now() + limit);
-        let mut read_through = MessageId::default();
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                () = cancelled.cancelled() => return Some(Stop::Cancelled),
-                () = closing.cancelled() => return Some(Stop::Shutdown),
-                () = lost.cancelled() => return Some(Stop::LeaseLost),
-                Some(message) = self.mailbox.recv() => {
-                    if let Some(stop) = self.while_waiting(message, queued, recorder).await {
-                        return Some(stop);
-                    }
-                }
-                _ = tick.tick() => {
-                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                        return Some(Stop::Timeout);
-                    }
-                    if self.interrupted_from_afar(recorder.entry.number, &mut read_through).await {
-                        return Some(Stop::Interrupted);
-                    }
-                    self.low().await?;
-                }
-            }
-        }
-    }
-
-    /// Handles a message meanwhile. Says whether to stop.
-    async fn while_waiting(
-        &mut self,
-        message: Message,
-        queued: &mut QueuedTurn,
-        recorder: &Recorder,
-    ) -> Option<Stop> {
-        let number = recorder.entry.number;
-        match message {
-            Message::Interrupt(reply) => {
-                queued.interrupters.push(reply);
-                return Some(Stop::Interrupted);
-            }
-            Message::CancelTask(turn, reply) if turn == number => {
-                queued.interrupters.push(reply);
-                return Some(Stop::Interrupted);
-            }
-            Message::Inspect(id, reply) => {
-                let so_far = || Reply { session: self.name.clone(), turn: recorder.entry.clone() };
-                self.keep_promise(id, None).await;
-                answer(reply, (queued.live.id() == id).then(so_far));
-            }
-            Message::Send(other) => self.queue_up(*other).await,
-            Message::Rename(_, reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
-            Message::Worktree(_, reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
-            Message::Delete(_, reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
-            message => self.at_rest(message).await,
-        }
-        None
-    }
-
-    /// Whether another server wants the turn interrupted.
-    async fn interrupted_from_afar(&self, number: u32, read_through: &mut MessageId) -> bool {
-        let Some(guard) = &self.lease else { return false };
-        let Ok(inbox) = guard.store().inbox(guard.lease(), *read_through).await else {
-            return false;
-        };
-        for (id, message) in inbox.messages {
-            *read_through = id;
-            if !guard.store().take(id).await.unwrap_or(false) {
-                continue;
-            }
-            if message == ControlMessage::Interrupt(number) {
-                self.report(id, ControlOutcome::Done).await;
-                return true;
-            }
-            let reason = format!("turn {number} has not begun: it waits for the usage limit");
-            self.report(id, ControlOutcome::Refused(reason)).await;
-        }
-        false
+    fn used_up(&self, Exhausted { remaining, until }: Exhausted) -> SessionError {
+        let wanted = self.shared.config.limits.min_remaining;
+        SessionError::UsageLimit { remaining, wanted, until }
     }
 }

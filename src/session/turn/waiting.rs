@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::{
     actor::Actor,
-    live::{JoinedTurn, LiveTurn, QueuePosition, TurnKey, Update},
+    live::{JoinedTurn, LiveTurn, TurnKey, Update},
     message::Message,
-    queued::{QueuedTurn, answer, entry},
+    queued::{QueuedTurn, answer},
 };
 use crate::{
     codex::{FailureKind, TurnFailure},
     session::{
-        Change, OnBusy, SessionError, SessionRecord, SessionStatus, Stop,
+        Change, OnBusy, SessionError, SessionRecord, Stop,
         rollouts::Known,
         shared::QUEUE,
         store::{Ahead, Claim, ControlOutcome},
@@ -91,8 +91,7 @@ impl Actor {
                     if told != Some(ahead) {
                         told = Some(ahead);
                         let Ahead { running, waiting } = ahead;
-                        let ahead = waiting + usize::from(running);
-                        turn.log(Update::Queued(QueuePosition { ahead, turn: turn.number }));
+                        turn.log_position(waiting + usize::from(running));
                     }
                     if renewed.elapsed() > self.lease_time() / 3 {
                         renewed = Instant::now();
@@ -108,7 +107,11 @@ impl Actor {
     }
 
     /// Pauses before the next claim, and handles messages meanwhile.
-    async fn pause(&mut self, turn: &mut QueuedTurn, ahead: Ahead) -> Result<(), SessionError> {
+    pub(super) async fn pause(
+        &mut self,
+        turn: &mut QueuedTurn,
+        ahead: Ahead,
+    ) -> Result<(), SessionError> {
         let over = Instant::now() + self.shared.config.poll() / 4;
         let cancelled = turn.live.cancelled.clone();
         loop {
@@ -228,16 +231,16 @@ impl Actor {
     /// Tells every queued call its position.
     pub(super) fn log_positions(&self) {
         for (ahead, queued) in (1..).zip(&self.waiting) {
-            queued.log(Update::Queued(QueuePosition { ahead, turn: queued.number }));
+            queued.log_position(ahead);
         }
     }
 
     /// Writes a turn down that has to wait, with its number and, if it goes on by itself, all that was asked for.
-    async fn write_down(&self, queued: &mut QueuedTurn) -> Result<(), SessionError> {
+    pub(super) async fn write_down(&self, queued: &mut QueuedTurn) -> Result<(), SessionError> {
         let store = self.shared.store(Timestamp::now()).await?;
         let budget = self.shared.config.limits.budget();
         budget.check_queued(&*store, false).await?;
-        let turn = entry(&queued.request, &self.name, 0, SessionStatus::Queued);
+        let turn = queued.entry(&self.name);
         let promise = queued.live.is_detached().then(|| queued.promise(&self.shared.config.runner));
         let time = self.lease_time();
         let number = store.enqueue(&self.name, &turn, promise.as_ref(), QUEUE, time).await?;
@@ -265,7 +268,8 @@ impl Actor {
         }
         let Some(store) = self.shared.store.opened() else { return };
         let promise = queued.promise(&self.shared.config.runner);
-        if let Err(error) = store.promise(&self.name, number, &promise).await {
+        let details = queued.entry(&self.name).details;
+        if let Err(error) = store.promise(&self.name, number, &promise, &details).await {
             tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "a queued turn is not kept for other servers");
         }
     }
@@ -275,8 +279,9 @@ impl Actor {
         let (Some(number), Some(store)) = (queued.number, self.shared.store.opened()) else {
             return;
         };
-        let mut details = entry(&queued.request, &self.name, 0, SessionStatus::Queued).details;
+        let mut details = queued.entry(&self.name).details;
         details.stopped = Some(stop);
+        details.not_before = None;
         details.task_cancelled = queued.task_cancelled;
         details.failure = reason.map(|message| TurnFailure { kind: FailureKind::Other, message });
         if let Err(error) = store.call_off(&self.name, number, &details).await {

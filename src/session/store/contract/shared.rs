@@ -195,11 +195,14 @@ async fn a_queued_turn_outlives_its_owner_only_if_it_was_promised(
         queued(&*one, "a", 9, time, runner).await.unwrap();
     }
     let promise = Promise { runner: "r".into(), request: "{\"late\":1}".into() };
-    assert!(one.promise(&a, 5, &promise).await.unwrap());
+    let details = TurnDetails { not_before: Some(at(9)), ..TurnDetails::default() };
+    assert!(one.promise(&a, 5, &promise, &details).await.unwrap());
+    let nothing = TurnDetails::default();
     assert!(
-        !two.promise(&a, 5, &promise).await.unwrap()
-            && !one.promise(&a, 9, &promise).await.unwrap()
+        !two.promise(&a, 5, &promise, &nothing).await.unwrap()
+            && !one.promise(&a, 9, &promise, &nothing).await.unwrap()
     );
+    assert_eq!(two.turn(&a, 5, 0).await.unwrap().unwrap().details, details);
     // While its owner is there, no other takes it.
     assert!(two.adopt("r", time).await.unwrap().is_empty());
     one.renew_places(&a, Duration::ZERO).await.unwrap();

@@ -1,13 +1,13 @@
-//! No back end contradicts the reference: random operations by several owners, who die, hang, are cancelled at any
-//! await and disagree about the time of day, are carried out on a real store and on [`reference::Reference`].
+//! No database contradicts the reference: random operations by several owners, who die, hang, are cancelled at any
+//! await and disagree about the time of day, are carried out on a real store and on [`super::ReferenceStore`].
 //!
 //! `MODEL_CASES` sets how many sequences are tried on each back end.
 
 mod operation;
 mod owners;
-mod queue;
+mod perform;
 mod records;
-mod reference;
+mod world;
 
 use proptest::{prelude::*, test_runner::Config};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -64,7 +64,6 @@ macro_rules! on_a_store {
     };
 }
 
-on_a_store!(InMemory, Kind::Memory);
 on_a_store!(InSqlite, Kind::Sqlite);
 
 #[cfg(unix)]
@@ -80,13 +79,7 @@ fn config(cases: u32) -> Config {
 }
 
 prop_state_machine! {
-    #![proptest_config(config(300))]
-    #[test]
-    fn memory_does_what_the_reference_does(sequential 1..MOST => InMemory);
-}
-
-prop_state_machine! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(60))]
     #[test]
     fn sqlite_does_what_the_reference_does(sequential 1..MOST => InSqlite);
 }

@@ -71,6 +71,39 @@ pub(super) enum Write {
     Touch,
 }
 
+impl Operation {
+    /// Which of the leases it is done with.
+    pub(super) fn lease(&self) -> Option<Index> {
+        match self {
+            Self::Renew(lease)
+            | Self::Release(lease)
+            | Self::Delete(lease)
+            | Self::OpenApproval(lease)
+            | Self::Commit { lease, .. }
+            | Self::Rename { lease, .. }
+            | Self::Settle { lease, .. } => Some(*lease),
+            _ => None,
+        }
+    }
+
+    /// Which of the queued turns it is about.
+    pub(super) fn queued(&self) -> Option<Index> {
+        match self {
+            Self::Claim { turn, .. } => *turn,
+            Self::Promise(turn) | Self::CallOff(turn) => Some(*turn),
+            _ => None,
+        }
+    }
+
+    /// Which of the approvals it is about.
+    pub(super) fn approval(&self) -> Option<Index> {
+        match self {
+            Self::Answer(approval) | Self::Settle { approval, .. } => Some(*approval),
+            _ => None,
+        }
+    }
+}
+
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let cut = prop_oneof![4 => Just(None), 1 => (0..8_u64).prop_map(Some)];
     (0..OWNERS, operation(), cut).prop_map(|(owner, operation, cut)| Step { owner, operation, cut })

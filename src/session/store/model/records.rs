@@ -8,6 +8,7 @@ use super::operation::Write;
 use crate::session::{
     SessionName,
     record::{ApprovalId, SessionRecord, SessionStatus, TurnRecord, examples::turn},
+    store::{Excerpt, Store},
 };
 
 /// How long sessions last. Some wall clocks differ by nearly as much.
@@ -15,6 +16,19 @@ pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(90);
 
 /// All that can be read: sessions with their turns, and open approvals.
 pub(super) type Seen = (BTreeMap<SessionName, (SessionRecord, Vec<TurnRecord>)>, Vec<ApprovalId>);
+
+/// Reads it.
+pub(super) async fn seen(store: &dyn Store, now: Timestamp) -> Seen {
+    let mut seen = BTreeMap::new();
+    for name in (0..4).map(named) {
+        if let Some(record) = store.load(&name, now).await.unwrap() {
+            let turns = store.turns(&name, 0, 99, Excerpt::ALL).await.unwrap();
+            seen.insert(name, (record, turns));
+        }
+    }
+    let open = store.open_approvals(None).await.unwrap();
+    (seen, open.into_iter().map(|open| open.approval.id).collect())
+}
 
 /// The part of it that a person can compare.
 pub(super) fn short((sessions, open): &Seen) -> String {

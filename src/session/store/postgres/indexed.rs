@@ -72,7 +72,7 @@ async fn converse(store: &SqlStore, other: &SqlStore) {
     let promise = Promise { runner: "x".into(), request: "{}".into() };
     let waiting = turn(0, SessionStatus::Queued);
     let ticket = other.enqueue(&name(), &waiting, Some(&promise), 9, TIME).await.unwrap();
-    assert!(other.promise(&name(), ticket.unwrap(), &promise).await.unwrap());
+    assert!(other.promise(&name(), ticket.unwrap(), &promise, &waiting.details).await.unwrap());
     assert!(matches!(other.claim(&name(), ticket, TIME, now).await.unwrap(), Claim::Held(_)));
     other.renew_places(&name(), TIME).await.unwrap();
     let steer = ControlMessage::Steer { turn: 1, prompt: "p".into() };

@@ -49,7 +49,8 @@ impl Coordination for ReferenceStore {
         state.end_turns(name);
         state.messages.retain(|posted| posted.session != *name);
         let Some(entry) = state.entries.get_mut(name) else { return Ok(Claim::Missing) };
-        entry.epoch += 1;
+        state.last_epoch += 1;
+        entry.epoch = state.last_epoch;
         entry.holder = Some(Holder { owner: self.owner, until, busy: true });
         let turn = turn.unwrap_or_else(|| entry.next_number());
         entry.given = turn;
@@ -117,12 +118,20 @@ impl Coordination for ReferenceStore {
         name: &SessionName,
         turn: u32,
         promise: &Promise,
+        details: &TurnDetails,
     ) -> Result<bool, StoreError> {
         let mut state = self.lock();
         let ours = state.queue.iter_mut().find(|place| {
             place.session == *name && place.number == turn && place.owner == self.owner
         });
-        Ok(ours.map(|place| place.promise = Some(promise.clone())).is_some())
+        let Some(place) = ours else { return Ok(false) };
+        place.promise = Some(promise.clone());
+        let turns = state.entries.get_mut(name).map(|entry| &mut entry.turns);
+        let known = turns.into_iter().flatten().find(|known| known.number == turn);
+        if let Some(known) = known {
+            known.details.clone_from(details);
+        }
+        Ok(true)
     }
 
     async fn renew_places(&self, name: &SessionName, time: Duration) -> Result<(), StoreError> {

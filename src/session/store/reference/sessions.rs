@@ -49,14 +49,13 @@ impl SessionStore for ReferenceStore {
             evicted = state.evict(cap, clock);
         }
         let Some(evicted) = evicted else { return Ok(Created::Full) };
-        let epoch = state.first_epoch();
         let entry = Entry {
             record: record.clone(),
             turns,
             rollouts: Vec::new(),
             holder: None,
             given: 0,
-            epoch,
+            epoch: 0,
         };
         state.entries.insert(record.name.clone(), entry);
         Ok(Created::Done { evicted })

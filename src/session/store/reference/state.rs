@@ -20,7 +20,7 @@ use crate::session::{
 };
 
 /// Everything.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct State {
     pub(super) entries: HashMap<SessionName, Entry>,
     pub(super) queue: Vec<QueueEntry>,
@@ -36,11 +36,11 @@ pub(super) struct State {
     pub(super) alive: HashSet<u64>,
     last_owner: u64,
     last_message: i64,
-    /// The greatest epoch of any session that was removed: a new one of that name begins above it.
-    epochs: i64,
+    /// The epoch of the last lease that was given, on any session.
+    pub(super) last_epoch: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) record: SessionRecord,
     pub(super) turns: Vec<TurnRecord>,
@@ -62,7 +62,7 @@ pub(super) struct Holder {
 }
 
 /// Whose a queued turn is.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct QueueEntry {
     pub(super) number: u32,
     pub(super) session: SessionName,
@@ -71,7 +71,7 @@ pub(super) struct QueueEntry {
     pub(super) promise: Option<Promise>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Posted {
     pub(super) id: MessageId,
     pub(super) session: SessionName,
@@ -80,7 +80,7 @@ pub(super) struct Posted {
     pub(super) outcome: Option<ControlOutcome>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Opened {
     pub(super) record: ApprovalRecord,
     pub(super) owner: u64,
@@ -98,11 +98,6 @@ impl State {
     pub(super) fn next_message(&mut self) -> MessageId {
         self.last_message += 1;
         MessageId(self.last_message)
-    }
-
-    /// The epoch a new session begins with.
-    pub(super) fn first_epoch(&self) -> i64 {
-        self.epochs
     }
 
     /// The holder of a lease that is in force.
@@ -174,8 +169,7 @@ impl State {
     }
 
     pub(super) fn remove(&mut self, name: &SessionName) {
-        let Some(entry) = self.entries.remove(name) else { return };
-        self.epochs = self.epochs.max(entry.epoch);
+        self.entries.remove(name);
         self.messages.retain(|posted| posted.session != *name);
         self.approvals.retain(|opened| opened.record.session != *name);
         self.queue.retain(|place| place.session != *name);
@@ -184,7 +178,6 @@ impl State {
     /// Stores a session under the name in `record`, in place of the one named `old`, whose lease ends.
     pub(super) fn rename(&mut self, old: &SessionName, record: &SessionRecord) {
         let Some(entry) = self.entries.remove(old) else { return };
-        self.epochs = self.epochs.max(entry.epoch);
         let record = SessionRecord { revision: record.revision + 1, ..record.clone() };
         self.messages.retain(|posted| posted.session != *old);
         for opened in &mut self.approvals {
@@ -195,7 +188,7 @@ impl State {
         for place in self.queue.iter_mut().filter(|place| place.session == *old) {
             place.session = record.name.clone();
         }
-        let entry = Entry { holder: None, epoch: self.epochs, record, ..entry };
+        let entry = Entry { holder: None, record, ..entry };
         self.entries.insert(entry.record.name.clone(), entry);
     }
 

@@ -93,8 +93,11 @@ impl Coordination for SqlStore {
         name: &SessionName,
         turn: u32,
         promise: &Promise,
+        details: &TurnDetails,
     ) -> Result<bool, StoreError> {
-        self.promise_queued(name, turn, promise).await.map_err(self.failed("promise a turn in"))
+        self.promise_queued(name, turn, promise, details)
+            .await
+            .map_err(self.failed("promise a turn in"))
     }
 
     async fn call_off(

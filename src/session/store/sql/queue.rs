@@ -97,17 +97,19 @@ impl SqlStore {
         name: &SessionName,
         turn: u32,
         promise: &Promise,
+        details: &TurnDetails,
     ) -> sqlx::Result<bool> {
         let promise = self
             .query(
-                "UPDATE turns SET request = $6, runner = $7 WHERE tenant = $1 AND session = $3 AND owner = $4 \
-                 AND number = $5 AND status = 'queued'",
+                "UPDATE turns SET request = $6, runner = $7, details = $8 WHERE tenant = $1 AND session = $3 \
+                 AND owner = $4 AND number = $5 AND status = 'queued'",
             )
             .bind(name.as_str())
             .bind(&*self.owner)
             .bind(turn)
             .bind(&*promise.request)
-            .bind(&*promise.runner);
+            .bind(&*promise.runner)
+            .bind(json(details));
         Ok(promise.execute(&self.pool).await? == 1)
     }
 

@@ -24,10 +24,8 @@ use crate::{
 /// One thing that happens in a turn, from its call to its end.
 #[derive(Debug, Clone)]
 pub enum Update {
-    /// It waits for others to be over.
+    /// It waits.
     Queued(QueuePosition),
-    /// It waits until enough of the account's allowance is left, at the latest from this moment on.
-    WaitingForQuota(Timestamp),
     /// It runs, as the turn of this number.
     Begun(u32),
     /// The model is thinking.
@@ -66,6 +64,8 @@ pub struct QueuePosition {
     pub ahead: usize,
     /// The number of its turn. None before it is written down.
     pub turn: Option<u32>,
+    /// Until when it waits for the account's allowance, at the latest, if that is what it waits for.
+    pub not_before: Option<Timestamp>,
 }
 
 /// The log.
