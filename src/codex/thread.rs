@@ -79,6 +79,37 @@ impl Thread {
         }
     }
 
+    /// Whether Codex runs a turn that it has begun by itself and that nobody follows yet. None is to be begun before it is over.
+    pub fn has_unasked(&self) -> bool {
+        matches!(&self.0, Engine::AppServer(thread) if thread.has_unasked())
+    }
+
+    /// Whether Codex has begun a turn by itself since the thread was opened, or begins one now because messages wait in its
+    /// own queue.
+    pub async fn begins_by_itself(&self) -> bool {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.begins_by_itself().await,
+            Engine::Exec(_) => false,
+        }
+    }
+
+    /// The same for a thread that was open before, if messages may have come to wait in the meantime.
+    pub async fn goes_on_by_itself(&self) -> bool {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.goes_on_by_itself().await,
+            Engine::Exec(_) => false,
+        }
+    }
+
+    /// Waits for a turn that Codex begins by itself: of its own queue, or because an agent has woken it. Dropping the future
+    /// loses nothing.
+    pub async fn unasked(&self) -> Turn {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.unasked().await,
+            Engine::Exec(_) => std::future::pending().await,
+        }
+    }
+
     /// The Codex that has it.
     pub fn codex_version(&self) -> CodexVersion {
         match &self.0 {

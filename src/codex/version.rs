@@ -56,6 +56,8 @@ impl CodexVersion {
     pub(crate) const INJECT_ITEMS: Self = Self::new(0, 121, 0);
     /// The first version that may have goals: 0.140 has them, 0.125 has not.
     pub(crate) const GOALS: Self = Self::new(0, 126, 0);
+    /// The first version that may have queues of its own: 0.155 has them, 0.146 has not.
+    pub(crate) const QUEUES: Self = Self::new(0, 147, 0);
     /// The first version that knows `web_search = "live"`.
     pub(crate) const WEB_SEARCH_MODES: Self = Self::new(0, 87, 0);
     /// The first version that forks threads.

@@ -75,6 +75,7 @@ mod sub_agents;
 mod support;
 mod tasks;
 mod tidy;
+mod unasked;
 mod usage;
 mod versions;
 mod websearch;

@@ -8,7 +8,7 @@ use crate::codex::{
     error::CodexError,
     ids::ThreadId,
     protocol::{
-        ConfigRead, ConfigReadParams, Empty, ModelList, ModelListParams, NoParams,
+        ConfigRead, ConfigReadParams, Empty, ModelList, ModelListParams, NoParams, QueueRead,
         RateLimitsOfAccount, RateLimitsRead, ThreadHead, ThreadList, ThreadListParams,
         ThreadNameParams, ThreadParams, ThreadRead,
     },
@@ -16,6 +16,26 @@ use crate::codex::{
     usage::AccountLimits,
     version::CodexVersion,
 };
+
+/// How many messages wait in Codex for a thread, as far as one answer tells.
+///
+/// # Errors
+/// If Codex dies.
+pub(super) async fn queued(
+    connection: &Connection,
+    thread: &ThreadId,
+) -> Result<usize, CodexError> {
+    if connection.found().version < CodexVersion::QUEUES {
+        return Ok(0);
+    }
+    let params = ThreadParams { thread_id: &thread.0 };
+    match connection.call::<QueueRead>("thread/queue/list", params).await {
+        Ok(QueueRead { data }) => Ok(data.len()),
+        // It has no queues, or does not know this thread, which the next request is told of.
+        Err(CodexError::Refused { .. }) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
 
 impl Defaults {
     pub(in crate::codex) async fn read(

@@ -157,6 +157,7 @@ impl ExecThread {
             effective,
             caveats,
             trust: Trust::default(),
+            asked: None,
         }))
     }
 

@@ -154,6 +154,13 @@ impl SandboxPolicy {
     }
 }
 
+/// The messages that wait in Codex for a thread.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct QueueRead {
+    #[serde(default)]
+    pub(crate) data: Vec<Value>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct TurnStarted {
     pub(crate) turn: TurnHead,

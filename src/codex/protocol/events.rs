@@ -16,6 +16,7 @@ pub(crate) struct Event {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum EventKind {
+    Started,
     ItemStarted(Item),
     ItemCompleted(Item),
     MessageDelta(String),
@@ -97,6 +98,7 @@ impl Event {
     pub(crate) fn parse(method: &str, params: &Value) -> Option<Self> {
         let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
         let kind = match method {
+            "turn/started" => EventKind::Started,
             "item/started" => EventKind::ItemStarted(Item::parse(params.get("item")?)),
             "item/completed" => EventKind::ItemCompleted(Item::parse(params.get("item")?)),
             "item/agentMessage/delta" => EventKind::MessageDelta(text("delta")?),
@@ -117,6 +119,7 @@ impl Event {
         };
         let turn_id = match &kind {
             EventKind::Ended(end) => Some(end.id.clone()),
+            EventKind::Started => Some(params.get("turn")?.get("id")?.as_str()?.to_owned()),
             _ => text("turnId"),
         };
         Some(Self { thread_id: text("threadId")?, turn_id, kind })

@@ -10,6 +10,13 @@ pub(crate) enum Item {
     AgentMessage {
         text: String,
     },
+    /// What the model is told by a user, with the id that whoever said it has given it.
+    UserMessage {
+        #[serde(default)]
+        client_id: Option<String>,
+        #[serde(default)]
+        content: Vec<Value>,
+    },
     Reasoning {},
     CommandExecution {
         #[serde(default)]
@@ -91,6 +98,12 @@ fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 }
 
 impl Item {
+    /// The text of what a user said.
+    pub(crate) fn said(content: &[Value]) -> String {
+        let texts = content.iter().filter_map(|part| part.get("text")?.as_str());
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn parse(value: &Value) -> Self {
         Self::deserialize(value).unwrap_or_else(|error| {
             tracing::debug!(%error, "an item of a shape we do not know");

@@ -10,7 +10,7 @@ mod items;
 mod requests;
 
 pub(crate) use answers::{
-    AccountRead, ConfigRead, Empty, Goal, GoalRead, GoalUpdated, Initialized, ModelList,
+    AccountRead, ConfigRead, Empty, Goal, GoalRead, GoalUpdated, Initialized, ModelList, QueueRead,
     RateLimitsOfAccount, RateLimitsRead, RateLimitsUpdated, SandboxPolicy, ThreadHead, ThreadList,
     ThreadOpened, ThreadRead, TurnStarted,
 };

@@ -208,6 +208,8 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) effort: Option<&'a str>,
     pub(crate) output_schema: Option<&'a Value>,
     pub(crate) sandbox_policy: Option<&'a Value>,
+    /// Comes back with the message, which tells it from one that somebody else has said.
+    pub(crate) client_user_message_id: Option<&'a str>,
 }
 
 #[skip_serializing_none]

@@ -25,6 +25,8 @@ pub(crate) struct Fold {
     /// Whether there was any message.
     has_spoken: bool,
     plan: Option<ItemKey>,
+    /// The id that we gave to what we asked, until the model is told the first thing.
+    asked: Option<String>,
     usage: Option<Usage>,
     /// What each thread has used, as it was told last.
     totals: HashMap<String, Value>,
@@ -46,6 +48,11 @@ enum What {
 }
 
 impl Fold {
+    /// For a turn that was asked for with a message of this id.
+    pub(crate) fn of(asked: Option<String>) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
     /// Takes one notification in.
     pub(crate) fn take(&mut self, kind: EventKind) {
         match kind {
@@ -82,6 +89,7 @@ impl Fold {
             // An error that is final comes again with the end of the turn.
             EventKind::Error { will_retry: false, .. }
             | EventKind::ThreadClosed
+            | EventKind::Started
             | EventKind::Resolved(_) => {}
         }
     }
@@ -220,6 +228,12 @@ impl Fold {
                 self.finish(&id, TurnItem::Search { query, sources });
             }
             Item::ContextCompaction {} => self.add(TurnItem::Compaction {}),
+            Item::UserMessage { client_id: Some(id), content } => {
+                if let Some(asked) = self.asked.take().filter(|asked| *asked != id) {
+                    tracing::warn!(asked, "Codex has put a prompt into a turn of its own");
+                    self.add(TurnItem::Warning { message: merged(&Item::said(&content)) });
+                }
+            }
             _ => {}
         }
     }
@@ -240,6 +254,16 @@ impl Fold {
         let outcome = self.cut_off(status);
         self.tell(TurnEvent::Ended(outcome));
     }
+}
+
+/// What is said of a turn that Codex had begun just before we asked for one, and into which it has put what we asked.
+fn merged(said: &str) -> String {
+    const SHOWN: usize = 200;
+    let shown: String = said.chars().take(SHOWN).collect();
+    let more = if shown.len() < said.len() { "\u{2026}" } else { "" };
+    format!(
+        "Codex began a turn of its own queue at the same moment and put this prompt into it, after: \u{201c}{shown}{more}\u{201d}."
+    )
 }
 
 fn files(changes: &[Change]) -> Vec<FileChange> {
@@ -289,6 +313,24 @@ mod tests {
 
     fn ended(status: TurnStatus) -> TurnEvent {
         TurnEvent::Ended(TurnOutcome { status, usage: None })
+    }
+
+    #[test]
+    fn a_prompt_that_codex_puts_into_a_turn_of_its_own_is_said() {
+        let told = |id: &str, text: &str| {
+            let content = vec![json!({"type": "text", "text": text})];
+            EventKind::ItemCompleted(Item::UserMessage { client_id: Some(id.into()), content })
+        };
+        let mut fold = Fold::of(Some("ours".into()));
+        assert_eq!(events(&mut fold, [told("ours", "mine"), told("other", "steered")]), []);
+        let mut fold = Fold::of(Some("ours".into()));
+        let said = events(&mut fold, [told("queued", "theirs"), told("ours", "mine")]);
+        let [TurnEvent::Item(_, TurnItem::Warning { message })] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        assert!(message.contains("theirs") && !message.contains("mine"), "{message}");
+        // Nothing was asked of a turn that Codex has begun by itself.
+        assert_eq!(events(&mut Fold::default(), [told("queued", "theirs")]), []);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The handle to a running turn.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     Driver, Fold, Inbox, ThreadEvent, ThreadId, Trust, TurnEvent, TurnFailure, TurnId, TurnOutcome,
@@ -9,6 +13,7 @@ use super::{
 use crate::codex::{
     approval::{Answer, ApprovalId, PendingApproval},
     error::CodexError,
+    protocol::{EventKind, Item},
     settings::EffectiveSettings,
     usage::RateLimits,
 };
@@ -16,6 +21,9 @@ use crate::codex::{
 /// How long Codex gets to end a turn it was told to interrupt. It takes 10 ms when all is well; up to
 /// 0.125 it may not answer at all.
 const INTERRUPT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long Codex may take to say what a turn of its own is about. It takes 15 ms (0.171).
+const TOLD: Duration = Duration::from_secs(1);
 
 /// How often a refused interrupt is tried, and how long after the time before.
 const TRIES: u32 = 20;
@@ -31,6 +39,8 @@ pub(crate) struct Begun {
     pub(crate) effective: EffectiveSettings,
     pub(crate) caveats: Vec<String>,
     pub(crate) trust: Trust,
+    /// The id that was given to what the model is asked.
+    pub(crate) asked: Option<String>,
 }
 
 /// How an interrupted turn ended.
@@ -54,6 +64,8 @@ pub struct Turn {
     caveats: Vec<String>,
     trust: Trust,
     fold: Fold,
+    /// Events that have been looked at already.
+    looked: VecDeque<ThreadEvent>,
     /// What Codex waits for. Dropping one declines it.
     open: HashMap<ApprovalId, PendingApproval>,
     /// Whether we have asked it to end.
@@ -63,7 +75,7 @@ pub struct Turn {
 
 impl Turn {
     pub(crate) fn new(begun: Begun) -> Self {
-        let Begun { id, thread, events, driver, effective, caveats, trust } = begun;
+        let Begun { id, thread, events, driver, effective, caveats, trust, asked } = begun;
         Self {
             id,
             thread,
@@ -72,7 +84,8 @@ impl Turn {
             effective: Box::new(effective),
             caveats,
             trust,
-            fold: Fold::default(),
+            fold: Fold::of(asked),
+            looked: VecDeque::new(),
             open: HashMap::new(),
             stopping: false,
             ended: false,
@@ -111,7 +124,11 @@ impl Turn {
                 }
                 return Some(event);
             }
-            match self.events.next().await {
+            let event = match self.looked.pop_front() {
+                Some(event) => Some(event),
+                None => self.events.next().await,
+            };
+            match event {
                 Some(ThreadEvent::Event { turn_id, kind }) if self.is_mine(turn_id.as_deref()) => {
                     self.fold.take(kind);
                 }
@@ -136,6 +153,31 @@ impl Turn {
             }
         }
         None
+    }
+
+    /// What the model was told first in a turn that Codex has begun by itself. Nothing if that is not a user's message, as
+    /// when another agent has woken it; or if Codex does not say.
+    pub async fn prompt(&mut self) -> Option<String> {
+        let told = async {
+            loop {
+                let event = self.events.next().await?;
+                let said = match &event {
+                    ThreadEvent::Event {
+                        kind:
+                            EventKind::ItemStarted(Item::UserMessage { content, .. })
+                            | EventKind::ItemCompleted(Item::UserMessage { content, .. }),
+                        ..
+                    } => Some(Some(Item::said(content))),
+                    ThreadEvent::Event { kind: EventKind::Warning(_), .. } => None,
+                    _ => Some(None),
+                };
+                self.looked.push_back(event);
+                if let Some(said) = said {
+                    return said;
+                }
+            }
+        };
+        tokio::time::timeout(TOLD, told).await.ok().flatten()
     }
 
     /// Interrupts the turn. What happens until its end is told to `hear`.

@@ -14,6 +14,7 @@ use super::{
     message::Message,
     queued::{QueuedTurn, answer},
 };
+use crate::codex::Turn;
 use crate::session::{
     Change, Reply, SessionError, SessionName, SessionRecord, Stop,
     lease::LeaseGuard,
@@ -29,6 +30,15 @@ const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a deletion or a renaming waits for a resting server to release the session.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What comes to an actor that has nothing to do.
+enum Rest {
+    Message(Message),
+    /// Codex has begun a turn by itself.
+    Unasked(Box<Turn>),
+    /// It is time to release the session.
+    Over,
+}
 
 /// One session in use: the task that runs its turns, one at a time.
 #[derive(Debug)]
@@ -80,16 +90,26 @@ impl Actor {
     /// other process can continue.
     pub(in crate::session) async fn run(mut self) {
         loop {
+            if let Some(turn) = self.take_unasked() {
+                self.follow_unasked(turn).await;
+                continue;
+            }
             if let Some(turn) = self.waiting.pop_front() {
                 self.log_positions();
                 self.serve(*turn).await;
                 continue;
             }
-            if let Some(message) = self.rest().await {
-                self.at_rest(message).await;
-                continue;
+            match self.rest().await {
+                Rest::Message(message) => {
+                    self.at_rest(message).await;
+                    continue;
+                }
+                Rest::Unasked(turn) => {
+                    self.follow_unasked(*turn).await;
+                    continue;
+                }
+                Rest::Over => self.release().await,
             }
-            self.release().await;
             if self.leave() {
                 return;
             }
@@ -122,30 +142,12 @@ impl Actor {
             Err(SessionError::ShuttingDown) => self.call_off(&turn, Stop::Shutdown, None).await,
             Err(error) => self.call_off(&turn, Stop::Cancelled, Some(error.to_string())).await,
         }
-        if !matches!(outcome, Ok(Some(_))) {
+        if !matches!(outcome, Ok(Some(_))) && !self.has_unasked() {
             // Nothing was written that says that no turn runs.
             self.release().await;
         }
         match outcome {
-            Ok(Some(reply)) => {
-                // Deleted before the reply, so that a caller with the reply does not find the session.
-                let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
-                if forget && let Err(error) = self.delete_before(self.number, true).await {
-                    tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
-                }
-                let number = reply.turn.number;
-                let is_left = reply.turn.details.uncollected;
-                let readers = turn.live.log.is_read();
-                turn.end(Ok(Arc::new(reply)));
-                // Somebody has come meanwhile.
-                if is_left && readers {
-                    self.collect(number).await;
-                }
-                // After the reply: nobody waits for it.
-                if let Some(record) = self.to_name.take() {
-                    self.name_thread(record).await;
-                }
-            }
+            Ok(Some(reply)) => self.ended(turn, reply).await,
             Ok(None) => turn.end(Err(SessionError::Cancelled)),
             Err(error) => {
                 tracing::info!(session = %self.name, error = &error as &dyn std::error::Error, "no turn");
@@ -161,12 +163,32 @@ impl Actor {
         self.shared.forget_ended(&self.name);
     }
 
-    /// Waits for the next message. `None` when it is time to release the session.
-    async fn rest(&mut self) -> Option<Message> {
-        let Some(guard) = &self.lease else { return self.mailbox.try_recv().ok() };
-        if self.loaded.is_none() {
-            return self.mailbox.try_recv().ok();
+    /// Gives a turn's answer to those who wait for it, and does what has time until then.
+    pub(super) async fn ended(&mut self, turn: QueuedTurn, reply: Reply) {
+        // Deleted before the reply, so that a caller with the reply does not find the session.
+        let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
+        if forget && let Err(error) = self.delete_before(self.number, true).await {
+            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
         }
+        let number = reply.turn.number;
+        let is_left = reply.turn.details.uncollected;
+        let readers = turn.live.log.is_read();
+        turn.end(Ok(Arc::new(reply)));
+        // Somebody has come meanwhile.
+        if is_left && readers {
+            self.collect(number).await;
+        }
+        // After the reply: nobody waits for it.
+        if let Some(record) = self.to_name.take() {
+            self.name_thread(record).await;
+        }
+    }
+
+    /// Waits for what comes next.
+    async fn rest(&mut self) -> Rest {
+        let (Some(guard), Some(loaded)) = (&self.lease, &self.loaded) else {
+            return self.mailbox.try_recv().map_or(Rest::Over, Rest::Message);
+        };
         let deadline = Instant::now() + self.shared.config.release_after;
         // How often to see whether another server wants the session.
         let poll = self.shared.config.poll();
@@ -176,11 +198,12 @@ impl Actor {
                 biased;
                 message = self.mailbox.recv() => match message {
                     Some(Message::CheckInbox) => tick.reset_immediately(),
-                    message => return message,
+                    message => return message.map_or(Rest::Over, Rest::Message),
                 },
-                () = self.shared.closing.cancelled() => return None,
-                () = guard.lost().cancelled() => return None,
-                () = tokio::time::sleep_until(deadline) => return None,
+                turn = loaded.thread.unasked() => return Rest::Unasked(Box::new(turn)),
+                () = self.shared.closing.cancelled() => return Rest::Over,
+                () = guard.lost().cancelled() => return Rest::Over,
+                () = tokio::time::sleep_until(deadline) => return Rest::Over,
                 _ = tick.tick() => {
                     let inbox = guard.store().inbox(guard.lease(), MessageId::default()).await;
                     let is_asked = |inbox: Inbox| {
@@ -189,7 +212,7 @@ impl Actor {
                         inbox.wanted || asks || !inbox.held
                     };
                     if inbox.is_ok_and(is_asked) {
-                        return None;
+                        return Rest::Over;
                     }
                 }
             }

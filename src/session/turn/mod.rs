@@ -29,6 +29,8 @@ mod recorder;
 mod steering;
 #[cfg(test)]
 mod tests;
+mod unasked;
+mod unrecorded;
 mod waiting;
 mod watch;
 

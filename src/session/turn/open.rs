@@ -62,7 +62,7 @@ impl Actor {
             {
                 plan.check_effort(&self.shared.codex, &choice).await?;
                 loaded.choice = choice;
-                return Ok(Opened::simply(Continuity::Resumed));
+                return Ok(Opened::resumed());
             }
             self.unload().await;
         }
@@ -158,7 +158,7 @@ impl Actor {
                 preamble = items;
             }
         }
-        Ok(Opened { preamble, moved_from, warnings, ..Opened::simply(Continuity::Resumed) })
+        Ok(Opened { preamble, moved_from, warnings, ..Opened::resumed() })
     }
 
     /// If the session is named after a thread of Codex's own, it becomes that thread's session.
@@ -212,6 +212,11 @@ impl Actor {
 }
 
 impl Opened {
+    /// A thread that goes on.
+    pub(super) fn resumed() -> Self {
+        Self::simply(Continuity::Resumed)
+    }
+
     fn simply(continuity: Continuity) -> Self {
         Self { continuity, preamble: Vec::new(), moved_from: None, warnings: Vec::new() }
     }

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     codex::{ApprovalPolicy, CodexError, Thread, Turn, TurnRequest},
     session::{
-        Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Stop, TurnRecord,
-        WorktreeRecord, context,
+        Change, Notice, Reply, SessionError, SessionRecord, SessionStatus, Stop, WorktreeRecord,
+        context,
         measures::TurnTime,
         store::{Excerpt, StoreError},
     },
@@ -41,6 +41,8 @@ enum Phase {
     Starting(Box<Recorder>, Box<Plan>, Opened, Box<Input>),
     /// Codex has acknowledged the turn.
     Running(Box<Recorder>, Opened, Box<Turn>, Expected),
+    /// Codex runs a turn of its own, which comes first.
+    GivesWay,
     /// There is an answer, or nothing to do any more.
     Over(Option<Box<Reply>>),
 }
@@ -114,7 +116,7 @@ impl Actor {
                 Ok(Some(reply))
             }
             Ok(None) => {
-                self.forget_if_new(is_new).await;
+                self.forget_if_new(is_new && !queued.gives_way).await;
                 Ok(None)
             }
             Err(Failed { error, recorded: true }) => Err(error),
@@ -189,6 +191,10 @@ impl Actor {
                     let reply = Box::pin(running).await;
                     Phase::Over(Some(Box::new(reply)))
                 }
+                Phase::GivesWay => {
+                    queued.gives_way = true;
+                    return Ok(None);
+                }
                 Phase::Over(reply) => return Ok(reply.map(|reply| *reply)),
             };
         }
@@ -201,7 +207,7 @@ impl Actor {
     ) -> Result<Phase, Failed> {
         let mut fresh = None;
         let phase = self.open_with(queued, record, &mut fresh).await;
-        if let (Some(worktree), Err(_) | Ok(Phase::Over(_))) = (fresh, &phase)
+        if let (Some(worktree), Err(_) | Ok(Phase::Over(_) | Phase::GivesWay)) = (fresh, &phase)
             && let Err(error) = self.shared.remove_worktree(&worktree).await
         {
             tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "a worktree is left over");
@@ -234,6 +240,11 @@ impl Actor {
         let warnings = apart?;
         plan.settle().await?;
         let input = Input::collect(request, &plan, &self.shared.config).await?;
+        if let Some(loaded) = &self.loaded
+            && loaded.thread.goes_on_by_itself().await
+        {
+            return Ok(Phase::GivesWay);
+        }
         let asked = Instant::now();
         let opened = if request.reset {
             // What is stored stays as it is until Codex has acknowledged the first turn of the new conversation.
@@ -243,6 +254,11 @@ impl Actor {
         };
         self.time.waited(asked);
         let mut opened = opened?;
+        if let Some(loaded) = &self.loaded
+            && loaded.thread.begins_by_itself().await
+        {
+            return Ok(Phase::GivesWay);
+        }
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
         if queued.is_cancelled() {
@@ -280,6 +296,9 @@ impl Actor {
         let (request, expected) =
             turn_request(input, plan, thread, choice.model.as_deref(), &opened);
         plan.check_unchanged().await?;
+        if thread.has_unasked() {
+            return Ok(Phase::GivesWay);
+        }
         // From the moment on in which the record says that it runs.
         queued.live.set_number(recorder.entry.number);
         if let Err(error) = recorder.begin().await {
@@ -315,7 +334,7 @@ impl Actor {
         Err(Failed { error: error.into(), recorded: true })
     }
 
-    async fn run_phase(
+    pub(super) async fn run_phase(
         &mut self,
         queued: &mut QueuedTurn,
         mut recorder: Box<Recorder>,
@@ -325,7 +344,8 @@ impl Actor {
         self.acknowledge(queued, &mut recorder, &turn).await;
         let caveats = turn.caveats().to_vec();
         let begun = Instant::now();
-        let Watched { outcome, stop, confirmed } = self.watch(turn, queued, &mut recorder).await;
+        let Watched { outcome, stop, confirmed } =
+            Box::pin(self.watch(turn, queued, &mut recorder)).await;
         self.time.waited(begun);
         let Recorder { record, entry, started, .. } = &mut *recorder;
         queued.live.log.record(entry);
@@ -425,45 +445,6 @@ impl Actor {
         let span = Span::current();
         span.record("thread_id", thread.id().map(tracing::field::display));
         span.record("turn_id", &turn.id().0);
-    }
-
-    /// Says in a turn's answer that the record does not have it.
-    fn not_recorded(&self, turn: &mut TurnRecord, error: &StoreError) {
-        tracing::error!(session = %self.name, error = error as &dyn std::error::Error, "a turn is not recorded");
-        if let StoreError::LeaseLost { .. } = error {
-            turn.status = SessionStatus::Interrupted;
-            turn.details.stopped = Some(Stop::LeaseLost);
-        } else {
-            turn.details.warnings.push(format!("This turn could not be fully recorded: {error}."));
-        }
-    }
-
-    /// Records a call that came to nothing before its turn began. The rest of the session stays as it was.
-    async fn record_failure(
-        &self,
-        queued: &QueuedTurn,
-        record: SessionRecord,
-        error: &SessionError,
-    ) {
-        let Some(guard) = &self.lease else { return };
-        let (store, lease) = (Arc::clone(guard.store()), guard.lease().clone());
-        let (request, log) = (&queued.request, Arc::clone(&queued.live.log));
-        let ttl = self.shared.config.ttl();
-        let mut recorder = Recorder::new(store, lease, record, (request, self.number), log, ttl);
-        if let Err(error) = recorder.fail(error.to_string()).await {
-            tracing::error!(session = %self.name, error = &error as &dyn std::error::Error, "a failed call is not recorded");
-        }
-        let reply = Reply { session: self.name.clone(), turn: recorder.entry };
-        self.shared.notify(Notice::Ended(Arc::new(reply)));
-        self.shared.changed(Change::Session(self.name.clone()));
-    }
-
-    /// Removes a session that was made for a call of which nothing came.
-    async fn forget_if_new(&self, is_new: bool) {
-        let Some(guard) = self.lease.as_ref().filter(|_| is_new) else { return };
-        if let Err(error) = guard.store().delete(guard.lease()).await {
-            tracing::warn!(session = %self.name, %error, "an empty session stays");
-        }
     }
 }
 

@@ -24,10 +24,11 @@ use std::{
 use agents::Agents;
 use dispatch::Dispatch;
 use routes::Routes;
+pub(super) use routes::Unasked;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::OnceCell,
+    sync::{OnceCell, mpsc},
 };
 use tokio_util::task::TaskTracker;
 
@@ -249,6 +250,16 @@ impl Connection {
     /// Begins to listen to a thread's turn.
     pub(super) fn listen(&self, thread: &ThreadId) -> Inbox {
         self.routes.listen(thread)
+    }
+
+    /// Begins to listen for turns that Codex begins on a thread by itself.
+    pub(super) fn watch(&self, thread: &ThreadId) -> mpsc::Receiver<Unasked> {
+        self.routes.watch(thread)
+    }
+
+    /// Gives up a thread that was watched and is not opened.
+    pub(super) fn unwatch(&self, thread: &ThreadId) {
+        self.routes.forget(thread);
     }
 
     pub(in crate::codex) fn found(&self) -> &Found {

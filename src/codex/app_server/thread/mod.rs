@@ -3,6 +3,7 @@
 mod open;
 mod sandbox;
 mod settings;
+mod unasked;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -10,6 +11,7 @@ use std::sync::{
 };
 
 use serde_json::Value;
+use unasked::Unasked;
 
 use super::{connection::Connection, goals, queries};
 use crate::codex::{
@@ -49,6 +51,8 @@ pub(crate) struct AppThread {
     told: Mutex<EnvironmentContext>,
     /// The goal of Codex's own that was paused when the thread was resumed.
     paused_goal: Option<String>,
+    /// Turns that Codex begins by itself.
+    unasked: Unasked,
     connection: Arc<Connection>,
 }
 
@@ -126,7 +130,9 @@ impl AppThread {
         let events = self.connection.listen(&self.id);
         // Until Codex has answered, also if the caller gives up before, a turn may run unseen.
         let begun = Unacknowledged { trust: &self.trust, is_known: false };
-        let started: TurnStarted = begun.settle(self.say(request).await)?;
+        let asked = Some(uuid::Uuid::new_v4().to_string());
+        let asked = asked.filter(|_| self.codex_version() >= CodexVersion::QUEUES);
+        let started: TurnStarted = begun.settle(self.say(request, asked.as_deref()).await)?;
         self.recorded.store(true, Ordering::Relaxed);
         let id = TurnId(started.turn.id);
         Ok(Turn::new(Begun {
@@ -137,10 +143,15 @@ impl AppThread {
             effective,
             caveats,
             trust: self.trust.clone(),
+            asked,
         }))
     }
 
-    async fn say(&self, wanted: &TurnRequest) -> Result<TurnStarted, CodexError> {
+    async fn say(
+        &self,
+        wanted: &TurnRequest,
+        asked: Option<&str>,
+    ) -> Result<TurnStarted, CodexError> {
         let now = self.in_force().clone();
         let mut input = vec![UserInput::Text { text: &wanted.text }];
         input.extend(wanted.images.iter().map(|path| UserInput::LocalImage { path }));
@@ -158,6 +169,7 @@ impl AppThread {
                 .wider
                 .as_ref()
                 .filter(|_| !self.is_widened.load(Ordering::Relaxed)),
+            client_user_message_id: asked,
         };
         let started: TurnStarted = self.connection.call("turn/start", params).await?;
         self.is_widened.store(true, Ordering::Relaxed);

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, atomic::AtomicBool};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AppThread, sandbox::TurnSandbox};
+use super::{AppThread, sandbox::TurnSandbox, unasked::Unasked};
 use crate::codex::{
-    app_server::{connection::Connection, goals, refusal},
+    app_server::{connection::Connection, goals, queries, refusal},
     error::CodexError,
     ids::{ThreadId, TurnId},
     projects::Project,
@@ -36,7 +36,10 @@ impl AppThread {
         let params = ThreadStartParams::new(settings, sandbox.first(), project, version);
         let opened = connection.call("thread/start", params).await;
         let opened = opened.map_err(|error| refusal::of_settings(error, settings))?;
-        Self::opened(connection, opened, settings, (false, sandbox)).await.if_logged_in().await
+        Self::opened(connection, opened, settings, (false, sandbox), None)
+            .await
+            .if_logged_in()
+            .await
     }
 
     pub(in crate::codex) async fn resume(
@@ -53,6 +56,9 @@ impl AppThread {
             return Err(CodexError::ThreadUnavailable { thread: thread.clone(), reason });
         }
         let paused_goal = goals::pause(&connection, thread).await?;
+        let queued = queries::queued(&connection, thread).await?;
+        // A turn may begin before we hear that the thread is open.
+        let unasked = Unasked::of(&connection, thread, queued);
         let resume = async |model_provider: Option<&str>| {
             let params = ThreadResumeParams {
                 thread_id: &thread.0,
@@ -79,7 +85,8 @@ impl AppThread {
         }
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
-        let mut opened = Self::opened(connection, opened, settings, (true, sandbox)).await;
+        let mut opened =
+            Self::opened(connection, opened, settings, (true, sandbox), Some(unasked)).await;
         opened.paused_goal = paused_goal;
         opened.if_logged_in().await
     }
@@ -107,7 +114,7 @@ impl AppThread {
         let opened = connection.call("thread/fork", params).await;
         let opened = opened
             .map_err(|error| refusal::of_resume(refusal::of_settings(error, settings), thread))?;
-        Self::opened(connection, opened, settings, (true, sandbox)).await.if_logged_in().await
+        Self::opened(connection, opened, settings, (true, sandbox), None).await.if_logged_in().await
     }
 
     /// Releases the thread again and fails if Codex needs a login and has none.
@@ -128,7 +135,11 @@ impl AppThread {
         opened: ThreadOpened,
         settings: &ThreadSettings,
         (recorded, sandbox): (bool, TurnSandbox<'_>),
+        unasked: Option<Unasked>,
     ) -> Self {
+        let id = ThreadId(opened.thread.id);
+        // Nothing can have begun on a new one.
+        let unasked = unasked.unwrap_or_else(|| Unasked::of(&connection, &id, 0)).kept();
         let is_told = !recorded || connection.found().version >= CodexVersion::TELLS_ON_RESUME;
         let told = match opened.thread.path {
             Some(record) if !is_told => EnvironmentContext::read(record).await,
@@ -155,7 +166,7 @@ impl AppThread {
             opened_with.writable_roots = roots;
         }
         Self {
-            id: ThreadId(opened.thread.id),
+            id,
             settings: Box::new(settings.clone()),
             in_force: Mutex::new(opened_with.clone()),
             opened: Box::new(opened_with),
@@ -165,6 +176,7 @@ impl AppThread {
             trust: Trust::default(),
             told: Mutex::new(told),
             paused_goal: None,
+            unasked,
             connection,
         }
     }

@@ -1,0 +1,134 @@
+//! Turns that Codex begins on a thread by itself: of its own queue, or because an agent has woken it. None of ours is begun
+//! while one runs, because Codex would put both into one turn.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::AppThread;
+use crate::codex::{
+    app_server::{
+        connection::{self, Connection},
+        queries,
+    },
+    ids::ThreadId,
+    turn::{Begun, Driver, Turn},
+};
+
+/// How long Codex may take to begin with what waits in its queue: it takes some 15 ms (0.171). After a turn that was interrupted
+/// it does not begin until another one has ended.
+const BEGINS: Duration = Duration::from_secs(1);
+
+/// Hears of such turns, from before its thread is open.
+#[derive(Debug)]
+pub(super) struct Unasked {
+    heard: Mutex<Heard>,
+    /// Where nothing is heard any more unless the thread is opened.
+    watching: Option<(Arc<Connection>, ThreadId)>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    turns: mpsc::Receiver<connection::Unasked>,
+    next: Option<connection::Unasked>,
+    /// How many messages waited when the thread was opened, until that was looked at.
+    queued: usize,
+}
+
+impl Unasked {
+    /// Begins to listen on a thread for which so many messages wait.
+    pub(super) fn of(connection: &Arc<Connection>, thread: &ThreadId, queued: usize) -> Self {
+        let heard = Heard { turns: connection.watch(thread), next: None, queued };
+        let watching = Some((Arc::clone(connection), thread.clone()));
+        Self { heard: Mutex::new(heard), watching }
+    }
+
+    /// The same for a thread that is open: its end ends it.
+    pub(super) fn kept(mut self) -> Self {
+        self.watching = None;
+        self
+    }
+
+    /// Whether there is such a turn.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut heard = self.heard();
+        if heard.next.is_some() {
+            return Poll::Ready(());
+        }
+        match heard.turns.poll_recv(cx) {
+            Poll::Ready(Some(turn)) => {
+                heard.next = Some(turn);
+                Poll::Ready(())
+            }
+            // Codex has died, which is seen elsewhere.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The lock is never held across an await and nothing under it can panic.
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Unasked {
+    fn drop(&mut self) {
+        if let Some((connection, thread)) = self.watching.take() {
+            connection.unwatch(&thread);
+        }
+    }
+}
+
+impl AppThread {
+    /// Whether Codex runs a turn that it has begun by itself and that nobody follows yet.
+    pub(crate) fn has_unasked(&self) -> bool {
+        let heard = self.unasked.heard();
+        heard.next.is_some() || !heard.turns.is_empty()
+    }
+
+    /// Whether Codex has begun a turn by itself since the thread was opened, or begins one now because messages wait.
+    pub(crate) async fn begins_by_itself(&self) -> bool {
+        let queued = std::mem::take(&mut self.unasked.heard().queued);
+        self.has_unasked() || (queued > 0 && self.is_about_to_begin().await)
+    }
+
+    /// The same, if messages may have come to wait in the meantime.
+    pub(crate) async fn goes_on_by_itself(&self) -> bool {
+        if self.has_unasked() {
+            return true;
+        }
+        let queued = queries::queued(&self.connection, &self.id).await.unwrap_or_default();
+        queued > 0 && self.is_about_to_begin().await
+    }
+
+    async fn is_about_to_begin(&self) -> bool {
+        tokio::time::timeout(BEGINS, poll_fn(|cx| self.unasked.poll(cx))).await.is_ok()
+    }
+
+    /// Waits for a turn that Codex begins by itself. Dropping the future loses nothing.
+    pub(crate) async fn unasked(&self) -> Turn {
+        let (id, events) = loop {
+            poll_fn(|cx| self.unasked.poll(cx)).await;
+            let next = self.unasked.heard().next.take();
+            if let Some(next) = next {
+                break next;
+            }
+        };
+        self.recorded.store(true, Ordering::Relaxed);
+        Turn::new(Begun {
+            id,
+            thread: self.id.clone(),
+            events,
+            driver: Arc::clone(&self.connection) as Arc<dyn Driver>,
+            effective: self.in_force().clone(),
+            caveats: Vec::new(),
+            trust: self.trust.clone(),
+            asked: None,
+        })
+    }
+}
