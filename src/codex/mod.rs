@@ -65,8 +65,8 @@ pub use settings::{
 pub use supervise::Codex;
 pub use thread::Thread;
 pub use turn::{
-    CommandRun, FailureKind, FileChange, Interrupted, ItemKey, ItemState, Turn, TurnEvent,
-    TurnFailure, TurnItem, TurnOutcome, TurnStatus,
+    ChangedFile, CommandRun, FailureKind, FileChange, Interrupted, ItemKey, ItemState, Turn,
+    TurnEvent, TurnFailure, TurnItem, TurnOutcome, TurnStatus,
 };
 pub use usage::{AccountLimits, Credits, RateLimits, RateWindow, Usage};
 pub use version::{CodexVersion, Missing};

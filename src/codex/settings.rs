@@ -109,32 +109,41 @@ pub enum WebSearch {
     LiveFull,
 }
 
-/// The settings a turn really runs with, as Codex reported and accepted them.
+/// The settings a turn really runs with, as Codex reported and accepted them. What it does not say is `None`. The doc comments
+/// of the fields are what results' schemas say.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EffectiveSettings {
-    /// The model. `None` if Codex does not say.
+    /// The model that answered.
     #[serde(default)]
     pub model: Option<String>,
-    /// The reasoning effort. `None` if the model's own default applies or Codex does not say.
+    /// How hard it thought.
+    // Also `None` if the model's own default applies.
     #[serde(default)]
     pub reasoning_effort: Option<String>,
-    /// The sandbox. `None` for a kind this server does not know.
+    /// What commands could touch.
+    // Also `None` for a kind this server does not know.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub sandbox: Option<Sandbox>,
-    /// When Codex asks for approval. Always [`ApprovalPolicy::Never`] through `codex exec`.
+    /// When Codex asked.
+    // Always `never` through `codex exec`.
+    #[schemars(with = "String")]
     pub approval_policy: ApprovalPolicy,
-    /// Where commands run.
+    /// Where Codex worked.
+    #[schemars(with = "String")]
     pub working_directory: PathBuf,
-    /// Where commands could write besides, with [`Sandbox::WorkspaceWrite`].
+    /// Where commands could write besides, with workspace-write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub writable_roots: Vec<PathBuf>,
-    /// Whether commands could use the network, with [`Sandbox::WorkspaceWrite`]. `None` if Codex does not say.
+    /// Whether commands could use the network, with workspace-write; absent if Codex does not say.
     #[serde(default)]
     pub network: Option<bool>,
-    /// Who decided what Codex asked. `None` if Codex does not say.
+    /// Who decided what Codex asked, if a model did.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub approvals_reviewer: Option<Reviewer>,
 }
 

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use rmcp::model::JsonObject;
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{
+    JsonSchema,
+    generate::{Contract, SchemaSettings},
+};
 use serde_json::{Value, json};
 
 /// The name of a session.
@@ -15,11 +18,16 @@ use serde_json::{Value, json};
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,256}$"))] String);
 
-/// The schema of a type, flat and plain.
+/// The schema of what is read as a type, flat and plain.
 pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
+    made::<T>(Contract::Deserialize)
+}
+
+fn made<T: JsonSchema>(contract: Contract) -> Arc<JsonObject> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
+        settings.contract = contract;
     });
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let mut schema = schema.to_value();
@@ -41,8 +49,9 @@ const ERROR_FIELDS: [(&str, &str); 3] = [
 /// The schema of a result, which errors fit too. Some clients check errors against it and hide those that do
 /// not fit from their model.
 pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
-    let mut schema = JsonObject::clone(&of::<T>());
+    let mut schema = JsonObject::clone(&made::<T>(Contract::Serialize));
     schema.remove("required");
+    schema.values_mut().for_each(without_defaults);
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (name, description) in ERROR_FIELDS {
             let property = json!({"type": "string", "description": description});
@@ -50,6 +59,18 @@ pub(super) fn of_result<T: JsonSchema>() -> Arc<JsonObject> {
         }
     }
     Arc::new(schema)
+}
+
+/// What is absent from a result is not there; nothing else is meant by it.
+fn without_defaults(schema: &mut Value) {
+    match schema {
+        Value::Array(all) => all.iter_mut().for_each(without_defaults),
+        Value::Object(fields) => {
+            fields.remove("default");
+            fields.values_mut().for_each(without_defaults);
+        }
+        _ => {}
+    }
 }
 
 fn plain(schema: &mut Value) {
@@ -75,6 +96,12 @@ fn plain(schema: &mut Value) {
             // Doc comments are wrapped; descriptions are read on one line.
             if let Some(Value::String(text)) = fields.get_mut("description") {
                 *text = text.replace('\n', " ");
+            }
+            // An array says what its elements are.
+            if fields.get("type").is_some_and(|kind| kind == "array")
+                && let Some(Value::Object(element)) = fields.get_mut("items")
+            {
+                element.remove("description");
             }
             fields.values_mut().for_each(plain);
         }

@@ -81,8 +81,8 @@ pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
 #[cfg(target_os = "linux")]
 pub use crate::codex::Lineages;
 pub use crate::codex::{
-    Answer, Approval, ApprovalId, ApprovalPolicy, CodexError, CodexVersion, CommandRun, Credits,
-    Decision, FailureKind, FileChange, InputField, ItemState, Lineage, Missing, Model, Profile,
-    RateLimits, RateWindow, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId, ThreadInfo,
-    ThreadOptions, TurnFailure, TurnItem, Usage, WebSearch,
+    Answer, Approval, ApprovalId, ApprovalPolicy, ChangedFile, CodexError, CodexVersion,
+    CommandRun, Credits, Decision, FailureKind, FileChange, InputField, ItemState, Lineage,
+    Missing, Model, Profile, RateLimits, Reviewer, Sandbox, Subject, ThreadFilter, ThreadId,
+    ThreadInfo, ThreadOptions, TurnFailure, TurnItem, Usage, WebSearch,
 };

@@ -70,16 +70,15 @@ pub(super) fn exhausted(
     min_remaining: u8,
     now: Timestamp,
 ) -> Option<Exhausted> {
-    let reset = |window: &RateWindow| Timestamp::from_second(window.resets_at?).ok();
     let windows = [limits.primary, limits.secondary].into_iter().flatten();
     let low = windows.filter(|window| {
-        let is_over = reset(window).is_some_and(|at| at <= now);
+        let is_over = window.resets_at.is_some_and(|at| at <= now);
         !is_over && 100.0 - window.used_percent < f64::from(min_remaining)
     });
     let low: Vec<RateWindow> = low.collect();
     let remaining = low.iter().map(|window| 100.0 - window.used_percent).reduce(f64::min)?;
     // Unknown, if one of them does not say.
-    let until = low.iter().map(reset).collect::<Option<Vec<_>>>();
+    let until = low.iter().map(|window| window.resets_at).collect::<Option<Vec<_>>>();
     let until = until.and_then(|times| times.into_iter().max());
     Some(Exhausted { remaining: remaining.max(0.0), until })
 }
@@ -89,7 +88,8 @@ mod tests {
     use super::*;
 
     fn window(used_percent: f64, resets_at: Option<i64>) -> RateWindow {
-        RateWindow { used_percent, window_duration_mins: None, resets_at }
+        let resets_at = resets_at.and_then(|at| Timestamp::from_second(at).ok());
+        RateWindow { used_percent, window_minutes: None, resets_at }
     }
 
     #[test]

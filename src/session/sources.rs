@@ -1,12 +1,13 @@
 //! The web pages behind an answer: those Codex says it has read, and those the answer links to. Pure.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A page on the web.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     pub url: String,
-    /// Its title, if the answer names it.
+    // If the answer names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }

@@ -81,11 +81,11 @@ pub enum ItemState {
 }
 
 /// A command Codex ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandRun {
     pub command: String,
-    /// Its exit code. `None` if it was declined or did not end.
+    // `None` if it was declined or did not end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
 }
@@ -100,6 +100,13 @@ pub struct FileChange {
     /// How it was changed: of a new or a deleted file its content. Empty if Codex does not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
+}
+
+/// A file Codex changed, without how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ChangedFile {
+    pub path: String,
+    pub kind: String,
 }
 
 /// A step of the model's plan.

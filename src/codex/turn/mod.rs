@@ -15,7 +15,7 @@ pub(crate) use handle::Begun;
 pub use handle::{Interrupted, Turn};
 pub(crate) use inbox::{Inbox, Outlet, ThreadEvent, inbox};
 
-pub use item::{CommandRun, FileChange, ItemKey, ItemState, PlannedStep, TurnItem};
+pub use item::{ChangedFile, CommandRun, FileChange, ItemKey, ItemState, PlannedStep, TurnItem};
 pub(crate) use trust::Trust;
 
 use super::{

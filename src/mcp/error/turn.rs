@@ -1,11 +1,12 @@
 //! How a turn ended that did not complete.
 
+use jiff::Timestamp;
+
 use super::{LEASE_LOST, ToolError, UserError};
 use crate::session::{FailureKind, Stop, TurnFailure};
 
-/// The error for a failed turn, with Codex's own message. `back_at` is when the account's limit resets (a Unix
-/// time).
-pub(in crate::mcp) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -> UserError {
+/// The error for a failed turn, with Codex's own message. `back_at` is when the account's limit resets.
+pub(in crate::mcp) fn failed_turn(failure: &TurnFailure, back_at: Option<Timestamp>) -> UserError {
     let (code, next) = match failure.kind {
         FailureKind::Unauthorized => (
             "unauthorized",
@@ -54,7 +55,6 @@ pub(in crate::mcp) fn failed_turn(failure: &TurnFailure, back_at: Option<i64>) -
         "" => "The turn failed and Codex did not say why.",
         words => words,
     };
-    let back_at = back_at.and_then(|second| jiff::Timestamp::from_second(second).ok());
     let next = match (failure.kind, back_at) {
         (FailureKind::UsageLimit | FailureKind::RateLimited, Some(at)) => {
             format!("The limit resets at {at}. {next}")

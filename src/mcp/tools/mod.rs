@@ -11,7 +11,6 @@ mod interrupt;
 mod list;
 mod list_models;
 mod list_sessions;
-mod parts;
 mod ping;
 mod rename_session;
 mod review;

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 
-use super::parts::UsageView;
 use crate::session::{ApprovalPolicy, Sandbox, SessionName, SessionRecord, Usage};
 
 #[skip_serializing_none]
@@ -44,7 +43,6 @@ pub(super) struct SessionView {
     /// Where Codex works.
     working_directory: Option<String>,
     /// Tokens of all its turns together.
-    #[schemars(with = "UsageView")]
     usage: Usage,
     /// The Codex that ran its last turn.
     codex_version: Option<String>,

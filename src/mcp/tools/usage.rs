@@ -7,14 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::{
-    parts::{LimitsView, UsageView},
-    tool::{Call, Callable, Cx, Effect, Outcome},
-};
+use super::tool::{Call, Callable, Cx, Effect, Outcome};
 use crate::{
     mcp::{answer::Answer, error::ToolError},
     session::{
-        Credits, Usage, UsageReport,
+        Credits, RateLimits, Usage, UsageReport,
         store::{DailyUsage, Page},
     },
 };
@@ -70,7 +67,7 @@ impl Callable for ReadUsage {
         let warnings =
             unknown.map(|reason| format!("The account does not tell its limits: {reason}."));
         let output = Output {
-            rate_limits: limits.map(LimitsView::from),
+            rate_limits: limits,
             rate_limits_from: limits.map(|_| if account.is_some() { "account" } else { "turn" }),
             plan: account.as_ref().and_then(|account| account.plan.clone()),
             credits: account.and_then(|account| account.credits),
@@ -89,13 +86,12 @@ impl Callable for ReadUsage {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
     /// The account's windows; absent if nothing is known of them.
-    rate_limits: Option<LimitsView>,
+    rate_limits: Option<RateLimits>,
     /// account (asked now), or turn (as the last turn told).
     rate_limits_from: Option<&'static str>,
     /// The kind of the account, in its vendor's words.
     plan: Option<String>,
     /// Credits beside the windows.
-    #[schemars(with = "Option<CreditsView>")]
     credits: Option<Credits>,
     /// Tokens by day (UTC) and model, newest first; also of sessions that are gone.
     by_day: Vec<DayView>,
@@ -104,19 +100,9 @@ pub(super) struct Output {
     /// The sessions there are, most tokens first, at most 20.
     sessions: Vec<SessionUsageView>,
     /// All of these days together.
-    #[schemars(with = "UsageView")]
     total: Usage,
     /// What to know besides.
     warnings: Vec<String>,
-}
-
-#[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "only its schema is used")]
-struct CreditsView {
-    has_credits: bool,
-    unlimited: bool,
-    balance: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -127,7 +113,6 @@ struct DayView {
     /// Empty if Codex did not say.
     model: String,
     turns: u64,
-    #[schemars(with = "UsageView")]
     usage: Usage,
 }
 
@@ -136,7 +121,6 @@ struct DayView {
 struct ModelView {
     model: String,
     turns: u64,
-    #[schemars(with = "UsageView")]
     usage: Usage,
 }
 
@@ -147,7 +131,6 @@ struct SessionUsageView {
     id: String,
     title: Option<String>,
     turns: u32,
-    #[schemars(with = "UsageView")]
     usage: Usage,
 }
 

@@ -4,10 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::{
-    parts::WorktreeView,
-    tool::{Call, Callable, Cx, Effect, Outcome},
-};
+use super::tool::{Call, Callable, Cx, Effect, Outcome};
 use crate::{
     mcp::{answer::Answer, error::ToolError, schema},
     session::{SessionName, WorktreeAction, WorktreeState},
@@ -107,7 +104,6 @@ pub(super) struct Output {
     /// The session.
     session_id: String,
     /// What was in the worktree; absent if it was gone.
-    #[schemars(with = "Option<WorktreeView>")]
     worktree: Option<WorktreeState>,
     /// The changes (diff).
     diff: Option<String>,

@@ -1,10 +1,11 @@
 //! The items of a recorded turn, and what is asked of them. The only place where they are read as something else.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 
-use super::{SessionStatus, TurnRecord};
+use super::{SessionStatus, TurnDetails, TurnRecord};
 use crate::{
-    codex::{CommandRun, FileChange, ItemState, TurnItem},
+    codex::{ChangedFile, CommandRun, FileChange, ItemState, TurnItem},
     session::{Source, sources},
 };
 
@@ -48,9 +49,28 @@ impl TurnRecord {
     }
 
     /// Files that were changed, in order, without their diffs.
-    pub fn files_changed(&self) -> Vec<FileChange> {
-        let bare = |change: &FileChange| FileChange { diff: String::new(), ..change.clone() };
+    pub fn files_changed(&self) -> Vec<ChangedFile> {
+        let bare = |FileChange { path, kind, .. }: &FileChange| ChangedFile {
+            path: path.clone(),
+            kind: kind.clone(),
+        };
         self.changes().map(bare).collect()
+    }
+
+    /// What results show of it besides: with what its items say, and without what is the store's and the caller's own.
+    pub fn shown(&self) -> TurnDetails {
+        TurnDetails {
+            sources: self.sources(),
+            failure: None,
+            stopped: None,
+            ephemeral: false,
+            call: None,
+            uncollected: false,
+            task_cancelled: false,
+            beside: Map::new(),
+            warnings: Vec::new(),
+            ..self.details.clone()
+        }
     }
 
     /// What the caller should know besides: from us, then from Codex.

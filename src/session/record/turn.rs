@@ -1,6 +1,7 @@
 //! The stored record of a turn. Plain data.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -31,85 +32,103 @@ pub struct TurnRecord {
     pub details: TurnDetails,
 }
 
-/// The fields of a turn that are stored as one piece of JSON.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// What is known of a turn besides what was said and done in it: as it is stored, in one piece of JSON, and, but for what is
+/// the store's and the caller's own, as results show it. The doc comments of shown fields are what results' schemas say.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TurnDetails {
-    /// Codex's id of the turn, once Codex has acknowledged it.
+    // Known once Codex has acknowledged the turn.
+    /// Codex's own id of the turn.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub turn_id: Option<TurnId>,
-    /// The thread it ran on.
+    /// Codex's own id of the conversation, for `codex resume`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub thread_id: Option<ThreadId>,
-    /// Whether it continued earlier turns, and how.
+    /// new, resumed (natively), or rebuilt (from this server's record of the last turns).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub continuity: Option<Continuity>,
-    /// What it ran with. `None` if it never began.
+    // What it ran with. `None` if it never began.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub effective: Option<EffectiveSettings>,
-    /// The machine that the thread's history was moved from for it.
+    /// The machine that the conversation was moved from for this turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
-    /// Who chose its model.
+    /// Who chose it: call, session, operator, codex-config, preferred or codex-default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub model_source: Option<ModelSource>,
-    /// How long the turn took.
+    /// How long the turn took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// The tokens it used.
+    /// Tokens used by this turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// If it is queued because too little of the account's allowance is left: until when, at the latest (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub not_before: Option<Timestamp>,
+    /// How Codex was driven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// The version of Codex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codex_version: Option<String>,
+    /// How much of the account's allowance is used, where Codex says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limits: Option<RateLimits>,
+    /// The answer as JSON, if an outputSchema was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
+    pub output: Option<Value>,
+    /// What a review came to: approve or needs-attention.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub verdict: Option<Verdict>,
+    /// What a review found, worst first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<Finding>>,
+    // As it is stored, only those that the answer of a search links to.
+    /// Pages the answer rests on, where Codex or the answer names them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// What is in the session's worktree, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<WorktreeState>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub failure: Option<TurnFailure>,
     /// Why we interrupted it. `None` if it was not, or if its server or Codex died.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub stopped: Option<Stop>,
-    /// While it is queued: until when it waits for the account's allowance, at the latest. It may begin sooner.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Timestamp>,
-    /// The engine that ran it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
-    /// The version of the Codex that ran it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub codex_version: Option<String>,
-    /// How much of the account's rate limits was used when the turn ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate_limits: Option<RateLimits>,
-    /// The answer as JSON, if the call gave a schema.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<Value>,
-    /// What a review came to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
-    /// What a review found.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub findings: Option<Vec<Finding>>,
-    /// Web pages that the answer of a search links to.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
     /// Whether the call asked to keep neither session nor thread.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
     pub ephemeral: bool,
     /// Tells the call of the turn from others. `None` if repeating it cannot mean the same turn.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub call: Option<CallDigest>,
     /// Whether the turn is complete and nobody has been given its answer yet. Stores can set this to false alone; see
     /// [`crate::session::store::SessionStore::collect`].
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
     pub uncollected: bool,
     /// Whether the turn was a task that its client cancelled.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
     pub task_cancelled: bool,
     /// What the tool that was called adds to the result for its own clients.
     #[serde(skip_serializing_if = "Map::is_empty")]
+    #[schemars(skip)]
     pub beside: Map<String, Value>,
-    /// What it left in the session's worktree, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub worktree: Option<WorktreeState>,
-    /// Warnings of ours for the caller.
+    /// Warnings of ours for the caller; [`TurnRecord::warnings`] has Codex's too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
     pub warnings: Vec<String>,
 }
 

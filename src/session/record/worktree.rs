@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::git::Worktree;
@@ -61,19 +62,20 @@ impl WorktreeRecord {
 }
 
 /// What a turn left in its worktree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorktreeState {
-    /// Where it is.
+    /// Where it is
+    #[schemars(with = "String")]
     pub path: PathBuf,
-    /// The branch that is checked out in it.
+    /// Its branch
     pub branch: String,
-    /// The commit that its changes are counted from.
+    /// The commit its changes are counted from
     pub base: String,
-    /// In how many files it differs from that commit.
+    // In how many files it differs from that commit.
     pub files_changed: u32,
-    /// Lines that were added.
+    // Lines that were added.
     pub insertions: u32,
-    /// Lines that were removed.
+    // Lines that were removed.
     pub deletions: u32,
 }

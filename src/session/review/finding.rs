@@ -1,5 +1,6 @@
 //! What a review came to, as it is recorded and as results carry it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -32,30 +33,32 @@ pub enum Severity {
 }
 
 /// One thing that a review found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What is wrong, in a line.
+    // What is wrong, in a line.
     pub title: String,
-    /// How bad it is. `None` in records of earlier versions.
+    /// critical, high, medium or low
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub severity: Option<Severity>,
-    /// How sure the model is, from 0 to 1.
+    // How sure the model is.
+    /// 0 to 1
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// The file it is in, from the top of the repository if it is one of those that have changed.
+    // From the top of the repository if it is one of those that have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "startLine")]
     pub line_start: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "endLine")]
     pub line_end: Option<u32>,
-    /// Why it is wrong.
+    // Why it is wrong.
     pub body: String,
-    /// What to do about it.
+    // What to do about it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub recommendation: String,
-    /// Whether it is about lines that the reviewed changes do not touch.
+    /// Whether it is about lines that the changes do not touch
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outside_diff: bool,
 }

@@ -41,8 +41,8 @@ function limits(report) {
   const windows = [["Shorter window", report.limits?.primary], ["Longer window", report.limits?.secondary]].filter(([, window]) => window);
   if (!windows.length) return el("p", { class: "quiet" }, visible(report.unknown ?? "The account says nothing of limits."));
   return el("dl", { class: "limits" }, windows.map(([name, window]) => [
-    el("dt", {}, name), el("dd", {}, el("progress", { max: "100", value: String(window.usedPercent ?? window.used_percent), "aria-label": name }),
-      ` ${Math.round(window.usedPercent ?? window.used_percent)} % used`, window.resetsAt ? `, until ${new Date(window.resetsAt * 1000).toLocaleString()}` : "")]));
+    el("dt", {}, name), el("dd", {}, el("progress", { max: "100", value: String(window.usedPercent), "aria-label": name }),
+      ` ${Math.round(window.usedPercent)} % used`, window.resetsAt ? `, until ${new Date(window.resetsAt).toLocaleString()}` : "")]));
 }
 
 /** Bars by day, each made of parts. `order` says which part has which colour; what has none of the colours shares the last one. */

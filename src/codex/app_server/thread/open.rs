@@ -16,7 +16,7 @@ use crate::codex::{
         ThreadParams, ThreadResumeParams, ThreadStartParams,
     },
     record::EnvironmentContext,
-    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, ThreadSettings},
+    settings::{ApprovalPolicy, EffectiveSettings, Reviewer, Sandbox, ThreadSettings},
     turn::Trust,
     version::CodexVersion,
 };
@@ -151,14 +151,18 @@ impl AppThread {
         let wider = sandbox.wider(&policy);
         let roots = sandbox.roots();
         let sandbox = SandboxPolicy::deserialize(&policy).ok();
+        let mode = sandbox.as_ref().map_or(Some(settings.sandbox), SandboxPolicy::mode);
+        // Of the others these say nothing.
+        let writing = sandbox.filter(|_| mode == Some(Sandbox::WorkspaceWrite));
+        let reviewer = Reviewer::deserialize(&opened.approvals_reviewer).ok();
         let mut opened_with = EffectiveSettings {
             model: opened.model,
             // Old versions do not say; they take what they are told.
             reasoning_effort: opened.reasoning_effort.or_else(|| settings.effort.clone()),
-            sandbox: sandbox.as_ref().map_or(Some(settings.sandbox), SandboxPolicy::mode),
-            network: sandbox.as_ref().and_then(|policy| policy.network_access),
-            writable_roots: sandbox.unwrap_or_default().writable_roots,
-            approvals_reviewer: Reviewer::deserialize(&opened.approvals_reviewer).ok(),
+            sandbox: mode,
+            network: writing.as_ref().and_then(|policy| policy.network_access),
+            writable_roots: writing.unwrap_or_default().writable_roots,
+            approvals_reviewer: reviewer.filter(|reviewer| *reviewer != Reviewer::User),
             approval_policy: approvals(&opened.approval_policy).unwrap_or(settings.approval_policy),
             working_directory: opened.cwd.unwrap_or_else(|| settings.cwd.clone()),
         };
