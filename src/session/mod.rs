@@ -6,6 +6,7 @@
 
 mod access;
 mod adopted;
+mod at_rest;
 mod budget;
 mod config;
 mod context;
@@ -75,7 +76,7 @@ pub use store::Change;
 pub use tokens::{NewToken, Tokens};
 pub use turn::{Call, Detached, Follower, LogPlace, QueuePosition, Step, Update};
 pub use visible::{visible, visible_line};
-pub use worktree::{WorktreeAction, WorktreeOutcome, WorktreeRequest};
+pub use worktree::{WorktreeAction, WorktreeRequest};
 
 // The part of `codex` that callers of the core need; they import nothing else of it.
 #[cfg(target_os = "linux")]

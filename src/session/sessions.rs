@@ -322,43 +322,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// Renames a session that is at rest, and its thread in Codex. Returns the session, and why its thread could not be
-    /// renamed: the end of its next turn tries again.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`], [`SessionError::Taken`], [`SessionError::Busy`] if a turn runs or waits, or if the
-    /// store cannot be written.
-    pub async fn rename(
-        &self,
-        name: &SessionName,
-        new: SessionName,
-    ) -> Result<(SessionRecord, Option<String>), SessionError> {
-        self.1.check(Verb::Change)?;
-        let record = self.record(name).await?;
-        if *name == new {
-            return Ok((record, None));
-        }
-        let answered = self.0.post(name, |_| {
-            let (reply, answered) = oneshot::channel();
-            (Message::Rename(new, reply), answered)
-        })?;
-        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
-    }
-
-    /// Deletes a session, our record of its turns, and its worktree. The thread stays Codex's.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`], [`SessionError::Busy`], [`SessionError::Unapplied`] unless it is forced, or if the
-    /// store cannot be written.
-    pub async fn delete(&self, name: &SessionName, force: bool) -> Result<(), SessionError> {
-        self.1.check(Verb::Change)?;
-        let answered = self.0.post(name, |_| {
-            let (reply, answered) = oneshot::channel();
-            (Message::Delete(force, reply), answered)
-        })?;
-        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
-    }
-
     /// A session as it is recorded.
     ///
     /// # Errors

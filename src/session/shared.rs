@@ -146,6 +146,14 @@ impl Shared {
         self.notices.subscribe()
     }
 
+    /// Does something to its end, also if nobody waits for it any more.
+    pub(super) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, SessionError>> + Send + 'static,
+    ) -> Result<T, SessionError> {
+        self.tasks.spawn(work).await.unwrap_or(Err(SessionError::ShuttingDown))
+    }
+
     /// The lock is never held across an await and nothing under it can panic.
     pub(super) fn live(&self) -> MutexGuard<'_, HashMap<SessionName, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)

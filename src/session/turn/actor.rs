@@ -16,13 +16,13 @@ use super::{
 };
 use crate::codex::Turn;
 use crate::session::{
-    Change, Reply, SessionError, SessionName, SessionRecord, Stop,
+    Reply, SessionError, SessionName, SessionRecord, Stop,
+    at_rest::delete,
     lease::LeaseGuard,
     measures::TurnTime,
     rollouts::Known,
     shared::Shared,
-    store::{Claim, ControlMessage, Inbox, Lease, MessageId, Store, StoreError},
-    worktree::check_removal,
+    store::{Claim, ControlMessage, Inbox, Lease, MessageId, Store},
 };
 
 /// The pause between two claims of a session that another server is about to release.
@@ -167,7 +167,7 @@ impl Actor {
     pub(super) async fn ended(&mut self, turn: QueuedTurn, reply: Reply) {
         // Deleted before the reply, so that a caller with the reply does not find the session.
         let forget = reply.turn.details.ephemeral && !turn.live.is_detached();
-        if forget && let Err(error) = self.delete_before(self.number, true).await {
+        if forget && let Err(error) = self.delete_before(self.number).await {
             tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot delete an ephemeral session");
         }
         let number = reply.turn.number;
@@ -264,11 +264,8 @@ impl Actor {
         drop(live);
         // Messages posted just before the server began to shut down.
         while let Ok(message) = self.mailbox.try_recv() {
-            match message {
-                Message::Delete(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
-                Message::Worktree(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
-                Message::Rename(_, reply) => answer(reply, Err(SessionError::ShuttingDown)),
-                _ => {}
+            if let Message::Lend(reply) = message {
+                answer(reply, Err(SessionError::ShuttingDown));
             }
         }
         true
@@ -291,60 +288,19 @@ impl Actor {
                 answer(reply, Err(SessionError::Idle { name: self.name.clone() }));
             }
             Message::CheckInbox => {}
-            Message::Rename(new, reply) => {
-                let renamed = self.rename(new).await;
-                answer(reply, renamed);
-            }
-            Message::Worktree(action, reply) => {
-                let done = self.with_worktree(action).await;
-                answer(reply, done);
-            }
-            Message::Delete(force, reply) => {
-                let deleted = self.delete(force).await;
-                answer(reply, deleted);
-            }
+            Message::Lend(reply) => self.lend(reply).await,
         }
     }
 
-    /// Deletes the session under its lease, and its worktree. Unless forced, not if something in that is nowhere else.
-    pub(super) async fn delete(&mut self, force: bool) -> Result<(), SessionError> {
-        self.delete_before(u32::MAX, force).await
-    }
-
-    /// The same if no turn before this number waits.
-    async fn delete_before(&mut self, number: u32, force: bool) -> Result<(), SessionError> {
+    /// Deletes a session of which nothing is kept, unless a turn of it waits that comes before this number.
+    async fn delete_before(&mut self, number: u32) -> Result<(), SessionError> {
         self.unload().await;
         let guard = self.guard_before(number).await?;
-        // A record that cannot be read can still be deleted.
-        let record = guard.store().load(&self.name, Timestamp::now()).await.ok().flatten();
-        let worktree = record.and_then(|record| record.details.worktree);
-        if let Some(worktree) = worktree.as_ref().filter(|_| !force)
-            && let Err(error) = check_removal(&self.shared.config.git, &self.name, worktree).await
-        {
-            guard.release().await;
-            return Err(error);
-        }
-        match guard.store().delete(guard.lease()).await {
-            Ok(()) => {}
-            // Another server has just taken it over; nothing was removed.
-            Err(StoreError::LeaseLost { name }) => return Err(SessionError::Busy { name }),
-            Err(error) => return Err(error.into()),
-        }
-        guard.release().await;
-        if let Some(worktree) = worktree {
-            self.shared.remove_worktree(&worktree).await?;
-        }
-        tracing::info!(session = %self.name, "session deleted");
-        self.shared.changed(Change::List);
-        Ok(())
+        delete(&self.shared, &self.name, guard, true).await
     }
 
-    /// The session's lease, to delete or rename it, if no turn runs and none waits, not even one of a server that is gone.
-    pub(super) async fn guard_at_rest(&mut self) -> Result<LeaseGuard, SessionError> {
-        self.guard_before(u32::MAX).await
-    }
-
-    async fn guard_before(&mut self, number: u32) -> Result<LeaseGuard, SessionError> {
+    /// The session's lease if no turn runs, and none waits before this number, not even one of a server that is gone.
+    pub(super) async fn guard_before(&mut self, number: u32) -> Result<LeaseGuard, SessionError> {
         let guard = match self.lease.take() {
             Some(guard) => guard,
             None => self.claim_at_rest().await?,

@@ -1,5 +1,7 @@
 //! A thread that an actor has open.
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     codex::{Thread, ThreadSettings},
     session::model::ModelChoice,
@@ -20,5 +22,13 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn new(thread: Thread, settings: ThreadSettings, choice: ModelChoice) -> Self {
         Self { thread, settings, unnamed: choice.clone(), choice }
+    }
+
+    /// Releases the thread, so that any other process can open it.
+    pub(super) async fn release(self, closing: &CancellationToken) {
+        // On shutdown Codex ends, and its locks with it.
+        if self.thread.is_open() && !closing.is_cancelled() {
+            self.thread.release().await;
+        }
     }
 }

@@ -2,13 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::{live::TurnKey, queued::QueuedTurn};
-use crate::session::{
-    Reply, SessionError, SessionName, SessionRecord, WorktreeAction, WorktreeOutcome,
-};
-
-/// A session under its new name, and why its thread could not be renamed.
-pub(super) type RenamedSession = (SessionRecord, Option<String>);
+use super::{live::TurnKey, loan::Loan, queued::QueuedTurn};
+use crate::session::{Reply, SessionError};
 
 /// A message to the actor of a session. Requests carry the channel for their answer.
 #[derive(Debug)]
@@ -25,10 +20,6 @@ pub(in crate::session) enum Message {
     CancelTask(u32, oneshot::Sender<Option<Reply>>),
     /// Read the store's inbox now instead of at the next tick.
     CheckInbox,
-    /// Rename the session. The answer is the session, and why its thread could not be renamed.
-    Rename(SessionName, oneshot::Sender<Result<RenamedSession, SessionError>>),
-    /// Apply or discard what is in the session's worktree.
-    Worktree(WorktreeAction, oneshot::Sender<Result<WorktreeOutcome, SessionError>>),
-    /// Delete the session. If it is not forced, work that is nowhere else prevents that.
-    Delete(bool, oneshot::Sender<Result<(), SessionError>>),
+    /// Lend the session, unless a turn of it runs or waits.
+    Lend(oneshot::Sender<Result<Loan, SessionError>>),
 }

@@ -7,15 +7,16 @@
 
 mod actor;
 mod after;
-mod apart;
 mod approvals;
 mod away;
 mod call;
 mod held;
 mod history;
 mod input;
+mod lending;
 mod live;
 mod loaded;
+mod loan;
 mod message;
 mod naming;
 mod observed;

@@ -1,15 +1,10 @@
 //! The names of threads in Codex: a session's thread carries the session's name, so that `codex resume NAME`, `codex
 //! agents` and Codex's apps show it. Nothing of it can fail a turn.
 
-use jiff::Timestamp;
-
-use super::{actor::Actor, message::RenamedSession};
+use super::actor::Actor;
 use crate::{
     codex::CodexError,
-    session::{
-        Change, SessionError, SessionName, SessionRecord,
-        store::{Renamed, Turns},
-    },
+    session::{SessionRecord, store::Turns},
 };
 
 /// The longest title, in characters.
@@ -33,49 +28,6 @@ impl Actor {
             Err(error) => {
                 tracing::warn!(session = %self.name, %error, "cannot name a thread");
             }
-        }
-    }
-
-    /// Renames the session and then its thread. Returns the session, and why its thread could not be renamed.
-    pub(super) async fn rename(
-        &mut self,
-        new: SessionName,
-    ) -> Result<RenamedSession, SessionError> {
-        let guard = self.guard_at_rest().await?;
-        let now = Timestamp::now();
-        let store = guard.store();
-        let missing = || SessionError::Unknown { name: self.name.clone() };
-        let mut record = store.load(&self.name, now).await?.ok_or_else(missing)?;
-        record.name = new;
-        record.automatic = false;
-        // Before it can be claimed under its new name, whose actor opens the thread again.
-        self.unload().await;
-        let renamed = store.rename(guard.lease(), &record, now).await;
-        match renamed {
-            Ok(Renamed::Done) => {}
-            other => {
-                guard.release().await;
-                return Err(match other {
-                    Ok(Renamed::Taken) => SessionError::Taken { name: record.name },
-                    Ok(_) => SessionError::Busy { name: self.name.clone() },
-                    Err(error) => error.into(),
-                });
-            }
-        }
-        // The lease has ended with the old name.
-        guard.release().await;
-        record.revision += 1;
-        let unnamed = self.rename_thread(&record).await;
-        tracing::info!(session = %self.name, new = %record.name, "session renamed");
-        self.shared.changed(Change::List);
-        Ok((record, unnamed.err().map(|error| error.to_string())))
-    }
-
-    async fn rename_thread(&self, record: &SessionRecord) -> Result<(), CodexError> {
-        let Some(name) = record.name_for_thread() else { return Ok(()) };
-        match &record.thread_id {
-            Some(thread) => self.shared.codex.name_thread(thread, name).await,
-            None => Ok(()),
         }
     }
 }

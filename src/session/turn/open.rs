@@ -104,10 +104,8 @@ impl Actor {
 
     /// Releases the thread, so that any other process can open it.
     pub(super) async fn unload(&mut self) {
-        let Some(Loaded { thread, .. }) = self.loaded.take() else { return };
-        // On shutdown Codex ends, and its locks with it.
-        if thread.is_open() && !self.shared.closing.is_cancelled() {
-            thread.release().await;
+        if let Some(loaded) = self.loaded.take() {
+            loaded.release(&self.shared.closing).await;
         }
     }
 

@@ -142,15 +142,9 @@ impl Actor {
                         }
                         answer(reply, None);
                     }
-                    Message::Worktree(_, reply) => {
-                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-                    }
-                    Message::Delete(_, reply) => {
-                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-                    }
-                    Message::Rename(_, reply) => {
-                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-                    }
+            Message::Lend(reply) => {
+                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+            }
                     message => self.at_rest(message).await,
                 },
             }

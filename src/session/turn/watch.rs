@@ -190,13 +190,7 @@ impl Actor {
                 let checked = lost.run_until_cancelled(self.check_inbox(watch, queued)).await;
                 return checked.flatten();
             }
-            Message::Rename(_, reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
-            Message::Worktree(_, reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
-            Message::Delete(_, reply) => {
+            Message::Lend(reply) => {
                 answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
             }
         }

@@ -1,13 +1,20 @@
 //! What can be done with a session's worktree: look at its changes, apply them, discard them.
 
-use super::folder::{self, ListedWorktree, is_only_there};
-use crate::git::Git;
-use crate::session::{
-    SessionError, SessionName, SessionRecord, Sessions, Verb,
-    record::{WorktreeRecord, WorktreeState},
-    turn::Message,
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::folder::{self, ListedWorktree, is_only_there, state};
+use crate::{
+    git::Git,
+    session::{
+        Change, SessionError, SessionName, SessionRecord, Sessions, Verb,
+        lease::LeaseGuard,
+        record::{WorktreeRecord, WorktreeState},
+        shared::Shared,
+        store::Turns,
+    },
 };
-use tokio::sync::oneshot;
 
 /// What to do with a session's worktree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,16 +80,74 @@ impl Sessions {
     ) -> Result<WorktreeOutcome, SessionError> {
         self.caller().check(Verb::Change)?;
         of(&self.record(name).await?)?;
-        let answered = self.shared().post(name, |_| {
-            let (reply, answered) = oneshot::channel();
-            (Message::Worktree(action, reply), answered)
-        })?;
-        answered.await.unwrap_or(Err(SessionError::ShuttingDown))
+        let acting = act_at_rest(Arc::clone(self.shared()), name.clone(), action);
+        self.shared().to_its_end(acting).await
+    }
+}
+
+/// Applies or discards what is in a session's worktree, under its lease.
+async fn act_at_rest(
+    shared: Arc<Shared>,
+    name: SessionName,
+    action: WorktreeAction,
+) -> Result<WorktreeOutcome, SessionError> {
+    let mut loan = shared.borrow(&name).await?;
+    let done = act(&shared, &name, action, loan.guard()).await;
+    if matches!(action, WorktreeAction::Discard { .. }) {
+        // Its thread was opened for a directory that is gone.
+        loan.unload().await;
+    }
+    loan.give_back();
+    shared.changed(Change::Session(name));
+    done
+}
+
+async fn act(
+    shared: &Shared,
+    name: &SessionName,
+    action: WorktreeAction,
+    guard: &LeaseGuard,
+) -> Result<WorktreeOutcome, SessionError> {
+    let now = Timestamp::now();
+    let missing = || SessionError::Unknown { name: name.clone() };
+    let mut record: SessionRecord = guard.store().load(name, now).await?.ok_or_else(missing)?;
+    let mut worktree = of(&record)?;
+    let git = &shared.config.git;
+    record.touch(now, shared.config.ttl());
+    if worktree.root.is_dir() {
+        // What it reads besides may have become something else since the worktree was made.
+        let limits = &shared.config.limits;
+        limits.check_repository(&git.repository(&worktree.root)).await?;
+    }
+    match action {
+        WorktreeAction::Apply => {
+            let before = state(git, &worktree).await?;
+            let last = worktree.applied.as_deref();
+            let (files, applied) = worktree.worktree().merge(git, last).await?;
+            worktree.applied = Some(applied);
+            record.details.worktree = Some(worktree);
+            guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
+            Ok(WorktreeOutcome { state: Some(before), files, ignored: Vec::new() })
+        }
+        WorktreeAction::Discard { force } => {
+            if !force {
+                check_removal(git, name, &worktree).await?;
+            }
+            let before = state(git, &worktree).await.ok();
+            let ignored = worktree.worktree().ignored(git).await.unwrap_or_default();
+            // The record first: what is left if this server is killed now, the sweep removes.
+            record.details.worktree = None;
+            record.details.left_worktree = true;
+            record.settings.worktree = None;
+            guard.store().commit(guard.lease(), &record, Turns::Keep).await?;
+            shared.remove_worktree(&worktree).await?;
+            Ok(WorktreeOutcome { state: before, files: Vec::new(), ignored })
+        }
     }
 }
 
 /// The worktree of a session.
-pub(in crate::session) fn of(record: &SessionRecord) -> Result<WorktreeRecord, SessionError> {
+fn of(record: &SessionRecord) -> Result<WorktreeRecord, SessionError> {
     let missing = || SessionError::NoWorktree { name: record.name.clone() };
     record.details.worktree.clone().ok_or_else(missing)
 }

@@ -9,7 +9,7 @@ mod folder;
 mod note;
 mod plan;
 
-pub use actions::{WorktreeAction, WorktreeOutcome};
-pub(super) use actions::{check_removal, of};
+pub use actions::WorktreeAction;
+pub(super) use actions::check_removal;
 pub(super) use folder::{Worktrees, state};
 pub use plan::WorktreeRequest;
