@@ -84,6 +84,11 @@ impl Thread {
         matches!(&self.0, Engine::AppServer(thread) if thread.has_unasked())
     }
 
+    /// Whether a sub-agent that one of its turns has begun still works. Giving the thread up would end that.
+    pub fn has_working_agents(&self) -> bool {
+        matches!(&self.0, Engine::AppServer(thread) if thread.has_working_agents())
+    }
+
     /// Whether Codex has begun a turn by itself since the thread was opened, or begins one now because messages wait in its
     /// own queue.
     pub async fn begins_by_itself(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Threads that Codex itself starts for a turn: what they ask is asked of the turn's own user.
 
 use serde_json::{Value, json};
-use testkit::{Client, Launch, ToolResult, codex_cli, wait_for};
+use testkit::{Client, Launch, ToolResult, codex_cli, wait::wait_until, wait_for};
 
 use crate::support::World;
 
@@ -33,6 +33,23 @@ async fn what_a_sub_agent_uses_its_turn_uses() {
         let items = agents["turns"][0]["items"].as_array().unwrap();
         assert!(items.iter().any(|item| item["type"] == "agent"), "{version}: {}", agents.raw);
     }
+}
+
+#[tokio::test]
+async fn a_sub_agent_that_works_longer_than_its_turn_is_not_cut_off() {
+    let world = World::new().await;
+    let server = world.launch().args(["--set", "codex.release_after=0s"]).connect().await;
+    let call = json!({"prompt": "leave slow 4 found it", "sessionId": "s"});
+    let left = server.call("codex", call).await.ok();
+    assert_eq!(left["response"], "an agent works on it", "{}", left.raw);
+    // The model is told of it with the next turn.
+    wait_until("the agent's end", async || {
+        let answer = server.call("codex", json!({"prompt": "say on", "sessionId": "s"})).await;
+        assert_eq!(answer.ok()["response"], "on");
+        let asked = world.model.requests().pop().unwrap().body.to_string();
+        asked.contains("subagent_notification") && asked.matches("found it").count() > 1
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -28,6 +28,9 @@ use crate::session::{
 /// The pause between two claims of a session that another server is about to release.
 const RELEASE_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a thread is kept for sub-agents that still work, unless another server wants the session.
+const AGENTS: Duration = Duration::from_mins(10);
+
 /// How long a deletion or a renaming waits for a resting server to release the session.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -189,7 +192,8 @@ impl Actor {
         let (Some(guard), Some(loaded)) = (&self.lease, &self.loaded) else {
             return self.mailbox.try_recv().map_or(Rest::Over, Rest::Message);
         };
-        let deadline = Instant::now() + self.shared.config.release_after;
+        let begun = Instant::now();
+        let mut deadline = begun + self.shared.config.release_after;
         // How often to see whether another server wants the session.
         let poll = self.shared.config.poll();
         let mut tick = interval_at(Instant::now() + poll / 4, poll);
@@ -203,7 +207,13 @@ impl Actor {
                 turn = loaded.thread.unasked() => return Rest::Unasked(Box::new(turn)),
                 () = self.shared.closing.cancelled() => return Rest::Over,
                 () = guard.lost().cancelled() => return Rest::Over,
-                () = tokio::time::sleep_until(deadline) => return Rest::Over,
+                () = tokio::time::sleep_until(deadline) => {
+                    // What a sub-agent finds out is told to the model with the next turn.
+                    if !loaded.thread.has_working_agents() || begun.elapsed() > AGENTS {
+                        return Rest::Over;
+                    }
+                    deadline = Instant::now() + poll;
+                }
                 _ = tick.tick() => {
                     let inbox = guard.store().inbox(guard.lease(), MessageId::default()).await;
                     let is_asked = |inbox: Inbox| {

@@ -24,6 +24,7 @@ use super::{ModelRequest, Reply};
 /// | `patch NAME` | adds a file of that name, then as after `run` |
 /// | `call TOOL ARGUMENTS` | calls a tool of Codex, then as after `run` |
 /// | `spawn PROMPT` | lets Codex start a sub-agent that is told PROMPT, and waits for it |
+/// | `leave PROMPT` | the same, and does not wait |
 /// | `big BYTES` | answers with that many bytes |
 /// | `used PERCENT UNIX_TIME` | answers, and says how much of the allowance is used, until when |
 /// | `exhausted UNIX_TIME` | refuses because the allowance is used up until then |
@@ -47,6 +48,9 @@ pub fn script(request: &ModelRequest) -> Reply {
         return work(object, request.outputs());
     }
     if let Some(output) = request.tool_output() {
+        if prompt.starts_with("leave ") {
+            return Reply::text("an agent works on it");
+        }
         if let Some(agent) = spawned(&output) {
             let arguments = json!({"targets": [agent], "timeout_ms": 60_000});
             return Reply::call(tool(request, "wait_agent"), arguments);
@@ -98,7 +102,7 @@ pub fn script(request: &ModelRequest) -> Reply {
         "both" => Reply::escalated_twice(object),
         // Codex asks once more when an agent has ended.
         "spawn" if request.has_called("spawn_agent") => Reply::text("the agent is done"),
-        "spawn" => {
+        "spawn" | "leave" => {
             let arguments = json!({"message": object, "agent_type": "default"});
             Reply::call(tool(request, "spawn_agent"), arguments)
         }

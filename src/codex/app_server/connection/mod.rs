@@ -257,6 +257,11 @@ impl Connection {
         self.routes.watch(thread)
     }
 
+    /// Whether a sub-agent of a thread works.
+    pub(super) fn has_working_agents(&self, thread: &ThreadId) -> bool {
+        self.agents.work_for(thread)
+    }
+
     /// Gives up a thread that was watched and is not opened.
     pub(super) fn unwatch(&self, thread: &ThreadId) {
         self.routes.forget(thread);

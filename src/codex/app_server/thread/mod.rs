@@ -87,6 +87,11 @@ impl AppThread {
         self.connection.found().version
     }
 
+    /// Whether a sub-agent that one of its turns has begun still works. Giving the thread up would end that.
+    pub(crate) fn has_working_agents(&self) -> bool {
+        self.connection.has_working_agents(&self.id)
+    }
+
     /// Whether the app-server that has it still runs.
     pub(crate) fn is_open(&self) -> bool {
         !self.connection.is_ending()
