@@ -98,10 +98,11 @@ impl Thread {
         }
     }
 
-    /// The same for a thread that was open before, if messages may have come to wait in the meantime.
-    pub async fn goes_on_by_itself(&self) -> bool {
+    /// The same for a thread that was open before, if messages may have come to wait in the meantime. If it `is_to`, Codex is
+    /// told to begin with those that it has not noticed.
+    pub async fn goes_on_by_itself(&self, is_to: bool) -> bool {
         match &self.0 {
-            Engine::AppServer(thread) => thread.goes_on_by_itself().await,
+            Engine::AppServer(thread) => thread.goes_on_by_itself(is_to).await,
             Engine::Exec(_) => false,
         }
     }

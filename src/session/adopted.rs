@@ -1,6 +1,9 @@
 //! Turns that a server had promised to run and that waited when it ended: the next server that may runs them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -35,6 +38,20 @@ pub(super) async fn adopt(shared: Arc<Shared>) {
 }
 
 impl Shared {
+    /// Takes over what servers that are gone had promised to run, if that was never done here: a call made again on a new server
+    /// may be one of them.
+    pub(super) async fn adopt_at_first(self: &Arc<Self>) {
+        if self.has_adopted.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.adopt_turns().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot look for turns of servers that are gone"
+            );
+        }
+    }
+
     /// Takes over what servers that are gone had promised to run. Afterwards the actors of their sessions have these turns,
     /// at least in their mailboxes.
     pub(super) async fn adopt_turns(self: &Arc<Self>) -> Result<(), StoreError> {
@@ -43,6 +60,7 @@ impl Shared {
         }
         let _adopting = self.adopting.lock().await;
         let store = self.store(Timestamp::now()).await?;
+        self.has_adopted.store(true, Ordering::Relaxed);
         for AdoptedTurn { session, number, request } in
             store.adopt(&self.config.runner, self.config.lease()).await?
         {
@@ -53,7 +71,7 @@ impl Shared {
                     tracing::info!(%session, turn = number, "running a turn of a server that is gone");
                     let request = Request { prompt: turn.prompt, ..request };
                     self.post(&session, |live| {
-                        let queued = QueuedTurn::adopted(request, number);
+                        let queued = QueuedTurn::adopted(&session, request, number);
                         live.add(Arc::clone(queued.live()));
                         (Message::Send(Box::new(queued)), ())
                     })

@@ -15,7 +15,11 @@ const FRESH: Duration = Duration::from_mins(1);
 
 /// The allowance as it was last heard of: from the account itself, or with the answer of a turn.
 #[derive(Debug, Default)]
-pub(super) struct Quota(Mutex<Heard>);
+pub(super) struct Quota {
+    heard: Mutex<Heard>,
+    /// Held while the account is asked: nobody goes on without its answer meanwhile.
+    asking: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
@@ -42,15 +46,21 @@ impl Quota {
     /// What is known now. Asks the account if it was not asked for a minute; one that has no such limits, or cannot be
     /// asked, leaves what is known.
     pub(super) async fn now(&self, codex: &Codex) -> Option<RateLimits> {
-        let heard = *self.lock();
-        if heard.asked.is_none_or(|asked| asked.elapsed() >= FRESH) {
-            self.lock().asked = Some(Instant::now());
-            match codex.account_limits().await {
-                Ok(account) => self.heard(account.limits),
-                Err(error) => tracing::debug!(%error, "the account does not tell its limits"),
+        if self.is_stale() {
+            let _asking = self.asking.lock().await;
+            if self.is_stale() {
+                match codex.account_limits().await {
+                    Ok(account) => self.heard(account.limits),
+                    Err(error) => tracing::debug!(%error, "the account does not tell its limits"),
+                }
+                self.lock().asked = Some(Instant::now());
             }
         }
         self.lock().limits
+    }
+
+    fn is_stale(&self) -> bool {
+        self.lock().asked.is_none_or(|asked| asked.elapsed() >= FRESH)
     }
 
     /// What was heard last, without asking.
@@ -60,7 +70,7 @@ impl Quota {
 
     /// The lock is never held across an await and nothing under it can panic.
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

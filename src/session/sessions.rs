@@ -104,6 +104,7 @@ impl Sessions {
         let automatic = name.is_none();
         let name = name.unwrap_or_else(SessionName::automatic);
         let digest = request.digest(&name);
+        self.0.adopt_at_first().await;
         if let Some(digest) = digest.as_ref().filter(|_| request.joins)
             && let Some(call) = self.join(&name, digest, request.can_ask)
         {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use jiff::Timestamp;
@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub(super) observed_turns: ObservedTurns,
     /// Held while turns are taken over, until their actors have them.
     pub(super) adopting: tokio::sync::Mutex<()>,
+    /// Whether it was looked for turns of servers that are gone.
+    pub(super) has_adopted: AtomicBool,
     live: Mutex<HashMap<SessionName, Live>>,
     changes: broadcast::Sender<Change>,
     /// What the other servers are to be told.
@@ -80,6 +82,7 @@ impl Shared {
             actors: TaskTracker::new(),
             observed_turns: ObservedTurns::default(),
             adopting: tokio::sync::Mutex::default(),
+            has_adopted: AtomicBool::new(false),
             live: Mutex::default(),
             changes: broadcast::channel(CHANGES).0,
             told: broadcast::channel(CHANGES).0,

@@ -195,3 +195,26 @@ async fn a_queued_call_that_is_taken_back_ends_with_a_word_and_keeps_its_number(
     let next = server.call("codex", call("say next")).await.ok();
     assert_eq!((&next["turn"], &next["response"]), (&json!(3), &json!("next")));
 }
+
+#[tokio::test]
+async fn a_call_made_again_after_a_kill_gets_the_turn_that_was_promised() {
+    let world = World::new().await;
+    let alone = world.launch().alone();
+    let server = alone.connect().await;
+    for prompt in ["slow 60 first", "say second", "say third"] {
+        let mut call = call(prompt);
+        call["waitSeconds"] = json!(0);
+        server.call("codex", call).await.ok();
+    }
+    wait_for("the first turn", || (asked(&world).len() == 1).then_some(())).await;
+    try_signal(server.pid(), "KILL").await;
+    let next = alone.connect().await;
+    let again = next.call("codex", call("say second")).await.ok();
+    assert_eq!(
+        (&again["response"], &again["turn"], &again["joined"]),
+        (&json!("second"), &json!(2), &json!(true))
+    );
+    let third = next.call("wait", json!({"sessionId": "s", "turn": 3})).await.ok();
+    assert_eq!(third["response"], "third", "{}", third.raw);
+    assert_eq!(asked(&world), ["slow 60 first", "say second", "say third"]);
+}

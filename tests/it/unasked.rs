@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use testkit::{CODEX_VERSION, Client, codex_cli, wait::wait_until, wait_for};
+use testkit::{CODEX_VERSION, Client, client::try_signal, codex_cli, wait::wait_until, wait_for};
 
 use crate::support::World;
 
@@ -167,4 +167,65 @@ async fn a_turn_of_codex_s_own_counts_against_the_limits() {
         (&json!("failed"), &json!("slow 60 never"))
     );
     assert!(refused["error"].as_str().unwrap().contains("day"), "{refused}");
+}
+
+#[tokio::test]
+async fn calls_that_come_while_codex_begins_are_numbered_in_their_order_and_kept() {
+    let world = World::new().await;
+    let launch = world.launch().alone().args(["--set", "codex.release_after=0s"]);
+    let server = launch.connect().await;
+    let thread = begun(&server).await;
+    queue(&world, &thread, "slow 3 two");
+    for (number, prompt) in [(3, "say three"), (4, "say four")] {
+        let call = json!({"prompt": prompt, "sessionId": "s", "waitSeconds": 0});
+        let told = server.call("codex", call).await.ok();
+        assert_eq!(
+            (&told["status"], &told["turn"]),
+            (&json!("running"), &json!(number)),
+            "{}",
+            told.raw
+        );
+    }
+    let listed = server.call("listSessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"][0]["queued"], 2, "{}", listed.raw);
+    // A kill loses none of them.
+    try_signal(server.pid(), "KILL").await;
+    let next = launch.connect().await;
+    for (number, answer) in [(3, "three"), (4, "four")] {
+        let done = next.call("wait", json!({"sessionId": "s", "turn": number})).await.ok();
+        assert_eq!(done["response"], answer, "{}", done.raw);
+    }
+    let two = next.call("wait", json!({"sessionId": "s", "turn": 2})).await;
+    two.failed_with("interrupted");
+}
+
+#[tokio::test]
+async fn what_is_queued_in_a_turn_is_not_cut_off_by_giving_the_thread_up() {
+    let world = World::new().await;
+    let server = world.launch().args(["--set", "codex.release_after=0s"]).connect().await;
+    let thread = begun(&server).await;
+    for round in 1..5 {
+        let slow = json!({"prompt": "slow 2 own", "sessionId": "s", "waitSeconds": 0});
+        server.call("codex", slow).await.ok();
+        queue(&world, &thread, &format!("say queued {round}"));
+        server.call("wait", json!({"sessionId": "s", "turn": 2 * round})).await.ok();
+        let queued = json!({"sessionId": "s", "turn": 2 * round + 1});
+        wait_until("the turn of Codex's own", async || {
+            let read = server.call("getSession", queued.clone()).await;
+            read["turns"][0]["response"] == format!("queued {round}")
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_thread_at_rest_comes_before_a_call() {
+    let world = World::new().await;
+    let server = world.launch().args(["--set", "codex.release_after=60s"]).connect().await;
+    let thread = begun(&server).await;
+    queue(&world, &thread, "say two");
+    let three = server.call("codex", json!({"prompt": "say three", "sessionId": "s"})).await.ok();
+    assert_eq!((&three["response"], &three["turn"]), (&json!("three"), &json!(3)), "{}", three.raw);
+    let expected = told(&[(1, "say one", "one"), (2, "say two", "two"), (3, "say three", "three")]);
+    assert_eq!(turns(&server).await, expected);
 }

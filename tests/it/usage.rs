@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use testkit::client::try_signal;
+use testkit::{client::try_signal, wait::wait_until};
 
 use crate::support::World;
 
@@ -208,4 +208,51 @@ async fn a_turn_waits_for_the_allowance_no_longer_than_it_may_take() {
     assert_eq!(kept["turns"][0]["status"], "cancelled", "{}", kept.raw);
     assert!(kept["turns"][0]["error"].as_str().unwrap().contains("allowance"), "{}", kept.raw);
     assert!(world.model.requests().is_empty());
+}
+
+#[tokio::test]
+async fn no_call_of_the_first_moment_runs_below_the_allowance() {
+    let (world, settings) = low_world().await;
+    let server = world.launch().args(settings).connect().await;
+    let call = |session| json!({"prompt": "say hi", "sessionId": session, "waitSeconds": 1});
+    let calls = ["a", "b", "c", "d"].map(|session| server.call("codex", call(session)));
+    for waiting in futures_util::future::join_all(calls).await {
+        assert!(waiting.text.contains("usage limit, until"), "{}", waiting.text);
+    }
+    assert!(world.model.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_is_taken_back_waits_for_no_allowance() {
+    let (world, settings) = low_world().await;
+    let server = world.launch().args(settings).connect().await;
+    let call = json!({"name": "codex", "arguments": {"prompt": "say hi", "sessionId": "s"}});
+    let (id, _answer) = server.begin("tools/call", call).await;
+    let read = json!({"sessionId": "s", "turn": 1});
+    let is = async |status: &str| {
+        let read = server.call("getSession", read.clone()).await;
+        read["turns"][0]["status"] == status
+    };
+    wait_until("the turn to wait", async || is("queued").await).await;
+    server.notify("notifications/cancelled", json!({"requestId": id})).await;
+    wait_until("the turn to be called off", async || is("cancelled").await).await;
+    world.model.set_allowance(20, THEN);
+    server.call("usage", json!({})).await.ok();
+    server.call("codex", json!({"prompt": "say on", "sessionId": "s"})).await.ok();
+    assert_eq!(world.model.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_turn_that_used_nothing_is_not_told_to_have_used_what_the_last_one_did() {
+    for release_after in ["codex.release_after=60s", "codex.release_after=0s"] {
+        let world = World::new().await;
+        let server = world.launch().args(["--set", release_after]).connect().await;
+        server.call("codex", json!({"prompt": "say one", "sessionId": "s"})).await.ok();
+        let refused = json!({"prompt": "refuse this", "sessionId": "s"});
+        let refused = server.call("codex", refused).await;
+        assert_eq!(refused.raw["isError"], true, "{}", refused.raw);
+        assert!(refused["usage"].is_null(), "{release_after}: {}", refused.raw);
+        let listed = server.call("listSessions", json!({})).await.ok();
+        assert_eq!(listed["sessions"][0]["usage"]["totalTokens"], 120, "{release_after}");
+    }
 }

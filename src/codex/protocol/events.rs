@@ -17,6 +17,8 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum EventKind {
     Started,
+    /// The thread's own queue is another one now.
+    QueueChanged,
     ItemStarted(Item),
     ItemCompleted(Item),
     MessageDelta(String),
@@ -99,6 +101,7 @@ impl Event {
         let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
         let kind = match method {
             "turn/started" => EventKind::Started,
+            "thread/queue/changed" => EventKind::QueueChanged,
             "item/started" => EventKind::ItemStarted(Item::parse(params.get("item")?)),
             "item/completed" => EventKind::ItemCompleted(Item::parse(params.get("item")?)),
             "item/agentMessage/delta" => EventKind::MessageDelta(text("delta")?),

@@ -90,6 +90,7 @@ impl Fold {
             EventKind::Error { will_retry: false, .. }
             | EventKind::ThreadClosed
             | EventKind::Started
+            | EventKind::QueueChanged
             | EventKind::Resolved(_) => {}
         }
     }

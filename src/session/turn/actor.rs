@@ -111,6 +111,7 @@ impl Actor {
                     self.follow_unasked(*turn).await;
                     continue;
                 }
+                Rest::Over if self.goes_on_by_itself().await => continue,
                 Rest::Over => self.release().await,
             }
             if self.leave() {
@@ -130,9 +131,12 @@ impl Actor {
             self.turn(&mut turn).instrument(span).await
         };
         if std::mem::take(&mut turn.gives_way) {
-            // Back in line first: what comes now may be about it.
+            // Back in line first: what comes now may be about it. If Codex runs a turn of its own, all that waits is written down
+            // when that one is.
             self.wait_in_line(Box::new(turn));
-            while let Ok(message) = self.mailbox.try_recv() {
+            while !self.has_unasked()
+                && let Ok(message) = self.mailbox.try_recv()
+            {
                 self.at_rest(message).await;
             }
             return;

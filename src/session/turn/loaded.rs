@@ -17,11 +17,13 @@ pub(super) struct Loaded {
     pub(super) choice: ModelChoice,
     /// The model of a turn for which nobody names one.
     pub(super) unnamed: ModelChoice,
+    /// Whether Codex holds its own queue back: it does so after a turn that was interrupted, until another one has ended.
+    pub(super) is_held: bool,
 }
 
 impl Loaded {
     pub(super) fn new(thread: Thread, settings: ThreadSettings, choice: ModelChoice) -> Self {
-        Self { thread, settings, unnamed: choice.clone(), choice }
+        Self { thread, settings, unnamed: choice.clone(), choice, is_held: false }
     }
 
     /// Releases the thread, so that any other process can open it.

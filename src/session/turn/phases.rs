@@ -81,6 +81,10 @@ impl Actor {
                 Ok(None) => return self.admitted(queued, record, is_new).await,
                 Ok(Some(low)) => match self.wait_for_allowance(queued, low).await? {
                     Waited::Enough => {}
+                    Waited::GivesWay => {
+                        queued.gives_way = true;
+                        return Ok(None);
+                    }
                     Waited::Cancelled => return Ok(None),
                     Waited::CalledOff(reply) => return Ok(Some(*reply)),
                 },
@@ -240,9 +244,7 @@ impl Actor {
         let warnings = apart?;
         plan.settle().await?;
         let input = Input::collect(request, &plan, &self.shared.config).await?;
-        if let Some(loaded) = &self.loaded
-            && loaded.thread.goes_on_by_itself().await
-        {
+        if self.goes_on_by_itself().await {
             return Ok(Phase::GivesWay);
         }
         let asked = Instant::now();
@@ -254,10 +256,11 @@ impl Actor {
         };
         self.time.waited(asked);
         let mut opened = opened?;
-        if let Some(loaded) = &self.loaded
-            && loaded.thread.begins_by_itself().await
-        {
-            return Ok(Phase::GivesWay);
+        if let Some(loaded) = &mut self.loaded {
+            loaded.is_held = record.status == SessionStatus::Interrupted;
+            if loaded.thread.begins_by_itself().await {
+                return Ok(Phase::GivesWay);
+            }
         }
         opened.warnings.extend(warnings);
         opened.warnings.extend(plan.without_effect(self.loaded.as_ref()));
@@ -321,7 +324,7 @@ impl Actor {
             CodexError::NotReached(_) if !retried => {
                 // The second attempt takes its place in the record.
                 let mut record = recorder.record;
-                record.last_turn = self.number - 1;
+                record.last_turn = recorder.last_before;
                 return Ok(Phase::Opening(Box::new(record)));
             }
             // Codex said no, so it runs nothing.
@@ -363,6 +366,9 @@ impl Actor {
             entry.details.uncollected = !queued.live.log.is_read() && entry.details.call.is_some();
         }
         self.is_collected = !entry.details.uncollected;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.is_held = status == SessionStatus::Interrupted;
+        }
         let mut away = Away::under(self.lease.as_ref(), self.shared.config.is_shared);
         let entry = &recorder.entry;
         tracing::info!(

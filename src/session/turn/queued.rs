@@ -50,8 +50,13 @@ impl QueuedTurn {
     }
 
     /// A turn that another server had promised to run.
-    pub(in crate::session) fn adopted(request: Request, number: u32) -> Self {
-        let live = LiveTurn::new();
+    pub(in crate::session) fn adopted(
+        session: &SessionName,
+        request: Request,
+        number: u32,
+    ) -> Self {
+        // The same call made again gets this turn.
+        let live = LiveTurn::of_call(request.digest(session).filter(|_| request.joins));
         live.set_number(number);
         // That it waits was decided before.
         let request = Request { on_busy: OnBusy::Queue, ..request };

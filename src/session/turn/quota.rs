@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) enum Waited {
     /// It can try to begin.
     Enough,
+    /// Codex runs a turn of its own, which comes first.
+    GivesWay,
     /// Its caller does not want it any more.
     Cancelled,
     /// It was called off.
@@ -46,7 +48,7 @@ impl Actor {
         }
     }
 
-    /// Has a turn wait for more of the allowance: queued, promised to whichever server runs it then, and without a lease.
+    /// Has a turn wait for more of the allowance: queued, and without a lease.
     ///
     /// # Errors
     /// [`SessionError::UsageLimit`] if the turn takes too long, or if the wait cannot be recorded.
@@ -56,7 +58,9 @@ impl Actor {
         (low, until): (Exhausted, Timestamp),
     ) -> Result<Waited, SessionError> {
         turn.not_before = Some(until);
-        turn.live.go_on();
+        if self.goes_on_by_itself().await {
+            return Ok(Waited::GivesWay);
+        }
         self.release().await;
         match turn.number {
             None => self.write_down(turn).await?,
@@ -105,7 +109,7 @@ impl Actor {
         exhausted(&limits, min_remaining, Timestamp::now())
     }
 
-    fn used_up(&self, Exhausted { remaining, until }: Exhausted) -> SessionError {
+    pub(super) fn used_up(&self, Exhausted { remaining, until }: Exhausted) -> SessionError {
         let wanted = self.shared.config.limits.min_remaining;
         SessionError::UsageLimit { remaining, wanted, until }
     }

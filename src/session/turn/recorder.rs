@@ -36,6 +36,9 @@ pub(super) struct Recorder {
     pub(super) record: SessionRecord,
     /// The turn as the next write stores it.
     pub(super) entry: TurnRecord,
+    /// The greatest number of the session's turns before. One that Codex began by itself can be greater than that of one which
+    /// waited meanwhile.
+    pub(super) last_before: u32,
     /// When the recorder was made, from which the turn's duration counts.
     pub(super) started: Instant,
     /// The number of the last change that is written.
@@ -72,6 +75,7 @@ impl Recorder {
             chosen: request.settings.clone(),
             resets: request.reset,
             restarts: false,
+            last_before: record.last_turn,
             record,
             entry,
             started: Instant::now(),
@@ -136,6 +140,7 @@ impl Recorder {
     pub(super) async fn end(&mut self, status: SessionStatus) -> Result<(), StoreError> {
         self.entry.status = status;
         self.record.status = status;
+        self.record.last_turn = self.record.last_turn.max(self.last_before);
         self.touch();
         self.put().await
     }

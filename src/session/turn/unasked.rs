@@ -21,6 +21,18 @@ impl Actor {
         self.loaded.as_ref().is_some_and(|loaded| loaded.thread.has_unasked())
     }
 
+    /// Whether Codex has begun a turn by itself on the thread that is loaded, or does now, because messages wait in its own queue.
+    /// What waits there longer than that would be left behind, so it is begun.
+    pub(super) async fn goes_on_by_itself(&self) -> bool {
+        let is_ours = self.lease.as_ref().is_some_and(|guard| !guard.lost().is_cancelled());
+        match &self.loaded {
+            Some(loaded) if is_ours && !self.shared.closing.is_cancelled() => {
+                loaded.thread.goes_on_by_itself(!loaded.is_held).await
+            }
+            _ => false,
+        }
+    }
+
     /// That turn.
     pub(super) fn take_unasked(&self) -> Option<Turn> {
         let loaded = self.loaded.as_ref().filter(|loaded| loaded.thread.has_unasked())?;
@@ -81,7 +93,15 @@ impl Actor {
             Claim::Missing => return Err(unknown()),
         };
         let record = store.load(&self.name, now).await?.ok_or_else(unknown)?;
-        if let Err(error) = self.check_budget().await {
+        let allowed = match self.check_budget().await {
+            // It runs already, so it cannot wait.
+            Ok(()) => self.allowance().await.and_then(|low| match low {
+                Some((low, _)) => Err(self.used_up(low)),
+                None => Ok(()),
+            }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = allowed {
             self.record_failure(queued, record, &error).await;
             return Err(error);
         }
@@ -99,6 +119,10 @@ impl Actor {
             details.thread_id = loaded.thread.id().cloned();
         }
         recorder.begin().await?;
+        if self.waiting.iter().any(|waiting| waiting.live.is_detached()) {
+            // The others get their numbers when they begin, so that the order of numbers is that of the conversation.
+            self.write_down_all().await;
+        }
         let running =
             self.run_phase(queued, Box::new(recorder), opened, (turn, Expected::default()));
         Ok(Box::pin(running).await)

@@ -79,6 +79,10 @@ impl Actor {
                     self.create(turn.automatic, now).await?;
                     is_new = true;
                 }
+                Claim::Held(_) if self.goes_on_by_itself().await => {
+                    turn.gives_way = true;
+                    return Ok(None);
+                }
                 Claim::Held(ahead) => {
                     // If the lease is ours, the calls before this one need it.
                     self.release().await;
@@ -203,6 +207,7 @@ impl Actor {
                 return queued.end(Err(SessionError::Busy { name: self.name.clone() }));
             }
             self.drop_cancelled().await;
+            self.write_down_all().await;
             if self.waiting.len() >= QUEUE {
                 let full = SessionError::QueueFull { name: self.name.clone(), waiting: QUEUE };
                 return queued.end(Err(full));
@@ -251,9 +256,30 @@ impl Actor {
         Ok(())
     }
 
+    /// Writes all turns down that wait here and are not, in their order.
+    pub(super) async fn write_down_all(&mut self) {
+        for mut queued in std::mem::take(&mut self.waiting) {
+            let written = match queued.number {
+                Some(_) => Ok(()),
+                None if queued.request.on_busy == OnBusy::Reject => {
+                    Err(SessionError::Busy { name: self.name.clone() })
+                }
+                None => self.write_down(&mut queued).await,
+            };
+            match written {
+                Ok(()) => self.wait_in_line(queued),
+                Err(error) => queued.end(Err(error)),
+            }
+        }
+        self.log_positions();
+    }
+
     /// If the turn of this key waits and goes on by itself, it is written down with all that was asked for, so that it runs
     /// whatever becomes of this server. `other` waits as well.
-    pub(super) async fn keep_promise(&self, id: TurnKey, other: Option<&QueuedTurn>) {
+    pub(super) async fn keep_promise(&mut self, id: TurnKey, other: Option<&QueuedTurn>) {
+        if self.waiting.iter().any(|it| it.live.id() == id && it.number.is_none()) {
+            self.write_down_all().await;
+        }
         let waiting = self.waiting.iter().map(|queued| &**queued).chain(other);
         let queued = waiting.into_iter().find(|queued| queued.live.id() == id);
         let Some((queued, number)) = queued.and_then(|it| Some((it, it.number?))) else { return };

@@ -161,10 +161,10 @@ impl Actor {
             Message::Send(other) => self.queue_up(*other).await,
             Message::Inspect(id, reply) => {
                 let is_it = queued.live.id() == id;
-                let so_far = || Reply { session: self.name.clone(), turn: watch.recorder.so_far() };
                 if !is_it {
                     self.keep_promise(id, None).await;
                 }
+                let so_far = || Reply { session: self.name.clone(), turn: watch.recorder.so_far() };
                 answer(reply, is_it.then(so_far));
             }
             Message::Steer(prompt, reply) => {

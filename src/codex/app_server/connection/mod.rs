@@ -26,6 +26,7 @@ use dispatch::Dispatch;
 use routes::Routes;
 pub(super) use routes::Unasked;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OnceCell, mpsc},
@@ -88,6 +89,8 @@ pub(crate) struct Connection {
     approvals: Mutex<HashMap<String, OpenApproval>>,
     /// Threads on which a turn may run that could not be stopped. Codex would merge the next turn into it.
     ghosts: Mutex<HashSet<ThreadId>>,
+    /// What each thread has used, as it was told last.
+    totals: Mutex<HashMap<String, Value>>,
     last_used: Mutex<Instant>,
     rate_limits: Mutex<Option<RateLimits>>,
     /// Asked for once; what a Codex offers does not change while it runs.
@@ -172,6 +175,7 @@ impl Connection {
                 in_flight: AtomicUsize::new(0),
                 approvals: Mutex::default(),
                 ghosts: Mutex::default(),
+                totals: Mutex::default(),
                 last_used: Mutex::new(Instant::now()),
                 rate_limits: Mutex::default(),
                 models: OnceCell::new(),
@@ -260,6 +264,11 @@ impl Connection {
     /// Whether a sub-agent of a thread works.
     pub(super) fn has_working_agents(&self, thread: &ThreadId) -> bool {
         self.agents.work_for(thread)
+    }
+
+    /// When a thread's own queue has changed, if no turn has begun since.
+    pub(super) fn queue_changed(&self, thread: &ThreadId) -> Option<Instant> {
+        self.routes.queue_changed(thread)
     }
 
     /// Gives up a thread that was watched and is not opened.

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tokio::sync::mpsc;
@@ -27,7 +28,14 @@ pub(super) struct Routes(Mutex<Table>);
 struct Table {
     turns: HashMap<ThreadId, Route>,
     /// Those who hear of turns that nobody here has asked for.
-    threads: HashMap<ThreadId, mpsc::Sender<Unasked>>,
+    threads: HashMap<ThreadId, Watcher>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    turns: mpsc::Sender<Unasked>,
+    /// When the thread's own queue has changed, until a turn begins.
+    changed: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -61,9 +69,14 @@ impl Routes {
 
     /// Begins to listen for turns that Codex begins on a thread by itself.
     pub(super) fn watch(&self, thread: &ThreadId) -> mpsc::Receiver<Unasked> {
-        let (sender, unasked) = mpsc::channel(UNASKED);
-        self.lock().threads.insert(thread.clone(), sender);
+        let (turns, unasked) = mpsc::channel(UNASKED);
+        self.lock().threads.insert(thread.clone(), Watcher { turns, changed: None });
         unasked
+    }
+
+    /// When the thread's own queue has changed, if no turn has begun since.
+    pub(super) fn queue_changed(&self, thread: &ThreadId) -> Option<Instant> {
+        self.lock().threads.get(thread)?.changed
     }
 
     /// Stops listening to a thread.
@@ -77,6 +90,15 @@ impl Routes {
     pub(super) fn push(&self, thread: &ThreadId, event: ThreadEvent) -> Option<ThreadEvent> {
         let mut table = self.lock();
         let Table { turns, threads } = &mut *table;
+        if let ThreadEvent::Event { kind, .. } = &event
+            && let Some(watcher) = threads.get_mut(thread)
+        {
+            match kind {
+                EventKind::QueueChanged => watcher.changed = Some(Instant::now()),
+                EventKind::Started => watcher.changed = None,
+                _ => {}
+            }
+        }
         let route = turns.get_mut(thread).filter(|route| route.outlet.is_read());
         let (id, kind) = match &event {
             ThreadEvent::Event { turn_id, kind } => (turn_id.as_ref(), Some(kind)),
@@ -90,7 +112,7 @@ impl Routes {
             (_, Some(EventKind::Started), Some(id)) => {
                 let Some(watcher) = threads.get(thread) else { return Some(event) };
                 let (route, inbox) = Route::new(Known::Begun);
-                match watcher.try_send((TurnId(id.clone()), inbox)) {
+                match watcher.turns.try_send((TurnId(id.clone()), inbox)) {
                     Ok(()) => drop(turns.insert(thread.clone(), route)),
                     Err(_) => {
                         tracing::warn!(%thread, "nothing here follows a turn that Codex began");

@@ -140,6 +140,7 @@ impl AppThread {
         let started: TurnStarted = begun.settle(self.say(request, asked.as_deref()).await)?;
         self.recorded.store(true, Ordering::Relaxed);
         let id = TurnId(started.turn.id);
+        self.forget_unasked(&id);
         Ok(Turn::new(Begun {
             id,
             thread: self.id.clone(),

@@ -58,7 +58,7 @@ impl AppThread {
         let paused_goal = goals::pause(&connection, thread).await?;
         let queued = queries::queued(&connection, thread).await?;
         // A turn may begin before we hear that the thread is open.
-        let unasked = Unasked::of(&connection, thread, queued);
+        let unasked = Unasked::of(&connection, thread, Some(queued));
         let resume = async |model_provider: Option<&str>| {
             let params = ThreadResumeParams {
                 thread_id: &thread.0,
@@ -139,7 +139,7 @@ impl AppThread {
     ) -> Self {
         let id = ThreadId(opened.thread.id);
         // Nothing can have begun on a new one.
-        let unasked = unasked.unwrap_or_else(|| Unasked::of(&connection, &id, 0)).kept();
+        let unasked = unasked.unwrap_or_else(|| Unasked::of(&connection, &id, None)).kept();
         let is_told = !recorded || connection.found().version >= CodexVersion::TELLS_ON_RESUME;
         let told = match opened.thread.path {
             Some(record) if !is_told => EnvironmentContext::read(record).await,

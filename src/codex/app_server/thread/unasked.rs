@@ -16,13 +16,17 @@ use crate::codex::{
         connection::{self, Connection},
         queries,
     },
-    ids::ThreadId,
+    ids::{ThreadId, TurnId},
+    protocol::{Empty, ThreadParams},
     turn::{Begun, Driver, Turn},
 };
 
 /// How long Codex may take to begin with what waits in its queue: it takes some 15 ms (0.171). After a turn that was interrupted
 /// it does not begin until another one has ended.
 const BEGINS: Duration = Duration::from_secs(1);
+
+/// How long it may take if nothing says that it is about to.
+const NOTICES: Duration = Duration::from_millis(200);
 
 /// Hears of such turns, from before its thread is open.
 #[derive(Debug)]
@@ -36,13 +40,17 @@ pub(super) struct Unasked {
 struct Heard {
     turns: mpsc::Receiver<connection::Unasked>,
     next: Option<connection::Unasked>,
-    /// How many messages waited when the thread was opened, until that was looked at.
-    queued: usize,
+    /// How many messages waited when the thread was resumed, until that was looked at. None of a new one.
+    queued: Option<usize>,
 }
 
 impl Unasked {
-    /// Begins to listen on a thread for which so many messages wait.
-    pub(super) fn of(connection: &Arc<Connection>, thread: &ThreadId, queued: usize) -> Self {
+    /// Begins to listen on a thread that is about to be resumed and for which so many messages wait, or on a new one.
+    pub(super) fn of(
+        connection: &Arc<Connection>,
+        thread: &ThreadId,
+        queued: Option<usize>,
+    ) -> Self {
         let heard = Heard { turns: connection.watch(thread), next: None, queued };
         let watching = Some((Arc::clone(connection), thread.clone()));
         Self { heard: Mutex::new(heard), watching }
@@ -93,21 +101,49 @@ impl AppThread {
 
     /// Whether Codex has begun a turn by itself since the thread was opened, or begins one now because messages wait.
     pub(crate) async fn begins_by_itself(&self) -> bool {
-        let queued = std::mem::take(&mut self.unasked.heard().queued);
-        self.has_unasked() || (queued > 0 && self.is_about_to_begin().await)
+        let queued = self.unasked.heard().queued.take();
+        match queued {
+            None => self.has_unasked(),
+            // One that has come between the question and the resume.
+            Some(0) => self.goes_on_by_itself(false).await,
+            Some(_) => self.begins_within(BEGINS).await,
+        }
     }
 
-    /// The same, if messages may have come to wait in the meantime.
-    pub(crate) async fn goes_on_by_itself(&self) -> bool {
+    /// The same, if messages may have come to wait in the meantime. If it `is_to`, Codex is told to begin with those that it has
+    /// not noticed: it looks for what other programs have queued every ten seconds.
+    pub(crate) async fn goes_on_by_itself(&self, is_to: bool) -> bool {
         if self.has_unasked() {
             return true;
         }
         let queued = queries::queued(&self.connection, &self.id).await.unwrap_or_default();
-        queued > 0 && self.is_about_to_begin().await
+        let changed = self.connection.queue_changed(&self.id);
+        // Between its queue and its turn a message is in neither.
+        let is_moving = changed.is_some_and(|at| at.elapsed() < BEGINS);
+        if queued == 0 && !is_moving {
+            return self.has_unasked();
+        }
+        if self.begins_within(if is_moving { BEGINS } else { NOTICES }).await {
+            return true;
+        }
+        let params = ThreadParams { thread_id: &self.id.0 };
+        queued > 0
+            && is_to
+            && self.connection.call::<Empty>("thread/queue/start", params).await.is_ok()
+            && self.begins_within(BEGINS).await
     }
 
-    async fn is_about_to_begin(&self) -> bool {
-        tokio::time::timeout(BEGINS, poll_fn(|cx| self.unasked.poll(cx))).await.is_ok()
+    async fn begins_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, poll_fn(|cx| self.unasked.poll(cx))).await.is_ok()
+    }
+
+    /// Forgets such a turn, because it has become the one that was asked for.
+    pub(super) fn forget_unasked(&self, turn: &TurnId) {
+        let mut heard = self.unasked.heard();
+        if heard.next.is_none() {
+            heard.next = heard.turns.try_recv().ok();
+        }
+        heard.next.take_if(|(id, _)| id == turn);
     }
 
     /// Waits for a turn that Codex begins by itself. Dropping the future loses nothing.
