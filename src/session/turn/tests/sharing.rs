@@ -104,7 +104,10 @@ async fn a_session_at_rest_is_released_in_time_and_at_once_when_it_is_wanted() {
     let waiting = examples::turn(0, SessionStatus::Queued);
     let place = world.other.enqueue(&name(), &waiting, None, 9, 30 * SECOND).await.unwrap();
     tokio::time::sleep(SECOND / 2).await;
-    assert_eq!(world.codex.heard_meanwhile(), ["thread/archive", "thread/unarchive"]);
+    assert_eq!(
+        world.codex.heard_meanwhile(),
+        ["thread/queue/list", "thread/archive", "thread/unarchive"]
+    );
     let now = Timestamp::now();
     let theirs = world.other.claim(&name(), place, 30 * SECOND, now).await.unwrap();
     let Claim::Ours { lease, .. } = theirs else { panic!("{theirs:?}") };
