@@ -46,9 +46,9 @@ async fn in_file(records: i64) -> (f64, f64, f64) {
     let file = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     sqlx::query(
         "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, status, \
-         turn_count, settings, usage, details, revision) \
+         last_turn, settings, usage, details, revision) \
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?) \
-         SELECT tenant, 's' || i, automatic, i, i, expires_at + i, status, turn_count, settings, usage, details, \
+         SELECT tenant, 's' || i, automatic, i, i, expires_at + i, status, last_turn, settings, usage, details, \
          revision FROM sessions, n",
     )
     .bind(records)
@@ -66,8 +66,8 @@ async fn in_database(records: i64) -> (f64, f64, f64) {
     store.create(&first(), None, 1, at(0)).await.unwrap();
     let copy = format!(
         "INSERT INTO sessions (tenant, name, automatic, created_at, last_accessed_at, expires_at, status, \
-         turn_count, settings, usage, details, revision) SELECT tenant, 's' || i, automatic, i, i, expires_at + i, \
-         status, turn_count, settings, usage, details, revision FROM sessions, generate_series(1, {}) AS i",
+         last_turn, settings, usage, details, revision) SELECT tenant, 's' || i, automatic, i, i, expires_at + i, \
+         status, last_turn, settings, usage, details, revision FROM sessions, generate_series(1, {}) AS i",
         records - 1
     );
     Postgres::execute(&url, &copy).await;

@@ -107,6 +107,21 @@ impl Thread {
         }
     }
 
+    /// Asks ahead for [`Thread::goes_on_as_asked`].
+    pub fn ask_ahead(&self) {
+        if let Engine::AppServer(thread) = &self.0 {
+            thread.ask_ahead();
+        }
+    }
+
+    /// The same as [`Thread::goes_on_by_itself`], with what was asked ahead.
+    pub async fn goes_on_as_asked(&self, is_to: bool) -> bool {
+        match &self.0 {
+            Engine::AppServer(thread) => thread.goes_on_as_asked(is_to).await,
+            Engine::Exec(_) => false,
+        }
+    }
+
     /// Waits for a turn that Codex begins by itself: of its own queue, or because an agent has woken it. Dropping the future
     /// loses nothing.
     pub async fn unasked(&self) -> Turn {

@@ -126,6 +126,10 @@ impl Actor {
         } else if self.shared.closing.is_cancelled() {
             Err(SessionError::ShuttingDown)
         } else {
+            if let Some(loaded) = &self.loaded {
+                // While the session is claimed.
+                loaded.thread.ask_ahead();
+            }
             let fields = tracing::field::Empty;
             let span = tracing::info_span!(parent: &turn.span, "turn", session = %self.name, thread_id = fields, turn_id = fields);
             self.turn(&mut turn).instrument(span).await

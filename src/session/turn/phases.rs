@@ -244,7 +244,9 @@ impl Actor {
         let warnings = apart?;
         plan.settle().await?;
         let input = Input::collect(request, &plan, &self.shared.config).await?;
-        if self.goes_on_by_itself().await {
+        if let Some(loaded) = &self.loaded
+            && loaded.thread.goes_on_as_asked(!loaded.is_held).await
+        {
             return Ok(Phase::GivesWay);
         }
         let asked = Instant::now();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::AppThread;
 use crate::codex::{
@@ -42,6 +42,8 @@ struct Heard {
     next: Option<connection::Unasked>,
     /// How many messages waited when the thread was resumed, until that was looked at. None of a new one.
     queued: Option<usize>,
+    /// How many wait by now, as was asked ahead.
+    asked: Option<oneshot::Receiver<usize>>,
 }
 
 impl Unasked {
@@ -51,7 +53,7 @@ impl Unasked {
         thread: &ThreadId,
         queued: Option<usize>,
     ) -> Self {
-        let heard = Heard { turns: connection.watch(thread), next: None, queued };
+        let heard = Heard { turns: connection.watch(thread), next: None, queued, asked: None };
         let watching = Some((Arc::clone(connection), thread.clone()));
         Self { heard: Mutex::new(heard), watching }
     }
@@ -113,10 +115,35 @@ impl AppThread {
     /// The same, if messages may have come to wait in the meantime. If it `is_to`, Codex is told to begin with those that it has
     /// not noticed: it looks for what other programs have queued every ten seconds.
     pub(crate) async fn goes_on_by_itself(&self, is_to: bool) -> bool {
+        let queued = queries::queued(&self.connection, &self.id).await.unwrap_or_default();
+        self.goes_on_with(queued, is_to).await
+    }
+
+    /// Asks how many messages wait, while its caller does something else before [`AppThread::goes_on_as_asked`].
+    pub(crate) fn ask_ahead(&self) {
+        let (connection, thread) = (Arc::clone(&self.connection), self.id.clone());
+        let (told, asked) = oneshot::channel();
+        self.unasked.heard().asked = Some(asked);
+        self.connection.spawn(async move {
+            let queued = queries::queued(&connection, &thread).await.unwrap_or_default();
+            // Fails if the turn has come to nothing.
+            let _ = told.send(queued);
+        });
+    }
+
+    /// [`AppThread::goes_on_by_itself`] with what was asked ahead.
+    pub(crate) async fn goes_on_as_asked(&self, is_to: bool) -> bool {
+        let asked = self.unasked.heard().asked.take();
+        match asked {
+            Some(asked) => self.goes_on_with(asked.await.unwrap_or_default(), is_to).await,
+            None => self.goes_on_by_itself(is_to).await,
+        }
+    }
+
+    async fn goes_on_with(&self, queued: usize, is_to: bool) -> bool {
         if self.has_unasked() {
             return true;
         }
-        let queued = queries::queued(&self.connection, &self.id).await.unwrap_or_default();
         let changed = self.connection.queue_changed(&self.id);
         // Between its queue and its turn a message is in neither.
         let is_moving = changed.is_some_and(|at| at.elapsed() < BEGINS);
