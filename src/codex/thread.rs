@@ -79,7 +79,7 @@ impl Thread {
         }
     }
 
-    /// Whether Codex runs a turn that it has begun by itself and that nobody follows yet. None is to be begun before it is over.
+    /// Whether Codex runs a turn that it has begun by itself and that is not followed yet. None is to be begun before it is over.
     pub fn has_unasked(&self) -> bool {
         matches!(&self.0, Engine::AppServer(thread) if thread.has_unasked())
     }

@@ -1,5 +1,5 @@
 //! What is done with a session while no turn of it runs: it is deleted or renamed, under its lease. Each is done to its end, also if
-//! whoever asked for it is gone.
+//! its caller is gone.
 
 use std::sync::Arc;
 

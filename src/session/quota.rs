@@ -17,7 +17,7 @@ const FRESH: Duration = Duration::from_mins(1);
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     heard: Mutex<Heard>,
-    /// Held while the account is asked: nobody goes on without its answer meanwhile.
+    /// Held while the account is asked: no call goes on without its answer meanwhile.
     asking: tokio::sync::Mutex<()>,
 }
 

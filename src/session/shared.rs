@@ -149,7 +149,7 @@ impl Shared {
         self.notices.subscribe()
     }
 
-    /// Does something to its end, also if nobody waits for it any more.
+    /// Does something to its end, also if its caller is gone.
     pub(super) async fn to_its_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, SessionError>> + Send + 'static,

@@ -10,7 +10,7 @@ pub(crate) enum Item {
     AgentMessage {
         text: String,
     },
-    /// What the model is told by a user, with the id that whoever said it has given it.
+    /// What the model is told by a user, with the id that its sender has given it.
     UserMessage {
         #[serde(default)]
         client_id: Option<String>,

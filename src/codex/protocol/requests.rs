@@ -208,7 +208,7 @@ pub(crate) struct TurnStartParams<'a> {
     pub(crate) effort: Option<&'a str>,
     pub(crate) output_schema: Option<&'a Value>,
     pub(crate) sandbox_policy: Option<&'a Value>,
-    /// Comes back with the message, which tells it from one that somebody else has said.
+    /// Comes back with the message, which tells it from the messages of others.
     pub(crate) client_user_message_id: Option<&'a str>,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Routes(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     turns: HashMap<ThreadId, Route>,
-    /// Those who hear of turns that nobody here has asked for.
+    /// Those who hear of turns that were not asked for here.
     threads: HashMap<ThreadId, Watcher>,
 }
 
@@ -178,7 +178,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_turn_that_nobody_asked_for_is_heard_by_itself_although_the_last_one_is_still_read() {
+    async fn a_turn_that_was_not_asked_for_is_heard_by_itself_although_the_last_one_is_still_read()
+    {
         let (routes, thread) = (Routes::default(), ThreadId("t".into()));
         let mut unasked = routes.watch(&thread);
         let asked = routes.listen(&thread);
@@ -193,7 +194,7 @@ mod tests {
             (ids(asked).await, ids(inbox).await),
             (vec!["1".to_owned()], vec!["2".to_owned()])
         );
-        // One whose thread is not open here is nobody's.
+        // One whose thread is not open here is not ours.
         assert!(routes.push(&thread, began("4")).is_some());
     }
 }

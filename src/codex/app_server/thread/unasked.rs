@@ -95,7 +95,7 @@ impl Drop for Unasked {
 }
 
 impl AppThread {
-    /// Whether Codex runs a turn that it has begun by itself and that nobody follows yet.
+    /// Whether Codex runs a turn that it has begun by itself and that is not followed yet.
     pub(crate) fn has_unasked(&self) -> bool {
         let heard = self.unasked.heard();
         heard.next.is_some() || !heard.turns.is_empty()

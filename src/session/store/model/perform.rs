@@ -83,7 +83,7 @@ pub(super) async fn perform(
         Operation::Create { .. }
         | Operation::Claim { .. }
         | Operation::Sweep
-        | Operation::Answer(_) => anybody(store, operation, given).await,
+        | Operation::Answer(_) => without_a_lease(store, operation, given).await,
         Operation::Enqueue { .. }
         | Operation::Promise(_)
         | Operation::CallOff(_)
@@ -102,7 +102,7 @@ pub(super) async fn perform(
 
 type Done = Option<Result<Answer, StoreError>>;
 
-async fn anybody(store: &dyn Store, operation: &Operation, given: &Given) -> Done {
+async fn without_a_lease(store: &dyn Store, operation: &Operation, given: &Given) -> Done {
     let now = given.now;
     Some(match operation {
         Operation::Create { name, automatic } => {
@@ -130,7 +130,7 @@ async fn anybody(store: &dyn Store, operation: &Operation, given: &Given) -> Don
         }
         Operation::Answer(_) => {
             let answer = codex::Answer::plain(Decision::Accept);
-            let answer = AnswerRecord { answer, by: "somebody".to_owned(), remark: None };
+            let answer = AnswerRecord { answer, by: "a user".to_owned(), remark: None };
             let session = store.answer_approval(&approval_id(given.approval?), &answer).await;
             session.map(|session| Answer::Yes(session.is_some()))
         }
