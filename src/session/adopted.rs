@@ -23,12 +23,7 @@ const PAUSE: Duration = Duration::from_secs(15);
 pub(super) async fn adopt(shared: Arc<Shared>) {
     let (closing, draining) = (shared.closing.clone(), shared.draining.clone());
     loop {
-        if let Err(error) = shared.adopt_turns().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot look for turns of servers that are gone"
-            );
-        }
+        shared.try_to_adopt().await;
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
             () = closing.cancelled() => return,
@@ -41,9 +36,13 @@ impl Shared {
     /// Takes over what servers that are gone had promised to run, if that was never done here: a call made again on a new server
     /// may be one of them.
     pub(super) async fn adopt_at_first(self: &Arc<Self>) {
-        if self.has_adopted.load(Ordering::Relaxed) {
-            return;
+        if !self.has_adopted.load(Ordering::Relaxed) {
+            self.try_to_adopt().await;
         }
+    }
+
+    /// [`Shared::adopt_turns`], for who goes on without. A failure is logged.
+    pub(super) async fn try_to_adopt(self: &Arc<Self>) {
         if let Err(error) = self.adopt_turns().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -60,7 +59,6 @@ impl Shared {
         }
         let _adopting = self.adopting.lock().await;
         let store = self.store(Timestamp::now()).await?;
-        self.has_adopted.store(true, Ordering::Relaxed);
         for AdoptedTurn { session, number, request } in
             store.adopt(&self.config.runner, self.config.lease()).await?
         {
@@ -95,6 +93,7 @@ impl Shared {
                 }
             }
         }
+        self.has_adopted.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -26,6 +26,14 @@ async fn begun(server: &Client) -> String {
     first["threadId"].as_str().unwrap().to_owned()
 }
 
+/// Queues a message while the second turn runs.
+async fn queue_in_a_turn(world: &World, server: &Client, thread: &str, message: &str) {
+    let slow = json!({"prompt": "slow 3 first", "sessionId": "s", "waitSeconds": 0});
+    server.call("codex", slow).await.ok();
+    wait_for("the turn", || (world.model.requests().len() == 2).then_some(())).await;
+    queue(world, thread, message);
+}
+
 /// The turns of the session: number, prompt, answer.
 async fn turns(server: &Client) -> Vec<(u64, String, String)> {
     let kept = server.call("getSession", json!({"sessionId": "s"})).await.ok();
@@ -76,11 +84,8 @@ async fn a_message_that_is_queued_in_a_turn_runs_after_it_to_its_end() {
     let world = World::new().await;
     let server = world.launch().args(["--set", "codex.release_after=0s"]).connect().await;
     let thread = begun(&server).await;
-    let slow = json!({"prompt": "slow 2 first", "sessionId": "s", "waitSeconds": 0});
-    server.call("codex", slow).await.ok();
-    wait_for("the turn", || (world.model.requests().len() == 2).then_some(())).await;
     // It takes longer than the thread would be kept open.
-    queue(&world, &thread, "slow 3 second");
+    queue_in_a_turn(&world, &server, &thread, "slow 3 second").await;
     let next = json!({"prompt": "say third", "sessionId": "s"});
     let third = server.call("codex", next).await.ok();
     assert_eq!(third["response"], "third", "{}", third.raw);
@@ -91,7 +96,7 @@ async fn a_message_that_is_queued_in_a_turn_runs_after_it_to_its_end() {
     let expected = [
         ("say one", "one"),
         ("say third", "third"),
-        ("slow 2 first", "first"),
+        ("slow 3 first", "first"),
         ("slow 3 second", "second"),
     ];
     assert_eq!(answers, expected);
@@ -103,10 +108,7 @@ async fn a_turn_of_codex_s_own_is_seen_and_stopped_as_any_other() {
     let world = World::new().await;
     let server = world.launch().args(["--set", "codex.release_after=60s"]).connect().await;
     let thread = begun(&server).await;
-    let slow = json!({"prompt": "slow 3 first", "sessionId": "s", "waitSeconds": 0});
-    server.call("codex", slow).await.ok();
-    wait_for("the turn", || (world.model.requests().len() == 2).then_some(())).await;
-    queue(&world, &thread, "slow 60 never");
+    queue_in_a_turn(&world, &server, &thread, "slow 60 never").await;
     wait_for("the turn of Codex's own", || (world.model.requests().len() == 3).then_some(())).await;
     let running =
         server.call("wait", json!({"sessionId": "s", "turn": 3, "waitSeconds": 1})).await.ok();
@@ -148,10 +150,7 @@ async fn a_turn_of_codex_s_own_counts_against_the_limits() {
     let settings = ["--set", "codex.release_after=60s", "--set", "limits.turns_per_day=2"];
     let server = world.launch().args(settings).connect().await;
     let thread = begun(&server).await;
-    let slow = json!({"prompt": "slow 3 first", "sessionId": "s", "waitSeconds": 0});
-    server.call("codex", slow).await.ok();
-    wait_for("the turn", || (world.model.requests().len() == 2).then_some(())).await;
-    queue(&world, &thread, "slow 60 never");
+    queue_in_a_turn(&world, &server, &thread, "slow 60 never").await;
     let first = server.call("wait", json!({"sessionId": "s", "turn": 2})).await.ok();
     assert_eq!(first["response"], "first", "{}", first.raw);
     let third = json!({"sessionId": "s", "turn": 3});

@@ -254,5 +254,12 @@ async fn a_turn_that_used_nothing_is_not_told_to_have_used_what_the_last_one_did
         assert!(refused["usage"].is_null(), "{release_after}: {}", refused.raw);
         let listed = server.call("listSessions", json!({})).await.ok();
         assert_eq!(listed["sessions"][0]["usage"]["totalTokens"], 120, "{release_after}");
+        // Nor by a Codex that has just resumed the thread.
+        try_signal(server.server_pid(), "KILL").await;
+        let next = world.server().await;
+        let refused = json!({"prompt": "refuse that", "sessionId": "s"});
+        let refused = next.call("codex", refused).await;
+        assert_eq!(refused.raw["isError"], true, "{}", refused.raw);
+        assert!(refused["usage"].is_null(), "{release_after}: {}", refused.raw);
     }
 }

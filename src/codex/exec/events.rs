@@ -89,7 +89,7 @@ fn usage(event: &Value) -> EventKind {
         "inputTokens": input, "cachedInputTokens": count("cached_input_tokens"),
         "outputTokens": output, "totalTokens": input + output,
     });
-    EventKind::Usage { thread: String::new(), total: Value::Null, last }
+    EventKind::Usage { total: Value::Null, last }
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ pub(crate) enum EventKind {
     MessageDelta(String),
     /// What the last request of a thread used, and all of them together. The same may be told twice.
     Usage {
-        thread: String,
         total: Value,
         last: Value,
     },
@@ -107,7 +106,7 @@ impl Event {
             "item/agentMessage/delta" => EventKind::MessageDelta(text("delta")?),
             "thread/tokenUsage/updated" => {
                 let TokenUsage { total, last } = Usage::deserialize(params).ok()?.token_usage;
-                EventKind::Usage { thread: text("threadId")?, total, last }
+                EventKind::Usage { total, last }
             }
             "error" => {
                 let ErrorParams { error, will_retry } = ErrorParams::deserialize(params).ok()?;

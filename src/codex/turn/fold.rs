@@ -28,8 +28,6 @@ pub(crate) struct Fold {
     /// The id that we gave to what we asked, until the model is told the first thing.
     asked: Option<String>,
     usage: Option<Usage>,
-    /// What each thread has used, as it was told last.
-    totals: HashMap<String, Value>,
     /// What has begun and not ended, by Codex's id of it. An approval may only name the item it is about.
     begun: HashMap<String, Begun>,
 }
@@ -60,13 +58,8 @@ impl Fold {
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemCompleted(item) => self.completed(item),
             EventKind::MessageDelta(delta) => self.write(delta),
-            EventKind::Usage { thread, total, last } => {
-                // One report per request to the model, or two of the same (0.125); a turn makes several requests, and so do
-                // its sub-agents.
-                let before = self.totals.insert(thread, total.clone());
-                if !total.is_null() && before == Some(total) {
-                    return;
-                }
+            EventKind::Usage { last, .. } => {
+                // One report per request to the model: a turn makes several, and so do its sub-agents.
                 let Ok(last) = Usage::deserialize(last) else { return };
                 let usage = self.usage.get_or_insert_default();
                 *usage += last;
@@ -363,12 +356,8 @@ mod tests {
         let mut fold = Fold::default();
         let last = json!({"inputTokens": 100, "outputTokens": 20, "totalTokens": 120, "new": 1});
         for so_far in [120, 240] {
-            for _ in 0..2 {
-                let (thread, total) = ("t".to_owned(), json!({"totalTokens": so_far}));
-                fold.take(EventKind::Usage { thread, total, last: last.clone() });
-            }
+            fold.take(EventKind::Usage { total: json!(null), last: last.clone() });
             let told = fold.next();
-            assert!(fold.next().is_none(), "the same was told twice");
             let Some(TurnEvent::Used(usage)) = told else { panic!("{told:?}") };
             assert_eq!(usage.total_tokens, so_far);
         }

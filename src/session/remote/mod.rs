@@ -30,6 +30,9 @@ const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much longer it may take once it has taken the message.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How far below the last number those of waiting turns are looked for: more than can wait.
+const WAITING: u32 = 64;
+
 impl Shared {
     /// A turn that another server runs or that is over. However many follow it here, the store is asked for all of them at
     /// once; only who is attached to it follows it alone.
@@ -213,9 +216,10 @@ impl Shared {
         name: &SessionName,
     ) -> Result<Option<Reply>, SessionError> {
         let store = self.store(Timestamp::now()).await?;
-        let last = self.record(name).await?.last_turn;
-        let later = store.turns(name, last, u32::MAX, Excerpt::first(0)).await?;
-        let next = later.into_iter().find(|turn| turn.status == SessionStatus::Queued);
+        // A turn that Codex began by itself can have overtaken some that wait, with a greater number.
+        let last = self.record(name).await?.last_turn.saturating_sub(WAITING);
+        let turns = store.turns(name, last, u32::MAX, Excerpt::first(0)).await?;
+        let next = turns.into_iter().find(|turn| turn.status == SessionStatus::Queued);
         let Some(turn) = next.filter(|turn| turn.details.not_before.is_some()) else {
             return Ok(None);
         };

@@ -27,7 +27,7 @@ pub(in crate::session) struct QueuedTurn {
     pub(super) not_before: Option<Timestamp>,
     /// Whether it is a task that its client has cancelled.
     pub(super) task_cancelled: bool,
-    /// Whether turns of servers that are gone were found before it: they come first.
+    /// Whether something else comes first: turns of servers that are gone, or one that Codex has begun by itself.
     pub(super) gives_way: bool,
     /// The call's, which the turn's is part of.
     pub(super) span: tracing::Span,

@@ -146,9 +146,9 @@ impl Actor {
                         }
                         answer(reply, None);
                     }
-            Message::Lend(reply) => {
-                answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
-            }
+                    Message::Lend(reply) => {
+                        answer(reply, Err(SessionError::Busy { name: self.name.clone() }));
+                    }
                     message => self.at_rest(message).await,
                 },
             }
@@ -324,9 +324,7 @@ impl Actor {
     /// Whether turns of this session that were promised by servers that are gone come before one. They are in the mailbox
     /// then.
     pub(super) async fn adopts_before(&self, number: u32) -> bool {
-        if let Err(error) = self.shared.adopt_turns().await {
-            tracing::warn!(session = %self.name, error = &error as &dyn std::error::Error, "cannot look for turns of servers that are gone");
-        }
+        self.shared.try_to_adopt().await;
         let turns = self.shared.turns(&self.name);
         let mut turns = turns.into_iter().flat_map(|(turns, _)| turns);
         turns.any(|turn| turn.number().is_some_and(|other| other < number))

@@ -83,9 +83,9 @@ impl Connection {
 
     fn happened(&self, event: Event) {
         let Event { thread_id, turn_id, kind } = event;
-        if let EventKind::Usage { thread, total, .. } = &kind {
+        if let EventKind::Usage { total, .. } = &kind {
             // Told once for each request to the model, or twice (0.125), and again for a turn that made none (0.169).
-            let before = lock(&self.totals).insert(thread.clone(), total.clone());
+            let before = lock(&self.totals).insert(thread_id.clone(), total.clone());
             if !total.is_null() && before.as_ref() == Some(total) {
                 return;
             }

@@ -42,18 +42,18 @@ struct Watcher {
 struct Route {
     outlet: Outlet,
     /// How far its turn is known to be.
-    turn: Known,
+    turn: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Known {
+enum Stage {
     Asked,
     Begun,
     Over,
 }
 
 impl Route {
-    fn new(turn: Known) -> (Self, Inbox) {
+    fn new(turn: Stage) -> (Self, Inbox) {
         let (outlet, inbox) = inbox();
         (Self { outlet, turn }, inbox)
     }
@@ -62,7 +62,7 @@ impl Route {
 impl Routes {
     /// Begins to listen to a thread for a turn that is about to be asked for, in place of an earlier listener.
     pub(super) fn listen(&self, thread: &ThreadId) -> Inbox {
-        let (route, inbox) = Route::new(Known::Asked);
+        let (route, inbox) = Route::new(Stage::Asked);
         self.lock().turns.insert(thread.clone(), route);
         inbox
     }
@@ -105,13 +105,13 @@ impl Routes {
             _ => (None, None),
         };
         match (route, kind, id) {
-            (Some(route), Some(EventKind::Started), _) if route.turn == Known::Asked => {
-                route.turn = Known::Begun;
+            (Some(route), Some(EventKind::Started), _) if route.turn == Stage::Asked => {
+                route.turn = Stage::Begun;
                 None
             }
             (_, Some(EventKind::Started), Some(id)) => {
                 let Some(watcher) = threads.get(thread) else { return Some(event) };
-                let (route, inbox) = Route::new(Known::Begun);
+                let (route, inbox) = Route::new(Stage::Begun);
                 match watcher.turns.try_send((TurnId(id.clone()), inbox)) {
                     Ok(()) => drop(turns.insert(thread.clone(), route)),
                     Err(_) => {
@@ -121,8 +121,8 @@ impl Routes {
                 None
             }
             (Some(route), kind, _) => {
-                if let (Some(EventKind::Ended(_)), Known::Begun) = (kind, route.turn) {
-                    route.turn = Known::Over;
+                if let (Some(EventKind::Ended(_)), Stage::Begun) = (kind, route.turn) {
+                    route.turn = Stage::Over;
                 }
                 route.outlet.push(event);
                 None

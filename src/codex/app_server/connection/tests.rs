@@ -292,3 +292,26 @@ async fn a_turn_runs_only_on_a_thread_that_can_be_set_for_it() {
     // A turn cannot go back to the effort that Codex chooses by itself.
     assert!(!thread.can_run(&settings()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn usage_that_is_told_again_is_counted_once_also_in_the_next_turn() {
+    let (connection, mut server) = pair();
+    let thread = thread(&connection, &mut server, "t").await;
+    let usage = |total: u64| {
+        let counts = json!({"total": {"totalTokens": total}, "last": {"totalTokens": 120}});
+        json!({"method": "thread/tokenUsage/updated", "params": {"threadId": "t", "turnId": "1", "tokenUsage": counts}})
+    };
+    for (told, expected) in [(vec![120, 120, 240, 240], Some(240)), (vec![240], None)] {
+        let mut turn = turn(&thread, &mut server).await;
+        for total in told {
+            server.says(&usage(total)).await;
+        }
+        server.ends("t", "1").await;
+        let outcome = loop {
+            if let Some(TurnEvent::Ended(outcome)) = turn.next().await {
+                break outcome;
+            }
+        };
+        assert_eq!(outcome.usage.map(|usage| usage.total_tokens), expected);
+    }
+}
