@@ -54,7 +54,7 @@ fuzz cases="20000":
 
 # The same story on every Codex of docs/codex-versions.md, and the table there (`cargo test` takes seven)
 matrix:
-    MATRIX=1 CODEX_VERSIONS=0.50.0,0.58.0,0.64.0,0.66.0,0.72.0,0.75.0,0.80.0,0.87.0,0.98.0,0.110.0,0.118.0,0.120.0,0.125.0,0.140.0,0.146.0,0.148.0,0.155.0,0.169.0 cargo test --test it versions -- --nocapture
+    MATRIX=1 CODEX_VERSIONS=0.50.0,0.58.0,0.64.0,0.66.0,0.72.0,0.75.0,0.80.0,0.87.0,0.98.0,0.110.0,0.118.0,0.120.0,0.125.0,0.140.0,0.146.0,0.148.0,0.155.0,0.169.0,0.171.0 cargo test --test it versions -- --nocapture
 
 # The conversation without an account
 demo:

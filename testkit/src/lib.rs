@@ -53,4 +53,4 @@ pub use server::Launch;
 pub use wait::wait_for;
 
 /// The Codex version the whole-program tests run against.
-pub const CODEX_VERSION: &str = "0.169.0";
+pub const CODEX_VERSION: &str = "0.171.0";

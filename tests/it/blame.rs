@@ -9,7 +9,7 @@ use crate::support::World;
 
 #[tokio::test]
 async fn a_bad_value_of_a_call_is_no_broken_file_of_codex() {
-    for version in ["0.98.0", "0.169.0"] {
+    for version in ["0.98.0", "0.171.0"] {
         let world = World::new().await;
         world.home.add_codex_config("[features]\nremote_models = false\n");
         let codex = codex_cli::fetch(version).unwrap_or_else(|reason| panic!("{reason}"));

@@ -10,7 +10,7 @@ use testkit::{Client, Launch, ModelRequest, ToolResult, codex_cli};
 use crate::support::World;
 
 /// Both engines, and each of those in which Codex treats settings otherwise than before.
-const CHOSEN: &str = "0.50.0,0.64.0,0.72.0,0.87.0,0.98.0,0.110.0,0.125.0,0.140.0,0.155.0,0.169.0";
+const CHOSEN: &str = "0.50.0,0.64.0,0.72.0,0.87.0,0.98.0,0.110.0,0.125.0,0.140.0,0.155.0,0.171.0";
 
 #[tokio::test]
 async fn a_result_says_what_the_model_was_sent() {

@@ -25,7 +25,7 @@ fn hostile(world: &World, folder: &std::path::Path, elsewhere: &std::path::Path)
 
 #[tokio::test]
 async fn a_project_decides_nothing_that_the_user_has_not_allowed() {
-    for version in ["0.66.0", "0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.169.0"] {
+    for version in ["0.66.0", "0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.171.0"] {
         let world = World::new().await;
         world.home.repository();
         let elsewhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -147,7 +147,7 @@ async fn the_users_own_configuration_counts_in_any_project() {
 /// Codex's own git looks at a repository outside of the sandbox: there is none for it, whatever a command has made.
 #[tokio::test]
 async fn codexs_own_git_runs_nothing_that_a_repository_names() {
-    for version in ["0.66.0", "0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.155.0", "0.169.0"] {
+    for version in ["0.66.0", "0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.155.0", "0.171.0"] {
         let world = World::new().await;
         world.home.repository();
         let codex = codex_cli::fetch(version).unwrap();
@@ -197,7 +197,7 @@ async fn codexs_own_git_runs_nothing_that_a_repository_names() {
 /// What Codex takes for a decision of the user's, or for another project, is none.
 #[tokio::test]
 async fn nothing_but_the_users_own_words_is_trust() {
-    for version in ["0.125.0", "0.155.0", "0.169.0"] {
+    for version in ["0.125.0", "0.155.0", "0.171.0"] {
         let codex = codex_cli::fetch(version).unwrap();
         for case in ["untrusted", "slash", "empty", "dangling", "nonsense", "module"] {
             let world = World::new().await;
@@ -256,7 +256,7 @@ async fn nothing_but_the_users_own_words_is_trust() {
 /// Rules say which commands need no sandbox.
 #[tokio::test]
 async fn rules_of_a_project_that_the_user_does_not_trust_count_nothing() {
-    for (version, is_refused) in [("0.98.0", true), ("0.120.0", true), ("0.169.0", false)] {
+    for (version, is_refused) in [("0.98.0", true), ("0.120.0", true), ("0.171.0", false)] {
         let codex = codex_cli::fetch(version).unwrap();
         let world = World::new().await;
         world.home.repository();
@@ -283,7 +283,7 @@ async fn rules_of_a_project_that_the_user_does_not_trust_count_nothing() {
 /// Codex reads the configuration of a folder, and would wait for a pipe.
 #[tokio::test]
 async fn a_pipe_in_place_of_a_configuration_stops_nobody_else() {
-    for version in ["0.98.0", "0.125.0", "0.169.0"] {
+    for version in ["0.98.0", "0.125.0", "0.171.0"] {
         let codex = codex_cli::fetch(version).unwrap();
         let world = World::new().await;
         world.home.repository();

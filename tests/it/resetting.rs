@@ -99,7 +99,7 @@ async fn a_reset_whose_server_is_killed_before_it_began_has_not_happened() {
     let server = begun(&world).await;
     server.close().await;
     // A Codex that never answers its handshake.
-    let mute = "[ \"$1\" = --version ] && echo codex-cli 0.169.0 && exit\nexec sleep 1000";
+    let mute = "[ \"$1\" = --version ] && echo codex-cli 0.171.0 && exit\nexec sleep 1000";
     let mute = script(&world, "mute-codex", mute);
     let server = world.launch().alone().env("CODEX_BIN", mute).connect().await;
     let reset = json!({"prompt": "say new", "sessionId": "s", "resetSession": true});

@@ -6,7 +6,7 @@ use testkit::{Client, Launch, ToolResult, codex_cli, wait::wait_until, wait_for}
 use crate::support::World;
 
 /// Two in which a model can start sub-agents without any setting; the newest puts the tools elsewhere.
-const VERSIONS: [&str; 2] = ["0.125.0", "0.169.0"];
+const VERSIONS: [&str; 2] = ["0.125.0", "0.171.0"];
 
 fn launch(world: &World, version: &str) -> Launch {
     let codex = codex_cli::fetch(version).unwrap_or_else(|reason| panic!("{version}: {reason}"));

@@ -11,7 +11,7 @@ use testkit::{Client, ToolResult, codex_cli, wait_for};
 use crate::support::World;
 
 /// The first at all, the last and the first for each engine, those where something changed, the newest.
-const CHOSEN: &str = "0.50.0,0.66.0,0.72.0,0.98.0,0.120.0,0.146.0,0.169.0";
+const CHOSEN: &str = "0.50.0,0.66.0,0.72.0,0.98.0,0.120.0,0.146.0,0.171.0";
 
 #[tokio::test]
 async fn the_same_story_on_every_version() {

@@ -8,7 +8,7 @@ use testkit::{Client, codex_cli, wait_for};
 
 use crate::support::World;
 
-const VERSIONS: [&str; 5] = ["0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.169.0"];
+const VERSIONS: [&str; 5] = ["0.72.0", "0.98.0", "0.120.0", "0.146.0", "0.171.0"];
 
 #[tokio::test]
 async fn every_request_is_as_that_version_wants_it() {

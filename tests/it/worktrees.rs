@@ -450,7 +450,7 @@ async fn an_apply_that_stops_half_way_is_undone() {
 /// command's to write, and what is changed in the worktree needs no commit.
 #[tokio::test]
 async fn no_command_writes_the_git_folder_of_a_worktree_and_its_work_is_kept_all_the_same() {
-    for version in ["0.66.0", "0.98.0", "0.120.0", "0.169.0"] {
+    for version in ["0.66.0", "0.98.0", "0.120.0", "0.171.0"] {
         let world = repository().await;
         // The folder for temporary files is writable by itself, and the tests' repository is in it.
         world.home.add_codex_config(

@@ -33,7 +33,7 @@ async fn a_server_is_checked_from_outside() {
     let statuses: Vec<_> = found.iter().map(|(name, status, _)| (&**name, &**status)).collect();
     let all = ["url", "server", "readiness", "authentication", "token", "call"];
     assert_eq!(statuses, all.map(|name| (name, "ok")), "{found:?}");
-    assert!(well && found.iter().any(|(_, _, detail)| detail.contains("0.169.0")), "{found:?}");
+    assert!(well && found.iter().any(|(_, _, detail)| detail.contains("0.171.0")), "{found:?}");
     // What is wrong is named, with what to do about it.
     let beside = server.beside("/other");
     for (url, token, check, why) in [
