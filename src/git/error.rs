@@ -39,6 +39,14 @@ pub enum RepositoryError {
     /// Both sides have changed the same.
     #[error("{} {} changed on both sides: {}", files.len(), if files.len() == 1 { "file is" } else { "files are" }, files.join(", "))]
     Conflicts { files: Vec<String> },
+    /// Changes were written in part, and not all of that could be taken back.
+    #[error("the changes could not be written ({reason}), and not every file is as it was: {}", files.join(", "))]
+    HalfWritten {
+        /// What was in the way.
+        reason: String,
+        /// Those files, and where their old content is.
+        files: Vec<String>,
+    },
     /// Git is not there, takes too long or fails.
     #[error("git cannot {action}: {reason}")]
     Failed {

@@ -30,6 +30,7 @@
 //! **Nothing of ours is in the user's git folder** but what the user asked for: a worktree and its branch. Objects go to
 //! folders of our own, with the user's as alternate, and are removed with what needed them.
 
+mod apply;
 mod changes;
 mod command;
 mod environment;

@@ -21,10 +21,19 @@ impl Git {
 
     /// Where the objects of a repository's snapshots are kept.
     pub(super) fn snapshots_of(&self, root: &Path) -> Result<PathBuf, RepositoryError> {
-        let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
-        let name: Vec<String> = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(self.folder("snapshots")?.join(name.concat()))
+        Ok(self.folder("snapshots")?.join(short_name(root)))
     }
+
+    /// The file that is locked while changes are applied to a working tree.
+    pub(super) fn lock_of(&self, top: &Path) -> Result<PathBuf, RepositoryError> {
+        Ok(self.folder("applying")?.join(short_name(top)))
+    }
+}
+
+/// A name that stands for a path.
+fn short_name(path: &Path) -> String {
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Shadow {

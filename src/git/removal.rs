@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use super::{Git, error::RepositoryError, files, worktree::Worktree};
+use super::{Git, apply, error::RepositoryError, files, worktree::Worktree};
 
 const ACTION: &str = "remove a worktree";
 
@@ -12,6 +12,7 @@ impl Worktree {
     /// # Errors
     /// [`RepositoryError`] if git fails, or a folder cannot be removed.
     pub async fn remove(&self, git: &Git) -> Result<(), RepositoryError> {
+        apply::clean_up(&self.journal());
         self.remove_folders().await?;
         if !self.root.is_dir() {
             return Ok(());

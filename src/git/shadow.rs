@@ -199,6 +199,10 @@ impl Shadow {
         Ok(Self { git, folder, _lock: lock, layout, variables })
     }
 
+    pub(super) fn git(&self) -> &Git {
+        &self.git
+    }
+
     /// A file in the shadow.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -59,6 +59,22 @@ impl Repository {
 
     /// The state of the working tree now, its objects where the shadow puts them.
     pub(super) async fn snapshot_in(&self, shadow: &Shadow) -> Result<Snapshot, RepositoryError> {
+        self.copy_its_index(shadow).await?;
+        self.snapshot_by_index(shadow).await
+    }
+
+    /// The same with what is really in files that the user has told git to take for unchanged (`assume-unchanged`,
+    /// `skip-worktree`). Files that are not there for such a flag count as they are in the index.
+    pub(super) async fn snapshot_of_all(
+        &self,
+        shadow: &Shadow,
+    ) -> Result<Snapshot, RepositoryError> {
+        self.copy_its_index(shadow).await?;
+        shadow.forget_flags().await?;
+        self.snapshot_by_index(shadow).await
+    }
+
+    async fn copy_its_index(&self, shadow: &Shadow) -> Result<(), RepositoryError> {
         let index = shadow.index();
         match &self.worktree {
             None => drop(shadow.copy_index(&shadow.layout.git_dir.join("index"), &index).await?),
@@ -70,6 +86,10 @@ impl Repository {
                 }
             }
         }
+        Ok(())
+    }
+
+    async fn snapshot_by_index(&self, shadow: &Shadow) -> Result<Snapshot, RepositoryError> {
         // Some versions leave an empty file of this name behind where a command has run (0.120, 0.125).
         let left = self.worktree.as_ref().map(|worktree| worktree.path.join(".codex"));
         let left = left.filter(|it| it.metadata().is_ok_and(|it| it.is_file() && it.len() == 0));
@@ -78,6 +98,26 @@ impl Repository {
 }
 
 impl Shadow {
+    /// Takes the flags off the files that are there.
+    async fn forget_flags(&self) -> Result<(), RepositoryError> {
+        let listed = self.run(ACTION, &["ls-files", "-v", "-z"], &[], LIST).await?;
+        let listed = listed.succeeded(ACTION)?;
+        let mut flagged = Vec::new();
+        for entry in listed.parts(ACTION)? {
+            let Some((tag, path)) = entry.split_at_checked(2) else { continue };
+            // Small letters are files that are assumed to be unchanged, `S` those that are skipped.
+            let is_flagged = tag.first().is_some_and(|it| it.is_ascii_lowercase() || *it == b'S');
+            if is_flagged && self.layout.top.join(path_of(path)).symlink_metadata().is_ok() {
+                flagged.extend([path, b"\0"].concat());
+            }
+        }
+        if !flagged.is_empty() {
+            self.update(&["--no-assume-unchanged", "-z", "--stdin"], &flagged).await?;
+            self.update(&["--no-skip-worktree", "-z", "--stdin"], &flagged).await?;
+        }
+        Ok(())
+    }
+
     /// Brings the index up to the working tree and writes it as a tree.
     async fn snapshot(&self, leaves_out_mark: bool) -> Result<Snapshot, RepositoryError> {
         let links = self.links().await?;
@@ -88,7 +128,8 @@ impl Shadow {
         }
         let list = ["ls-files", "-z", "--modified", "--others", "--exclude-standard"];
         let listed = self.run(ACTION, &list, &[], LIST).await?.succeeded(ACTION)?;
-        let (mut changed, mut nested, mut submodules) = (Vec::new(), BTreeSet::new(), Vec::new());
+        let (mut changed, mut replaced) = (Vec::new(), Vec::new());
+        let (mut nested, mut submodules) = (BTreeSet::new(), Vec::new());
         for path in listed.parts(ACTION)? {
             if let Some(folder) = path.strip_suffix(b"/") {
                 if links.contains_key(folder) {
@@ -98,10 +139,21 @@ impl Shadow {
                 }
             } else if let Some(link) = above(path, &links) {
                 nested.insert(name_of(link));
+            } else if self
+                .layout
+                .top
+                .join(path_of(path))
+                .symlink_metadata()
+                .is_ok_and(|it| it.is_dir())
+            {
+                // A folder is now where a file was.
+                replaced.extend([path, b"\0"].concat());
             } else if !(leaves_out_mark && path == b".codex") {
-                changed.extend_from_slice(path);
-                changed.push(0);
+                changed.extend([path, b"\0"].concat());
             }
+        }
+        if !replaced.is_empty() {
+            self.update(&["--force-remove", "-z", "--stdin"], &replaced).await?;
         }
         self.update(&["--add", "--remove", "--replace", "-z", "--stdin"], &changed).await?;
         let mut back = Vec::new();

@@ -56,6 +56,11 @@ impl Worktree {
     pub(super) fn objects(&self) -> PathBuf {
         self.path.with_extension("objects")
     }
+
+    /// Where an apply that is under way says what it leaves if it is killed.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.path.with_extension("applying")
+    }
 }
 
 impl Repository {

@@ -26,7 +26,7 @@ mod server;
 mod tasks;
 mod tools;
 
-pub use call::{TERMINAL, approval_answer, approval_form};
+pub use call::{GivenUp, TERMINAL, approval_answer, approval_form, is_time_out};
 pub use changes::is_resource;
 pub use config::{Client, McpConfig};
 pub use error::{UserError, explain};

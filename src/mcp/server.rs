@@ -22,7 +22,8 @@ use super::{
     answer::{Answer, size_hint},
     apps, arguments,
     call::{
-        Asker, CODEX, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, join_trace, resume,
+        Asker, CODEX, CallInHand, CallLimits, Caller, RequestStateCodec, SANDBOX_STATE, join_trace,
+        resume,
     },
     changes::{self, Subscriptions},
     completion,
@@ -92,6 +93,7 @@ impl Server {
                 wait: config.turn.wait.map(|span| span.0),
                 client_limit: config.client_limit,
                 task_after: config.turn.task.0,
+                seen: Arc::default(),
             },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
@@ -107,7 +109,7 @@ impl Server {
     pub fn for_client(&self, client: Client) -> Self {
         let Client { directory, process, limit, is_terminal } = client;
         let mut server = Self {
-            limits: CallLimits { client_limit: limit, ..self.limits },
+            limits: CallLimits { client_limit: limit, ..self.limits.clone() },
             calls: TaskTracker::new(),
             leaving: CancellationToken::new(),
             gone: CancellationToken::new(),
@@ -212,7 +214,7 @@ impl Server {
         }
         let leaving = self.leaving.clone();
         let mut cx = self.cx_of(&context);
-        let caller = Caller::new(&request, context, leaving, self.limits, cx.sessions.caller());
+        let caller = Caller::new(&request, context, leaving, &self.limits, cx.sessions.caller());
         // That of a client elsewhere is on another machine.
         let directory = caller.directory().filter(|_| !self.cx.is_remote);
         if let Some(directory) = directory {
@@ -319,10 +321,10 @@ impl ServerHandler for Server {
         let span = tracing::info_span!("call", tool);
         join_trace(&span, &context.meta);
         // Dropping the call takes it back: a turn is interrupted, a queued call leaves the queue.
-        let cancelled = context.ct.clone();
+        let kept = CallInHand::new(&context, &self.limits.seen);
         let version = context.protocol_version();
         let call = self.call(request, context);
-        let call = self.gone.run_until_cancelled(cancelled.run_until_cancelled(call));
+        let call = self.gone.run_until_cancelled(kept.run(call));
         match Box::pin(call.instrument(span)).await.flatten() {
             Some(Ok(Outcome::Answer(answer))) => Ok(self.result(*answer, version.as_ref()).into()),
             Some(Ok(Outcome::InputRequired(asked))) => Ok((*asked).into()),

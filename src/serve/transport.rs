@@ -2,6 +2,8 @@
 //! the client closes its end.
 
 use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     sync::{
         Arc,
@@ -12,7 +14,7 @@ use std::{
 use futures_util::StreamExt;
 use rmcp::{
     RoleServer,
-    model::{ClientRequest, JsonRpcMessage},
+    model::{CallToolRequestParams, ClientNotification, ClientRequest, JsonRpcMessage, RequestId},
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
@@ -25,6 +27,7 @@ use super::{
     lines::{Line, LineDecoder},
     message::{self, Incoming},
 };
+use crate::mcp::{GivenUp, is_time_out};
 
 /// The longest message that is read, in bytes.
 pub(super) const LONGEST: usize = 16 * 1024 * 1024;
@@ -41,6 +44,10 @@ pub(super) struct ClientTransport {
     refusing: Option<JoinHandle<()>>,
     tasks: TaskTracker,
     ended: CancellationToken,
+    /// The calls that are under way, each with what tells it from others.
+    calls: HashMap<RequestId, (u64, GivenUp)>,
+    /// Those that the client has given up on, until they are over.
+    given_up: Vec<(u64, GivenUp)>,
     /// Whether the client has chosen a protocol. Until then the SDK would end the connection at anything but a
     /// request.
     is_begun: Arc<AtomicBool>,
@@ -56,6 +63,8 @@ impl ClientTransport {
             refusing: None,
             tasks: TaskTracker::new(),
             ended,
+            calls: HashMap::new(),
+            given_up: Vec::new(),
             is_begun: Arc::default(),
         }
     }
@@ -98,6 +107,34 @@ impl ClientTransport {
         }
     }
 
+    /// Gives each call what says that its client has given up, and sets that before the SDK hears of the cancellation.
+    fn watch(&mut self, message: &mut RxJsonRpcMessage<RoleServer>) {
+        match message {
+            JsonRpcMessage::Request(request) => {
+                if let ClientRequest::CallToolRequest(call) = &mut request.request {
+                    let digest = digest(&call.params);
+                    self.given_up.retain(|(_, given_up)| !given_up.is_over());
+                    let mut earlier = self.given_up.iter().rev().filter(|(it, _)| *it == digest);
+                    let given_up = earlier.next().map(|(_, earlier)| GivenUp::after(earlier));
+                    let given_up = given_up.unwrap_or_default();
+                    call.extensions.insert(given_up.clone());
+                    self.calls.insert(request.id.clone(), (digest, given_up));
+                }
+            }
+            JsonRpcMessage::Notification(note) => {
+                if let ClientNotification::CancelledNotification(cancelled) = &note.notification
+                    && let Some(id) = &cancelled.params.request_id
+                    && let Some((digest, given_up)) = self.calls.remove(id)
+                    && is_time_out(cancelled.params.reason.as_deref())
+                {
+                    given_up.set();
+                    self.given_up.push((digest, given_up));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn takes(&self, message: &RxJsonRpcMessage<RoleServer>) -> bool {
         match message {
             JsonRpcMessage::Request(request) => {
@@ -118,14 +155,22 @@ impl Transport<RoleServer> for ClientTransport {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        match &item {
+            JsonRpcMessage::Response(answer) => drop(self.calls.remove(&answer.id)),
+            JsonRpcMessage::Error(error) => {
+                error.id.as_ref().and_then(|id| self.calls.remove(id));
+            }
+            _ => {}
+        }
         let writer = Arc::clone(&self.writer);
         async move { write(&writer, &item).await }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let message = self.next().await;
-        if message.is_none() {
-            self.ended.cancel();
+        let mut message = self.next().await;
+        match &mut message {
+            Some(message) => self.watch(message),
+            None => self.ended.cancel(),
         }
         message
     }
@@ -133,6 +178,13 @@ impl Transport<RoleServer> for ClientTransport {
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.writer.lock().await.shutdown().await
     }
+}
+
+/// What equal calls have in common.
+fn digest(call: &CallToolRequestParams) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&call.name, serde_json::to_string(&call.arguments).ok()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Writes one message as a line.

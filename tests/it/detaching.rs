@@ -198,6 +198,38 @@ async fn a_detached_call_waits_and_its_turn_goes_on_when_it_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_client_that_gives_up_loses_nothing_and_is_answered_sooner_from_then_on() {
+    let world = World::new().await;
+    let server = world.server().await;
+    // What a person cancels stops.
+    let call = json!({"prompt": "slow 60 stop", "sessionId": "stop"});
+    let (id, _stopped) =
+        server.begin("tools/call", json!({"name": "codex", "arguments": call})).await;
+    wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+    let stopped = json!({"requestId": id, "reason": "the user has cancelled"});
+    server.notify("notifications/cancelled", stopped).await;
+    wait_for("the turn to end", || (world.model.open_streams() == 0).then_some(())).await;
+    // In the words of the SDKs for Python and TypeScript.
+    for (session, reason) in [("py", "timed out after 5s"), ("ts", "SdkError: Request timed out")] {
+        let call =
+            json!({"prompt": "slow 5 all the same", "sessionId": session, "waitSeconds": 50});
+        let (id, _given_up) =
+            server.begin("tools/call", json!({"name": "codex", "arguments": call})).await;
+        wait_for("the turn to run", || (world.model.open_streams() == 1).then_some(())).await;
+        server.notify("notifications/cancelled", json!({"requestId": id, "reason": reason})).await;
+        let mut again = server.call("codex", call.clone()).await.ok();
+        assert_eq!((&again["joined"], &again["turn"]), (&json!(true), &json!(1)), "{}", again.raw);
+        while again["status"] == "running" {
+            again = server.call("wait", json!({"sessionId": session})).await.ok();
+        }
+        assert_eq!(again["response"], "all the same", "{}", again.raw);
+    }
+    // It asks for longer than it was seen to wait.
+    let call = json!({"prompt": "slow 60 more", "sessionId": "more", "waitSeconds": 50});
+    assert_eq!(server.call("codex", call).await.ok()["status"], "running");
+}
+
+#[tokio::test]
 async fn a_call_that_is_made_again_gets_the_turn_that_runs() {
     let world = World::new().await;
     let server = world.server().await;

@@ -1,5 +1,6 @@
 //! Git in repositories that try to run programs, and in those of users who have configured some.
 
+mod applying;
 mod honest;
 mod hostile;
 mod lured;

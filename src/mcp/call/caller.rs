@@ -1,6 +1,6 @@
 //! Who called, and what they can do.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
@@ -11,7 +11,12 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{form::form, progress::Progress, timeout::CallTimeout};
+use super::{
+    form::form,
+    given_up::{GivenUp, SeenLimits},
+    progress::Progress,
+    timeout::CallTimeout,
+};
 use crate::{
     mcp::cut::cut,
     session::{Approval, Principal, Verb, visible_line},
@@ -29,6 +34,9 @@ const LONGEST_NAME: usize = 100;
 
 /// The extension of clients that show views of servers.
 const VIEWS: &str = "io.modelcontextprotocol/ui";
+
+/// The kind of views that we have, which such a client names.
+const VIEW_KIND: &str = "text/html;profile=mcp-app";
 
 /// One call's caller.
 #[expect(
@@ -51,6 +59,8 @@ pub(in crate::mcp) struct Caller {
     pub(super) call: Vec<u8>,
     /// Cancelled when the client leaves.
     pub(super) leaving: CancellationToken,
+    /// Set when the client has given up because the call took too long.
+    given_up: GivenUp,
     /// How long the call may take before it becomes a task. `None` if its client follows none.
     pub(super) task_after: Option<Duration>,
     context: RequestContext<RoleServer>,
@@ -58,7 +68,7 @@ pub(in crate::mcp) struct Caller {
 }
 
 /// How long calls of a client may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::mcp) struct CallLimits {
     /// What the operator says.
     pub(in crate::mcp) wait: Option<Duration>,
@@ -66,6 +76,8 @@ pub(in crate::mcp) struct CallLimits {
     pub(in crate::mcp) client_limit: Option<Duration>,
     /// After what time a call becomes a task, where its client follows tasks.
     pub(in crate::mcp) task_after: Duration,
+    /// After what times clients have given up.
+    pub(in crate::mcp) seen: Arc<SeenLimits>,
 }
 
 /// Who is asked what Codex asks, apart from a call.
@@ -100,12 +112,13 @@ impl Caller {
         request: &CallToolRequestParams,
         context: RequestContext<RoleServer>,
         leaving: CancellationToken,
-        limits: CallLimits,
+        limits: &CallLimits,
         who: &Principal,
     ) -> Self {
-        let CallLimits { wait, client_limit, task_after } = limits;
+        let CallLimits { wait, client_limit, task_after, seen } = limits;
         let can = context.client_capabilities().unwrap_or_default();
-        let client = context.client_info().map(|info| info.name).unwrap_or_default();
+        let client = context.client_info();
+        let client = client.as_ref().map_or(("", ""), |info| (&info.name, &info.version));
         let resets = context.meta.get_progress_token().is_some();
         let version = context.protocol_version();
         let is_modern = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
@@ -115,13 +128,20 @@ impl Caller {
         Self {
             peer: context.peer.clone(),
             is_modern,
-            task_after: Some(task_after).filter(|_| is_modern && can.supports_tasks()),
+            task_after: Some(*task_after).filter(|_| is_modern && can.supports_tasks()),
             shows_forms: may_answer && shows(&can, Mode::Form),
             shows_links: shows(&can, Mode::Url),
             shows_views: shows_views(&can),
             may_answer,
             call: serde_json::to_vec(&bound).unwrap_or_default(),
-            timeout: CallTimeout::of(&client, resets, wait, client_limit),
+            timeout: CallTimeout::of(
+                client.0,
+                resets,
+                *wait,
+                *client_limit,
+                seen.of(client.0, client.1),
+            ),
+            given_up: context.extensions.get().cloned().unwrap_or_default(),
             leaving,
             context,
         }
@@ -155,6 +175,11 @@ impl Caller {
         self.timeout.limit(asked)
     }
 
+    /// Waits until the client gives up.
+    pub(super) async fn gives_up(&self) {
+        self.given_up.wait().await;
+    }
+
     /// Tells the caller what happens; nothing if it did not ask for that.
     pub(super) fn progress(&self) -> Progress {
         Progress::new(self.peer.clone(), self.context.meta.get_progress_token())
@@ -169,7 +194,9 @@ fn name_of(context: &RequestContext<RoleServer>) -> String {
 
 /// Whether a client shows views of ours.
 pub(in crate::mcp) fn shows_views(can: &ClientCapabilities) -> bool {
-    can.extensions.as_ref().is_some_and(|all| all.contains_key(VIEWS))
+    let declared = can.extensions.as_ref().and_then(|all| all.get(VIEWS));
+    let kinds = declared.and_then(|view| view.get("mimeTypes")?.as_array());
+    kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == VIEW_KIND))
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -217,5 +244,15 @@ mod tests {
         ] {
             assert_eq!(local_path(&told), path.map(PathBuf::from), "{told}");
         }
+    }
+    #[test]
+    fn a_client_shows_our_views_if_it_names_their_kind() {
+        let declared = |view: Value| {
+            let can = json!({"extensions": {VIEWS: view}});
+            shows_views(&serde_json::from_value(can).unwrap())
+        };
+        assert!(declared(json!({"mimeTypes": ["text/html;profile=mcp-app"]})));
+        assert!(!declared(json!({})));
+        assert!(!declared(json!({"mimeTypes": ["text/html"]})));
     }
 }

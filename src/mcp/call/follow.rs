@@ -247,7 +247,11 @@ async fn become_task(
 
 /// Waits until nobody waits for the call any more.
 async fn left_or_late(caller: &Caller, deadline: Option<Instant>) {
-    let _ = caller.leaving.run_until_cancelled(at(deadline)).await;
+    tokio::select! {
+        () = caller.leaving.cancelled() => {}
+        () = caller.gives_up() => {}
+        () = at(deadline) => {}
+    }
 }
 
 async fn at(deadline: Option<Instant>) {

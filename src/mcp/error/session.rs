@@ -210,6 +210,11 @@ fn of_repository(error: &RepositoryError) -> (&'static str, &'static str) {
             "Nothing was changed. Have the session bring its changes in line with the files as they are here, or \
              merge its branch by hand; then apply again.",
         ),
+        RepositoryError::HalfWritten { .. } => (
+            "half_written",
+            "All other files are as they were. Look at those that are named, and take the old content from where it is \
+             said to be; then apply again.",
+        ),
         RepositoryError::Failed { .. } => (
             "git_failed",
             "Run the same in a terminal to see what is wrong with git or the repository.",
