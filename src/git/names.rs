@@ -33,7 +33,8 @@ impl Git {
 /// A name that stands for a path.
 fn short_name(path: &Path) -> String {
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let parts: Vec<String> = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    parts.concat()
 }
 
 impl Shadow {

@@ -134,13 +134,13 @@ impl Shadow {
         let hash = ["hash-object", "--stdin-paths"];
         let hashed = self.run(ACTION, &hash, &paths, LIST).await?.succeeded(ACTION)?;
         let hashed = String::from_utf8_lossy(&hashed.bytes).into_owned();
-        let mut hashes = hashed.lines();
+        let mut ids = hashed.lines();
         let (mut conflicts, mut missing) = (Vec::new(), Vec::new());
         for (entry, found) in entries.iter().zip(found) {
             let name = shown(&path_of(&entry.name));
             let id = match found {
                 None => None,
-                Some(Found::File(_)) => hashes.next().map(str::to_owned),
+                Some(Found::File(_)) => ids.next().map(str::to_owned),
                 Some(Found::Link(place)) => Some(self.id_of_link(place).await?),
                 Some(Found::Folder) if entry.before.is_none() => None,
                 Some(Found::Folder | Found::Other) => Some(String::new()),

@@ -58,7 +58,7 @@ pub(super) struct Writer<'a> {
     changes: &'a [Change],
     /// The folder above our own one for each change, and what is in there of the new files.
     stages: Vec<PathBuf>,
-    staged: Vec<Option<Found>>,
+    prepared: Vec<Option<Found>>,
     name: String,
     made: BTreeSet<PathBuf>,
     done: Vec<Done>,
@@ -67,8 +67,8 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(super) fn new(top: &'a Path, changes: &'a [Change], name: &str) -> Self {
         let name = format!("{STAGE}{name}");
-        let (stages, staged, made) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { top, changes, stages, staged, name, made, done: Vec::new() }
+        let (stages, prepared, made) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { top, changes, stages, prepared, name, made, done: Vec::new() }
     }
 
     /// Finds where each file is prepared. Returns the folders of ours that this will make.
@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
     fn prepare(&mut self) -> Result<(), Stopped> {
         for (number, change) in self.changes.iter().enumerate() {
             let staged = self.stage(number, change).map_err(stopped(&change.path))?;
-            self.staged.push(staged);
+            self.prepared.push(staged);
         }
         Ok(())
     }
@@ -289,7 +289,7 @@ impl<'a> Writer<'a> {
 
     fn is_staged(&self, number: usize) -> io::Result<bool> {
         let found = self.own(number)?.look(&number_of(number))?;
-        Ok(found.as_ref() == self.staged.get(number).and_then(Option::as_ref))
+        Ok(found.as_ref() == self.prepared.get(number).and_then(Option::as_ref))
     }
 
     /// Removes our folders, unless something in them is kept.

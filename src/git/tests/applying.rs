@@ -229,16 +229,8 @@ fn whatever_happens_each_file_is_old_or_new() {
     }
 }
 
-fn holds(edits: &[Edit], fault: Fault, call: u32, later: u64) {
-    let user = User::new();
-    for name in ["one", "two", "d/three", "d/e/four"] {
-        user.write(name, "1\n2\n3\n4\n5\n");
-    }
-    user.write(".gitignore", "*.env\n");
-    user.git(&["add", "."]);
-    user.git(&["commit", "-qm", "files"]);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let it = runtime.block_on(worktree(&user, "w"));
+/// What the worktree and the user have done before.
+fn edit_both(user: &User, it: &Worktree, edits: &[Edit]) {
     write(&it.path, ".gitignore", "\n");
     for Edit { name, theirs, ours, flag } in edits {
         match theirs {
@@ -252,6 +244,19 @@ fn holds(edits: &[Edit], fault: Fault, call: u32, later: u64) {
             user.write(name, text);
         }
     }
+}
+
+fn holds(edits: &[Edit], fault: Fault, call: u32, later: u64) {
+    let user = User::new();
+    for name in ["one", "two", "d/three", "d/e/four"] {
+        user.write(name, "1\n2\n3\n4\n5\n");
+    }
+    user.write(".gitignore", "*.env\n");
+    user.git(&["add", "."]);
+    user.git(&["commit", "-qm", "files"]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let it = runtime.block_on(worktree(&user, "w"));
+    edit_both(&user, &it, edits);
     let old = files(&user.top());
     // A git that lets something happen at its n-th run.
     let place = user.at("own").parent().unwrap().to_owned();

@@ -53,9 +53,8 @@ impl GivenUp {
     }
 }
 
-/// Whether a cancellation says that the client's time was over, and nobody wants the turn to end. Seen: `timed out after
-/// 5s` (Python SDK 2), `SdkError: Request timed out` (TypeScript SDK 2), `McpError: MCP error -32001: Request timed out`
-/// (before).
+/// Whether a cancellation says that the client's time was over, and nobody wants the turn to end. Seen in SDKs:
+/// `timed out after 5s` (Python, 2), `SdkError: Request timed out` (`TypeScript`, 2), `MCP error -32001: Request timed out`.
 pub fn is_time_out(reason: Option<&str>) -> bool {
     let reason = reason.unwrap_or_default().to_lowercase();
     ["timed out", "timeout", "time-out", "time out"].iter().any(|word| reason.contains(word))
@@ -127,7 +126,7 @@ impl CallInHand {
         self.cancelled.cancelled().await;
         if self.given_up.is_set() {
             self.seen.note(&self.client.0, &self.client.1, self.since.elapsed());
-            pending().await
+            pending::<()>().await;
         }
     }
 }
