@@ -1,6 +1,6 @@
 //! Bringing the user's working tree from one state to another: all of it, or nothing.
 //!
-//! Git says what is to be where and how it is written there; [`write`] writes it. A file counts as what it was if git
+//! Git says what is to be where and how it is written there; [`mod@write`] writes it. A file counts as what it was if git
 //! makes of its bytes what the state has, so filters and line ends do not matter. A file that is there, and is in no state
 //! because git ignores it, is in the way of a new one.
 
