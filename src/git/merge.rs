@@ -1,7 +1,10 @@
 //! Bringing what a worktree has changed into the user's own working tree: all of it, or nothing.
 
+use std::collections::BTreeSet;
+
 use super::{
     Git, apply,
+    changes::COMPARE,
     command::LIST,
     error::RepositoryError,
     shadow::{Objects, Shadow},
@@ -32,7 +35,7 @@ impl Worktree {
             return Err(RepositoryError::Nested { paths: theirs.nested });
         }
         let (repository, own) = self.home(git, &[self.objects()]).await?;
-        // From here on nobody else applies, and the user's git waits.
+        // From here on no other apply writes, and the user's git is refused.
         let _held = own.hold().await?;
         apply::clean_up(&self.journal());
         let ours = repository.snapshot_of_all(&own).await?.tree;
@@ -43,12 +46,36 @@ impl Worktree {
         let ours_now = own.commit_of(&ours, &base, "ours").await?;
         let theirs_now = own.commit_of(&theirs.tree, &base, "theirs").await?;
         let result = own.merged(&ours_now, &theirs_now).await?;
+        own.check_removed(&base, &ours, &result).await?;
         let files = own.become_like(&ours, &result, &self.journal()).await?;
         Ok((files, theirs.tree))
     }
 }
 
 impl Shadow {
+    /// Refuses to take away a file that the user has changed. Git would, where the worktree has renamed it: the changes are
+    /// then in the new file, and in neither if we are killed in between.
+    async fn check_removed(
+        &self,
+        base: &str,
+        ours: &str,
+        result: &str,
+    ) -> Result<(), RepositoryError> {
+        let names = async |filter: &str, from: &str, to: &str| {
+            let names = ["--no-renames", "--name-only", "-z", filter, from, to];
+            let names = [COMPARE.as_slice(), &names].concat();
+            let listed = self.run(ACTION, &names, &[], LIST).await?.succeeded(ACTION)?;
+            let names = listed.parts(ACTION)?.into_iter();
+            Ok(names
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .collect::<BTreeSet<_>>())
+        };
+        let removed = names("--diff-filter=D", ours, result).await?;
+        let changed = names("--diff-filter=AMT", base, ours).await?;
+        let files: Vec<String> = removed.intersection(&changed).cloned().collect();
+        if files.is_empty() { Ok(()) } else { Err(RepositoryError::Conflicts { files }) }
+    }
+
     /// The tree that a merge of two commits results in.
     async fn merged(&self, ours: &str, theirs: &str) -> Result<String, RepositoryError> {
         let merge = ["merge-tree", "--write-tree", "--name-only", "--no-messages", ours, theirs];

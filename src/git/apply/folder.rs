@@ -17,6 +17,7 @@ pub(super) enum Found {
     File([u8; 32]),
     /// A link to this place.
     Link(PathBuf),
+    /// A folder.
     Folder,
     /// Something else, such as a pipe.
     Other,

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often is looked whether it is over.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// While this lives, nobody else applies and git changes nothing.
+/// While this lives, no other apply writes and git changes nothing.
 ///
 /// Ours is a lock on a file, which ends with its process. Git's is a file, `index.lock`: ours says whose it is, so that
 /// the next apply removes what a killed one has left.
@@ -39,7 +39,7 @@ impl Drop for Held {
 }
 
 impl Shadow {
-    /// Waits until nobody else changes this working tree, and keeps it so.
+    /// Waits until no other apply and no git changes this working tree, and keeps it so.
     ///
     /// # Errors
     /// [`RepositoryError::Failed`] if that takes too long, or the files cannot be made.
@@ -99,7 +99,7 @@ fn lock_gits(gits: &Path, ours: &Path) -> io::Result<Result<Option<PathBuf>, Str
         },
     }
     if small_text(gits).is_some_and(|text| text == mark) {
-        // We hold our own lock, so whoever wrote this is dead.
+        // We hold our own lock, so the process that wrote this is dead.
         fs::remove_file(gits)?;
         return lock_gits(gits, ours);
     }

@@ -73,7 +73,7 @@ impl Shadow {
             changes.push(Change { path, before, after, executes });
         }
         let (top, journal) = (self.layout.top.clone(), journal.to_owned());
-        // It goes on to its end whoever waits for it.
+        // It goes on to its end, also if this call is dropped.
         let written =
             tokio::task::spawn_blocking(move || write_all(&top, &changes, &journal)).await;
         written.map_err(|error| failed(error.to_string()))?.map_err(error_of)?;
@@ -189,7 +189,7 @@ fn write_all(top: &Path, changes: &[Change], journal: &Path) -> Result<(), Stopp
 }
 
 /// Removes the folders that a killed apply has left in the user's tree. Nothing is lost with them: a file is exchanged for
-/// one that has the changes of both.
+/// one that has the changes of both, and only taken away if the user had not changed it (`Shadow::check_removed`).
 pub(super) fn clean_up(journal: &Path) {
     let Ok(text) = std::fs::read(journal) else { return };
     for folder in text.split(|byte| *byte == 0).filter(|folder| !folder.is_empty()) {
@@ -235,7 +235,7 @@ fn error_of(stopped: Stopped) -> RepositoryError {
         })
         .collect();
     let reason = if reason.is_empty() {
-        format!("somebody else has changed {} meanwhile", files.join(", "))
+        format!("another program has changed {} meanwhile", files.join(", "))
     } else {
         reason
     };

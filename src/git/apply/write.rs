@@ -2,7 +2,7 @@
 //!
 //! Everything is prepared first, in a folder of ours on the same file system: what cannot be written, for rights or
 //! for room, shows before anything has changed. Then each file changes places with its new one in one instant, so that a
-//! reader, or whoever kills us, sees the old or the new one, whole. What comes out is looked at: if it is not what was
+//! reader sees the old or the new one, whole, also if we are killed. What comes out is looked at: if it is not what was
 //! there a moment ago, it goes back, and with it all that was written before.
 
 use std::{
@@ -155,7 +155,7 @@ impl<'a> Writer<'a> {
                 self.put(number, change)?;
             }
         }
-        // Whoever had one open could still write into it.
+        // A program that had one open could still write into it.
         for (number, change) in numbered().filter(|(_, change)| change.before.is_some()) {
             self.check(number, change)?;
         }
@@ -266,7 +266,7 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    /// `false` if somebody has written there since: then that stays.
+    /// `false` if another program has written there since: then that stays.
     fn swap_back(&self, number: usize, change: &Change) -> io::Result<bool> {
         self.swap(number, change)?;
         let is_ours = self.is_staged(number)?;

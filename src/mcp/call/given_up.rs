@@ -53,7 +53,7 @@ impl GivenUp {
     }
 }
 
-/// Whether a cancellation says that the client's time was over, and nobody wants the turn to end. Seen in SDKs:
+/// Whether a cancellation says that the client's time was over, not that a person wants the turn to end. Seen in SDKs:
 /// `timed out after 5s` (Python, 2), `SdkError: Request timed out` (`TypeScript`, 2), `MCP error -32001: Request timed out`.
 pub fn is_time_out(reason: Option<&str>) -> bool {
     let reason = reason.unwrap_or_default().to_lowercase();
