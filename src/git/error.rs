@@ -39,6 +39,12 @@ pub enum RepositoryError {
     /// Both sides have changed the same.
     #[error("{} {} changed on both sides: {}", files.len(), if files.len() == 1 { "file is" } else { "files are" }, files.join(", "))]
     Conflicts { files: Vec<String> },
+    /// Another program changes the working tree.
+    #[error("{reason}")]
+    InUse {
+        /// Which, as far as that is known.
+        reason: String,
+    },
     /// Changes were written in part, and not all of that could be taken back.
     #[error("the changes could not be written ({reason}), and not every file is as it was: {}", files.join(", "))]
     HalfWritten {

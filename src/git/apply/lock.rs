@@ -42,7 +42,7 @@ impl Shadow {
     /// Waits until no other apply and no git changes this working tree, and keeps it so.
     ///
     /// # Errors
-    /// [`RepositoryError::Failed`] if that takes too long, or the files cannot be made.
+    /// [`RepositoryError::InUse`] if that takes too long, [`RepositoryError::Failed`] if the files cannot be made.
     pub(in crate::git) async fn hold(&self) -> Result<Held, RepositoryError> {
         let place = self.git().lock_of(&self.layout.top)?;
         let ours = patiently(|| lock_ours(&place)).await?;
@@ -64,7 +64,7 @@ async fn patiently<T>(
             Err(in_the_way) => in_the_way,
         };
         if tokio::time::Instant::now() >= end {
-            return Err(failed(in_the_way));
+            return Err(RepositoryError::InUse { reason: in_the_way });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -77,9 +77,9 @@ fn lock_ours(place: &Path) -> io::Result<Result<File, String>> {
     let file = open_private_file(place)?;
     match file.try_lock() {
         Ok(()) => Ok(Ok(file)),
-        Err(fs::TryLockError::WouldBlock) => Ok(Err(
-            "other changes are being applied there; apply again when that is done".to_owned(),
-        )),
+        Err(fs::TryLockError::WouldBlock) => {
+            Ok(Err("other changes are being applied there".to_owned()))
+        }
         Err(fs::TryLockError::Error(error)) => Err(error),
     }
 }
@@ -104,7 +104,7 @@ fn lock_gits(gits: &Path, ours: &Path) -> io::Result<Result<Option<PathBuf>, Str
         return lock_gits(gits, ours);
     }
     Ok(Err(format!(
-        "a git command is at work there (`{}`); apply again when it is done, and if none runs, remove that file",
+        "a git command is at work there, or one has left its lock, `{}`",
         gits.display()
     )))
 }

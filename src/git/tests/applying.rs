@@ -142,6 +142,12 @@ async fn the_users_git_and_other_applies_are_waited_for() {
     write(&it.path, "a.txt", "theirs\n");
     let lock = user.top().join(".git/index.lock");
     fs::write(&lock, "").unwrap();
+    // One that stays is named, and nothing is changed.
+    let error = it.merge(&user.ours(), None).await.unwrap_err();
+    let is_named =
+        matches!(&error, RepositoryError::InUse { reason } if reason.contains("index.lock"));
+    assert!(is_named, "{error}");
+    assert_eq!((read(&user, "a.txt"), fs::read(&lock).unwrap()), ("one\n".into(), Vec::new()));
     let git = user.ours();
     let applied = tokio::spawn(async move { it.merge(&git, None).await.map(|(files, _)| files) });
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;

@@ -210,6 +210,10 @@ fn of_repository(error: &RepositoryError) -> (&'static str, &'static str) {
             "Nothing was changed. Have the session bring its changes in line with the files as they are here, or \
              merge its branch by hand; then apply again.",
         ),
+        RepositoryError::InUse { .. } => (
+            "repository_in_use",
+            "Nothing was changed. Apply again when that is done; if no git runs there, remove the file that is named.",
+        ),
         RepositoryError::HalfWritten { .. } => (
             "half_written",
             "All other files are as they were. Look at those that are named, and take the old content from where it is \
